@@ -1,0 +1,128 @@
+/** Results of analysis, as SEMANTICS of the reference in camelCase. Latencies in ms, costs in USD. */
+
+export interface LatencyStats {
+  count: number;
+  mean: number;
+  median: number;
+  /** Sample standard deviation (n − 1); null for a single value. */
+  stdDev: number | null;
+  /** Population standard deviation (n). */
+  stdDevPopulation: number;
+  min: number;
+  max: number;
+  p50: number;
+  p90: number;
+  p95: number;
+  p99: number;
+  p999: number;
+}
+
+export interface CostStats {
+  total: number;
+  count: number;
+  meanPerRequest: number;
+  medianPerRequest: number;
+  costPer1kRequests: number;
+  costPer1mRequests: number;
+}
+
+export interface ReliabilityStats {
+  /** All events. */
+  totalRequests: number;
+  /** Events whose success is known; the rates are over these. */
+  decidedRequests: number;
+  successful: number;
+  failed: number;
+  successRate: number;
+  failureRate: number;
+  sla99: boolean;
+  sla999: boolean;
+  sla9999: boolean;
+}
+
+export interface TokenStats {
+  count: number;
+  totalPrompt: number;
+  totalCompletion: number;
+  total: number;
+  meanPrompt: number;
+  meanCompletion: number;
+  meanTotal: number;
+}
+
+export interface Summary {
+  totalEvents: number;
+  timeRange: { start: number | null; end: number | null };
+  durationSeconds: number;
+  eventTypes: Record<string, number>;
+  wallClockSeconds: number;
+  activeSeconds: number;
+  pausedSeconds: number;
+}
+
+export interface Metrics {
+  summary: Summary;
+  latency: LatencyStats | { count: 0 };
+  cost: CostStats | { count: 0; total: 0 };
+  reliability: ReliabilityStats | { totalRequests: number; decidedRequests: 0; successRate: null };
+  tokens: TokenStats | { count: 0 };
+  events: Record<string, { count: number }>;
+}
+
+/** Streaming moments are exact; the quantiles carry a relative error of at most 1 %. */
+export interface StreamingDistribution {
+  count: number;
+  sum: number;
+  mean: number | null;
+  stdDev: number | null;
+  min: number | null;
+  max: number | null;
+  p50: number | null;
+  p90: number | null;
+  p95: number | null;
+  p99: number | null;
+  p999: number | null;
+}
+
+export interface StreamingGroup {
+  count: number;
+  latency: StreamingDistribution;
+  cost: StreamingDistribution & {
+    total: number;
+    meanPerRequest: number | null;
+    costPer1kRequests: number | null;
+    costPer1mRequests: number | null;
+  };
+  reliability:
+    | ReliabilityStats
+    | { totalRequests: number; decidedRequests: 0; successful: 0; failed: 0; successRate: null };
+  tokens: TokenStats | { count: 0 };
+}
+
+export interface StreamingMetrics extends StreamingGroup {
+  eventCounts: Record<string, number>;
+  byEvent: Record<string, StreamingGroup>;
+  recorders: (StreamingGroup & {
+    event: string;
+    model: string | null;
+    provider: string | null;
+    bound: Record<string, unknown>;
+  })[];
+}
+
+export interface TreatmentComparison {
+  id: string;
+  name: string;
+  condition: string;
+  /** (new − old) / old · 100 of mean latencies; negative is faster. */
+  latencyImprovementPct: number | null;
+  costDifferenceUsd: number | null;
+  successRateImprovementPct: number | null;
+  eventCountDifference: number;
+}
+
+export interface Comparison {
+  baseline: { id: string; name: string; condition: string };
+  experiments: { id: string; name: string; condition: string; metrics: Metrics }[];
+  treatments: TreatmentComparison[];
+}

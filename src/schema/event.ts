@@ -1,0 +1,75 @@
+/** What an event is: the shapes an emitter hands in and the row a reader gets back. */
+
+/** A JSON value. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Numbers an emitter measured. `duration` is in nanoseconds; `latencyMs`, `durationMs` in milliseconds. */
+export type Measurements = { readonly [name: string]: unknown };
+
+/** What describes an event: model, provider, tokens, response, error, ids, and whatever else is known. */
+export type Metadata = { readonly [name: string]: unknown };
+
+/** Keys given once for everything emitted inside `experiment.run`; an event's own metadata wins. */
+export type Context = { readonly [name: string]: unknown };
+
+/** Token counts of one model call. `total` is what the event said, else prompt + completion. */
+export interface Tokens {
+  prompt: number;
+  completion: number;
+  total: number;
+}
+
+/**
+ * One enriched event. Nullable fields are null when the event did not say.
+ *
+ * `timestamp` is in microseconds since the Unix epoch (integer). `sequence` is the capture order within the
+ * experiment, from 0, strictly increasing but not gapless. `eventId` is derived from experiment, producer
+ * and sequence, so it is the same in every export.
+ */
+export interface EventRow {
+  eventId: string;
+  eventName: string;
+  timestamp: number;
+  sequence: number;
+  experimentId: string;
+  experimentName: string;
+  condition: string;
+  tags: readonly string[];
+  measurements: Record<string, Json>;
+  metadata: Record<string, Json>;
+  latencyMs: number | null;
+  costUsd: number | null;
+  /** `event` when the emitter reported the cost, `table:<version>` when it was computed from tokens. */
+  costSource: string | null;
+  success: boolean | null;
+  tokens: Tokens | null;
+  model: string | null;
+  provider: string | null;
+  sessionId: Json;
+  userId: Json;
+  sampleId: Json;
+  cohort: Json;
+  correlationId: Json;
+  traceId: Json;
+  spanId: Json;
+  /** True when some part of the event could not be understood; what could be read is here. */
+  malformed: boolean;
+  /** Fields that belong to the event's category (epoch, loss, modelName, votes, …). */
+  fields: Record<string, Json>;
+}
+
+/** Conditions on events, all of which must hold. */
+export interface Filter {
+  eventName?: string;
+  success?: boolean | null;
+  condition?: string;
+  model?: string | null;
+  provider?: string | null;
+  /** Inclusive at both ends, in microseconds since the Unix epoch. */
+  timeRange?: readonly [number, number];
+  /** Compared with `metadata[key]`, else with the row's own field of that name. */
+  where?: Record<string, unknown>;
+  predicate?: (event: EventRow) => boolean;
+  /** Any other key behaves as one in `where`. */
+  [key: string]: unknown;
+}

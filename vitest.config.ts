@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Memories are reserved in full per experiment; forks keep one file's reservations out of another's.
+    pool: 'forks',
+    testTimeout: 60_000,
+  },
+});
