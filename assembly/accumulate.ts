@@ -1,0 +1,237 @@
+/**
+ * Accumulators of one slot: exact moments, extremes, sums and log-bucket counts of latency and cost.
+ *
+ * Lane 0 of every f64x2 is latency, lane 1 cost. A batch's values are shifted by its first one before they are
+ * squared: shifting by the running mean instead loses digits where the mean is large (1e9) and the spread
+ * small. The batch is then merged into the slot: Chan, Golub & LeVeque 1979, STAN-CS-79-773.
+ */
+import {
+  BIN_BIAS,
+  BIN_COUNT,
+  BIN_SHIFT,
+  BINS_COST_NEGATIVE_OFFSET,
+  BINS_COST_OFFSET,
+  BINS_LATENCY_NEGATIVE_OFFSET,
+  BINS_LATENCY_OFFSET,
+  COLUMN_COST_OFFSET,
+  COLUMN_LATENCY_OFFSET,
+  COLUMN_TAG_OFFSET,
+  COLUMN_TOKENS_OFFSET,
+  FLAG_MALFORMED,
+  FLAGS_DECIDED,
+  PRODUCER_MALFORMED_OFFSET,
+  SLOT_FAILED_OFFSET,
+  SLOT_M2_OFFSET,
+  SLOT_MAX_OFFSET,
+  SLOT_MEAN_OFFSET,
+  SLOT_MIN_OFFSET,
+  SLOT_N_OFFSET,
+  SLOT_ROWS_OFFSET,
+  SLOT_SUCCEEDED_OFFSET,
+  SLOT_SUM_ERROR_OFFSET,
+  SLOT_SUM_OFFSET,
+  SLOT_TOKEN_ROWS_OFFSET,
+  SLOT_TOKENS_OFFSET,
+} from './layout';
+
+/** The values whose bucket is one of the bins, smallest and largest: 2^-30 and just under 2^34. */
+const IN_RANGE_MIN: f64 = 9.313225746154785e-10;
+const IN_RANGE_MAX: f64 = 17179869183.999996;
+
+/** Rows are named in chains by row + 1; these give the byte offsets of that row's f64 and of its i32 pair. */
+@inline
+function rowOffset(link: i32): i32 {
+  return (link << 3) - 8;
+}
+
+@inline
+function latencyAndCost(row: i32): v128 {
+  return v128.load64_lane(row, v128.load64_zero(row, COLUMN_LATENCY_OFFSET), 1, COLUMN_COST_OFFSET);
+}
+
+/** Prompt and completion tokens of a row as i64x2, absent ones as 0. */
+@inline
+function tokensOf(row: i32): v128 {
+  return i64x2.extend_low_i32x4_s(i32x4.max_s(v128.load64_zero(row, COLUMN_TOKENS_OFFSET), i32x4.splat(0)));
+}
+
+/** 1 where the row carries prompt or completion tokens. */
+@inline
+function hasTokens(row: i32): i64 {
+  return i64(load<i64>(row, COLUMN_TOKENS_OFFSET) != -1);
+}
+
+@inline
+function countInto(bins: i32, bucket: i32): void {
+  const bin = bins + (bucket << 3);
+  store<u64>(bin, load<u64>(bin) + 1);
+}
+
+/**
+ * Walks rows whose latencies are all present and in range or all absent, and likewise their costs.
+ *
+ * @param slot - the slot's address
+ * @param chunk - the chunk's address
+ * @param link - first row + 1
+ * @param end - link that ends the walk
+ * @param chain - address of the u16 links
+ * @param present - a lane is all ones where that metric is present
+ */
+export function walkUniform(slot: i32, chunk: i32, link: i32, end: i32, chain: i32, present: v128): void {
+  const latencyBins = slot + BINS_LATENCY_OFFSET - (BIN_BIAS << 3);
+  const costBins = slot + BINS_COST_OFFSET - (BIN_BIAS << 3);
+  const hasLatency = i64x2.extract_lane(present, 0) != 0;
+  const hasCost = i64x2.extract_lane(present, 1) != 0;
+  const shift = v128.and(latencyAndCost(chunk + rowOffset(link)), present);
+  let sum = f64x2.splat(0);
+  let squares = f64x2.splat(0);
+  let min = f64x2.splat(Infinity);
+  let max = f64x2.splat(-Infinity);
+  let tokens = i64x2.splat(0);
+  let tokenRows: i64 = 0;
+  let decided: i64 = 0;
+  let rows: i64 = 0;
+  do {
+    const row = chunk + rowOffset(link);
+    link = <i32>load<u16>(chain + (link << 1) - 2);
+    const values = latencyAndCost(row);
+    const d = v128.and(f64x2.sub(values, shift), present);
+    sum = f64x2.add(sum, d);
+    squares = f64x2.add(squares, f64x2.mul(d, d));
+    // pmin and pmax keep their first operand when the second is NaN, which is what an absent value is.
+    min = f64x2.pmin(min, values);
+    max = f64x2.pmax(max, values);
+    if (hasLatency) countInto(latencyBins, <i32>(load<u64>(row, COLUMN_LATENCY_OFFSET) >> BIN_SHIFT));
+    if (hasCost) countInto(costBins, <i32>(load<u64>(row, COLUMN_COST_OFFSET) >> BIN_SHIFT));
+    tokens = i64x2.add(tokens, tokensOf(row));
+    tokenRows += hasTokens(row);
+    decided += <i64>(load<u32>(row, COLUMN_TAG_OFFSET) & FLAGS_DECIDED);
+    rows++;
+  } while (link != end);
+  const n = v128.and(f64x2.splat(<f64>rows), present);
+  merge(slot, n, shift, sum, squares, min, max);
+  addCounts(slot, rows, tokens, tokenRows, decided);
+}
+
+/** As walkUniform, for rows of any kind: absent among present values, negative, out of range, infinite. */
+export function walkAny(slot: i32, chunk: i32, link: i32, end: i32, chain: i32, producer: i32): void {
+  let n = f64x2.splat(0);
+  let shift = f64x2.splat(0);
+  let sum = f64x2.splat(0);
+  let squares = f64x2.splat(0);
+  let min = f64x2.splat(Infinity);
+  let max = f64x2.splat(-Infinity);
+  let tokens = i64x2.splat(0);
+  let tokenRows: i64 = 0;
+  let decided: i64 = 0;
+  let rows: i64 = 0;
+  do {
+    const row = chunk + rowOffset(link);
+    link = <i32>load<u16>(chain + (link << 1) - 2);
+    const values = latencyAndCost(row);
+    const finite = f64x2.lt(f64x2.abs(values), f64x2.splat(Infinity));
+    const first = v128.and(finite, f64x2.eq(n, f64x2.splat(0)));
+    shift = v128.bitselect(values, shift, first);
+    n = f64x2.add(n, v128.and(f64x2.splat(1), finite));
+    const d = v128.and(f64x2.sub(values, shift), finite);
+    sum = f64x2.add(sum, d);
+    squares = f64x2.add(squares, f64x2.mul(d, d));
+    min = f64x2.pmin(min, v128.bitselect(values, f64x2.splat(Infinity), finite));
+    max = f64x2.pmax(max, v128.bitselect(values, f64x2.splat(-Infinity), finite));
+    const latencyKnown = countValue(
+      load<u64>(row, COLUMN_LATENCY_OFFSET),
+      slot + BINS_LATENCY_OFFSET,
+      slot + BINS_LATENCY_NEGATIVE_OFFSET,
+    );
+    const costKnown = countValue(
+      load<u64>(row, COLUMN_COST_OFFSET),
+      slot + BINS_COST_OFFSET,
+      slot + BINS_COST_NEGATIVE_OFFSET,
+    );
+    if (!latencyKnown || !costKnown) markMalformed(row, producer);
+    tokens = i64x2.add(tokens, tokensOf(row));
+    tokenRows += hasTokens(row);
+    decided += <i64>(load<u32>(row, COLUMN_TAG_OFFSET) & FLAGS_DECIDED);
+    rows++;
+  } while (link != end);
+  merge(slot, n, shift, sum, squares, min, max);
+  addCounts(slot, rows, tokens, tokenRows, decided);
+}
+
+/** Counts a value given by its bits. NaN means absent and counts nowhere. @returns false for ±Infinity */
+function countValue(bits: u64, positive: i32, negative: i32): bool {
+  const magnitude = bits & 0x7fff_ffff_ffff_ffff;
+  if (magnitude >= 0x7ff0_0000_0000_0000) return magnitude != 0x7ff0_0000_0000_0000;
+  const bin = min(max(<i32>(magnitude >> BIN_SHIFT) - BIN_BIAS, 0), BIN_COUNT - 1);
+  countInto(bin > 0 && bits != magnitude ? negative : positive, bin);
+  return true;
+}
+
+/** Counts a row with a value that is no number as one malformed event, once. */
+export function markMalformed(row: i32, producer: i32): void {
+  const tag = load<u32>(row, COLUMN_TAG_OFFSET);
+  if ((tag & FLAG_MALFORMED) != 0) return;
+  store<u32>(row, tag | FLAG_MALFORMED, COLUMN_TAG_OFFSET);
+  store<f64>(producer, load<f64>(producer, PRODUCER_MALFORMED_OFFSET) + 1, PRODUCER_MALFORMED_OFFSET);
+}
+
+@inline
+function addCounts(slot: i32, rows: i64, tokens: v128, tokenRows: i64, decided: i64): void {
+  store<i64>(slot, load<i64>(slot, SLOT_ROWS_OFFSET) + rows, SLOT_ROWS_OFFSET);
+  v128.store(slot, i64x2.add(v128.load(slot, SLOT_TOKENS_OFFSET), tokens), SLOT_TOKENS_OFFSET);
+  store<i64>(slot, load<i64>(slot, SLOT_TOKEN_ROWS_OFFSET) + tokenRows, SLOT_TOKEN_ROWS_OFFSET);
+  // FLAG_SUCCEEDED is bit 16 and FLAG_FAILED bit 25, so the sum over a batch holds both counts.
+  const succeeded = (decided >> 16) & 0x1ff;
+  store<i64>(slot, load<i64>(slot, SLOT_SUCCEEDED_OFFSET) + succeeded, SLOT_SUCCEEDED_OFFSET);
+  store<i64>(slot, load<i64>(slot, SLOT_FAILED_OFFSET) + (decided >> 25), SLOT_FAILED_OFFSET);
+}
+
+/**
+ * Merges a batch given by its shifted sums into the slot; lanes with n = 0 stay as they are.
+ *
+ * The sum is compensated (Neumaier 1974), so that mean = sum / n stays exact to the last digits however many
+ * batches there were.
+ */
+@inline
+function merge(slot: i32, n: v128, shift: v128, sum: v128, squares: v128, min: v128, max: v128): void {
+  const one = f64x2.splat(1);
+  const nBefore = v128.load(slot, SLOT_N_OFFSET);
+  const nAfter = f64x2.add(nBefore, n);
+  const nSafe = f64x2.pmax(one, n);
+  const nAfterSafe = f64x2.pmax(one, nAfter);
+  const meanShifted = f64x2.div(sum, nSafe);
+  const m2Batch = f64x2.sub(squares, f64x2.mul(sum, meanShifted));
+  const delta = f64x2.sub(f64x2.add(shift, meanShifted), v128.load(slot, SLOT_MEAN_OFFSET));
+  const between = f64x2.mul(f64x2.mul(delta, delta), f64x2.mul(nBefore, f64x2.div(n, nAfterSafe)));
+  v128.store(slot, f64x2.add(v128.load(slot, SLOT_M2_OFFSET), f64x2.add(m2Batch, between)), SLOT_M2_OFFSET);
+
+  const total = v128.load(slot, SLOT_SUM_OFFSET);
+  const term = f64x2.add(f64x2.mul(n, shift), sum);
+  const next = f64x2.add(total, term);
+  const totalLarger = f64x2.ge(f64x2.abs(total), f64x2.abs(term));
+  const larger = v128.bitselect(total, term, totalLarger);
+  const smaller = v128.bitselect(term, total, totalLarger);
+  const error = f64x2.add(
+    v128.load(slot, SLOT_SUM_ERROR_OFFSET),
+    f64x2.add(f64x2.sub(larger, next), smaller),
+  );
+  v128.store(slot, next, SLOT_SUM_OFFSET);
+  v128.store(slot, error, SLOT_SUM_ERROR_OFFSET);
+  v128.store(slot, f64x2.div(f64x2.add(next, error), nAfterSafe), SLOT_MEAN_OFFSET);
+  v128.store(slot, nAfter, SLOT_N_OFFSET);
+  // An empty lane's extremes are zero bytes, not values.
+  const known = f64x2.gt(nBefore, f64x2.splat(0));
+  const minBefore = v128.bitselect(v128.load(slot, SLOT_MIN_OFFSET), min, known);
+  const maxBefore = v128.bitselect(v128.load(slot, SLOT_MAX_OFFSET), max, known);
+  v128.store(slot, f64x2.pmin(min, minBefore), SLOT_MIN_OFFSET);
+  v128.store(slot, f64x2.pmax(max, maxBefore), SLOT_MAX_OFFSET);
+}
+
+/** All ones in each lane whose two values lie in the bins' range. */
+@inline
+export function inRange(values: v128): v128 {
+  return v128.and(
+    f64x2.ge(values, f64x2.splat(IN_RANGE_MIN)),
+    f64x2.le(values, f64x2.splat(IN_RANGE_MAX)),
+  );
+}

@@ -1,0 +1,217 @@
+/**
+ * Publication: folds a batch of rows into the accumulators of their slots, then makes it readable.
+ *
+ * A chain links the rows of one slot: `heads[slot]` and `chain[row]` hold row + 1 of the next one, 0 at the
+ * end. Walking a chain keeps the slot's running values in registers. A batch of a single binding needs no
+ * chaining: ROW_CHAIN is its order.
+ *
+ * The producer's statistics version is odd while its accumulators change: a reader that copied meanwhile
+ * retries. All stores of a row precede the atomic store of the published count that covers it.
+ */
+import { inRange, markMalformed, walkAny, walkUniform } from './accumulate';
+import {
+  ACCUMULATORS_BYTES,
+  BATCH_ROWS,
+  CHUNK_BLOB_END_OFFSET,
+  CHUNK_PUBLISHED_OFFSET,
+  CHUNK_TIME_MAX_OFFSET,
+  CHUNK_TIME_MIN_OFFSET,
+  COLUMN_COST_OFFSET,
+  COLUMN_LATENCY_OFFSET,
+  COLUMN_TAG_OFFSET,
+  COLUMN_TIME_OFFSET,
+  FLAG_TIME_NS,
+  HEADER_ACCUMULATORS_OFFSET,
+  HEADER_ANCHOR_NS_OFFSET,
+  HEADER_ANCHOR_US_OFFSET,
+  HEADER_STATS_EPOCH_OFFSET,
+  PRODUCER_CHAIN_OFFSET,
+  PRODUCER_CHUNK_OFFSET,
+  PRODUCER_HEADS_OFFSET,
+  PRODUCER_PUBLISHED_OFFSET,
+  PRODUCER_STATS_EPOCH_OFFSET,
+  PRODUCER_STATS_VERSION_OFFSET,
+  PRODUCER_TOUCHED_OFFSET,
+  ROW_CHAIN,
+  SLOT_BYTES,
+  SLOT_COUNT,
+  SLOT_ROWS_OFFSET,
+  SLOT_TABLE,
+  TAG_BINDING_MASK,
+} from './layout';
+import { chunkAddress, entryOf, producerAddress } from './ring';
+
+/**
+ * Publishes the producer's rows up to `rows`. Its own thread only.
+ *
+ * @param producer - the producer's number
+ * @param rows - rows written to its open chunk, in [published, CHUNK_ROWS]
+ * @param blobEnd - bytes used in the chunk's byte area by those rows
+ */
+export function publish(producer: i32, rows: i32, blobEnd: i32): void {
+  const address = producerAddress(producer);
+  const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
+  const entry = entryOf(chunk);
+  const data = chunkAddress(chunk);
+  let from = load<i32>(entry, CHUNK_PUBLISHED_OFFSET);
+  store<f64>(address, load<f64>(address, PRODUCER_PUBLISHED_OFFSET) + <f64>(rows - from), PRODUCER_PUBLISHED_OFFSET);
+  store<i32>(entry, blobEnd, CHUNK_BLOB_END_OFFSET);
+  atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
+  const accumulators = accumulatorsOf(producer, address);
+  while (from < rows) {
+    // The packed success counts of a walk hold at most BATCH_ROWS rows.
+    const to = min(from + BATCH_ROWS, rows);
+    accumulate(address, accumulators, entry, data, from, to);
+    from = to;
+  }
+  atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
+  atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, rows);
+}
+
+/** The producer's accumulators, emptied first if the streaming metrics were reset since it last published. */
+@inline
+function accumulatorsOf(producer: i32, address: i32): i32 {
+  const accumulators = load<i32>(HEADER_ACCUMULATORS_OFFSET) + producer * ACCUMULATORS_BYTES;
+  const epoch = atomic.load<i32>(HEADER_STATS_EPOCH_OFFSET);
+  if (load<i32>(address, PRODUCER_STATS_EPOCH_OFFSET) != epoch) {
+    for (let slot = accumulators; slot < accumulators + ACCUMULATORS_BYTES; slot += SLOT_BYTES) {
+      // Untouched slots are left alone, so that their pages are never committed.
+      if (load<i64>(slot, SLOT_ROWS_OFFSET) != 0) memory.fill(slot, 0, SLOT_BYTES);
+    }
+    store<i32>(address, epoch, PRODUCER_STATS_EPOCH_OFFSET);
+  }
+  return accumulators;
+}
+
+/** Folds rows [from, to), at most BATCH_ROWS, into their slots and their times into the chunk's entry. */
+function accumulate(
+  producer: i32,
+  accumulators: i32,
+  entry: i32,
+  chunk: i32,
+  from: i32,
+  to: i32,
+): void {
+  // What kind of batch is it? Two rows at a time. Where the count is odd, the last pair takes in a row more;
+  // that can only make the batch look less uniform than it is.
+  const firstTag = load<u32>(chunk + (from << 3), COLUMN_TAG_OFFSET);
+  const sameTag = i32x4.splat(firstTag);
+  let flags = i32x4.splat(0);
+  let differ = i32x4.splat(0);
+  let latencyInRange = i64x2.splat(-1);
+  let latencyAbsent = i64x2.splat(-1);
+  let costInRange = i64x2.splat(-1);
+  let costAbsent = i64x2.splat(-1);
+  const end = chunk + (to << 3);
+  for (let row = chunk + (from << 3); row < end; row += 16) {
+    const tags = v128.load(row, COLUMN_TAG_OFFSET);
+    flags = v128.or(flags, tags);
+    differ = v128.or(differ, v128.xor(tags, sameTag));
+    const latency = v128.load(row, COLUMN_LATENCY_OFFSET);
+    latencyInRange = v128.and(latencyInRange, inRange(latency));
+    latencyAbsent = v128.and(latencyAbsent, f64x2.ne(latency, latency));
+    const cost = v128.load(row, COLUMN_COST_OFFSET);
+    costInRange = v128.and(costInRange, inRange(cost));
+    costAbsent = v128.and(costAbsent, f64x2.ne(cost, cost));
+  }
+  const allFlags = i32x4.extract_lane(flags, 0) | i32x4.extract_lane(flags, 2);
+  if ((allFlags & FLAG_TIME_NS) != 0) convertTimes(chunk, from, to);
+  foldTimes(producer, entry, chunk, from, to);
+
+  const latencyPresent = i64x2.all_true(latencyInRange);
+  const costPresent = i64x2.all_true(costInRange);
+  const uniform =
+    (latencyPresent || i64x2.all_true(latencyAbsent)) && (costPresent || i64x2.all_true(costAbsent));
+  const present = i64x2(latencyPresent ? -1 : 0, costPresent ? -1 : 0);
+
+  const differing = i32x4.extract_lane(differ, 0) | i32x4.extract_lane(differ, 2);
+  if ((differing & TAG_BINDING_MASK) == 0) {
+    const slot = accumulators + slotOf(firstTag) * SLOT_BYTES;
+    if (uniform) walkUniform(slot, chunk, from + 1, to + 1, ROW_CHAIN, present);
+    else walkAny(slot, chunk, from + 1, to + 1, ROW_CHAIN, producer);
+    return;
+  }
+  const touched = chainBySlot(producer, chunk, from, to);
+  for (let i = 0; i < touched; i++) {
+    const number = <i32>load<u16>(producer + (i << 1), PRODUCER_TOUCHED_OFFSET);
+    const slot = accumulators + number * SLOT_BYTES;
+    const head = producer + (number << 1);
+    const link = <i32>load<u16>(head, PRODUCER_HEADS_OFFSET);
+    store<u16>(head, 0, PRODUCER_HEADS_OFFSET);
+    if (uniform) walkUniform(slot, chunk, link, 0, producer + PRODUCER_CHAIN_OFFSET, present);
+    else walkAny(slot, chunk, link, 0, producer + PRODUCER_CHAIN_OFFSET, producer);
+  }
+}
+
+@inline
+function slotOf(tag: u32): i32 {
+  return <i32>load<u16>(((tag & TAG_BINDING_MASK) << 1) + SLOT_TABLE);
+}
+
+/** Links the rows of each slot. @returns how many slots the batch touches, listed at PRODUCER_TOUCHED_OFFSET */
+function chainBySlot(producer: i32, chunk: i32, from: i32, to: i32): i32 {
+  let touched: i32 = 0;
+  for (let row = from; row < to; row++) {
+    const slot = slotOf(load<u32>(chunk + (row << 3), COLUMN_TAG_OFFSET));
+    const head = producer + (slot << 1);
+    const link = load<u16>(head, PRODUCER_HEADS_OFFSET);
+    store<u16>(producer + (row << 1), link, PRODUCER_CHAIN_OFFSET);
+    store<u16>(head, <u16>(row + 1), PRODUCER_HEADS_OFFSET);
+    if (link == 0) {
+      store<u16>(producer + (touched << 1), <u16>slot, PRODUCER_TOUCHED_OFFSET);
+      touched++;
+    }
+  }
+  return touched;
+}
+
+/** Turns monotonic nanoseconds into whole microseconds since the Unix epoch, so that readers see one unit. */
+function convertTimes(chunk: i32, from: i32, to: i32): void {
+  const anchorNs = load<i64>(HEADER_ANCHOR_NS_OFFSET);
+  const anchorUs = load<f64>(HEADER_ANCHOR_US_OFFSET);
+  for (let row = chunk + (from << 3), end = chunk + (to << 3); row < end; row += 8) {
+    const tag = load<u32>(row, COLUMN_TAG_OFFSET);
+    if ((tag & FLAG_TIME_NS) == 0) continue;
+    const elapsedNs = <f64>(load<i64>(row, COLUMN_TIME_OFFSET) - anchorNs);
+    store<f64>(row, anchorUs + floor(elapsedNs * 0.001), COLUMN_TIME_OFFSET);
+    store<u32>(row, tag & ~FLAG_TIME_NS, COLUMN_TAG_OFFSET);
+  }
+}
+
+/** Widens the entry's time range by rows [from, to). */
+function foldTimes(producer: i32, entry: i32, chunk: i32, from: i32, to: i32): void {
+  let least = f64x2.splat(load<f64>(entry, CHUNK_TIME_MIN_OFFSET));
+  let most = f64x2.splat(load<f64>(entry, CHUNK_TIME_MAX_OFFSET));
+  let finite = i64x2.splat(-1);
+  let row = chunk + (from << 3);
+  const end = chunk + (to << 3);
+  for (; row + 8 < end; row += 16) {
+    const times = v128.load(row, COLUMN_TIME_OFFSET);
+    finite = v128.and(finite, f64x2.lt(f64x2.abs(times), f64x2.splat(Infinity)));
+    least = f64x2.pmin(least, times);
+    most = f64x2.pmax(most, times);
+  }
+  if (row < end) {
+    const time = v128.load64_splat(row, COLUMN_TIME_OFFSET);
+    finite = v128.and(finite, f64x2.lt(f64x2.abs(time), f64x2.splat(Infinity)));
+    least = f64x2.pmin(least, time);
+    most = f64x2.pmax(most, time);
+  }
+  if (!i64x2.all_true(finite)) {
+    repairTimes(producer, chunk, from, to);
+    foldTimes(producer, entry, chunk, from, to);
+    return;
+  }
+  store<f64>(entry, min(f64x2.extract_lane(least, 0), f64x2.extract_lane(least, 1)), CHUNK_TIME_MIN_OFFSET);
+  store<f64>(entry, max(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1)), CHUNK_TIME_MAX_OFFSET);
+}
+
+/** A row whose time is NaN or infinite takes that of the row before it, or 0, and counts as malformed. */
+function repairTimes(producer: i32, chunk: i32, from: i32, to: i32): void {
+  for (let index = from; index < to; index++) {
+    const row = chunk + (index << 3);
+    if (abs(load<f64>(row, COLUMN_TIME_OFFSET)) < Infinity) continue;
+    store<f64>(row, index == 0 ? 0 : load<f64>(row - 8, COLUMN_TIME_OFFSET), COLUMN_TIME_OFFSET);
+    markMalformed(row, producer);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Claim, seal and release of chunks.
+ *
+ * A chunk has one owner at a time. It is won by a compare-and-swap on its state, so two producers never fill
+ * the same one; the generation is odd while the entry changes hands, so a reader that copied meanwhile sees
+ * that it changed. Nothing here waits.
+ */
+import {
+  CHUNK_BLOB_END_OFFSET,
+  CHUNK_ENTRY_BYTES,
+  CHUNK_FREE,
+  CHUNK_GENERATION_OFFSET,
+  CHUNK_OPEN,
+  CHUNK_PRODUCER_OFFSET,
+  CHUNK_PUBLISHED_OFFSET,
+  CHUNK_ROWS,
+  CHUNK_SEALED,
+  CHUNK_SEQUENCE_OFFSET,
+  CHUNK_STATE_OFFSET,
+  CHUNK_TIME_MAX_OFFSET,
+  CHUNK_TIME_MIN_OFFSET,
+  COLUMN_TAG_OFFSET,
+  HEADER_CHUNKS_OFFSET,
+  HEADER_CHUNK_COUNT_OFFSET,
+  HEADER_CHUNK_STRIDE_OFFSET,
+  HEADER_CURSOR_OFFSET,
+  HEADER_DIRECTORY_OFFSET,
+  HEADER_NEXT_SEQUENCE_OFFSET,
+  HEADER_OVERFLOW_OFFSET,
+  HEADER_OVERWRITTEN_OFFSET,
+  HEADER_RELEASES_OFFSET,
+  OVERFLOW_OVERWRITE,
+  PRODUCERS,
+  PRODUCER_BYTES,
+  PRODUCER_CHUNK_OFFSET,
+} from './layout';
+
+/** Address of a chunk's directory entry. */
+@inline
+export function entryOf(chunk: i32): i32 {
+  return load<i32>(HEADER_DIRECTORY_OFFSET) + chunk * CHUNK_ENTRY_BYTES;
+}
+
+/** Address of a chunk's row data. */
+@inline
+export function chunkAddress(chunk: i32): i32 {
+  return load<i32>(HEADER_CHUNKS_OFFSET) + chunk * load<i32>(HEADER_CHUNK_STRIDE_OFFSET);
+}
+
+@inline
+export function producerAddress(producer: i32): i32 {
+  return PRODUCERS + producer * PRODUCER_BYTES;
+}
+
+/**
+ * Claims a chunk for `producer`.
+ *
+ * Tries each chunk at most once, the least recently claimed first. Free chunks are always taken, sealed ones
+ * only where the policy is Overwrite; open ones belong to somebody.
+ *
+ * @returns the chunk's directory index, or -1 when none could be had
+ */
+export function claim(producer: i32): i32 {
+  const count = load<i32>(HEADER_CHUNK_COUNT_OFFSET);
+  const overwrite = load<i32>(HEADER_OVERFLOW_OFFSET) == OVERFLOW_OVERWRITE;
+  for (let tries = 0; tries < count; tries++) {
+    const cursor = atomic.add<u64>(HEADER_CURSOR_OFFSET, 1);
+    const chunk = <i32>(cursor % count);
+    const entry = entryOf(chunk);
+    const state = atomic.load<i32>(entry + CHUNK_STATE_OFFSET);
+    if (state == CHUNK_OPEN || (state == CHUNK_SEALED && !overwrite)) continue;
+    if (atomic.cmpxchg<i32>(entry + CHUNK_STATE_OFFSET, state, CHUNK_OPEN) != state) continue;
+    open(entry, chunk, producer, state == CHUNK_SEALED);
+    return chunk;
+  }
+  return -1;
+}
+
+/** Makes an entry that was just won by compare-and-swap the producer's empty open chunk. */
+function open(entry: i32, chunk: i32, producer: i32, reused: bool): void {
+  atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1);
+  if (reused) {
+    atomic.add<i64>(HEADER_OVERWRITTEN_OFFSET, <i64>load<i32>(entry, CHUNK_PUBLISHED_OFFSET));
+  }
+  atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, 0);
+  store<i32>(entry, 0, CHUNK_BLOB_END_OFFSET);
+  store<i64>(entry, atomic.add<i64>(HEADER_NEXT_SEQUENCE_OFFSET, 1), CHUNK_SEQUENCE_OFFSET);
+  store<f64>(entry, Infinity, CHUNK_TIME_MIN_OFFSET);
+  store<f64>(entry, -Infinity, CHUNK_TIME_MAX_OFFSET);
+  store<i32>(entry, producer, CHUNK_PRODUCER_OFFSET);
+  // A row is known to be written by its tag, which lets `adopt` finish the chunk of a thread that died.
+  memory.fill(chunkAddress(chunk) + COLUMN_TAG_OFFSET, 0, CHUNK_ROWS << 3);
+  store<i32>(producerAddress(producer), chunk, PRODUCER_CHUNK_OFFSET);
+  atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1);
+}
+
+/** Declares the producer's open chunk complete. All its rows must have been published. */
+export function seal(producer: i32): void {
+  const address = producerAddress(producer);
+  const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
+  if (chunk < 0) return;
+  store<i32>(address, -1, PRODUCER_CHUNK_OFFSET);
+  atomic.store<i32>(entryOf(chunk) + CHUNK_STATE_OFFSET, CHUNK_SEALED);
+}
+
+/** Gives a sealed chunk back to the ring; its rows are kept elsewhere or wanted no more. */
+export function release(chunk: i32): void {
+  const entry = entryOf(chunk);
+  if (atomic.cmpxchg<i32>(entry + CHUNK_STATE_OFFSET, CHUNK_SEALED, CHUNK_FREE) == CHUNK_SEALED) {
+    atomic.add<i32>(HEADER_RELEASES_OFFSET, 1);
+  }
+}
+
+/** Rows of the producer's open chunk that are written but not published: those whose tag is set. */
+export function written(producer: i32): i32 {
+  const chunk = load<i32>(producerAddress(producer), PRODUCER_CHUNK_OFFSET);
+  if (chunk < 0) return 0;
+  const tags = chunkAddress(chunk) + COLUMN_TAG_OFFSET;
+  let row = load<i32>(entryOf(chunk), CHUNK_PUBLISHED_OFFSET);
+  while (row < CHUNK_ROWS && load<u32>(tags + (row << 3)) != 0) row++;
+  return row;
+}

@@ -1,0 +1,445 @@
+/**
+ * EventWriter: turns events into rows on behalf of one thread and one experiment.
+ *
+ * What has a column goes there; the rest of metadata and the measurements go to the chunk's byte area as
+ * MessagePack (see readers/rows.ts for the way back). Nothing an event does reaches the caller: a getter, proxy or value that
+ * throws costs that value, and the event counts as malformed.
+ */
+import {
+  FLAG_BLOB,
+  FLAG_COST_COMPUTED,
+  FLAG_DECLARED,
+  FLAG_FAILED,
+  FLAG_MALFORMED,
+  FLAG_METADATA_MODEL,
+  FLAG_METADATA_PROVIDER,
+  FLAG_METADATA_TOKENS,
+  FLAG_SUCCEEDED,
+  FLAG_TIME_NS,
+  STRINGS,
+} from '../../assembly/layout.js';
+import { type Clock, systemClock } from '../clock.js';
+import { ConfigError } from '../errors.js';
+import { BindingTable } from '../ring/bindings.js';
+import { Dictionary } from '../ring/dictionary.js';
+import { type Geometry, isWordColumn } from '../ring/memory.js';
+import type { SharedMemory } from '../ring/wasm.js';
+import {
+  BLOB_DISTANCE,
+  COMPLETION_DISTANCE,
+  COST_DISTANCE,
+  LATENCY_DISTANCE,
+  PROMPT_DISTANCE,
+  RingWriter,
+  TAG_DISTANCE,
+} from '../ring/writer.js';
+import { type Enriched, emptyEnriched, enrich, isExceptionEvent } from '../schema/enrich.js';
+import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
+import { MsgpackWriter, OUT_OF_ROOM } from '../schema/msgpack.js';
+import type { PriceTable } from '../schema/prices.js';
+import { ClockedRecorder, Recorder } from './recorder.js';
+
+const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
+/** What an event is called whose name is no text. */
+const NAMELESS = '(unnamed)';
+/** What is left of a text where the whole event would not fit. */
+const TRIMMED_CHARACTERS = 1024;
+const hrtime = process.hrtime.bigint;
+
+// What becomes of a metadata key.
+const KEY_ENCODED = -1;
+const KEY_MODEL = -2;
+const KEY_PROVIDER = -3;
+const KEY_TOKENS = -4;
+// From 0 on: the index of a declared column.
+
+/** What is remembered of an event name. */
+interface EventPlan {
+  readonly event: string;
+  readonly isException: boolean;
+  /** The last binding used: most events of a name share model and provider. */
+  model: string | null;
+  provider: string | null;
+  binding: number;
+  /** Kinds of the metadata keys in the order they came last time. */
+  readonly keys: string[];
+  readonly kinds: number[];
+}
+
+/** Working storage of one capture. A getter that captures in turn gets the next frame. */
+interface Frame {
+  readonly enriched: Enriched;
+  /** A value per declared column: NaN or 0 where there is none. */
+  readonly declared: Float64Array;
+  hasDeclared: boolean;
+  malformed: boolean;
+}
+
+export class EventWriter {
+  readonly ring: RingWriter;
+  readonly #bindings: BindingTable;
+  readonly #strings: Dictionary;
+  readonly #prices: PriceTable;
+  readonly #clock: Clock;
+  readonly #out: MsgpackWriter;
+  readonly #plans = new Map<string, EventPlan>();
+  readonly #columnIndex = new Map<string, number>();
+  readonly #absent: Float64Array;
+  readonly #frames: Frame[] = [];
+  #depth = 0;
+
+  constructor(memory: SharedMemory, geometry: Geometry, prices: PriceTable, clock: Clock) {
+    this.ring = new RingWriter(memory, geometry);
+    this.#bindings = new BindingTable(memory.buffer);
+    this.#strings = new Dictionary(memory.buffer, STRINGS);
+    this.#prices = prices;
+    this.#clock = clock;
+    const { scratchAddress, scratchBytes } = this.ring;
+    this.#out = new MsgpackWriter(memory.buffer, scratchAddress, scratchAddress + scratchBytes);
+    geometry.columns.forEach(({ name }, index) => {
+      this.#columnIndex.set(name, index);
+    });
+    this.#absent = Float64Array.from(geometry.columns, ({ type }) => (isWordColumn(type) ? 0 : Number.NaN));
+  }
+
+  /** @throws ConfigError when the event or a bound value is of no use */
+  recorder(event: string, bound: Readonly<Record<string, unknown>> = {}): Recorder {
+    if (typeof event !== 'string' || event === '') throw new ConfigError('event', 'a non-empty string', event);
+    if (typeof bound !== 'object' || bound === null) throw new ConfigError('bound', 'an object', bound);
+    const { model = null, provider = null, ...rest } = bound;
+    for (const [name, value] of [['model', model], ['provider', provider]] as const) {
+      if (value !== null && typeof value !== 'string') throw new ConfigError(`bound.${name}`, 'a string', value);
+    }
+    const binding = this.#bindings.intern(event, model as string | null, provider as string | null, jsonOf(rest));
+    const failures = (latencyMs: number, error: unknown) => {
+      this.capture(event, { latencyMs }, { ...bound, error: error ?? true });
+    };
+    const RecorderClass = this.#clock === systemClock ? Recorder : ClockedRecorder;
+    return new RecorderClass(event, binding, this.ring, this.#clock, failures);
+  }
+
+  /**
+   * Stores one event. Never throws.
+   * @param timestampUs - the event's own time; NaN for now
+   */
+  capture(
+    event: unknown,
+    measurements: Measurements | undefined,
+    metadata: Metadata | undefined,
+    context: Context | undefined = undefined,
+    timestampUs = Number.NaN,
+  ): void {
+    const frame = this.#frames[this.#depth] ?? this.#newFrame();
+    const scratchStart = this.#out.position;
+    this.#depth++;
+    try {
+      frame.malformed = false;
+      this.#store(frame, event, asObject(frame, measurements), asObject(frame, metadata), context, timestampUs);
+    } catch (error) {
+      this.#salvage(frame, event, error, measurements, metadata, context, timestampUs);
+    } finally {
+      this.#depth--;
+      this.#out.position = scratchStart;
+    }
+  }
+
+  #newFrame(): Frame {
+    const frame = {
+      enriched: emptyEnriched(),
+      declared: Float64Array.from(this.#absent),
+      hasDeclared: false,
+      malformed: false,
+    };
+    this.#frames.push(frame);
+    return frame;
+  }
+
+  #store(
+    frame: Frame,
+    event: unknown,
+    measurements: Measurements,
+    ownMetadata: Metadata,
+    context: Context | undefined,
+    timestampUs: number,
+  ): void {
+    const metadata = context === undefined ? ownMetadata : { ...context, ...ownMetadata };
+    const plan = typeof event === 'string' ? (this.#plans.get(event) ?? this.#newPlan(event)) : this.#nameless(frame);
+    const enriched = frame.enriched;
+    enrich(enriched, plan.isException, measurements, metadata, this.#prices);
+    if (enriched.malformed) frame.malformed = true;
+
+    if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.#rebind(plan, enriched);
+    const binding = plan.binding;
+    let flags = 0;
+    if (binding !== 0) {
+      if (enriched.model !== null) flags |= FLAG_METADATA_MODEL;
+      if (enriched.provider !== null) flags |= FLAG_METADATA_PROVIDER;
+    }
+    if (enriched.tokensCanonical) flags |= FLAG_METADATA_TOKENS;
+
+    const blobStart = this.#out.position;
+    this.#encode(frame, plan, flags, measurements, metadata);
+    const blobBytes = this.#out.position - blobStart;
+    this.#row(frame, binding, flags, blobStart, blobBytes, timestampUs);
+  }
+
+  /** Stores the columns. Everything of the event has been evaluated: nothing here runs its code. */
+  #row(
+    frame: Frame,
+    binding: number,
+    flags: number,
+    blobStart: number,
+    blobBytes: number,
+    timestampUs: number,
+  ): void {
+    const ring = this.ring;
+    const position = ring.reserve(blobBytes);
+    if (position < 0) return;
+    const { latencyMs, costUsd, costComputed, prompt, completion, success } = frame.enriched;
+    let tag = binding | flags | FLAG_BLOB;
+    if (success !== null) tag |= success ? FLAG_SUCCEEDED : FLAG_FAILED;
+    if (costComputed) tag |= FLAG_COST_COMPUTED;
+    if (timestampUs === timestampUs) {
+      ring.f64[position] = timestampUs;
+    } else if (this.#clock === systemClock) {
+      ring.i64[position] = hrtime();
+      tag |= FLAG_TIME_NS;
+    } else {
+      ring.f64[position] = this.#clock.nowUs();
+    }
+    ring.f64[position + LATENCY_DISTANCE] = latencyMs;
+    ring.f64[position + COST_DISTANCE] = costUsd;
+    const pair = position << 1;
+    ring.i32[pair + PROMPT_DISTANCE] = prompt;
+    ring.i32[pair + COMPLETION_DISTANCE] = completion;
+    ring.i32[pair + BLOB_DISTANCE] = ring.appendBlob(blobStart, blobBytes);
+    if (frame.hasDeclared) {
+      tag |= FLAG_DECLARED;
+      this.#storeDeclared(frame.declared, position);
+    }
+    if (frame.malformed) {
+      tag |= FLAG_MALFORMED;
+      ring.countMalformed();
+    }
+    if (binding === 0) ring.countOverflowed();
+    ring.i32[pair + TAG_DISTANCE] = tag;
+    ring.position = position + 1;
+  }
+
+  #storeDeclared(values: Float64Array, position: number): void {
+    const ring = this.ring;
+    const columns = ring.columns;
+    for (let i = 0; i < columns.length; i++) {
+      const { type, offsetBytes } = columns[i];
+      if (isWordColumn(type)) ring.i32[ring.base + position + offsetBytes / 4] = values[i];
+      else ring.f64[position + offsetBytes / 8] = values[i];
+      values[i] = this.#absent[i];
+    }
+  }
+
+  /** Writes the byte-area part: metadata without what has columns, measurements, and a name that found no id. */
+  #encode(frame: Frame, plan: EventPlan, flags: number, measurements: Measurements, metadata: Metadata): void {
+    const out = this.#out;
+    const start = out.position;
+    out.lossy = false;
+    frame.hasDeclared = false;
+    try {
+      this.#encodeMetadata(frame, plan, flags, metadata);
+      encodeMap(out, measurements);
+      if (plan.binding === 0) out.text(plan.event);
+      if (out.position - start > this.ring.blobBytes) throw OUT_OF_ROOM;
+    } catch (error) {
+      if (error !== OUT_OF_ROOM) throw error;
+      out.position = start;
+      out.lossy = true;
+      this.#encodeTrimmed(plan, measurements, metadata, start);
+    }
+    if (out.lossy) frame.malformed = true;
+  }
+
+  #encodeMetadata(frame: Frame, plan: EventPlan, flags: number, metadata: Metadata): void {
+    const out = this.#out;
+    const at = out.beginMap();
+    let entries = 0;
+    let index = 0;
+    for (const key in metadata) {
+      const kind = plan.keys[index] === key ? plan.kinds[index] : this.#kindOf(plan, index, key);
+      index++;
+      if (kind !== KEY_ENCODED && this.#isStored(frame, kind, flags, metadata[key])) continue;
+      out.entry(key, metadata[key]);
+      entries++;
+    }
+    out.endMap(at, entries);
+  }
+
+  /** Whether a value whose key has a column was stored there. One that does not fit its column is encoded. */
+  #isStored(frame: Frame, kind: number, flags: number, value: unknown): boolean {
+    switch (kind) {
+      case KEY_MODEL:
+        return (flags & FLAG_METADATA_MODEL) !== 0;
+      case KEY_PROVIDER:
+        return (flags & FLAG_METADATA_PROVIDER) !== 0;
+      case KEY_TOKENS:
+        return (flags & FLAG_METADATA_TOKENS) !== 0;
+      default:
+        return this.#declare(frame, kind, value);
+    }
+  }
+
+  #declare(frame: Frame, column: number, value: unknown): boolean {
+    const code = this.#codeOf(column, value);
+    if (code === undefined) {
+      if (value !== null && value !== undefined) frame.malformed = true;
+      return false;
+    }
+    frame.declared[column] = code;
+    frame.hasDeclared = true;
+    return true;
+  }
+
+  /** The number that stands for the value in its column, or undefined when it does not fit. */
+  #codeOf(column: number, value: unknown): number | undefined {
+    switch (this.ring.columns[column].type) {
+      case 'f64':
+        return typeof value === 'number' && value - value === 0 ? value : undefined;
+      case 'i32':
+        return typeof value === 'number' && (value | 0) === value ? value : undefined;
+      case 'u32':
+        return typeof value === 'number' && value >>> 0 === value ? value : undefined;
+      case 'bool':
+        return value === true ? 2 : value === false ? 1 : undefined;
+      case 'dict':
+        return (typeof value === 'string' && this.#strings.intern(value)) || undefined;
+    }
+  }
+
+  #kindOf(plan: EventPlan, index: number, key: string): number {
+    const kind =
+      key === 'model'
+        ? KEY_MODEL
+        : key === 'provider'
+          ? KEY_PROVIDER
+          : key === 'tokens'
+            ? KEY_TOKENS
+            : (this.#columnIndex.get(key) ?? KEY_ENCODED);
+    plan.keys[index] = key;
+    plan.kinds[index] = kind;
+    return kind;
+  }
+
+  /** The last resort for an event larger than a chunk's byte area: scalars, and the beginnings of texts. */
+  #encodeTrimmed(plan: EventPlan, measurements: Measurements, metadata: Metadata, start: number): void {
+    const out = this.#out;
+    try {
+      encodeMap(out, trimmed(metadata));
+      encodeMap(out, trimmed(measurements));
+      out.text(plan.event.slice(0, TRIMMED_CHARACTERS));
+      if (out.position - start <= this.ring.blobBytes) return;
+    } catch (error) {
+      if (error !== OUT_OF_ROOM) throw error;
+    }
+    out.position = start;
+    out.endMap(out.beginMap(), 0);
+    out.endMap(out.beginMap(), 0);
+    out.text(plan.event.slice(0, TRIMMED_CHARACTERS));
+  }
+
+  /** A getter or proxy threw where it was read first: store the event from copies of what can be read. */
+  #salvage(
+    frame: Frame,
+    event: unknown,
+    error: unknown,
+    measurements: unknown,
+    metadata: unknown,
+    context: Context | undefined,
+    timestampUs: number,
+  ): void {
+    void error;
+    frame.malformed = true;
+    frame.declared.set(this.#absent);
+    try {
+      this.#store(frame, event, readable(measurements), { ...readable(context), ...readable(metadata) }, undefined, timestampUs);
+    } catch {
+      // Not even its copy can be stored; the event is counted, and so not lost silently.
+      this.ring.countMalformed();
+    }
+  }
+
+  #newPlan(event: string): EventPlan {
+    const plan: EventPlan = {
+      event,
+      isException: isExceptionEvent(event),
+      model: null,
+      provider: null,
+      binding: this.#bindings.intern(event, null, null),
+      keys: [],
+      kinds: [],
+    };
+    this.#plans.set(event, plan);
+    return plan;
+  }
+
+  #nameless(frame: Frame): EventPlan {
+    frame.malformed = true;
+    return this.#plans.get(NAMELESS) ?? this.#newPlan(NAMELESS);
+  }
+
+  #rebind(plan: EventPlan, { model, provider }: Enriched): void {
+    plan.model = model;
+    plan.provider = provider;
+    plan.binding = this.#bindings.intern(plan.event, model, provider);
+  }
+}
+
+function asObject(frame: Frame, value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  if (value !== undefined && value !== null) frame.malformed = true;
+  return NOTHING;
+}
+
+function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>): void {
+  const at = out.beginMap();
+  let entries = 0;
+  for (const key in source) {
+    out.entry(key, source[key]);
+    entries++;
+  }
+  out.endMap(at, entries);
+}
+
+/** An object's own properties, without those whose getter throws. Never throws. */
+function readable(source: unknown): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  if (typeof source !== 'object' || source === null) return copy;
+  try {
+    for (const key of Object.keys(source)) {
+      try {
+        copy[key] = (source as Record<string, unknown>)[key];
+      } catch {
+        copy[key] = null;
+      }
+    }
+  } catch {
+    // A proxy that does not even tell its keys.
+  }
+  return copy;
+}
+
+function trimmed(source: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(readable(source))) {
+    const name = key.slice(0, TRIMMED_CHARACTERS);
+    copy[name] =
+      typeof value === 'string' ? value.slice(0, TRIMMED_CHARACTERS) : typeof value === 'object' ? null : value;
+  }
+  return copy;
+}
+
+/** Bound values as JSON keeps them. */
+function jsonOf(values: Readonly<Record<string, unknown>>): Record<string, Json> {
+  try {
+    return JSON.parse(JSON.stringify(values)) as Record<string, Json>;
+  } catch {
+    throw new ConfigError('bound', 'values that JSON can hold', values);
+  }
+}

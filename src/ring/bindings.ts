@@ -1,0 +1,87 @@
+/**
+ * Bindings: what is the same for all rows of a recorder (event name, model, provider, bound column values),
+ * interned to a 16-bit id, and which accumulator slot each one feeds.
+ */
+import {
+  BINDINGS,
+  DICTIONARY_OVERFLOW_ID,
+  HEADER_NEXT_EVENT_SLOT_OFFSET,
+  HEADER_NEXT_SLOT_OFFSET,
+  SLOT_COUNT,
+  SLOT_EVENT_START,
+  SLOT_TABLE,
+} from '../../assembly/layout.js';
+import type { Json } from '../schema/event.js';
+import { Dictionary, OVERFLOW_TEXT } from './dictionary.js';
+
+export interface Binding {
+  readonly event: string;
+  readonly model: string | null;
+  readonly provider: string | null;
+  /** Values for rows that bring none of their own. */
+  readonly bound: Readonly<Record<string, Json>>;
+}
+
+const OVERFLOW_BINDING: Binding = { event: OVERFLOW_TEXT, model: null, provider: null, bound: {} };
+const NOTHING_BOUND: Readonly<Record<string, Json>> = Object.freeze({});
+
+export class BindingTable {
+  readonly #dictionary: Dictionary;
+  readonly #words: Int32Array;
+  readonly #slots: Uint16Array;
+  readonly #bindings: (Binding | undefined)[] = [OVERFLOW_BINDING];
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#dictionary = new Dictionary(buffer, BINDINGS);
+    this.#words = new Int32Array(buffer, 0, 1024);
+    this.#slots = new Uint16Array(buffer, SLOT_TABLE, 65536);
+  }
+
+  get size(): number {
+    return this.#dictionary.size;
+  }
+
+  get refused(): number {
+    return this.#dictionary.refused;
+  }
+
+  /** The binding's id; 0 when the table is full. Its slot is assigned before the id is returned. */
+  intern(event: string, model: string | null, provider: string | null, bound = NOTHING_BOUND): number {
+    const id = this.#dictionary.intern(JSON.stringify([event, model, provider, bound]));
+    if (id !== DICTIONARY_OVERFLOW_ID && this.#slots[id] === 0) this.#slots[id] = this.#assignSlot(event);
+    return id;
+  }
+
+  binding(id: number): Binding {
+    let binding = this.#bindings[id];
+    if (binding === undefined) {
+      const text = this.#dictionary.text(id);
+      if (text === OVERFLOW_TEXT) return OVERFLOW_BINDING;
+      const [event, model, provider, bound] = JSON.parse(text) as [string, string | null, string | null, Record<string, Json>];
+      binding = { event, model, provider, bound };
+      this.#bindings[id] = binding;
+    }
+    return binding;
+  }
+
+  slot(id: number): number {
+    return this.#slots[id];
+  }
+
+  /** A slot of its own while there are any, then one per event name, then slot 0. */
+  #assignSlot(event: string): number {
+    const own = this.#take(HEADER_NEXT_SLOT_OFFSET, SLOT_EVENT_START);
+    if (own !== undefined) return own;
+    for (let id = 1; id < this.size; id++) {
+      if (this.#slots[id] >= SLOT_EVENT_START && this.binding(id).event === event) return this.#slots[id];
+    }
+    return this.#take(HEADER_NEXT_EVENT_SLOT_OFFSET, SLOT_COUNT) ?? 0;
+  }
+
+  #take(counterOffset: number, end: number): number | undefined {
+    const index = counterOffset >> 2;
+    if (Atomics.load(this.#words, index) >= end) return undefined;
+    const slot = Atomics.add(this.#words, index, 1);
+    return slot < end ? slot : undefined;
+  }
+}

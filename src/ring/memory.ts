@@ -1,0 +1,190 @@
+/**
+ * Allocation and verification of an experiment's shared memory. What lies where is said in assembly/layout.ts.
+ */
+import {
+  ACCUMULATORS_BYTES,
+  CHUNK_ALIGN_BYTES,
+  CHUNK_ENTRY_BYTES,
+  CHUNK_ROWS,
+  COLUMN_GAP_BYTES,
+  COLUMNS_END_OFFSET,
+  DICTIONARIES_END,
+  HEADER_ACCUMULATORS_OFFSET,
+  HEADER_ANCHOR_NS_OFFSET,
+  HEADER_ANCHOR_US_OFFSET,
+  HEADER_BLOB_BYTES_OFFSET,
+  HEADER_BLOB_OFFSET_OFFSET,
+  HEADER_CHUNK_COUNT_OFFSET,
+  HEADER_CHUNK_STRIDE_OFFSET,
+  HEADER_CHUNKS_OFFSET,
+  HEADER_DIRECTORY_OFFSET,
+  HEADER_MAGIC_OFFSET,
+  HEADER_MEMORY_BYTES_OFFSET,
+  HEADER_NEXT_EVENT_SLOT_OFFSET,
+  HEADER_NEXT_SLOT_OFFSET,
+  HEADER_OVERFLOW_OFFSET,
+  HEADER_PRODUCER_COUNT_OFFSET,
+  HEADER_SCRATCH_OFFSET,
+  HEADER_VERSION_OFFSET,
+  LAYOUT_MAGIC,
+  LAYOUT_VERSION,
+  MEMORY_BYTES_MAX,
+  OVERFLOW_BLOCK,
+  OVERFLOW_OVERWRITE,
+  OVERFLOW_REJECT,
+  PAGE_BYTES,
+  ROW_CHAIN,
+  SLOT_EVENT_START,
+} from '../../assembly/layout.js';
+import { ConfigError, LayoutError } from '../errors.js';
+import type { ColumnType } from '../schema/columns.js';
+import { reserveMemory, type SharedMemory } from './wasm.js';
+
+export type OverflowPolicy = 'overwrite' | 'reject' | 'block';
+
+const OVERFLOW_CODES: Record<OverflowPolicy, number> = {
+  overwrite: OVERFLOW_OVERWRITE,
+  reject: OVERFLOW_REJECT,
+  block: OVERFLOW_BLOCK,
+};
+
+/** Room for undeclared metadata where memory allows it; only what is used is ever touched. */
+const BLOB_BYTES_PER_ROW = 256;
+const BLOB_BYTES_PER_ROW_MIN = 16;
+
+/** A declared column inside a chunk. Numbers are f64 with NaN = null; bool and dict are u32 with 0 = null. */
+export interface ColumnPlacement {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly offsetBytes: number;
+}
+
+/** Sizes and addresses, all in bytes but for the counts; immutable for the life of the memory. */
+export interface Geometry {
+  readonly chunkCount: number;
+  readonly chunkStrideBytes: number;
+  readonly blobOffsetBytes: number;
+  readonly blobBytes: number;
+  readonly scratchBytes: number;
+  readonly producerCount: number;
+  readonly accumulatorsAddress: number;
+  readonly scratchAddress: number;
+  readonly directoryAddress: number;
+  readonly chunksAddress: number;
+  readonly memoryBytes: number;
+  readonly columns: readonly ColumnPlacement[];
+}
+
+export interface MemoryOptions {
+  /** Rows to keep; rounded up to whole chunks. */
+  capacityRows: number;
+  columns: readonly { name: string; type: ColumnType }[];
+  producerCount: number;
+  overflow: OverflowPolicy;
+  /** The same instant on both clocks: monotonic nanoseconds and microseconds since the Unix epoch. */
+  anchorNs: bigint;
+  anchorUs: number;
+}
+
+const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
+
+/** Places everything for `capacityRows`. @throws ConfigError when it cannot fit one memory of 2 GiB */
+export function planGeometry(
+  capacityRows: number,
+  columns: readonly { name: string; type: ColumnType }[],
+  producerCount: number,
+): Geometry {
+  const chunkCount = Math.ceil(capacityRows / CHUNK_ROWS);
+  let offsetBytes = COLUMNS_END_OFFSET + COLUMN_GAP_BYTES;
+  const placements = columns.map(({ name, type }) => {
+    const placement = { name, type, offsetBytes };
+    offsetBytes += CHUNK_ROWS * (isWordColumn(type) ? 4 : 8) + COLUMN_GAP_BYTES;
+    return placement;
+  });
+  const blobOffsetBytes = offsetBytes;
+
+  const accumulatorsAddress = alignUp(DICTIONARIES_END, PAGE_BYTES);
+  const scratchAddress = accumulatorsAddress + producerCount * ACCUMULATORS_BYTES;
+  const scratchBytes = 4 * BLOB_BYTES_PER_ROW * CHUNK_ROWS;
+  const directoryAddress = scratchAddress + producerCount * scratchBytes;
+  const chunksAddress = alignUp(directoryAddress + chunkCount * CHUNK_ENTRY_BYTES, CHUNK_ALIGN_BYTES);
+
+  const roomBytes = Math.floor((MEMORY_BYTES_MAX - chunksAddress) / chunkCount);
+  const blobRoomBytes = Math.floor(roomBytes / CHUNK_ALIGN_BYTES) * CHUNK_ALIGN_BYTES - blobOffsetBytes;
+  const blobBytes = Math.min(BLOB_BYTES_PER_ROW * CHUNK_ROWS, blobRoomBytes);
+  if (blobBytes < BLOB_BYTES_PER_ROW_MIN * CHUNK_ROWS) {
+    throw new ConfigError('capacity', 'a number of rows that fits one 2 GiB memory', capacityRows);
+  }
+  const chunkStrideBytes = alignUp(blobOffsetBytes + blobBytes, CHUNK_ALIGN_BYTES);
+  return {
+    chunkCount,
+    chunkStrideBytes,
+    blobOffsetBytes,
+    blobBytes: chunkStrideBytes - blobOffsetBytes,
+    scratchBytes,
+    producerCount,
+    accumulatorsAddress,
+    scratchAddress,
+    directoryAddress,
+    chunksAddress,
+    memoryBytes: alignUp(chunksAddress + chunkCount * chunkStrideBytes, PAGE_BYTES),
+    columns: placements,
+  };
+}
+
+/** bool and dict columns hold u32 codes, all others f64. */
+export function isWordColumn(type: ColumnType): boolean {
+  return type === 'bool' || type === 'dict';
+}
+
+/** Reserves an experiment's memory in full and writes its header. Pages cost nothing until they are touched. */
+export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; geometry: Geometry } {
+  const geometry = planGeometry(options.capacityRows, options.columns, options.producerCount);
+  const pages = geometry.memoryBytes / PAGE_BYTES;
+  let memory: SharedMemory;
+  try {
+    memory = reserveMemory(pages);
+  } catch (cause) {
+    throw new ConfigError(
+      'capacity',
+      `a size this system can reserve (${cause instanceof Error ? cause.message : 'out of memory'})`,
+      options.capacityRows,
+    );
+  }
+  const header = new DataView(memory.buffer);
+  const words: [number, number][] = [
+    [HEADER_MEMORY_BYTES_OFFSET, geometry.memoryBytes],
+    [HEADER_CHUNK_COUNT_OFFSET, geometry.chunkCount],
+    [HEADER_CHUNK_STRIDE_OFFSET, geometry.chunkStrideBytes],
+    [HEADER_BLOB_OFFSET_OFFSET, geometry.blobOffsetBytes],
+    [HEADER_BLOB_BYTES_OFFSET, geometry.blobBytes],
+    [HEADER_ACCUMULATORS_OFFSET, geometry.accumulatorsAddress],
+    [HEADER_SCRATCH_OFFSET, geometry.scratchAddress],
+    [HEADER_DIRECTORY_OFFSET, geometry.directoryAddress],
+    [HEADER_CHUNKS_OFFSET, geometry.chunksAddress],
+    [HEADER_PRODUCER_COUNT_OFFSET, geometry.producerCount],
+    [HEADER_OVERFLOW_OFFSET, OVERFLOW_CODES[options.overflow]],
+    [HEADER_NEXT_SLOT_OFFSET, 1],
+    [HEADER_NEXT_EVENT_SLOT_OFFSET, SLOT_EVENT_START],
+    [HEADER_VERSION_OFFSET, LAYOUT_VERSION],
+  ];
+  for (const [offset, value] of words) header.setUint32(offset, value, true);
+  header.setBigInt64(HEADER_ANCHOR_NS_OFFSET, options.anchorNs, true);
+  header.setFloat64(HEADER_ANCHOR_US_OFFSET, options.anchorUs, true);
+  const chain = new Uint16Array(memory.buffer, ROW_CHAIN, CHUNK_ROWS);
+  for (let row = 0; row < CHUNK_ROWS; row++) chain[row] = row + 2;
+  // The magic comes last: a memory that carries it is complete.
+  header.setUint32(HEADER_MAGIC_OFFSET, LAYOUT_MAGIC, true);
+  return { memory, geometry };
+}
+
+/** Checks that a memory handed over by another thread is one of ours. @throws LayoutError */
+export function verifyMemory(memory: SharedMemory): void {
+  const header = new DataView(memory.buffer);
+  const expect = (what: string, expected: number, actual: number) => {
+    if (actual !== expected) throw new LayoutError(what, expected, actual);
+  };
+  expect('magic', LAYOUT_MAGIC, header.getUint32(HEADER_MAGIC_OFFSET, true));
+  expect('version', LAYOUT_VERSION, header.getUint32(HEADER_VERSION_OFFSET, true));
+  expect('size in bytes', header.getUint32(HEADER_MEMORY_BYTES_OFFSET, true), memory.buffer.byteLength);
+}

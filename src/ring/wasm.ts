@@ -1,0 +1,45 @@
+/** The one doorway to WebAssembly: the shared memory, what the module exports, typed, and how an instance is made. */
+import { readFileSync } from 'node:fs';
+
+/** A shared WebAssembly memory. Structured-cloneable: threads that are sent it see the same bytes. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+}
+
+/** Operations on one experiment's memory. Numbers are i32 unless said otherwise. */
+export interface RingModule {
+  /** @see assembly/ring.ts */
+  claim(producer: number): number;
+  seal(producer: number): void;
+  release(chunk: number): void;
+  written(producer: number): number;
+  /** @see assembly/publish.ts */
+  publish(producer: number, rows: number, blobEnd: number): void;
+  /** @see assembly/bytes.ts */
+  copy(target: number, source: number, bytes: number): void;
+}
+
+/** The part of the WebAssembly interface used here; its own types come only with those of the DOM. */
+interface WebAssemblyApi {
+  Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => SharedMemory;
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: { env: { memory: SharedMemory } }) => { exports: RingModule };
+}
+
+const api = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
+
+let compiled: object | undefined;
+
+/** Reserves `pages` of 64 KiB at once, so that the memory never grows and views over it never go stale. */
+export function reserveMemory(pages: number): SharedMemory {
+  return new api.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
+/**
+ * Binds the module to an experiment's memory. It is compiled once per thread; instances share nothing but the
+ * memory they are given.
+ */
+export function instantiate(memory: SharedMemory): RingModule {
+  compiled ??= new api.Module(readFileSync(new URL('../../assembly/crucible.wasm', import.meta.url)));
+  return new api.Instance(compiled, { env: { memory } }).exports;
+}

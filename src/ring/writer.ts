@@ -1,0 +1,237 @@
+/**
+ * The producer side of the ring: one writer per thread and experiment.
+ *
+ * A writer owns one open chunk at a time and is the only one to store into it. `position` is the index of the
+ * next row in a Float64Array over the whole memory; it is a multiple of 256 exactly at the first row of a batch,
+ * which is the one test the hot path makes. There `refill` publishes what is complete and claims the next chunk.
+ *
+ * The tag is the last store of a row: a row whose tag is set is whole.
+ */
+import {
+  CHUNK_ROWS,
+  COLUMN_COST_OFFSET,
+  COLUMN_LATENCY_OFFSET,
+  COLUMN_TAG_OFFSET,
+  COLUMN_TOKENS_OFFSET,
+  HEADER_CHUNK_STRIDE_OFFSET,
+  HEADER_CHUNKS_OFFSET,
+  HEADER_RELEASES_OFFSET,
+  HEADER_STATE_OFFSET,
+  CAPTURE_RUNNING,
+  PRODUCER_ACTIVE,
+  PRODUCER_BYTES,
+  PRODUCER_CHUNK_OFFSET,
+  PRODUCER_FREE,
+  PRODUCER_MALFORMED_OFFSET,
+  PRODUCER_OVERFLOWED_OFFSET,
+  PRODUCER_REFUSED_OFFSET,
+  PRODUCER_STATE_OFFSET,
+  PRODUCERS,
+} from '../../assembly/layout.js';
+import { StateError } from '../errors.js';
+import type { ColumnPlacement, Geometry } from './memory.js';
+import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
+
+// Distances from a row's position, in elements of the view that stores the column.
+export const LATENCY_DISTANCE = COLUMN_LATENCY_OFFSET / 8;
+export const COST_DISTANCE = COLUMN_COST_OFFSET / 8;
+/** The i32 pair columns are indexed by 2 · position. */
+export const PROMPT_DISTANCE = COLUMN_TOKENS_OFFSET / 4;
+export const COMPLETION_DISTANCE = PROMPT_DISTANCE + 1;
+export const TAG_DISTANCE = COLUMN_TAG_OFFSET / 4;
+export const BLOB_DISTANCE = TAG_DISTANCE + 1;
+
+/** `position & BATCH_MASK` is 0 at a batch's first row. */
+export const BATCH_MASK = 255;
+
+const EMPTY = new SharedArrayBuffer(0);
+
+export class RingWriter {
+  readonly producer: number;
+  readonly columns: readonly ColumnPlacement[];
+  /** Views over the whole memory, so that a chunk's change needs no new ones. */
+  f64: Float64Array;
+  i64: BigInt64Array;
+  i32: Int32Array;
+  bytes: Buffer;
+  /** Next row's index into `f64`; 0 when there is no open chunk or capture is suspended. */
+  position = 0;
+  /** Position of the open chunk's first row; 0 without one. */
+  base = 0;
+  /** Bytes used in the open chunk's byte area. */
+  blobEnd = 0;
+  readonly blobBytes: number;
+  readonly scratchAddress: number;
+  readonly scratchBytes: number;
+
+  #module: RingModule;
+  readonly #block: number;
+  readonly #blobOffsetBytes: number;
+  readonly #chunksAddress: number;
+  readonly #chunkStrideBytes: number;
+  #publishedRows = 0;
+  #resumeAt = 0;
+  #suspended = false;
+  #closed = false;
+  #releasesAtRefusal = -1;
+
+  /** Becomes one of the memory's producers. @throws StateError when all are taken */
+  constructor(memory: SharedMemory, geometry: Geometry) {
+    const buffer = memory.buffer;
+    this.f64 = new Float64Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.bytes = Buffer.from(buffer);
+    this.columns = geometry.columns;
+    this.blobBytes = geometry.blobBytes;
+    this.#blobOffsetBytes = geometry.blobOffsetBytes;
+    this.#module = instantiate(memory);
+    this.producer = takeProducer(this.i32, geometry.producerCount);
+    this.#block = PRODUCERS + this.producer * PRODUCER_BYTES;
+    this.i32[(this.#block + PRODUCER_CHUNK_OFFSET) >> 2] = -1;
+    this.#chunksAddress = this.i32[HEADER_CHUNKS_OFFSET >> 2];
+    this.#chunkStrideBytes = this.i32[HEADER_CHUNK_STRIDE_OFFSET >> 2];
+    this.scratchBytes = geometry.scratchBytes;
+    this.scratchAddress = geometry.scratchAddress + this.producer * geometry.scratchBytes;
+  }
+
+  /** Rows written to the open chunk. */
+  get #rows(): number {
+    return (this.#suspended ? this.#resumeAt : this.position) - this.base;
+  }
+
+  /** Rows written and not yet published. */
+  get pendingRows(): number {
+    return this.base === 0 ? 0 : this.#rows - this.#publishedRows;
+  }
+
+  /**
+   * Called where `position` is a batch boundary, before its row is stored.
+   * @returns the position to store at, or -1 when the row is refused (and counted) or capture is suspended
+   */
+  refill(): number {
+    if (this.#suspended || this.#closed) return -1;
+    if (Atomics.load(this.i32, HEADER_STATE_OFFSET >> 2) !== CAPTURE_RUNNING) return -1;
+    if (this.base !== 0) {
+      this.publish();
+      if (this.position - this.base < CHUNK_ROWS) return this.position;
+      this.#seal();
+    }
+    return this.#claim();
+  }
+
+  /** Makes all rows written so far readable and folds them into the accumulators. */
+  publish(): void {
+    if (this.pendingRows === 0) return;
+    const rows = this.#rows;
+    this.#module.publish(this.producer, rows, this.blobEnd);
+    this.#publishedRows = rows;
+  }
+
+  /**
+   * Ensures that the open chunk has `bytes` free in its byte area and a row to go with it.
+   * @returns the row's position, or -1 as `refill`
+   */
+  reserve(bytes: number): number {
+    if ((this.position & BATCH_MASK) === 0 && this.refill() < 0) return -1;
+    if (this.blobEnd + bytes <= this.blobBytes) return this.position;
+    this.publish();
+    this.#seal();
+    this.position = 0;
+    return this.#claim();
+  }
+
+  /** Copies `bytes` from `source` (an address) into the byte area. @returns their offset there */
+  appendBlob(source: number, bytes: number): number {
+    const offset = this.blobEnd;
+    this.#module.copy(this.base * 8 + this.#blobOffsetBytes + offset, source, bytes);
+    this.blobEnd = offset + bytes;
+    return offset;
+  }
+
+  /** Ignores what is captured until `resume`. Rows written before stay. */
+  suspend(): void {
+    if (this.#suspended) return;
+    this.publish();
+    this.#resumeAt = this.position;
+    this.position = 0;
+    this.#suspended = true;
+  }
+
+  resume(): void {
+    if (!this.#suspended) return;
+    this.#suspended = false;
+    this.position = this.#resumeAt;
+  }
+
+  countMalformed(): void {
+    this.f64[(this.#block + PRODUCER_MALFORMED_OFFSET) >> 3]++;
+  }
+
+  countOverflowed(): void {
+    this.f64[(this.#block + PRODUCER_OVERFLOWED_OFFSET) >> 3]++;
+  }
+
+  /** Publishes and seals, gives the producer back and lets go of the memory. */
+  close(): void {
+    if (this.#closed) return;
+    this.suspend();
+    this.#seal();
+    this.#closed = true;
+    Atomics.store(this.i32, (this.#block + PRODUCER_STATE_OFFSET) >> 2, PRODUCER_FREE);
+    this.f64 = new Float64Array(EMPTY);
+    this.i64 = new BigInt64Array(EMPTY);
+    this.i32 = new Int32Array(EMPTY);
+    this.bytes = Buffer.alloc(0);
+    this.#module = CLOSED_MODULE;
+  }
+
+  #claim(): number {
+    const releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
+    if (releases === this.#releasesAtRefusal) return this.#refuse();
+    const chunk = this.#module.claim(this.producer);
+    if (chunk < 0) {
+      this.#releasesAtRefusal = releases;
+      return this.#refuse();
+    }
+    this.#releasesAtRefusal = -1;
+    this.base = (this.#chunksAddress + chunk * this.#chunkStrideBytes) / 8;
+    this.#publishedRows = 0;
+    this.blobEnd = 0;
+    this.position = this.base;
+    return this.base;
+  }
+
+  #refuse(): number {
+    this.f64[(this.#block + PRODUCER_REFUSED_OFFSET) >> 3]++;
+    return -1;
+  }
+
+  #seal(): void {
+    if (this.base === 0) return;
+    this.#module.seal(this.producer);
+    this.base = 0;
+    this.#publishedRows = 0;
+    this.#resumeAt = 0;
+    if (!this.#suspended) this.position = 0;
+  }
+}
+
+/** What a closed writer calls: nothing is left to do, and its memory can be collected. */
+const CLOSED_MODULE: RingModule = {
+  claim: () => -1,
+  seal: () => {},
+  release: () => {},
+  written: () => 0,
+  publish: () => {},
+  copy: () => {},
+};
+
+/** Wins a free producer block by compare-and-swap. */
+function takeProducer(words: Int32Array, count: number): number {
+  for (let producer = 0; producer < count; producer++) {
+    const state = (PRODUCERS + producer * PRODUCER_BYTES + PRODUCER_STATE_OFFSET) >> 2;
+    if (Atomics.compareExchange(words, state, PRODUCER_FREE, PRODUCER_ACTIVE) === PRODUCER_FREE) return producer;
+  }
+  throw new StateError('ERR_CLOSED', `all ${count} producers of this experiment are taken`, { producers: count });
+}

@@ -1,0 +1,320 @@
+/**
+ * MessagePack, as far as event data needs it: a writer for any JavaScript value that never throws, straight
+ * into shared memory, and the reader of what it wrote.
+ *
+ * A library is not used here since this is the hot path (its encoder costs as much as a whole capture), and
+ * since it refuses keys such as `__proto__`.
+ *
+ * What JSON has no place for is kept as near as it goes: a bigint as number or decimal text, a Date as ISO text,
+ * a Map as an object, a Set or numeric array as an array, bytes as base64 text, an Error as {name, message,
+ * code}; functions and symbols are null. Cycles, nesting beyond DEPTH_MAX and getters that throw become null.
+ * All but undefined count as malformed when something was lost.
+ */
+import type { Json } from './event.js';
+
+const DEPTH_MAX = 64;
+/** Up to this many characters a loop beats the call into the runtime. */
+const SHORT_TEXT = 40;
+
+export class MsgpackWriter {
+  readonly #bytes: Buffer;
+  readonly #view: DataView;
+  /** Next byte to write, an index into the buffer. */
+  position: number;
+  /** True once something was lost. */
+  lossy = false;
+  #end: number;
+  readonly #open: object[] = [];
+
+  /** Writes into bytes [start, end) of `buffer`, which it owns. */
+  constructor(buffer: SharedArrayBuffer | ArrayBuffer, start: number, end: number) {
+    this.#bytes = Buffer.from(buffer as ArrayBuffer);
+    this.#view = new DataView(buffer as ArrayBuffer);
+    this.position = start;
+    this.#end = end;
+  }
+
+  /** Bytes left. */
+  get room(): number {
+    return this.#end - this.position;
+  }
+
+  /** Begins a map whose size is not known yet. @returns what `endMap` needs */
+  beginMap(): number {
+    const at = this.position;
+    if (at + 3 > this.#end) throw OUT_OF_ROOM;
+    this.#bytes[at] = 0xde;
+    this.position = at + 3;
+    return at;
+  }
+
+  endMap(at: number, entries: number): void {
+    this.#view.setUint16(at + 1, entries);
+  }
+
+  /** Writes `key` and then `value`; a value that cannot be read is written as null. */
+  entry(key: string, value: unknown): void {
+    this.text(key);
+    this.value(value);
+  }
+
+  /** @throws OUT_OF_ROOM when it does not fit; nothing else */
+  value(value: unknown): void {
+    switch (typeof value) {
+      case 'string':
+        this.text(value);
+        return;
+      case 'number':
+        this.number(value);
+        return;
+      case 'boolean':
+        this.#byte(value ? 0xc3 : 0xc2);
+        return;
+      case 'undefined':
+        this.#byte(0xc0);
+        return;
+      case 'bigint':
+        if (value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER) this.number(Number(value));
+        else this.text(value.toString());
+        return;
+      case 'object':
+        if (value === null) this.#byte(0xc0);
+        else this.#object(value);
+        return;
+      default:
+        this.lossy = true;
+        this.#byte(0xc0);
+    }
+  }
+
+  number(value: number): void {
+    const at = this.position;
+    if (at + 9 > this.#end) throw OUT_OF_ROOM;
+    // A small non-negative integer; −0 is neither.
+    if ((value | 0) === value && value >= 0 && (value !== 0 || 1 / value > 0)) {
+      if (value < 128) {
+        this.#bytes[at] = value;
+        this.position = at + 1;
+      } else {
+        this.#bytes[at] = 0xce;
+        this.#bytes[at + 1] = value >>> 24;
+        this.#bytes[at + 2] = value >>> 16;
+        this.#bytes[at + 3] = value >>> 8;
+        this.#bytes[at + 4] = value;
+        this.position = at + 5;
+      }
+      return;
+    }
+    this.#bytes[at] = 0xcb;
+    this.#view.setFloat64(at + 1, value);
+    this.position = at + 9;
+  }
+
+  text(value: string): void {
+    const length = value.length;
+    const at = this.position;
+    if (length < SHORT_TEXT) {
+      if (at + 2 + length > this.#end) throw OUT_OF_ROOM;
+      const bytes = this.#bytes;
+      const start = length < 32 ? at + 1 : at + 2;
+      let i = 0;
+      for (; i < length; i++) {
+        const code = value.charCodeAt(i);
+        if (code > 127) break;
+        bytes[start + i] = code;
+      }
+      if (i === length) {
+        if (length < 32) bytes[at] = 0xa0 | length;
+        else {
+          bytes[at] = 0xd9;
+          bytes[at + 1] = length;
+        }
+        this.position = start + length;
+        return;
+      }
+    }
+    this.#longText(value, at);
+  }
+
+  #longText(value: string, at: number): void {
+    // A lone surrogate becomes U+FFFD, three bytes like itself, so byteLength is exact.
+    const size = Buffer.byteLength(value);
+    if (at + 5 + size > this.#end) throw OUT_OF_ROOM;
+    this.#bytes[at] = 0xdb;
+    this.#view.setUint32(at + 1, size);
+    this.#bytes.write(value, at + 5, size, 'utf8');
+    this.position = at + 5 + size;
+  }
+
+  #byte(value: number): void {
+    if (this.position >= this.#end) throw OUT_OF_ROOM;
+    this.#bytes[this.position++] = value;
+  }
+
+  #object(value: object): void {
+    if (this.#open.length >= DEPTH_MAX || this.#open.includes(value)) {
+      this.lossy = true;
+      this.#byte(0xc0);
+      return;
+    }
+    const start = this.position;
+    this.#open.push(value);
+    try {
+      this.#contents(value);
+    } catch (error) {
+      if (error === OUT_OF_ROOM) throw error;
+      // A getter, a proxy or a toJSON of the value threw.
+      this.lossy = true;
+      this.position = start;
+      this.#byte(0xc0);
+    } finally {
+      this.#open.pop();
+    }
+  }
+
+  #contents(value: object): void {
+    if (Array.isArray(value)) this.#array(value);
+    else if (value instanceof Date) this.value(Number.isNaN(value.getTime()) ? null : value.toISOString());
+    else if (value instanceof Error) this.#error(value);
+    else if (value instanceof Map) this.#map(value);
+    else if (value instanceof Set) this.#array([...value]);
+    else if (ArrayBuffer.isView(value)) {
+      if (value instanceof Uint8Array || value instanceof DataView) {
+        this.text(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'));
+      } else this.#array([...(value as unknown as Iterable<number | bigint>)]);
+    } else if (value instanceof ArrayBuffer) this.text(Buffer.from(value).toString('base64'));
+    else if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
+      this.value((value as { toJSON(): unknown }).toJSON());
+    } else this.#plain(value as Record<string, unknown>);
+  }
+
+  #array(values: readonly unknown[]): void {
+    const at = this.position;
+    if (at + 5 > this.#end) throw OUT_OF_ROOM;
+    this.#bytes[at] = 0xdd;
+    this.#view.setUint32(at + 1, values.length);
+    this.position = at + 5;
+    for (let i = 0; i < values.length; i++) this.value(values[i]);
+  }
+
+  #plain(value: Record<string, unknown>): void {
+    const at = this.beginMap();
+    let entries = 0;
+    for (const key of Object.keys(value)) {
+      if (entries === 65535) {
+        this.lossy = true;
+        break;
+      }
+      let item: unknown;
+      try {
+        item = value[key];
+      } catch {
+        this.lossy = true;
+      }
+      this.entry(key, item);
+      entries++;
+    }
+    this.endMap(at, entries);
+  }
+
+  #map(value: Map<unknown, unknown>): void {
+    const at = this.beginMap();
+    let entries = 0;
+    for (const [key, item] of value) {
+      if (entries === 65535) {
+        this.lossy = true;
+        break;
+      }
+      this.entry(typeof key === 'symbol' ? key.toString() : String(key), item);
+      entries++;
+    }
+    this.endMap(at, entries);
+  }
+
+  #error(error: Error): void {
+    const code: unknown = (error as { code?: unknown }).code;
+    const at = this.beginMap();
+    this.entry('name', error.name);
+    this.entry('message', error.message);
+    if (code !== undefined) this.entry('code', code);
+    this.endMap(at, code === undefined ? 2 : 3);
+  }
+}
+
+/** Thrown by the writer when the value does not fit; one object, since nothing else needs to be known. */
+export const OUT_OF_ROOM = new RangeError('the value does not fit');
+
+/** Reads what MsgpackWriter wrote. Objects have no special keys: `__proto__` is a key like any other. */
+export class MsgpackReader {
+  readonly #bytes: Buffer;
+  position: number;
+
+  constructor(bytes: Buffer, position = 0) {
+    this.#bytes = bytes;
+    this.position = position;
+  }
+
+  value(): Json {
+    const head = this.#bytes[this.position++];
+    if (head < 0x80) return head;
+    if (head >= 0xa0 && head < 0xc0) return this.#text(head & 31);
+    switch (head) {
+      case 0xc0:
+        return null;
+      case 0xc2:
+        return false;
+      case 0xc3:
+        return true;
+      case 0xcb:
+        this.position += 8;
+        return this.#bytes.readDoubleBE(this.position - 8);
+      case 0xce:
+        return this.#u32();
+      case 0xd9:
+        return this.#text(this.#bytes[this.position++]);
+      case 0xdb:
+        return this.#text(this.#u32());
+      case 0xdd:
+        return this.#array(this.#u32());
+      case 0xde:
+        this.position += 2;
+        return this.#map(this.#bytes.readUInt16BE(this.position - 2));
+      default:
+        throw new RangeError(`byte ${head} at ${this.position - 1} begins no value`);
+    }
+  }
+
+  #u32(): number {
+    this.position += 4;
+    return this.#bytes.readUInt32BE(this.position - 4);
+  }
+
+  #text(size: number): string {
+    this.position += size;
+    return this.#bytes.toString('utf8', this.position - size, this.position);
+  }
+
+  #array(length: number): Json[] {
+    const values: Json[] = new Array(length);
+    for (let i = 0; i < length; i++) values[i] = this.value();
+    return values;
+  }
+
+  #map(entries: number): Record<string, Json> {
+    const object: Record<string, Json> = {};
+    for (let i = 0; i < entries; i++) {
+      const key = this.value() as string;
+      setOwn(object, key, this.value());
+    }
+    return object;
+  }
+}
+
+/** Sets an own property whatever its name; assigning `__proto__` would set the prototype instead. */
+export function setOwn(object: Record<string, Json>, key: string, value: Json): void {
+  if (key === '__proto__') {
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+  } else {
+    object[key] = value;
+  }
+}
