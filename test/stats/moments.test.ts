@@ -93,9 +93,11 @@ describe('Welford', () => {
   });
 
   it('gives the same moments for any split of any values, merged in any order', () => {
+    // No −0: which of two equal zeros is the smallest does depend on the order.
+    const finite = fc.double({ min: -1e6, max: 1e6, noNaN: true }).map((value) => value + 0);
     fc.assert(
       fc.property(
-        fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 80 }),
+        fc.array(finite, { minLength: 1, maxLength: 80 }),
         fc.infiniteStream(fc.nat({ max: 4 })),
         fc.array(fc.nat({ max: 4 }), { minLength: 5, maxLength: 5 }),
         (values, parts, priorities) => {
@@ -110,7 +112,7 @@ describe('Welford', () => {
           expect([merged.min, merged.max]).toEqual([whole.min, whole.max]);
           expect(Math.abs(merged.mean! - whole.mean!)).toBeLessThanOrEqual(1e-15 * spread);
           const varianceGap = Math.abs((merged.variance ?? 0) - (whole.variance ?? 0));
-          expect(varianceGap).toBeLessThanOrEqual(1e-13 * (whole.variance ?? 0) + Number.MIN_VALUE);
+          expect(varianceGap).toBeLessThanOrEqual(1e-13 * (whole.variance ?? 0) + 1e-300);
         },
       ),
       { numRuns: 300 },
