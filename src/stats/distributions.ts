@@ -1,0 +1,114 @@
+/** Tails and quantiles of the distributions that the tests refer to. */
+
+import { incompleteBeta } from './beta.js';
+import { deviance, incompleteGamma, stirlingError } from './gamma.js';
+import { normalQuantile, normalSurvival } from './normal.js';
+import { findRoot } from './root.js';
+import type { Alternative } from './sample.js';
+
+/** P(T > t) for Student's t with df > 0 degrees of freedom. */
+export function studentSurvival(t: number, df: number): number {
+  const square = t * t;
+  if (square === Number.POSITIVE_INFINITY) return t > 0 ? 0 : 1;
+  const x = df / (df + square);
+  const y = square / (df + square);
+  const { lower, upper } = incompleteBeta(df / 2, 0.5, x, y);
+  return t > 0 ? lower / 2 : 0.5 + upper / 2;
+}
+
+/** The t with P(T > t) = tail, for tail in (0, ½]. */
+export function studentUpperQuantile(tail: number, df: number): number {
+  if (tail === 0.5) return 0;
+  // On logarithmic scales the tail is close to a line, so few steps are needed however far out it is.
+  const excess = (logT: number) => Math.log(studentSurvival(Math.exp(logT), df) / tail);
+  const start = Math.log(-normalQuantile(tail));
+  let high = start;
+  for (let stride = 0.25; excess(high) > 0; stride *= 2) high += stride;
+  return Math.exp(findRoot(excess, start - 0.25, high));
+}
+
+/** P(F > f) for f >= 0 with df1 and df2 degrees of freedom. */
+export function fSurvival(f: number, df1: number, df2: number): number {
+  if (f === Number.POSITIVE_INFINITY) return 0;
+  const scaled = df1 * f;
+  return incompleteBeta(df1 / 2, df2 / 2, scaled / (scaled + df2), df2 / (scaled + df2)).upper;
+}
+
+/** P(χ² > x) for x >= 0. */
+export function chiSquareSurvival(x: number, df: number): number {
+  return incompleteGamma(df / 2, x / 2).upper;
+}
+
+/** The p with I_p(a, b) = probability: a quantile of the beta distribution. */
+export function betaQuantile(probability: number, a: number, b: number): number {
+  // Solved on the logit scale, where a quantile next to 0 or 1 keeps its digits.
+  const excess = (logit: number) => {
+    const { lower, upper } = incompleteBeta(a, b, 1 / (1 + Math.exp(-logit)), 1 / (1 + Math.exp(logit)));
+    return Math.log(lower / probability) - Math.log(upper / (1 - probability));
+  };
+  const middle = Math.log(a / b);
+  let low = middle;
+  let high = middle;
+  for (let stride = 1; excess(low) > 0; stride *= 2) low -= stride;
+  for (let stride = 1; excess(high) < 0; stride *= 2) high += stride;
+  return 1 / (1 + Math.exp(-findRoot(excess, low, high)));
+}
+
+/**
+ * The limit of P(√n D > x) for Kolmogorov's statistic D, two-sided.
+ *
+ * Source: Kolmogorov 1933; the second form, for small x, is its theta-function transform.
+ */
+export function kolmogorovSurvival(x: number): number {
+  if (x <= 0) return 1;
+  if (x < 1) {
+    const exponent = -(Math.PI ** 2) / (8 * x * x);
+    let sum = 0;
+    for (let odd = 1; odd <= 9; odd += 2) sum += Math.exp(exponent * odd * odd);
+    return 1 - (Math.sqrt(2 * Math.PI) / x) * sum;
+  }
+  let sum = 0;
+  for (let k = 1; k <= 8; k++) sum += (k % 2 === 1 ? 1 : -1) * Math.exp(-2 * k * k * x * x);
+  return Math.min(1, 2 * sum);
+}
+
+/**
+ * P(T > t) for the noncentral t with df degrees of freedom and t >= 0: T = (Z + shift)/S, S² ~ χ²/df.
+ *
+ * The expectation of P(Z > t·S − shift) over u = ln S by the trapezoidal rule. The integrand is analytic
+ * and log-concave, so a step of half its narrowest width gives all digits of a double and the sum may end,
+ * on either side, at the first negligible term.
+ */
+export function noncentralStudentSurvival(t: number, df: number, shift: number): number {
+  const a = df / 2;
+  const step = 0.5 * Math.min(1 / Math.sqrt(2 * df), 1 / (1 + Math.abs(shift)), 0.1);
+  const term = (u: number) => {
+    const s = Math.exp(u);
+    return Math.exp(-deviance(a, a * s * s)) * normalSurvival(t * s - shift);
+  };
+  let sum = term(0);
+  for (const direction of [-1, 1]) {
+    let previous = 0;
+    for (let i = 1; ; i++) {
+      const u = direction * i * step;
+      const value = term(u);
+      sum += value;
+      if (value <= previous && value <= 1e-19 * sum) break;
+      // Beyond, the density of S alone is below the smallest double.
+      if (deviance(a, a * Math.exp(2 * u)) > 745) break;
+      previous = value;
+    }
+  }
+  return sum * step * 2 * Math.sqrt(a / (2 * Math.PI)) * Math.exp(-stirlingError(a));
+}
+
+/** The p-value of a statistic whose survival function under the null is `survival`, symmetric around 0. */
+export function symmetricPValue(
+  statistic: number,
+  alternative: Alternative,
+  survival: (x: number) => number,
+): number {
+  if (alternative === 'greater') return survival(statistic);
+  if (alternative === 'less') return survival(-statistic);
+  return Math.min(1, 2 * survival(Math.abs(statistic)));
+}
