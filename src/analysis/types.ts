@@ -126,3 +126,20 @@ export interface Comparison {
   experiments: { id: string; name: string; condition: string; metrics: Metrics }[];
   treatments: TreatmentComparison[];
 }
+
+/** One window of `windowedMetrics`, times in µs since the epoch, [windowStart, windowEnd). */
+export interface WindowRow {
+  windowStart: number;
+  windowEnd: number;
+  eventCount: number;
+  meanLatency: number | null;
+  /** Sample standard deviation (n − 1). */
+  stdDevLatency: number | null;
+  /** By name: p50, p95, p99 or those asked for; null where no event has a latency. */
+  latencyQuantiles: Record<string, number | null>;
+  totalCost: number;
+  successCount: number;
+  failureCount: number;
+  promptTokens: number;
+  completionTokens: number;
+}

@@ -1,0 +1,137 @@
+/**
+ * The event bus: node:diagnostics_channel underneath, one channel an event.
+ *
+ * Event `a.b.c` is published on channel `a:b:c` as `{ measurements, metadata }`, so other tools can subscribe to
+ * it and publish on it without this library. Nothing a handler does reaches the emitter: a handler that throws is
+ * detached, and that is an event itself.
+ */
+import { type Channel, channel, type ChannelListener } from 'node:diagnostics_channel';
+import { systemClock } from '../clock.js';
+import { ConfigError } from '../errors.js';
+import type { Measurements, Metadata } from '../schema/event.js';
+
+export type TelemetryHandler = (event: string, measurements: Measurements, metadata: Metadata) => void;
+
+/** Emitted when a handler has thrown and was detached; metadata {handlerId, event, error}. */
+export const HANDLER_FAILURE = 'telemetry.handler.failure';
+
+const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
+
+interface Message {
+  readonly measurements?: Measurements;
+  readonly metadata?: Metadata;
+}
+
+/** Handlers attached with 'all' hear every event that has been executed by name at least once. */
+interface Attachment {
+  readonly handler: TelemetryHandler;
+  readonly all: boolean;
+  readonly listeners: Map<string, ChannelListener>;
+}
+
+const channels = new Map<string, Channel>();
+const attachments = new Map<string, Attachment>();
+// Most calls in a row are for the same event; comparing one name is cheaper than a look-up.
+let lastName: unknown = '';
+let lastChannel: Channel | undefined;
+
+/** The channel name of an event. */
+export function channelName(event: string): string {
+  return event.replaceAll('.', ':');
+}
+
+function channelOf(event: string | readonly string[]): Channel {
+  const name = typeof event === 'string' ? event : event.join('.');
+  let found = channels.get(name);
+  if (found === undefined) {
+    found = channel(channelName(name));
+    channels.set(name, found);
+    for (const [id, attachment] of attachments) if (attachment.all) subscribe(id, attachment, name, found);
+  }
+  lastName = event;
+  lastChannel = found;
+  return found;
+}
+
+function subscribe(id: string, attachment: Attachment, event: string, to: Channel): void {
+  if (attachment.listeners.has(event)) return;
+  const listener: ChannelListener = (message) => {
+    const { measurements = NOTHING, metadata = NOTHING } = (message ?? NOTHING) as Message;
+    try {
+      attachment.handler(event, measurements, metadata);
+    } catch (error) {
+      detach(id);
+      execute(HANDLER_FAILURE, NOTHING, { handlerId: id, event, error });
+    }
+  };
+  attachment.listeners.set(event, listener);
+  to.subscribe(listener);
+}
+
+/** Emits an event. Costs next to nothing when nobody listens, and never throws because of a listener. */
+function execute(event: string | readonly string[], measurements: Measurements, metadata?: Metadata): void {
+  const target = event === lastName ? (lastChannel as Channel) : channelOf(event);
+  if (target.hasSubscribers) target.publish({ measurements, metadata });
+}
+
+/**
+ * Runs `fn` between `<prefix>.start` and `<prefix>.stop`, or `<prefix>.exception` when it throws or rejects.
+ * The stop carries `duration` in nanoseconds. What fn returns or throws is passed on.
+ */
+function span<T>(prefix: string, metadata: Metadata, fn: () => T): T {
+  const startNs = systemClock.monotonicNs();
+  execute(`${prefix}.start`, { systemTime: systemClock.nowUs() }, metadata);
+  const stop = () => execute(`${prefix}.stop`, { duration: systemClock.monotonicNs() - startNs }, metadata);
+  const fail = (error: unknown) =>
+    execute(`${prefix}.exception`, { duration: systemClock.monotonicNs() - startNs }, { ...metadata, error: error ?? true });
+  let result: T;
+  try {
+    result = fn();
+  } catch (error) {
+    fail(error);
+    throw error;
+  }
+  if (!isThenable(result)) {
+    stop();
+    return result;
+  }
+  return result.then(
+    (value) => {
+      stop();
+      return value;
+    },
+    (error: unknown) => {
+      fail(error);
+      throw error;
+    },
+  ) as T;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+/**
+ * Calls `handler` for each of the events, synchronously with the emitter. `'all'` means every event.
+ * @throws ConfigError when the id is taken
+ */
+function attach(id: string, events: string | readonly string[], handler: TelemetryHandler): void {
+  if (typeof id !== 'string' || id === '') throw new ConfigError('id', 'a non-empty string', id);
+  if (attachments.has(id)) throw new ConfigError('id', 'an id that is not attached', id);
+  if (typeof handler !== 'function') throw new ConfigError('handler', 'a function', handler);
+  const all = events === 'all';
+  const attachment: Attachment = { handler, all, listeners: new Map() };
+  attachments.set(id, attachment);
+  const names = all ? channels.keys() : typeof events === 'string' ? [events] : events;
+  for (const name of [...names]) subscribe(id, attachment, name, channelOf(name));
+}
+
+/** Stops a handler. Unknown ids are ignored: a failing handler may have been detached already. */
+function detach(id: string): void {
+  const attachment = attachments.get(id);
+  if (attachment === undefined) return;
+  attachments.delete(id);
+  for (const [event, listener] of attachment.listeners) channelOf(event).unsubscribe(listener);
+}
+
+export const telemetry = { execute, span, attach, detach };

@@ -1,0 +1,28 @@
+/** Batch: rows as columns, private to the reader that copied them. The currency of everything downstream. */
+
+/** A declared column's values, one per row. Numbers: NaN = null. Words: bool 1 false, 2 true; dict an id; 0 = null. */
+export type DeclaredValues = Float64Array | Int32Array;
+
+export interface Batch {
+  /** Sequence of row 0; the others follow without gaps. */
+  readonly firstSequence: number;
+  readonly producer: number;
+  readonly rows: number;
+  /** Microseconds since the Unix epoch. */
+  readonly timeUs: Float64Array;
+  /** Milliseconds; NaN = absent. */
+  readonly latencyMs: Float64Array;
+  /** USD; NaN = absent. */
+  readonly costUsd: Float64Array;
+  /** -1 = absent. */
+  readonly promptTokens: Int32Array;
+  readonly completionTokens: Int32Array;
+  /** Binding and flags; see TAG_* and FLAG_* of the layout. */
+  readonly tags: Uint32Array;
+  /** Where the row's part of `blob` begins; valid only where FLAG_BLOB is set. */
+  readonly blobOffsets: Uint32Array;
+  /** MessagePack of what has no column. */
+  readonly blob: Buffer;
+  /** In the order of the experiment's declared columns; valid only where FLAG_DECLARED is set. */
+  readonly declared: readonly DeclaredValues[];
+}

@@ -1,0 +1,129 @@
+/** From columns back to events: the inverse of capture/event-writer.ts. */
+import {
+
+  FLAG_BLOB,
+  FLAG_COST_COMPUTED,
+  FLAG_DECLARED,
+  FLAG_FAILED,
+  FLAG_MALFORMED,
+  FLAG_METADATA_MODEL,
+  FLAG_METADATA_PROVIDER,
+  FLAG_METADATA_TOKENS,
+  FLAG_SUCCEEDED,
+  TAG_BINDING_MASK,
+} from '../../assembly/layout.js';
+import type { Binding } from '../ring/bindings.js';
+import type { ColumnType } from '../schema/columns.js';
+import { categoryFields, lifted, tokensOf } from '../schema/enrich.js';
+import type { EventRow, Json } from '../schema/event.js';
+import { MsgpackReader, setOwn } from '../schema/msgpack.js';
+import { events } from '../schema/registry.js';
+import type { Batch } from './batch.js';
+
+/** What is the same for all rows of an experiment. */
+export interface RowSource {
+  readonly experimentId: string;
+  readonly experimentName: string;
+  readonly condition: string;
+  readonly tags: readonly string[];
+  readonly priceVersion: string;
+  readonly columns: readonly { name: string; type: ColumnType }[];
+  binding(id: number): Binding;
+  /** A value of a dictionary column. */
+  text(id: number): string;
+}
+
+/** The finite value, else null. */
+function finiteOrNull(value: number): number | null {
+  return value - value === 0 ? value : null;
+}
+
+/** Decodes row `index` of a batch. */
+export function decodeRow(source: RowSource, batch: Batch, index: number): EventRow {
+  const tag = batch.tags[index];
+  const binding = source.binding(tag & TAG_BINDING_MASK);
+  const sequence = batch.firstSequence + index;
+  const prompt = batch.promptTokens[index];
+  const completion = batch.completionTokens[index];
+  const captured = (tag & FLAG_BLOB) !== 0;
+
+  const metadata: Record<string, Json> = captured ? {} : { ...binding.bound };
+  if (binding.model !== null && (!captured || (tag & FLAG_METADATA_MODEL) !== 0)) metadata.model = binding.model;
+  if (binding.provider !== null && (!captured || (tag & FLAG_METADATA_PROVIDER) !== 0)) {
+    metadata.provider = binding.provider;
+  }
+  if ((tag & FLAG_METADATA_TOKENS) !== 0) {
+    metadata.tokens = { prompt, completion, total: prompt + completion };
+  }
+  if ((tag & FLAG_DECLARED) !== 0) readDeclared(source, batch, index, metadata);
+
+  let measurements: Record<string, Json> = {};
+  let eventName = binding.event;
+  if (captured) {
+    const reader = new MsgpackReader(batch.blob, batch.blobOffsets[index]);
+    for (const [key, value] of Object.entries(reader.value() as Record<string, Json>)) setOwn(metadata, key, value);
+    measurements = reader.value() as Record<string, Json>;
+    if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
+  }
+
+  const latencyMs = finiteOrNull(batch.latencyMs[index]);
+  const costUsd = finiteOrNull(batch.costUsd[index]);
+  const costSource = costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
+  const category = events.info(eventName)?.category ?? null;
+  return {
+    eventId: eventId(source.experimentId, batch.producer, sequence),
+    eventName,
+    timestamp: Math.floor(batch.timeUs[index]),
+    sequence,
+    experimentId: source.experimentId,
+    experimentName: source.experimentName,
+    condition: source.condition,
+    tags: source.tags,
+    measurements,
+    metadata,
+    latencyMs,
+    costUsd,
+    costSource,
+    success: (tag & FLAG_SUCCEEDED) !== 0 ? true : (tag & FLAG_FAILED) !== 0 ? false : null,
+    tokens: tokensOf(prompt, completion, metadata),
+    model: binding.model ?? textOrNull(metadata.model),
+    provider: binding.provider ?? textOrNull(metadata.provider),
+    sessionId: lifted(metadata, 'sessionId'),
+    userId: lifted(metadata, 'userId'),
+    sampleId: lifted(metadata, 'sampleId'),
+    cohort: lifted(metadata, 'cohort'),
+    correlationId: lifted(metadata, 'correlationId'),
+    traceId: lifted(metadata, 'traceId'),
+    spanId: lifted(metadata, 'spanId'),
+    malformed: (tag & FLAG_MALFORMED) !== 0,
+    fields: categoryFields(category, measurements, metadata),
+  };
+}
+
+/** Stable across exports: the experiment, the producer, and the row's place in capture order. */
+export function eventId(experimentId: string, producer: number, sequence: number): string {
+  return `${experimentId}-${producer.toString(16).padStart(2, '0')}-${sequence.toString(16).padStart(10, '0')}`;
+}
+
+function readDeclared(source: RowSource, batch: Batch, index: number, metadata: Record<string, Json>): void {
+  source.columns.forEach(({ name, type }, column) => {
+    const code = batch.declared[column][index];
+    if (type === 'bool') {
+      if (code !== 0) setOwn(metadata, name, code === 2);
+    } else if (type === 'dict') {
+      if (code !== 0) setOwn(metadata, name, source.text(code));
+    } else if (!Number.isNaN(code)) {
+      setOwn(metadata, name, code);
+    }
+  });
+}
+
+function textOrNull(value: Json | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** All rows of a batch. */
+export function* decodeRows(source: RowSource, batch: Batch): Generator<EventRow> {
+  for (let index = 0; index < batch.rows; index++) yield decodeRow(source, batch, index);
+}
+
