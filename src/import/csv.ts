@@ -214,25 +214,27 @@ export class CsvReader implements AsyncIterable<RawItem> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<RawItem> {
-    const rows: CsvRow[] = [];
+    for await (const rows of this.#rows()) {
+      for (const row of rows) {
+        if (row.fields !== null && this.#columns === null) this.#columns = uniqueNames(row.fields);
+        else yield this.#item(row, this.#columns ?? []);
+      }
+    }
+  }
+
+  async *#rows(): AsyncGenerator<CsvRow[]> {
     for await (const text of decodeUtf8(this.#chunks)) {
+      const rows: CsvRow[] = [];
       this.#parser.push(text, rows);
-      yield* this.#take(rows);
+      yield rows;
     }
-    this.#parser.end(rows);
-    yield* this.#take(rows);
+    const last: CsvRow[] = [];
+    this.#parser.end(last);
+    yield last;
   }
 
-  *#take(rows: CsvRow[]): Generator<RawItem> {
-    for (const row of rows) {
-      if (row.fields === null) yield { line: row.line, record: null, error: row.error };
-      else if (this.#columns === null) this.#columns = uniqueNames(row.fields);
-      else yield this.#item(row.line, row.fields, this.#columns);
-    }
-    rows.length = 0;
-  }
-
-  #item(line: number, fields: readonly string[], columns: readonly string[]): RawItem {
+  #item({ line, fields, error: unreadable }: CsvRow, columns: readonly string[]): RawItem {
+    if (fields === null) return { line, record: null, error: unreadable };
     const ragged = fields.length !== columns.length;
     const error = ragged ? `expected ${columns.length} fields, got ${fields.length}` : null;
     if (error !== null && this.#options.ragged !== 'keep') return { line, record: null, error };

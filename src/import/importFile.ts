@@ -114,28 +114,31 @@ export async function* readMapped(
     ).bind(source);
   };
 
-  function* take(item: RawItem): Generator<ImportedRecord> {
-    const { line, record, error } = item;
+  const take = (map: RecordMapper, { line, record, error }: RawItem): ImportedRecord | null => {
     const report = (message: string) => hooks.onProblem?.({ line, message, skipped: record === null });
     if (error !== null) report(error);
-    if (record !== null) yield mapper!(record, report);
-  }
+    return record === null ? null : map(record, report);
+  };
 
   const peeked: RawItem[] = [];
   const wanted = csv === null ? PEEK_RECORDS : 1;
   for await (const item of items) {
-    if (mapper !== null) {
-      yield* take(item);
-      continue;
+    if (mapper === null) {
+      peeked.push(item);
+      if (peeked.length < wanted) continue;
+      mapper = bind(peeked);
     }
-    peeked.push(item);
-    if (peeked.length < wanted) continue;
-    mapper = bind(peeked);
-    for (const early of peeked.splice(0)) yield* take(early);
+    // The first time round, all that was looked at to bind the mapper; after that, one item.
+    const due = peeked.length > 0 ? peeked.splice(0) : [item];
+    for (const each of due) {
+      const record = take(mapper, each);
+      if (record !== null) yield record;
+    }
   }
-  if (mapper === null) {
-    mapper = bind(peeked);
-    for (const early of peeked) yield* take(early);
+  mapper ??= bind(peeked);
+  for (const each of peeked) {
+    const record = take(mapper, each);
+    if (record !== null) yield record;
   }
 }
 
