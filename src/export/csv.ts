@@ -1,0 +1,205 @@
+/**
+ * CSV with flattened columns.
+ *
+ * Columns are the union over all rows: the base and extra columns, the category fields (`learning_rate`), and
+ * `measurement_<key>` and `metadata_<key>[_<key2>…]`, all of them sorted by name in code-unit order, as the
+ * reference sorts its own. Where two different paths give one name ({a_b} and {a: {b}}), the later path in
+ * code-unit order gets `_2`, so no value hides another. With `flatten: false` there are the 15 base columns.
+ *
+ * A list is its elements joined with commas; a list that holds lists or objects is JSON text; null is empty.
+ * Fields are quoted only where a comma, quote, CR or LF needs it; lines end in LF.
+ */
+
+import type { EventRow, Json } from '../schema/event.js';
+import { BASE_COLUMNS, type Column, EXTRA_COLUMNS, OPEN_PARTS } from './columns.js';
+import type { EncodeOptions, EventSource, ExportFormatDefinition, RowEncoder } from './encoder.js';
+import { jsonText, wellFormed } from './text.js';
+
+export const csvFormat: ExportFormatDefinition = { format: 'csv', extension: 'csv', open: openCsv };
+
+/** Reads the source once for its columns when flattening. */
+export async function openCsv(source: EventSource, options: EncodeOptions = {}): Promise<RowEncoder> {
+  const safe = options.csvSafe === true;
+  if (options.flatten === false) return new FixedEncoder(BASE_COLUMNS, safe);
+  const plan = new ColumnPlan();
+  for await (const event of source()) plan.add(event);
+  return new FlatEncoder(plan, safe);
+}
+
+class FixedEncoder implements RowEncoder {
+  readonly columns: readonly string[];
+  readonly #columns: readonly Column[];
+  readonly #safe: boolean;
+
+  constructor(columns: readonly Column[], safe: boolean) {
+    this.#columns = columns;
+    this.columns = columns.map((column) => column.name);
+    this.#safe = safe;
+  }
+
+  header(): string {
+    return csvLine(this.columns);
+  }
+
+  row(event: EventRow): string {
+    return csvLine(this.#columns.map((column) => cellText(column.read(event), this.#safe)));
+  }
+}
+
+class FlatEncoder implements RowEncoder {
+  readonly columns: readonly string[];
+  readonly #plan: ColumnPlan;
+  readonly #places: ReadonlyMap<ColumnNode, number>;
+  readonly #fixed: readonly { readonly place: number; readonly column: Column }[];
+  readonly #safe: boolean;
+
+  constructor(plan: ColumnPlan, safe: boolean) {
+    const layout = plan.layout();
+    this.columns = layout.names;
+    this.#plan = plan;
+    this.#places = layout.places;
+    this.#fixed = layout.fixed;
+    this.#safe = safe;
+  }
+
+  header(): string {
+    return csvLine(this.columns.map((name) => (this.#safe ? guarded(name) : name)));
+  }
+
+  /** @throws RangeError when the row has a column that the first pass did not see */
+  row(event: EventRow): string {
+    const cells = new Array<string>(this.columns.length).fill('');
+    for (const { place, column } of this.#fixed) cells[place] = cellText(column.read(event), this.#safe);
+    this.#plan.visit(event, (node, value) => {
+      const place = this.#places.get(node);
+      // Dropping the value silently would be worse: the file would look complete.
+      if (place === undefined)
+        throw new RangeError('the events changed between the two passes of a CSV export');
+      cells[place] = cellText(value, this.#safe);
+    });
+    return csvLine(cells);
+  }
+}
+
+/** A place in the tree of paths; one that ever held a value is a column. */
+interface ColumnNode {
+  readonly children: Map<string, ColumnNode>;
+  isColumn: boolean;
+}
+
+interface Layout {
+  readonly names: string[];
+  readonly places: Map<ColumnNode, number>;
+  readonly fixed: { readonly place: number; readonly column: Column }[];
+}
+
+/** The union of the paths that rows have, as a tree, so that a row is placed without building names. */
+class ColumnPlan {
+  readonly #roots = OPEN_PARTS.map(newNode);
+
+  add(event: EventRow): void {
+    this.visit(event, (node) => {
+      node.isColumn = true;
+    });
+  }
+
+  /** Calls `leaf` for every value of the event's open parts. */
+  visit(event: EventRow, leaf: (node: ColumnNode, value: Json) => void): void {
+    for (const [index, part] of OPEN_PARTS.entries()) {
+      visitObject(this.#roots[index]!, part.read(event), leaf);
+    }
+  }
+
+  layout(): Layout {
+    const columns: { name: string; path: string; node: ColumnNode | null; column: Column | null }[] = [];
+    // Fixed columns sort before open ones of the same name: the empty path is the least.
+    for (const column of [...BASE_COLUMNS, ...EXTRA_COLUMNS]) {
+      columns.push({ name: column.name, path: '', node: null, column });
+    }
+    for (const [index, { prefix, rename }] of OPEN_PARTS.entries()) {
+      const walk = (node: ColumnNode, path: readonly string[]): void => {
+        if (node.isColumn) {
+          const [first, ...rest] = path.map(wellFormed);
+          const name = [prefix + rename(first!), ...rest].join('_');
+          columns.push({ name, path: JSON.stringify(path), node, column: null });
+        }
+        for (const [key, child] of node.children) walk(child, [...path, key]);
+      };
+      walk(this.#roots[index]!, []);
+    }
+    columns.sort((a, b) => compareText(a.name, b.name) || compareText(a.path, b.path));
+    const taken = new Set(columns.map(({ name }) => name));
+    const used = new Set<string>();
+    const layout: Layout = { names: [], places: new Map(), fixed: [] };
+    for (const [place, { name, node, column }] of columns.entries()) {
+      let unique = name;
+      for (let n = 2; used.has(unique) || (unique !== name && taken.has(unique)); n += 1)
+        unique = `${name}_${n}`;
+      used.add(unique);
+      layout.names.push(unique);
+      if (node !== null) layout.places.set(node, place);
+      if (column !== null) layout.fixed.push({ place, column });
+    }
+    return layout;
+  }
+}
+
+function newNode(): ColumnNode {
+  return { children: new Map(), isColumn: false };
+}
+
+function visitObject(
+  node: ColumnNode,
+  value: Readonly<Record<string, Json>>,
+  leaf: (node: ColumnNode, value: Json) => void,
+): void {
+  for (const key of Object.keys(value)) {
+    let child = node.children.get(key);
+    if (child === undefined) {
+      child = newNode();
+      node.children.set(key, child);
+    }
+    const inner = value[key]!;
+    if (
+      typeof inner === 'object' &&
+      inner !== null &&
+      !Array.isArray(inner) &&
+      Object.keys(inner).length > 0
+    ) {
+      visitObject(child, inner, leaf);
+    } else {
+      leaf(child, inner);
+    }
+  }
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The text of one cell, before quoting. Numbers are JavaScript's shortest text; what is not finite is empty. */
+export function cellText(value: Json, safe: boolean): string {
+  if (typeof value === 'string') return safe ? guarded(value) : value;
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
+  if (typeof value === 'boolean') return String(value);
+  if (value === null || value === undefined) return '';
+  const scalars = Array.isArray(value) && value.every((item) => typeof item !== 'object' || item === null);
+  const text = scalars ? value.map((item) => cellText(item, false)).join(',') : jsonText(value);
+  return safe ? guarded(text) : text;
+}
+
+/** Text a spreadsheet would take for a formula, made text by an apostrophe. */
+function guarded(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}
+
+/** Fields as one line: quoted where needed, well formed, ended by LF. */
+export function csvLine(fields: readonly string[]): string {
+  // A single empty field would be a blank line, which readers skip.
+  if (fields.length === 1 && fields[0] === '') return '""\n';
+  return `${wellFormed(fields.map(quotedIfNeeded).join(','))}\n`;
+}
+
+function quotedIfNeeded(field: string): string {
+  return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}

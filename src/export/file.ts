@@ -1,0 +1,101 @@
+/**
+ * Files that appear whole or not at all.
+ *
+ * Content goes to a temporary file in the target's folder, is synced, and then renamed over the target. On any
+ * error the temporary file is removed and the target is what it was before.
+ */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { StorageError } from '../errors.js';
+import type { Chunk } from './encoder.js';
+
+export interface WrittenFile {
+  bytes: number;
+  /** Lower-case hex. */
+  sha256: string;
+}
+
+/** A complete, synced file under a temporary name, until it is committed or discarded. */
+export interface StagedFile extends WrittenFile {
+  /** Renames it to its target. */
+  commit(): Promise<void>;
+  /** Removes it; after a commit there is nothing to remove. Never fails. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Writes chunks beside `path`, ready to be renamed there. Missing folders are created, on the first chunk: a
+ * stream that fails before it leaves nothing, and neither does an empty one that throws.
+ *
+ * @throws StorageError ERR_STORAGE_FULL or ERR_STORAGE_IO, with cause; what `chunks` throws is passed on
+ */
+export async function stageFile(path: string, chunks: AsyncIterable<Chunk>): Promise<StagedFile> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.crucible-${randomBytes(8).toString('hex')}.tmp`);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  let handle: FileHandle | null = null;
+  // Clearing up must not hide the error that led here.
+  const discard = () => rm(temporary, { force: true }).catch(() => {});
+  const create = async (): Promise<FileHandle> => {
+    await mkdir(folder, { recursive: true });
+    return open(temporary, 'wx');
+  };
+  try {
+    for await (const chunk of chunks) {
+      const buffer = typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk;
+      handle ??= await create().catch(storageFailure(path));
+      await handle.writeFile(buffer).catch(storageFailure(path));
+      hash.update(buffer);
+      bytes += buffer.length;
+    }
+    handle ??= await create().catch(storageFailure(path));
+    await handle.sync().catch(storageFailure(path));
+    await handle.close().catch(storageFailure(path));
+  } catch (cause) {
+    await handle?.close().catch(() => {});
+    await discard();
+    throw cause;
+  }
+  return {
+    bytes,
+    sha256: hash.digest('hex'),
+    discard,
+    async commit() {
+      await rename(temporary, path).catch(storageFailure(path));
+      await syncFolder(folder);
+    },
+  };
+}
+
+/** Writes chunks to `path`, whole or not at all. @throws as `stageFile` */
+export async function writeFileAtomically(path: string, chunks: AsyncIterable<Chunk>): Promise<WrittenFile> {
+  const staged = await stageFile(path, chunks);
+  try {
+    await staged.commit();
+  } finally {
+    await staged.discard();
+  }
+  return { bytes: staged.bytes, sha256: staged.sha256 };
+}
+
+/** Makes a rename durable. Some systems cannot sync a folder; the rename itself has happened all the same. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => null);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}
+
+function storageFailure(path: string): (cause: NodeJS.ErrnoException) => never {
+  return (cause) => {
+    const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
+    throw new StorageError(
+      full ? 'ERR_STORAGE_FULL' : 'ERR_STORAGE_IO',
+      `cannot write ${path}: ${cause.code ?? cause.message}`,
+      { path },
+      { cause },
+    );
+  };
+}

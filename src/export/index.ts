@@ -1,0 +1,25 @@
+/** Writing events to files and streams. */
+
+export { type AnonymizeOptions, anonymizer } from './anonymize.js';
+export { csvFormat, csvLine, openCsv } from './csv.js';
+export {
+  type Chunk,
+  type EncodeOptions,
+  type EventSource,
+  type ExportFormatDefinition,
+  encodeRows,
+  type RowEncoder,
+} from './encoder.js';
+export {
+  DEFAULT_EXPORT_DIR,
+  type ExportResult,
+  exportChunks,
+  exportFile,
+  type FileExportOptions,
+  type StreamOptions,
+} from './export.js';
+export { type StagedFile, stageFile, type WrittenFile, writeFileAtomically } from './file.js';
+export { formatNamed } from './formats.js';
+export { jsonlFormat, jsonRecord, openJsonl } from './jsonl.js';
+export type { ExportManifest, ManifestExperiment, ManifestTimeRange } from './manifest.js';
+export { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';

@@ -1,0 +1,94 @@
+/** What an exported file is, for whoever finds it: counts, checksum, columns, time range, provenance. */
+
+import type { EventRow, Json } from '../schema/event.js';
+import type { AnonymizeOptions } from './anonymize.js';
+import type { EncodeOptions } from './encoder.js';
+import { isoMicros } from './text.js';
+
+export interface ManifestTimeRange {
+  /** Least and greatest event time, in µs since the Unix epoch, both inclusive. */
+  startUs: number;
+  endUs: number;
+  start: string | null;
+  end: string | null;
+}
+
+export interface ManifestExperiment {
+  id: string;
+  name: string;
+  condition: string;
+  rows: number;
+}
+
+/** The content of `<path>.manifest.json`. */
+export interface ExportManifest {
+  /** File name, without folders: both files may be moved together. */
+  file: string;
+  format: string;
+  rows: number;
+  bytes: number;
+  /** Of the file's bytes, lower-case hex. */
+  sha256: string;
+  /** In file order; null where every row names its own. */
+  columns: readonly string[] | null;
+  timeRange: ManifestTimeRange;
+  experiments: ManifestExperiment[];
+  /** The experiment's counters as the caller gave them (captured, retained, dropped, malformed). */
+  counts: Json;
+  libraryVersion: string | null;
+  options: EncodeOptions & { anonymize?: { mode: string; fields: string[] } };
+}
+
+/** Gathers, row by row, what the manifest says about the rows. */
+export class RowSummary {
+  rows = 0;
+  #startUs = Number.POSITIVE_INFINITY;
+  #endUs = Number.NEGATIVE_INFINITY;
+  readonly #experiments = new Map<string, ManifestExperiment>();
+
+  add(event: EventRow): void {
+    this.rows += 1;
+    this.#startUs = Math.min(this.#startUs, event.timestamp);
+    this.#endUs = Math.max(this.#endUs, event.timestamp);
+    const known = this.#experiments.get(event.experimentId);
+    if (known !== undefined) {
+      known.rows += 1;
+      return;
+    }
+    const { experimentId: id, experimentName: name, condition } = event;
+    this.#experiments.set(id, { id, name, condition, rows: 1 });
+  }
+
+  timeRange(): ManifestTimeRange {
+    return {
+      startUs: this.#startUs,
+      endUs: this.#endUs,
+      start: isoMicros(this.#startUs),
+      end: isoMicros(this.#endUs),
+    };
+  }
+
+  experiments(): ManifestExperiment[] {
+    return [...this.#experiments.values()];
+  }
+}
+
+/** The options as the manifest tells them: never the key of the anonymisation. */
+export function describeOptions(
+  options: EncodeOptions & { anonymize?: AnonymizeOptions },
+): ExportManifest['options'] {
+  const { flatten, pretty, csvSafe, anonymize } = options;
+  return {
+    ...(flatten === undefined ? {} : { flatten }),
+    ...(pretty === undefined ? {} : { pretty }),
+    ...(csvSafe === undefined ? {} : { csvSafe }),
+    ...(anonymize === undefined
+      ? {}
+      : {
+          anonymize: {
+            mode: anonymize.mode ?? 'hash',
+            fields: ['userId', 'sessionId', ...(anonymize.fields ?? [])],
+          },
+        }),
+  };
+}

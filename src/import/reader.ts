@@ -1,0 +1,40 @@
+/**
+ * What every file reader yields, whatever the format.
+ *
+ * A reader takes bytes in chunks of any size, holds at most one record (bounded by `maxRecordChars`) plus one
+ * chunk, and never ends on bad input: what cannot be read comes out as a `BadRecord` in its place.
+ */
+
+import type { Json } from '../schema/event.js';
+
+export type ByteChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/** One record as the file says it, before any mapping. CSV values are text. */
+export interface RawRecord {
+  /** Line of the file on which the record begins, from 1. */
+  readonly line: number;
+  readonly record: Record<string, Json>;
+  /** Set when the record was kept although something about it is wrong (a ragged CSV row). */
+  readonly error: string | null;
+}
+
+/** A record that could not be read. */
+export interface BadRecord {
+  readonly line: number;
+  readonly record: null;
+  readonly error: string;
+}
+
+export type RawItem = RawRecord | BadRecord;
+
+/** Longest record held in memory, in UTF-16 code units, unless an option says otherwise: 16 Mi. */
+export const DEFAULT_MAX_RECORD_CHARS = 16 * 1024 * 1024;
+
+/** Assigns as an own property, also where the key is `__proto__`, which a plain assignment would swallow. */
+export function setOwn(target: Record<string, Json>, key: string, value: Json): void {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    target[key] = value;
+  }
+}

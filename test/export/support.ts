@@ -1,0 +1,74 @@
+/** Events for the export tests. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
+import type { Chunk, EventSource } from '../../src/export/index.js';
+import { CsvReader } from '../../src/import/index.js';
+import type { EventRow, Json } from '../../src/schema/event.js';
+
+/** A complete event, the given parts replaced. */
+export function event(parts: Partial<EventRow> = {}): EventRow {
+  return {
+    eventId: 'e-0',
+    eventName: 'req_llm.request.stop',
+    timestamp: 1_700_000_000_000_000,
+    sequence: 0,
+    experimentId: 'EXP',
+    experimentName: 'golden',
+    condition: 'control',
+    tags: [],
+    measurements: {},
+    metadata: {},
+    latencyMs: null,
+    costUsd: null,
+    costSource: null,
+    success: null,
+    tokens: null,
+    model: null,
+    provider: null,
+    sessionId: null,
+    userId: null,
+    sampleId: null,
+    cohort: null,
+    correlationId: null,
+    traceId: null,
+    spanId: null,
+    malformed: false,
+    fields: {},
+    ...parts,
+  };
+}
+
+export function sourceOf(...events: EventRow[]): EventSource {
+  return async function* () {
+    yield* events;
+  };
+}
+
+export async function textOf(chunks: AsyncIterable<Chunk>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+}
+
+/** The records of a CSV text, read by our own reader. */
+export async function readCsv(text: string): Promise<Record<string, Json>[]> {
+  const records: Record<string, Json>[] = [];
+  for await (const item of new CsvReader([Buffer.from(text)])) {
+    if (item.record === null) throw new Error(`line ${item.line}: ${item.error}`);
+    records.push(item.record);
+  }
+  return records;
+}
+
+/** A fresh folder for each test; call the returned function inside a test for its path. */
+export function useFolder(): () => string {
+  let dir = '';
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'crucible-export-'));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+  return () => dir;
+}

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { type ImportProgress, importRecords, readMapped } from '../../src/import/index.js';
+import { importAll, useScratch } from './support.js';
+
+const write = useScratch();
+
+describe('importRecords', () => {
+  it('counts rows and skipped records and describes the first 20 problems', async () => {
+    const bad = '{"latency_ms":"x"}\n{\n'.repeat(15);
+    const path = await write('mixed.jsonl', `{"latency_ms":1}\n${bad}{"latency_ms":2}\n`);
+    const result = await importAll(path);
+    expect(result).toMatchObject({ rows: 17, skipped: 15, problems: 30, bytes: 17 + 15 * 21 + 17 });
+    expect(result.errors).toHaveLength(20);
+    expect(result.errors[0]).toEqual({ line: 2, message: 'latencyMs: "x" is not a finite number' });
+    expect(result.errors[1]).toMatchObject({ line: 3 });
+    expect(result.records.at(-1)).toMatchObject({ latencyMs: 2, event: 'import.row' });
+  });
+
+  it('reports progress up to the size of the file', async () => {
+    const path = await write('long.csv', `time,latency_ms\n${'2024-01-01,1\n'.repeat(60_000)}`);
+    const seen: ImportProgress[] = [];
+    const { rows, bytes } = await importRecords(
+      path,
+      {},
+      () => {},
+      (progress) => seen.push({ ...progress }),
+    );
+    expect(rows).toBe(60_000);
+    expect(seen.length).toBeGreaterThan(2);
+    expect(seen.at(-1)).toEqual({ bytes, totalBytes: bytes, rows });
+    expect(
+      seen.every((now, i) => i === 0 || (now.bytes >= seen[i - 1]!.bytes && now.rows >= seen[i - 1]!.rows)),
+    ).toBe(true);
+  });
+
+  it('waits for a sink that returns promises, and passes on what it throws', async () => {
+    const path = await write('sink.csv', 'a\n1\n2\n3\n');
+    let running = 0;
+    await importRecords(path, {}, async () => {
+      running += 1;
+      expect(running).toBe(1);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      running -= 1;
+    });
+    const failure = new Error('sink is full');
+    await expect(
+      importRecords(path, {}, () => {
+        throw failure;
+      }),
+    ).rejects.toBe(failure);
+  });
+
+  it('fails with a typed error and its cause for a file that cannot be read', async () => {
+    await expect(importAll('no/such/file.csv')).rejects.toMatchObject({
+      name: 'StorageError',
+      code: 'ERR_STORAGE_IO',
+      cause: { code: 'ENOENT' },
+    });
+    await expect(importAll('.', { format: 'csv' })).rejects.toMatchObject({ code: 'ERR_STORAGE_IO' });
+  });
+
+  it.each([
+    ['data.xlsx', {}],
+    ['data.csv', { format: 'xml' as 'csv' }],
+    ['data.csv', { map: { model: 'a +' } }],
+    ['', {}],
+  ])('refuses %j with %j before it touches the file', async (path, options) => {
+    await expect(importAll(path, options)).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+  });
+
+  it('checks the map even where the file has a header and nothing else', async () => {
+    const path = await write('header.csv', 'a,b\n');
+    await expect(importAll(path, { map: { model: 'c' } })).rejects.toMatchObject({
+      code: 'ERR_CONFIG_INVALID',
+    });
+    expect(await importAll(path, { map: { model: 'a' } })).toMatchObject({ rows: 0, skipped: 0 });
+    expect(await importAll(await write('empty.csv', ''))).toMatchObject({ rows: 0, bytes: 0 });
+  });
+
+  it('lets a sparse JSON key be named when it is declared', async () => {
+    const path = await write('sparse.jsonl', `${'{"a":1}\n'.repeat(150)}{"a":1,"late":"m"}\n`);
+    await expect(importAll(path, { map: { model: 'late' } })).rejects.toMatchObject({
+      code: 'ERR_CONFIG_INVALID',
+    });
+    const { records } = await importAll(path, { map: { model: 'late' }, columns: ['late'] });
+    expect(records.at(-1)!.model).toBe('m');
+  });
+
+  it('reads tab-separated and headerless files', async () => {
+    const tsv = await importAll(await write('t.tsv', 'model\tcost\ngpt-4\t0.5\n'));
+    expect(tsv.records[0]).toMatchObject({ model: 'gpt-4', costUsd: 0.5 });
+    const bare = await importAll(await write('bare.csv', '3,x\n'), { columns: ['latency_ms', 'model'] });
+    expect(bare.records[0]).toMatchObject({ latencyMs: 3, model: 'x' });
+  });
+
+  it('can be left early', async () => {
+    const path = await write('early.csv', `a\n${'1\n'.repeat(1000)}`);
+    for await (const record of readMapped(path)) {
+      expect(record.metadata).toEqual({ a: 1 });
+      break;
+    }
+  });
+});

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readJsonl, readYaml } from '../../src/import/index.js';
+import { chunked, collect } from './support.js';
+
+describe('readJsonl', () => {
+  const read = (text: string, limit?: number) => collect(readJsonl(chunked(text, [3, 7]), limit));
+
+  it('keeps nested values and counts lines', async () => {
+    expect(await read('\uFEFF{"a":[1,{"b":null}]}\r\n\n{"é":"😀"}')).toEqual([
+      { line: 1, record: { a: [1, { b: null }] }, error: null },
+      { line: 3, record: { é: '😀' }, error: null },
+    ]);
+  });
+
+  it('reports lines that are no object and goes on', async () => {
+    const items = await read('{"a":1}\n{oops\n[1]\n7\n{"a":2}\n');
+    expect(items.map(({ line, record }) => [line, record !== null])).toEqual([
+      [1, true],
+      [2, false],
+      [3, false],
+      [4, false],
+      [5, true],
+    ]);
+    expect(items[2]!.error).toBe('the line is not a JSON object');
+  });
+
+  it('reports a line over the limit without keeping it', async () => {
+    const items = await read(`{"a":"${'x'.repeat(100)}"}\n{"a":1}\n`, 40);
+    expect(items).toMatchObject([
+      { line: 1, record: null },
+      { line: 2, record: { a: 1 } },
+    ]);
+  });
+
+  it('gives back arbitrary objects under any chunk splits', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ maxDepth: 2 })), {
+          maxLength: 6,
+        }),
+        fc.array(fc.nat(), { maxLength: 10 }),
+        async (objects, cuts) => {
+          const lines = objects.map((object) => JSON.stringify(object));
+          const items = await collect(readJsonl(chunked(lines.join('\n'), cuts)));
+          expect(items.map((item) => JSON.stringify(item.record))).toEqual(lines);
+        },
+      ),
+    );
+  });
+});
+
+describe('readYaml', () => {
+  const read = (text: string, limit?: number) => collect(readYaml(chunked(text, [5, 6, 30]), limit));
+
+  it('reads items one by one, block text and nested lists included', async () => {
+    const text =
+      '# runs\n---\n- name: a\n  text: |\n    - not an item\n    line\n  list:\n  - 1\n  - {b: 2}\n\n-   name: "é😀"\n  # note\n    \n- name: c\n';
+    expect(await read(text)).toMatchObject([
+      { line: 3, record: { name: 'a', text: '- not an item\nline\n', list: [1, { b: 2 }] } },
+      { line: 11, record: { name: 'é😀' } },
+      { line: 14, record: { name: 'c' } },
+    ]);
+  });
+
+  it('takes an indented sequence, several documents and anchors within an item', async () => {
+    expect(await read('  - a: &x 1\n    b: *x\n  - a: 2\n---\n- a: 3\n...\n')).toMatchObject([
+      { line: 1, record: { a: 1, b: 1 } },
+      { line: 3, record: { a: 2 } },
+      { line: 5, record: { a: 3 } },
+    ]);
+  });
+
+  it('reports a bad item with its line and goes on', async () => {
+    const items = await read('- a: 1\n- a: [1\n  b: 2\n- just text\n- a: .inf\n');
+    expect(items.map((item) => item.record)).toEqual([{ a: 1 }, null, null, { a: null }]);
+    expect(items[1]!.line).toBeGreaterThanOrEqual(2);
+    expect(items[2]!.error).toBe('the item is not a map');
+  });
+
+  it('reports text that is no sequence', async () => {
+    expect(await read('a: 1\n')).toMatchObject([{ line: 1, record: null }]);
+  });
+
+  it('reports an item over the limit', async () => {
+    expect(await read(`- a: ${'x'.repeat(60)}\n- b: 1\n`, 40)).toMatchObject([
+      { line: 1, record: null },
+      { line: 2, record: { b: 1 } },
+    ]);
+  });
+});
