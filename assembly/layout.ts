@@ -42,6 +42,7 @@ export const HEADER_OVERFLOW_OFFSET = 44; // i32, OVERFLOW_*
 export const HEADER_ANCHOR_NS_OFFSET = 48; // i64, monotonic clock at the anchor
 export const HEADER_ANCHOR_US_OFFSET = 56; // f64, µs since the Unix epoch at the anchor
 export const HEADER_PRODUCER_COUNT_OFFSET = 64; // i32, producers that have accumulators
+export const HEADER_STREAMING_OFFSET = 68; // i32 atomic, 1 while rows are folded into the accumulators
 // Contended words, each on a line of its own (64 bytes) so that they do not slow one another down.
 export const HEADER_STATE_OFFSET = 128; // i32 atomic, CAPTURE_*
 export const HEADER_STATS_EPOCH_OFFSET = 192; // i32 atomic, raised by a reset of the streaming metrics

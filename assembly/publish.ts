@@ -25,6 +25,7 @@ import {
   HEADER_ANCHOR_NS_OFFSET,
   HEADER_ANCHOR_US_OFFSET,
   HEADER_STATS_EPOCH_OFFSET,
+  HEADER_STREAMING_OFFSET,
   PRODUCER_CHAIN_OFFSET,
   PRODUCER_CHUNK_OFFSET,
   PRODUCER_HEADS_OFFSET,
@@ -42,7 +43,7 @@ import {
 import { chunkAddress, entryOf, producerAddress } from './ring';
 
 /**
- * Publishes the producer's rows up to `rows`. Its own thread only.
+ * Publishes the producer's rows up to `rows`, by its own thread or, after a stop, for one that is gone.
  *
  * @param producer - the producer's number
  * @param rows - rows written to its open chunk, in [published, CHUNK_ROWS]
@@ -53,10 +54,15 @@ export function publish(producer: i32, rows: i32, blobEnd: i32): void {
   const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
   const entry = entryOf(chunk);
   const data = chunkAddress(chunk);
+  lock(address + PRODUCER_STATS_VERSION_OFFSET);
+  // Read under the lock: the rows of a thread that was taken for dead may have been adopted.
   let from = load<i32>(entry, CHUNK_PUBLISHED_OFFSET);
+  if (from >= rows) {
+    atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
+    return;
+  }
   store<f64>(address, load<f64>(address, PRODUCER_PUBLISHED_OFFSET) + <f64>(rows - from), PRODUCER_PUBLISHED_OFFSET);
-  store<i32>(entry, blobEnd, CHUNK_BLOB_END_OFFSET);
-  atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
+  store<i32>(entry, max(blobEnd, load<i32>(entry, CHUNK_BLOB_END_OFFSET)), CHUNK_BLOB_END_OFFSET);
   const accumulators = accumulatorsOf(producer, address);
   while (from < rows) {
     // The packed success counts of a walk hold at most BATCH_ROWS rows.
@@ -64,8 +70,23 @@ export function publish(producer: i32, rows: i32, blobEnd: i32): void {
     accumulate(address, accumulators, entry, data, from, to);
     from = to;
   }
-  atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
   atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, rows);
+  atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
+}
+
+/** A thread that died while it published leaves its version odd; nobody waits for it longer than this. */
+const LOCK_SPINS_MAX: i32 = 1 << 24;
+
+/**
+ * Makes an even version odd. Only the producer's own thread publishes, except where `adopt` finishes for one that
+ * is gone, so this hardly ever spins.
+ */
+@inline
+function lock(version: i32): void {
+  for (let spins = 0; spins < LOCK_SPINS_MAX; spins++) {
+    const seen = atomic.load<i32>(version);
+    if ((seen & 1) == 0 && atomic.cmpxchg<i32>(version, seen, seen + 1) == seen) return;
+  }
 }
 
 /** The producer's accumulators, emptied first if the streaming metrics were reset since it last published. */
@@ -117,6 +138,7 @@ function accumulate(
   const allFlags = i32x4.extract_lane(flags, 0) | i32x4.extract_lane(flags, 2);
   if ((allFlags & FLAG_TIME_NS) != 0) convertTimes(chunk, from, to);
   foldTimes(producer, entry, chunk, from, to);
+  if (atomic.load<i32>(HEADER_STREAMING_OFFSET) == 0) return;
 
   const latencyPresent = i64x2.all_true(latencyInRange);
   const costPresent = i64x2.all_true(costInRange);

@@ -15,6 +15,8 @@ export type TelemetryHandler = (event: string, measurements: Measurements, metad
 /** Emitted when a handler has thrown and was detached; metadata {handlerId, event, error}. */
 export const HANDLER_FAILURE = 'telemetry.handler.failure';
 
+/** What an event is called whose name is neither text nor a list of texts. */
+const NAMELESS = '(unnamed)';
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
 
 interface Message {
@@ -41,7 +43,7 @@ export function channelName(event: string): string {
 }
 
 function channelOf(event: string | readonly string[]): Channel {
-  const name = typeof event === 'string' ? event : event.join('.');
+  const name = typeof event === 'string' ? event : Array.isArray(event) ? event.join('.') : NAMELESS;
   let found = channels.get(name);
   if (found === undefined) {
     found = channel(channelName(name));

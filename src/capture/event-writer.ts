@@ -35,13 +35,15 @@ import {
 } from '../ring/writer.js';
 import { type Enriched, emptyEnriched, enrich, isExceptionEvent } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
-import { MsgpackWriter, OUT_OF_ROOM } from '../schema/msgpack.js';
+import { MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
 import type { PriceTable } from '../schema/prices.js';
 import { ClockedRecorder, Recorder } from './recorder.js';
 
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
 /** What an event is called whose name is no text. */
 const NAMELESS = '(unnamed)';
+/** Event names remembered. */
+const PLANS_MAX = 4096;
 /** What is left of a text where the whole event would not fit. */
 const TRIMMED_CHARACTERS = 1024;
 const hrtime = process.hrtime.bigint;
@@ -65,6 +67,12 @@ interface EventPlan {
   readonly keys: string[];
   readonly kinds: number[];
 }
+
+/** Columns of an event that is not enriched: absent numbers NaN, absent tokens -1. */
+export type KnownColumns = Pick<
+  Enriched,
+  'latencyMs' | 'costUsd' | 'prompt' | 'completion' | 'success' | 'model' | 'provider'
+>;
 
 /** Working storage of one capture. A getter that captures in turn gets the next frame. */
 interface Frame {
@@ -135,10 +143,24 @@ export class EventWriter {
     try {
       frame.malformed = false;
       this.#store(frame, event, asObject(frame, measurements), asObject(frame, metadata), context, timestampUs);
-    } catch (error) {
-      this.#salvage(frame, event, error, measurements, metadata, context, timestampUs);
+    } catch {
+      // A getter or proxy threw where it was read first.
+      this.#salvage(frame, event, measurements, metadata, context, timestampUs);
     } finally {
       this.#depth--;
+      this.#out.position = scratchStart;
+    }
+  }
+
+  /** Stores an event whose columns are known already, such as a row of a file. */
+  captureKnown(timestampUs: number, event: string, known: KnownColumns, metadata: Metadata): void {
+    const frame = this.#frames[0] ?? this.#newFrame();
+    const scratchStart = this.#out.position;
+    frame.malformed = false;
+    Object.assign(frame.enriched, known, { costComputed: false, tokensCanonical: false });
+    try {
+      this.#storeEnriched(frame, this.#plans.get(event) ?? this.#newPlan(event), NOTHING, metadata, timestampUs);
+    } finally {
       this.#out.position = scratchStart;
     }
   }
@@ -167,7 +189,17 @@ export class EventWriter {
     const enriched = frame.enriched;
     enrich(enriched, plan.isException, measurements, metadata, this.#prices);
     if (enriched.malformed) frame.malformed = true;
+    this.#storeEnriched(frame, plan, measurements, metadata, timestampUs);
+  }
 
+  #storeEnriched(
+    frame: Frame,
+    plan: EventPlan,
+    measurements: Measurements,
+    metadata: Metadata,
+    timestampUs: number,
+  ): void {
+    const enriched = frame.enriched;
     if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.#rebind(plan, enriched);
     const binding = plan.binding;
     let flags = 0;
@@ -344,17 +376,15 @@ export class EventWriter {
     out.text(plan.event.slice(0, TRIMMED_CHARACTERS));
   }
 
-  /** A getter or proxy threw where it was read first: store the event from copies of what can be read. */
+  /** Stores the event from copies of what can be read of it. */
   #salvage(
     frame: Frame,
     event: unknown,
-    error: unknown,
     measurements: unknown,
     metadata: unknown,
     context: Context | undefined,
     timestampUs: number,
   ): void {
-    void error;
     frame.malformed = true;
     frame.declared.set(this.#absent);
     try {
@@ -375,7 +405,8 @@ export class EventWriter {
       keys: [],
       kinds: [],
     };
-    this.#plans.set(event, plan);
+    // Names made up at run time must not fill the heap; a known name is only quicker.
+    if (this.#plans.size < PLANS_MAX) this.#plans.set(event, plan);
     return plan;
   }
 
@@ -414,9 +445,9 @@ function readable(source: unknown): Record<string, unknown> {
   try {
     for (const key of Object.keys(source)) {
       try {
-        copy[key] = (source as Record<string, unknown>)[key];
+        setOwn(copy, key, (source as Record<string, unknown>)[key]);
       } catch {
-        copy[key] = null;
+        setOwn(copy, key, null);
       }
     }
   } catch {
@@ -429,8 +460,9 @@ function trimmed(source: Readonly<Record<string, unknown>>): Record<string, unkn
   const copy: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(readable(source))) {
     const name = key.slice(0, TRIMMED_CHARACTERS);
-    copy[name] =
+    const kept =
       typeof value === 'string' ? value.slice(0, TRIMMED_CHARACTERS) : typeof value === 'object' ? null : value;
+    setOwn(copy, name, kept);
   }
   return copy;
 }

@@ -25,6 +25,7 @@ import {
   HEADER_OVERFLOW_OFFSET,
   HEADER_PRODUCER_COUNT_OFFSET,
   HEADER_SCRATCH_OFFSET,
+  HEADER_STREAMING_OFFSET,
   HEADER_VERSION_OFFSET,
   LAYOUT_MAGIC,
   LAYOUT_VERSION,
@@ -166,6 +167,7 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
     [HEADER_OVERFLOW_OFFSET, OVERFLOW_CODES[options.overflow]],
     [HEADER_NEXT_SLOT_OFFSET, 1],
     [HEADER_NEXT_EVENT_SLOT_OFFSET, SLOT_EVENT_START],
+    [HEADER_STREAMING_OFFSET, 1],
     [HEADER_VERSION_OFFSET, LAYOUT_VERSION],
   ];
   for (const [offset, value] of words) header.setUint32(offset, value, true);
@@ -187,4 +189,17 @@ export function verifyMemory(memory: SharedMemory): void {
   expect('magic', LAYOUT_MAGIC, header.getUint32(HEADER_MAGIC_OFFSET, true));
   expect('version', LAYOUT_VERSION, header.getUint32(HEADER_VERSION_OFFSET, true));
   expect('size in bytes', header.getUint32(HEADER_MEMORY_BYTES_OFFSET, true), memory.buffer.byteLength);
+}
+
+/** Smallest page size in use; touching one byte of each page is enough. */
+const OS_PAGE_BYTES = 4096;
+
+/** Touches the pages of all chunks' columns, so that capture never waits for the system to supply them. */
+export function prefaultChunks(memory: SharedMemory, { chunkCount, chunkStrideBytes, chunksAddress, blobOffsetBytes }: Geometry): void {
+  const bytes = new Uint8Array(memory.buffer);
+  for (let chunk = 0; chunk < chunkCount; chunk++) {
+    const start = chunksAddress + chunk * chunkStrideBytes;
+    // Adding 0 writes; a plain store of 0 to a fresh page could be dropped by the compiler.
+    for (let at = start; at < start + blobOffsetBytes; at += OS_PAGE_BYTES) Atomics.add(bytes, at, 0);
+  }
 }

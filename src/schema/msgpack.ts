@@ -311,7 +311,7 @@ export class MsgpackReader {
 }
 
 /** Sets an own property whatever its name; assigning `__proto__` would set the prototype instead. */
-export function setOwn(object: Record<string, Json>, key: string, value: Json): void {
+export function setOwn<T>(object: Record<string, T>, key: string, value: T): void {
   if (key === '__proto__') {
     Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
   } else {

@@ -1,0 +1,115 @@
+/** Crucible: the experiments of a process, and what is done with several of them at once. */
+import { compareArms } from '../analysis/compare.js';
+import type { Comparison } from '../analysis/types.js';
+import { type Clock, systemClock } from '../clock.js';
+import { ConfigError, NotFoundError, StateError } from '../errors.js';
+import { type ExportResult, exportFile } from '../export/index.js';
+import type { EventRow, Filter } from '../schema/event.js';
+import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
+import { VERSION } from '../version.js';
+import { Experiment, type ExportFormat, type ExportOptions } from './experiment.js';
+import { type ExperimentOptions, resolveOptions } from './options.js';
+
+export interface CrucibleOptions {
+  /** Default: the system's clocks. */
+  clock?: Clock;
+  /** Default: the reference implementation's prices. */
+  prices?: PriceTable;
+}
+
+export interface CompareOptions {
+  /** Applied to every arm. */
+  filter?: Filter;
+}
+
+export class Crucible implements AsyncDisposable {
+  readonly #clock: Clock;
+  readonly #prices: PriceTable;
+  readonly #experiments = new Map<string, Experiment>();
+  #closed = false;
+
+  /** @throws ConfigError */
+  constructor(options: CrucibleOptions = {}) {
+    if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+    const { clock = systemClock, prices = REFERENCE_PRICES } = options;
+    if (typeof clock?.nowUs !== 'function' || typeof clock.monotonicNs !== 'function') {
+      throw new ConfigError('clock', 'an object with nowUs() and monotonicNs()', clock);
+    }
+    this.#clock = clock;
+    this.#prices = checkPrices(prices);
+  }
+
+  /** Starts capturing. @throws ConfigError naming the option, StateError ERR_CLOSED */
+  startExperiment(options: ExperimentOptions): Experiment {
+    if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
+    const resolved = resolveOptions(options);
+    if (this.#experiments.has(resolved.id)) throw new ConfigError('id', 'an id not in use', resolved.id);
+    const experiment = new Experiment(resolved, {
+      clock: this.#clock,
+      prices: this.#prices,
+      forget: ({ id }) => this.#experiments.delete(id),
+    });
+    this.#experiments.set(experiment.id, experiment);
+    return experiment;
+  }
+
+  /** @throws NotFoundError */
+  experiment(id: string): Experiment {
+    const experiment = this.#experiments.get(id);
+    if (experiment === undefined) throw new NotFoundError('experiment', id);
+    return experiment;
+  }
+
+  /** In the order they were started. */
+  experiments(): Experiment[] {
+    return [...this.#experiments.values()];
+  }
+
+  /**
+   * Compares experiments with the first of them, over their retained events.
+   * @throws AnalysisError ERR_TOO_FEW_EXPERIMENTS, NotFoundError
+   */
+  async compare(experiments: readonly (Experiment | string)[], options: CompareOptions = {}): Promise<Comparison> {
+    const arms = await Promise.all(
+      this.#resolve(experiments).map(async (experiment) => {
+        const { id, name, condition } = experiment;
+        return { id, name, condition, metrics: await experiment.metrics(options.filter) };
+      }),
+    );
+    return compareArms(arms);
+  }
+
+  /** Writes the events of several experiments to one file, ascending by time. @throws as Experiment.export */
+  async exportMultiple(
+    experiments: readonly (Experiment | string)[],
+    format: ExportFormat,
+    options: ExportOptions = {},
+  ): Promise<ExportResult> {
+    const { filter, ...file } = options;
+    const arms = this.#resolve(experiments);
+    const rows = (await Promise.all(arms.map((experiment) => experiment.query(filter)))).flat();
+    rows.sort((a, b) => a.timestamp - b.timestamp);
+    const source = async function* (): AsyncGenerator<EventRow> {
+      yield* rows;
+    };
+    const counts = Object.fromEntries(arms.map(({ id, counts }) => [id, { ...counts }]));
+    return exportFile(source, format, { ...file, name: file.name ?? 'experiments', counts, libraryVersion: VERSION });
+  }
+
+  /** Stops every experiment and lets go of all memory. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.experiments().map((experiment) => experiment.cleanup()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #resolve(experiments: readonly (Experiment | string)[]): Experiment[] {
+    if (!Array.isArray(experiments)) throw new ConfigError('experiments', 'an array', experiments);
+    return (experiments as readonly (Experiment | string)[]).map((item) =>
+      typeof item === 'string' ? this.experiment(item) : item,
+    );
+  }
+}

@@ -1,0 +1,102 @@
+/** Capturing from another thread: the handle that is sent, and the writer made of it there. */
+import { type Clock, systemClock } from '../clock.js';
+import { ConfigError } from '../errors.js';
+import { RingControl } from '../ring/control.js';
+import { type Geometry, verifyMemory } from '../ring/memory.js';
+import type { SharedMemory } from '../ring/wasm.js';
+import type { Measurements, Metadata } from '../schema/event.js';
+import type { PriceTable } from '../schema/prices.js';
+import { EventWriter } from './event-writer.js';
+import type { Recorder } from './recorder.js';
+
+/** How long rows may stay unseen that a slow thread has written. */
+const PUBLISH_INTERVAL_MS = 20;
+
+/** Structured-cloneable: send it through `postMessage` or `workerData`. */
+export interface ExperimentHandle {
+  readonly experimentId: string;
+  readonly memory: SharedMemory;
+  readonly geometry: Geometry;
+  readonly prices: PriceTable;
+}
+
+/**
+ * Captures for an experiment of another thread.
+ *
+ * Rows become readable every 256 of them, every 20 ms while the thread's event loop turns, on `publish` and when
+ * the thread ends. A pause or stop of the experiment takes effect at the same moments.
+ */
+export class ExperimentWriter {
+  readonly experimentId: string;
+  readonly #events: EventWriter;
+  readonly #control: RingControl;
+  readonly #timer: NodeJS.Timeout;
+  readonly #onExit = () => this.close();
+  #closed = false;
+
+  /** @internal Use `attachExperiment`. */
+  constructor(handle: ExperimentHandle, clock: Clock) {
+    this.experimentId = handle.experimentId;
+    this.#control = new RingControl(handle.memory, handle.geometry);
+    this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock);
+    this.#timer = setInterval(() => this.#tick(), PUBLISH_INTERVAL_MS).unref();
+    process.once('exit', this.#onExit);
+  }
+
+  /** @see Experiment.recorder */
+  recorder(event: string, bound?: Readonly<Record<string, unknown>>): Recorder {
+    return this.#events.recorder(event, bound);
+  }
+
+  /** @see Experiment.capture */
+  capture(event: string, measurements: Measurements, metadata?: Metadata): void {
+    if (this.#accepts()) this.#events.capture(event, measurements, metadata);
+  }
+
+  /** @see Experiment.captureAt */
+  captureAt(timestampUs: number, event: string, measurements: Measurements, metadata?: Metadata): void {
+    if (this.#accepts()) this.#events.capture(event, measurements, metadata, undefined, timestampUs);
+  }
+
+  /** Makes everything captured so far readable. */
+  publish(): void {
+    this.#events.ring.publish();
+  }
+
+  /** Publishes, and gives the thread's place back to the experiment. Capturing afterwards does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    process.removeListener('exit', this.#onExit);
+    this.#events.ring.close();
+  }
+
+  #accepts(): boolean {
+    return !this.#closed && this.#control.isRunning;
+  }
+
+  #tick(): void {
+    if (this.#control.isStopped) this.close();
+    else if (this.#control.isRunning) {
+      this.#events.ring.resume();
+      this.publish();
+    } else this.#events.ring.suspend();
+  }
+}
+
+/**
+ * Attaches this thread to an experiment that another one shares.
+ * @throws LayoutError when the memory was laid out by another version
+ * @throws StateError when as many threads write as the experiment allows
+ */
+export function attachExperiment(
+  handle: ExperimentHandle,
+  options: { clock?: Clock } = {},
+): ExperimentWriter {
+  if (typeof handle !== 'object' || handle === null || !(handle.memory?.buffer instanceof SharedArrayBuffer)) {
+    throw new ConfigError('handle', 'what Experiment.share() returns', handle);
+  }
+  verifyMemory(handle.memory);
+  return new ExperimentWriter(handle, options.clock ?? systemClock);
+}

@@ -1,0 +1,29 @@
+/** Crucible Telemetry: every event of an experiment, kept, isolated, analysed and exported. */
+
+export * from './analysis/types.js';
+export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
+export { type TelemetryHandler, telemetry } from './capture/bus.js';
+export { type CompareOptions, Crucible, type CrucibleOptions } from './capture/crucible.js';
+export {
+  Experiment,
+  type ExperimentCounts,
+  type ExperimentStatus,
+  type ExportFormat,
+  type ExportOptions,
+  type FlushReport,
+  type ImportOptions,
+  type ImportResult,
+} from './capture/experiment.js';
+export type { ExperimentOptions } from './capture/options.js';
+export { Recorder } from './capture/recorder.js';
+export { attachExperiment, type ExperimentHandle, ExperimentWriter } from './capture/share.js';
+export { Span, type SpanResult } from './capture/span.js';
+export { type Clock, systemClock } from './clock.js';
+export * from './errors.js';
+export type { ExportResult } from './export/index.js';
+export type { ImportProgress } from './import/index.js';
+export type { ColumnType } from './schema/columns.js';
+export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
+export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
+export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
+export { VERSION } from './version.js';
