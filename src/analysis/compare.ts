@@ -12,10 +12,14 @@ export interface Arm {
 /** @throws AnalysisError below two arms */
 export function compareArms(arms: readonly Arm[]): Comparison {
   if (arms.length < 2) {
-    throw new AnalysisError('ERR_TOO_FEW_EXPERIMENTS', `a comparison needs two experiments, got ${arms.length}`, {
-      expected: 2,
-      actual: arms.length,
-    });
+    throw new AnalysisError(
+      'ERR_TOO_FEW_EXPERIMENTS',
+      `a comparison needs two experiments, got ${arms.length}`,
+      {
+        expected: 2,
+        actual: arms.length,
+      },
+    );
   }
   const [baseline, ...treatments] = arms;
   return {
@@ -32,7 +36,8 @@ function compareOne(baseline: Arm, { id, name, condition, metrics }: Arm): Treat
     name,
     condition,
     latencyImprovementPct: changePct(latencyMean(old), latencyMean(metrics)),
-    costDifferenceUsd: metrics.cost.count === 0 || old.cost.count === 0 ? null : metrics.cost.total - old.cost.total,
+    costDifferenceUsd:
+      metrics.cost.count === 0 || old.cost.count === 0 ? null : metrics.cost.total - old.cost.total,
     successRateImprovementPct: changePct(old.reliability.successRate, metrics.reliability.successRate),
     eventCountDifference: metrics.summary.totalEvents - old.summary.totalEvents,
   };

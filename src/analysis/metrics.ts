@@ -1,7 +1,7 @@
 /** Exact metrics over matching rows. */
 import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import { eventOf, type Match, successOf } from '../readers/snapshot.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
+import { eventOf, type Match, successOf } from '../readers/snapshot.js';
 import { describe } from '../stats/describe.js';
 import { quantile } from '../stats/quantile.js';
 import type { CostStats, LatencyStats, Metrics, ReliabilityStats, TokenStats } from './types.js';
@@ -91,8 +91,7 @@ export class MetricsCollector {
     return {
       summary: {
         totalEvents: this.#rows,
-        timeRange:
-          this.#rows === 0 ? { start: null, end: null } : { start: this.#startUs, end: this.#endUs },
+        timeRange: this.#rows === 0 ? { start: null, end: null } : { start: this.#startUs, end: this.#endUs },
         durationSeconds: this.#rows < 2 ? 0 : (this.#endUs - this.#startUs) / 1e6,
         eventTypes,
         ...times,
@@ -160,7 +159,9 @@ export function reliabilityStats(
   totalRequests: number,
   successful: number,
   failed: number,
-): ReliabilityStats | { totalRequests: number; decidedRequests: 0; successful: 0; failed: 0; successRate: null } {
+):
+  | ReliabilityStats
+  | { totalRequests: number; decidedRequests: 0; successful: 0; failed: 0; successRate: null } {
   const decidedRequests = successful + failed;
   if (decidedRequests === 0) {
     return { totalRequests, decidedRequests: 0, successful: 0, failed: 0, successRate: null };

@@ -2,8 +2,8 @@
 import { ConfigError } from '../errors.js';
 import type { Match } from '../readers/snapshot.js';
 import { successOf } from '../readers/snapshot.js';
-import { quantile } from '../stats/quantile.js';
 import { Welford } from '../stats/moments.js';
+import { quantile } from '../stats/quantile.js';
 import type { WindowRow } from './types.js';
 
 export type WindowSpec =
@@ -17,7 +17,10 @@ const UNIT_US: Readonly<Record<string, number>> = { seconds: 1e6, minutes: 60e6,
  * The inclusive time range of a window, or how many events it holds; null when it holds none.
  * @throws ConfigError on an unknown unit or a value of the wrong type
  */
-export function resolveWindow(spec: WindowSpec, nowUs: number): { range: readonly [number, number] } | { lastN: number } | null {
+export function resolveWindow(
+  spec: WindowSpec,
+  nowUs: number,
+): { range: readonly [number, number] } | { lastN: number } | null {
   const expectNumber = (path: string, value: unknown) => {
     if (typeof value !== 'number' || Number.isNaN(value)) throw new ConfigError(path, 'a number', value);
     return value;
@@ -54,7 +57,10 @@ const DEFAULT_QUANTILES = [0.5, 0.95, 0.99];
 
 /** @throws ConfigError */
 export function checkWindowed({ sizeUs, stepUs, align, quantiles }: WindowedOptions): void {
-  for (const [path, value] of [['sizeUs', sizeUs], ['stepUs', stepUs]] as const) {
+  for (const [path, value] of [
+    ['sizeUs', sizeUs],
+    ['stepUs', stepUs],
+  ] as const) {
     if (!(typeof value === 'number' && Number.isFinite(value) && value > 0)) {
       throw new ConfigError(path, 'a number of microseconds above 0', value);
     }

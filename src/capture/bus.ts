@@ -5,7 +5,7 @@
  * it and publish on it without this library. Nothing a handler does reaches the emitter: a handler that throws is
  * detached, and that is an event itself.
  */
-import { type Channel, channel, type ChannelListener } from 'node:diagnostics_channel';
+import { type Channel, type ChannelListener, channel } from 'node:diagnostics_channel';
 import { systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
 import type { Measurements, Metadata } from '../schema/event.js';
@@ -85,7 +85,11 @@ function span<T>(prefix: string, metadata: Metadata, fn: () => T): T {
   execute(`${prefix}.start`, { systemTime: systemClock.nowUs() }, metadata);
   const stop = () => execute(`${prefix}.stop`, { duration: systemClock.monotonicNs() - startNs }, metadata);
   const fail = (error: unknown) =>
-    execute(`${prefix}.exception`, { duration: systemClock.monotonicNs() - startNs }, { ...metadata, error: error ?? true });
+    execute(
+      `${prefix}.exception`,
+      { duration: systemClock.monotonicNs() - startNs },
+      { ...metadata, error: error ?? true },
+    );
   let result: T;
   try {
     result = fn();
@@ -110,7 +114,9 @@ function span<T>(prefix: string, metadata: Metadata, fn: () => T): T {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
 }
 
 /**

@@ -30,7 +30,8 @@ export class Crucible implements AsyncDisposable {
 
   /** @throws ConfigError */
   constructor(options: CrucibleOptions = {}) {
-    if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+    if (typeof options !== 'object' || options === null)
+      throw new ConfigError('options', 'an object', options);
     const { clock = systemClock, prices = REFERENCE_PRICES } = options;
     if (typeof clock?.nowUs !== 'function' || typeof clock.monotonicNs !== 'function') {
       throw new ConfigError('clock', 'an object with nowUs() and monotonicNs()', clock);
@@ -69,7 +70,10 @@ export class Crucible implements AsyncDisposable {
    * Compares experiments with the first of them, over their retained events.
    * @throws AnalysisError ERR_TOO_FEW_EXPERIMENTS, NotFoundError
    */
-  async compare(experiments: readonly (Experiment | string)[], options: CompareOptions = {}): Promise<Comparison> {
+  async compare(
+    experiments: readonly (Experiment | string)[],
+    options: CompareOptions = {},
+  ): Promise<Comparison> {
     const arms = await Promise.all(
       this.#resolve(experiments).map(async (experiment) => {
         const { id, name, condition } = experiment;
@@ -93,7 +97,12 @@ export class Crucible implements AsyncDisposable {
       yield* rows;
     };
     const counts = Object.fromEntries(arms.map(({ id, counts }) => [id, { ...counts }]));
-    return exportFile(source, format, { ...file, name: file.name ?? 'experiments', counts, libraryVersion: VERSION });
+    return exportFile(source, format, {
+      ...file,
+      name: file.name ?? 'experiments',
+      counts,
+      libraryVersion: VERSION,
+    });
   }
 
   /** Stops every experiment and lets go of all memory. */

@@ -112,13 +112,23 @@ export class EventWriter {
 
   /** @throws ConfigError when the event or a bound value is of no use */
   recorder(event: string, bound: Readonly<Record<string, unknown>> = {}): Recorder {
-    if (typeof event !== 'string' || event === '') throw new ConfigError('event', 'a non-empty string', event);
+    if (typeof event !== 'string' || event === '')
+      throw new ConfigError('event', 'a non-empty string', event);
     if (typeof bound !== 'object' || bound === null) throw new ConfigError('bound', 'an object', bound);
     const { model = null, provider = null, ...rest } = bound;
-    for (const [name, value] of [['model', model], ['provider', provider]] as const) {
-      if (value !== null && typeof value !== 'string') throw new ConfigError(`bound.${name}`, 'a string', value);
+    for (const [name, value] of [
+      ['model', model],
+      ['provider', provider],
+    ] as const) {
+      if (value !== null && typeof value !== 'string')
+        throw new ConfigError(`bound.${name}`, 'a string', value);
     }
-    const binding = this.#bindings.intern(event, model as string | null, provider as string | null, jsonOf(rest));
+    const binding = this.#bindings.intern(
+      event,
+      model as string | null,
+      provider as string | null,
+      jsonOf(rest),
+    );
     const failures = (latencyMs: number, error: unknown) => {
       this.capture(event, { latencyMs }, { ...bound, error: error ?? true });
     };
@@ -142,7 +152,14 @@ export class EventWriter {
     this.#depth++;
     try {
       frame.malformed = false;
-      this.#store(frame, event, asObject(frame, measurements), asObject(frame, metadata), context, timestampUs);
+      this.#store(
+        frame,
+        event,
+        asObject(frame, measurements),
+        asObject(frame, metadata),
+        context,
+        timestampUs,
+      );
     } catch {
       // A getter or proxy threw where it was read first.
       this.#salvage(frame, event, measurements, metadata, context, timestampUs);
@@ -159,7 +176,13 @@ export class EventWriter {
     frame.malformed = false;
     Object.assign(frame.enriched, known, { costComputed: false, tokensCanonical: false });
     try {
-      this.#storeEnriched(frame, this.#plans.get(event) ?? this.#newPlan(event), NOTHING, metadata, timestampUs);
+      this.#storeEnriched(
+        frame,
+        this.#plans.get(event) ?? this.#newPlan(event),
+        NOTHING,
+        metadata,
+        timestampUs,
+      );
     } finally {
       this.#out.position = scratchStart;
     }
@@ -185,7 +208,8 @@ export class EventWriter {
     timestampUs: number,
   ): void {
     const metadata = context === undefined ? ownMetadata : { ...context, ...ownMetadata };
-    const plan = typeof event === 'string' ? (this.#plans.get(event) ?? this.#newPlan(event)) : this.#nameless(frame);
+    const plan =
+      typeof event === 'string' ? (this.#plans.get(event) ?? this.#newPlan(event)) : this.#nameless(frame);
     const enriched = frame.enriched;
     enrich(enriched, plan.isException, measurements, metadata, this.#prices);
     if (enriched.malformed) frame.malformed = true;
@@ -270,7 +294,13 @@ export class EventWriter {
   }
 
   /** Writes the byte-area part: metadata without what has columns, measurements, and a name that found no id. */
-  #encode(frame: Frame, plan: EventPlan, flags: number, measurements: Measurements, metadata: Metadata): void {
+  #encode(
+    frame: Frame,
+    plan: EventPlan,
+    flags: number,
+    measurements: Measurements,
+    metadata: Metadata,
+  ): void {
     const out = this.#out;
     const start = out.position;
     out.lossy = false;
@@ -388,7 +418,14 @@ export class EventWriter {
     frame.malformed = true;
     frame.declared.set(this.#absent);
     try {
-      this.#store(frame, event, readable(measurements), { ...readable(context), ...readable(metadata) }, undefined, timestampUs);
+      this.#store(
+        frame,
+        event,
+        readable(measurements),
+        { ...readable(context), ...readable(metadata) },
+        undefined,
+        timestampUs,
+      );
     } catch {
       // Not even its copy can be stored; the event is counted, and so not lost silently.
       this.ring.countMalformed();
@@ -461,7 +498,11 @@ function trimmed(source: Readonly<Record<string, unknown>>): Record<string, unkn
   for (const [key, value] of Object.entries(readable(source))) {
     const name = key.slice(0, TRIMMED_CHARACTERS);
     const kept =
-      typeof value === 'string' ? value.slice(0, TRIMMED_CHARACTERS) : typeof value === 'object' ? null : value;
+      typeof value === 'string'
+        ? value.slice(0, TRIMMED_CHARACTERS)
+        : typeof value === 'object'
+          ? null
+          : value;
     setOwn(copy, name, kept);
   }
   return copy;

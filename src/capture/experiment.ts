@@ -1,6 +1,7 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { STRINGS } from '../../assembly/layout.js';
 import { MetricsCollector } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, StreamingMetrics, WindowRow } from '../analysis/types.js';
@@ -28,7 +29,6 @@ import type { SharedMemory } from '../ring/wasm.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { VERSION } from '../version.js';
-import { STRINGS } from '../../assembly/layout.js';
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { EventWriter } from './event-writer.js';
@@ -204,7 +204,8 @@ export class Experiment {
    * left out, and the event counted as malformed. Does nothing unless the experiment is running.
    */
   capture(event: string, measurements: Measurements, metadata?: Metadata): void {
-    if (this.#status === 'running') this.#stores?.writer.capture(event, measurements, metadata, this.#context());
+    if (this.#status === 'running')
+      this.#stores?.writer.capture(event, measurements, metadata, this.#context());
   }
 
   /** As `capture`, with the event's own time in microseconds since the Unix epoch. */
@@ -268,7 +269,9 @@ export class Experiment {
   /** @throws StateError ERR_ALREADY_PAUSED, ERR_NOT_RUNNING */
   pause(): void {
     if (this.#status === 'paused') {
-      throw new StateError('ERR_ALREADY_PAUSED', `experiment ${this.name} is paused already`, { id: this.id });
+      throw new StateError('ERR_ALREADY_PAUSED', `experiment ${this.name} is paused already`, {
+        id: this.id,
+      });
     }
     if (this.#status !== 'running') throw this.#notRunning('pause');
     const { writer, control } = this.#open();
@@ -382,7 +385,9 @@ export class Experiment {
     const ordered = orderedMatches(source, snapshot, compiled);
     if ('lastN' in resolved) return ordered.slice(-resolved.lastN).map((match) => eventOf(source, match));
     const [from, to] = resolved.range;
-    return ordered.map((match) => eventOf(source, match)).filter(({ timestamp }) => timestamp >= from && timestamp <= to);
+    return ordered
+      .map((match) => eventOf(source, match))
+      .filter(({ timestamp }) => timestamp >= from && timestamp <= to);
   }
 
   /** Metrics per tumbling or hopping window. @throws ConfigError for a size or step that is not above 0 */
@@ -456,7 +461,8 @@ export class Experiment {
     telemetry.attach(this.#handlerId, this.#options.events, (event, measurements, metadata) => {
       const run = activeRun.getStore();
       if (run === undefined) this.#stores?.writer.capture(event, measurements, metadata);
-      else if (run.experimentId === this.id) this.#stores?.writer.capture(event, measurements, metadata, run.context);
+      else if (run.experimentId === this.id)
+        this.#stores?.writer.capture(event, measurements, metadata, run.context);
     });
   }
 
@@ -502,10 +508,14 @@ export class Experiment {
   }
 
   #notRunning(verb: string): StateError {
-    return new StateError('ERR_NOT_RUNNING', `cannot ${verb} experiment ${this.name}: it is ${this.#status}`, {
-      id: this.id,
-      status: this.#status,
-    });
+    return new StateError(
+      'ERR_NOT_RUNNING',
+      `cannot ${verb} experiment ${this.name}: it is ${this.#status}`,
+      {
+        id: this.id,
+        status: this.#status,
+      },
+    );
   }
 }
 

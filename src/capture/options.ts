@@ -102,7 +102,8 @@ export function resolveOptions(options: ExperimentOptions): ResolvedOptions {
   } = options;
   requireText('name', name);
   requireText('condition', condition);
-  if (hypothesis !== undefined && typeof hypothesis !== 'string') throw new ConfigError('hypothesis', 'a string', hypothesis);
+  if (hypothesis !== undefined && typeof hypothesis !== 'string')
+    throw new ConfigError('hypothesis', 'a string', hypothesis);
   if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === 'string')) {
     throw new ConfigError('tags', 'an array of strings', tags);
   }
@@ -116,7 +117,10 @@ export function resolveOptions(options: ExperimentOptions): ResolvedOptions {
   requireCount('capacity', capacity, Number.MAX_SAFE_INTEGER);
   requireOneOf('overflow', overflow, ['overwrite', 'block', 'reject']);
   requireCount('producers', producers, PRODUCERS_MAX);
-  for (const [path, value] of [['streamingMetrics', streamingMetrics], ['prefault', prefault]] as const) {
+  for (const [path, value] of [
+    ['streamingMetrics', streamingMetrics],
+    ['prefault', prefault],
+  ] as const) {
     if (typeof value !== 'boolean') throw new ConfigError(path, 'a boolean', value);
   }
   const names = resolveEvents(events);
@@ -141,7 +145,8 @@ export function resolveOptions(options: ExperimentOptions): ResolvedOptions {
 function resolveEvents(events: unknown): 'all' | readonly string[] {
   if (events === 'all') return 'all';
   if (events === 'standard') return registry.all();
-  if (Array.isArray(events) && events.every((event) => typeof event === 'string' && event !== '')) return [...events];
+  if (Array.isArray(events) && events.every((event) => typeof event === 'string' && event !== ''))
+    return [...events];
   throw new ConfigError('events', "'standard', 'all' or an array of event names", events);
 }
 
@@ -155,14 +160,17 @@ function resolveColumns(
   }
   const types = new Map<string, ColumnType>();
   for (const event of events === 'all' ? registry.all() : events) {
-    for (const [name, type] of Object.entries(registry.definition(event)?.columns ?? {})) types.set(name, type);
+    for (const [name, type] of Object.entries(registry.definition(event)?.columns ?? {}))
+      types.set(name, type);
   }
   for (const [name, type] of Object.entries((columns as Record<string, unknown> | undefined) ?? {})) {
     requireOneOf(`columns.${name}`, type, COLUMN_TYPES);
-    if (RESERVED_COLUMNS.has(name)) throw new ConfigError(`columns.${name}`, 'a name without a column of its own', name);
+    if (RESERVED_COLUMNS.has(name))
+      throw new ConfigError(`columns.${name}`, 'a name without a column of its own', name);
     types.set(name, type as ColumnType);
   }
-  if (types.size > COLUMNS_MAX) throw new ConfigError('columns', `at most ${COLUMNS_MAX} columns`, types.size);
+  if (types.size > COLUMNS_MAX)
+    throw new ConfigError('columns', `at most ${COLUMNS_MAX} columns`, types.size);
   return [...types].map(([name, type]) => ({ name, type }));
 }
 

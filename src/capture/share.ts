@@ -94,7 +94,11 @@ export function attachExperiment(
   handle: ExperimentHandle,
   options: { clock?: Clock } = {},
 ): ExperimentWriter {
-  if (typeof handle !== 'object' || handle === null || !(handle.memory?.buffer instanceof SharedArrayBuffer)) {
+  if (
+    typeof handle !== 'object' ||
+    handle === null ||
+    !(handle.memory?.buffer instanceof SharedArrayBuffer)
+  ) {
     throw new ConfigError('handle', 'what Experiment.share() returns', handle);
   }
   verifyMemory(handle.memory);

@@ -17,12 +17,23 @@ export interface CompiledFilter {
   readonly event: ((event: EventRow) => boolean) | undefined;
 }
 
-const COLUMN_KEYS = new Set(['eventName', 'success', 'condition', 'model', 'provider', 'timeRange', 'where', 'predicate']);
+const COLUMN_KEYS = new Set([
+  'eventName',
+  'success',
+  'condition',
+  'model',
+  'provider',
+  'timeRange',
+  'where',
+  'predicate',
+]);
 
 /** @throws ConfigError naming the part that has a wrong type */
 export function compileFilter(filter: Filter | undefined, condition: string): CompiledFilter {
   const { eventName, success, model, provider, timeRange, where, predicate } = check(filter ?? {});
-  const others = Object.entries(filter ?? {}).filter(([key, value]) => !COLUMN_KEYS.has(key) && value !== undefined);
+  const others = Object.entries(filter ?? {}).filter(
+    ([key, value]) => !COLUMN_KEYS.has(key) && value !== undefined,
+  );
   const fields = [...others, ...Object.entries(where ?? {})];
   const [timeMinUs, timeMaxUs] = timeRange ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   const tests: ((event: EventRow) => boolean)[] = [];
@@ -75,10 +86,17 @@ function check(filter: Filter): Filter {
   const textOrAbsent = (value: unknown) => value === undefined || typeof value === 'string';
   expect('eventName', textOrAbsent(eventName), 'a string', eventName);
   expect('condition', textOrAbsent(condition), 'a string', condition);
-  expect('success', success === undefined || success === null || typeof success === 'boolean', 'a boolean or null', success);
+  expect(
+    'success',
+    success === undefined || success === null || typeof success === 'boolean',
+    'a boolean or null',
+    success,
+  );
   const rangeIsValid =
     timeRange === undefined ||
-    (Array.isArray(timeRange) && timeRange.length === 2 && timeRange.every((us) => typeof us === 'number' && !Number.isNaN(us)));
+    (Array.isArray(timeRange) &&
+      timeRange.length === 2 &&
+      timeRange.every((us) => typeof us === 'number' && !Number.isNaN(us)));
   expect('timeRange', rangeIsValid, 'two numbers of microseconds', timeRange);
   expect('where', where === undefined || (typeof where === 'object' && where !== null), 'an object', where);
   expect('predicate', predicate === undefined || typeof predicate === 'function', 'a function', predicate);

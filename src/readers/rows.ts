@@ -1,6 +1,5 @@
 /** From columns back to events: the inverse of capture/event-writer.ts. */
 import {
-
   FLAG_BLOB,
   FLAG_COST_COMPUTED,
   FLAG_DECLARED,
@@ -48,7 +47,8 @@ export function decodeRow(source: RowSource, batch: Batch, index: number): Event
   const captured = (tag & FLAG_BLOB) !== 0;
 
   const metadata: Record<string, Json> = captured ? {} : { ...binding.bound };
-  if (binding.model !== null && (!captured || (tag & FLAG_METADATA_MODEL) !== 0)) metadata.model = binding.model;
+  if (binding.model !== null && (!captured || (tag & FLAG_METADATA_MODEL) !== 0))
+    metadata.model = binding.model;
   if (binding.provider !== null && (!captured || (tag & FLAG_METADATA_PROVIDER) !== 0)) {
     metadata.provider = binding.provider;
   }
@@ -61,14 +61,16 @@ export function decodeRow(source: RowSource, batch: Batch, index: number): Event
   let eventName = binding.event;
   if (captured) {
     const reader = new MsgpackReader(batch.blob, batch.blobOffsets[index]);
-    for (const [key, value] of Object.entries(reader.value() as Record<string, Json>)) setOwn(metadata, key, value);
+    for (const [key, value] of Object.entries(reader.value() as Record<string, Json>))
+      setOwn(metadata, key, value);
     measurements = reader.value() as Record<string, Json>;
     if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
   }
 
   const latencyMs = finiteOrNull(batch.latencyMs[index]);
   const costUsd = finiteOrNull(batch.costUsd[index]);
-  const costSource = costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
+  const costSource =
+    costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
   const category = events.info(eventName)?.category ?? null;
   return {
     eventId: eventId(source.experimentId, batch.producer, sequence),
@@ -126,4 +128,3 @@ function textOrNull(value: Json | undefined): string | null {
 export function* decodeRows(source: RowSource, batch: Batch): Generator<EventRow> {
   for (let index = 0; index < batch.rows; index++) yield decodeRow(source, batch, index);
 }
-

@@ -27,8 +27,8 @@ import {
   SLOT_TOKEN_ROWS_OFFSET,
   SLOT_TOKENS_OFFSET,
 } from '../../assembly/layout.js';
-import { QuantileSketch } from '../stats/sketch.js';
 import { Welford } from '../stats/moments.js';
+import { QuantileSketch } from '../stats/sketch.js';
 import type { Geometry } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 

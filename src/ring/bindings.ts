@@ -57,7 +57,12 @@ export class BindingTable {
     if (binding === undefined) {
       const text = this.#dictionary.text(id);
       if (text === OVERFLOW_TEXT) return OVERFLOW_BINDING;
-      const [event, model, provider, bound] = JSON.parse(text) as [string, string | null, string | null, Record<string, Json>];
+      const [event, model, provider, bound] = JSON.parse(text) as [
+        string,
+        string | null,
+        string | null,
+        Record<string, Json>,
+      ];
       binding = { event, model, provider, bound };
       this.#bindings[id] = binding;
     }

@@ -106,6 +106,7 @@ export class RingControl {
    */
   adopt(producers: readonly number[]): void {
     const ring = instantiate(this.#memory);
-    for (const producer of producers) ring.publish(producer, ring.written(producer), this.#geometry.blobBytes);
+    for (const producer of producers)
+      ring.publish(producer, ring.written(producer), this.#geometry.blobBytes);
   }
 }

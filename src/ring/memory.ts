@@ -195,7 +195,10 @@ export function verifyMemory(memory: SharedMemory): void {
 const OS_PAGE_BYTES = 4096;
 
 /** Touches the pages of all chunks' columns, so that capture never waits for the system to supply them. */
-export function prefaultChunks(memory: SharedMemory, { chunkCount, chunkStrideBytes, chunksAddress, blobOffsetBytes }: Geometry): void {
+export function prefaultChunks(
+  memory: SharedMemory,
+  { chunkCount, chunkStrideBytes, chunksAddress, blobOffsetBytes }: Geometry,
+): void {
   const bytes = new Uint8Array(memory.buffer);
   for (let chunk = 0; chunk < chunkCount; chunk++) {
     const start = chunksAddress + chunk * chunkStrideBytes;

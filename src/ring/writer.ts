@@ -8,6 +8,7 @@
  * The tag is the last store of a row: a row whose tag is set is whole.
  */
 import {
+  CAPTURE_RUNNING,
   CHUNK_ROWS,
   COLUMN_COST_OFFSET,
   COLUMN_LATENCY_OFFSET,
@@ -17,7 +18,6 @@ import {
   HEADER_CHUNKS_OFFSET,
   HEADER_RELEASES_OFFSET,
   HEADER_STATE_OFFSET,
-  CAPTURE_RUNNING,
   PRODUCER_ACTIVE,
   PRODUCER_BYTES,
   PRODUCER_CHUNK_OFFSET,
@@ -231,7 +231,10 @@ const CLOSED_MODULE: RingModule = {
 function takeProducer(words: Int32Array, count: number): number {
   for (let producer = 0; producer < count; producer++) {
     const state = (PRODUCERS + producer * PRODUCER_BYTES + PRODUCER_STATE_OFFSET) >> 2;
-    if (Atomics.compareExchange(words, state, PRODUCER_FREE, PRODUCER_ACTIVE) === PRODUCER_FREE) return producer;
+    if (Atomics.compareExchange(words, state, PRODUCER_FREE, PRODUCER_ACTIVE) === PRODUCER_FREE)
+      return producer;
   }
-  throw new StateError('ERR_CLOSED', `all ${count} producers of this experiment are taken`, { producers: count });
+  throw new StateError('ERR_CLOSED', `all ${count} producers of this experiment are taken`, {
+    producers: count,
+  });
 }

@@ -91,7 +91,12 @@ function readTokens(into: Enriched, tokens: unknown): void {
   }
   const parts = tokens as Record<string, unknown>;
   const prompt =
-    parts.prompt ?? parts.input ?? parts.prompt_tokens ?? parts.input_tokens ?? parts.promptTokens ?? parts.inputTokens;
+    parts.prompt ??
+    parts.input ??
+    parts.prompt_tokens ??
+    parts.input_tokens ??
+    parts.promptTokens ??
+    parts.inputTokens;
   const completion =
     parts.completion ??
     parts.output ??
@@ -191,46 +196,50 @@ export function tokensOf(prompt: number, completion: number, metadata: Record<st
   if (prompt < 0 && completion < 0) return null;
   const parts = { prompt: Math.max(prompt, 0), completion: Math.max(completion, 0) };
   const told = metadata.tokens;
-  const total = typeof told === 'object' && told !== null && !Array.isArray(told) ? (told.total ?? told.total_tokens) : null;
+  const total =
+    typeof told === 'object' && told !== null && !Array.isArray(told)
+      ? (told.total ?? told.total_tokens)
+      : null;
   return { ...parts, total: typeof total === 'number' ? total : parts.prompt + parts.completion };
 }
 
 /** Where the fields of a category come from: `m` for measurements, `d` for metadata, in order of preference. */
-const FIELDS: Readonly<Record<string, readonly (readonly [name: string, from: 'm' | 'd' | 'dm' | 'md'])[]>> = {
-  training: [
-    ['epoch', 'dm'],
-    ['batch', 'dm'],
-    ['learningRate', 'dm'],
-    ['loss', 'm'],
-    ['accuracy', 'm'],
-    ['gradientNorm', 'm'],
-    ['checkpointPath', 'd'],
-  ],
-  deployment: [
-    ['modelName', 'd'],
-    ['modelVersion', 'd'],
-    ['batchSize', 'd'],
-    ['inputSize', 'm'],
-    ['outputSize', 'm'],
-  ],
-  framework: [
-    ['pipelineId', 'd'],
-    ['stageName', 'd'],
-    ['stageIndex', 'd'],
-  ],
-  ensemble: [
-    ['votes', 'dm'],
-    ['agreement', 'md'],
-    ['winner', 'dm'],
-    ['totalCost', 'md'],
-  ],
-  hedging: [
-    ['winner', 'dm'],
-    ['primaryLatency', 'md'],
-    ['backupLatency', 'md'],
-    ['duplicationCost', 'md'],
-  ],
-};
+const FIELDS: Readonly<Record<string, readonly (readonly [name: string, from: 'm' | 'd' | 'dm' | 'md'])[]>> =
+  {
+    training: [
+      ['epoch', 'dm'],
+      ['batch', 'dm'],
+      ['learningRate', 'dm'],
+      ['loss', 'm'],
+      ['accuracy', 'm'],
+      ['gradientNorm', 'm'],
+      ['checkpointPath', 'd'],
+    ],
+    deployment: [
+      ['modelName', 'd'],
+      ['modelVersion', 'd'],
+      ['batchSize', 'd'],
+      ['inputSize', 'm'],
+      ['outputSize', 'm'],
+    ],
+    framework: [
+      ['pipelineId', 'd'],
+      ['stageName', 'd'],
+      ['stageIndex', 'd'],
+    ],
+    ensemble: [
+      ['votes', 'dm'],
+      ['agreement', 'md'],
+      ['winner', 'dm'],
+      ['totalCost', 'md'],
+    ],
+    hedging: [
+      ['winner', 'dm'],
+      ['primaryLatency', 'md'],
+      ['backupLatency', 'md'],
+      ['duplicationCost', 'md'],
+    ],
+  };
 
 /** The category's fields that the event gives, in camelCase; missing ones are null. */
 export function categoryFields(

@@ -36,11 +36,17 @@ export function checkPrices(table: unknown): PriceTable {
   const { version, models } = table as Partial<PriceTable>;
   if (typeof version !== 'string') throw new ConfigError('prices.version', 'a string', version);
   if (typeof models !== 'object' || models === null) {
-    throw new ConfigError('prices.models', 'an object of model to [prompt, completion] USD per million', models);
+    throw new ConfigError(
+      'prices.models',
+      'an object of model to [prompt, completion] USD per million',
+      models,
+    );
   }
   for (const [model, price] of Object.entries(models)) {
-    const valid = Array.isArray(price) && price.length === 2 && price.every((usd) => Number.isFinite(usd) && usd >= 0);
-    if (!valid) throw new ConfigError(`prices.models[${JSON.stringify(model)}]`, 'two USD amounts ≥ 0', price);
+    const valid =
+      Array.isArray(price) && price.length === 2 && price.every((usd) => Number.isFinite(usd) && usd >= 0);
+    if (!valid)
+      throw new ConfigError(`prices.models[${JSON.stringify(model)}]`, 'two USD amounts ≥ 0', price);
   }
   return table as PriceTable;
 }
