@@ -138,14 +138,14 @@ export class EventWriter {
 
   /**
    * Stores one event. Never throws.
-   * @param timestampUs - the event's own time; NaN for now
+   * @param timestampUs - the event's own time; undefined for now
    */
   capture(
     event: unknown,
     measurements: Measurements | undefined,
     metadata: Metadata | undefined,
     context: Context | undefined = undefined,
-    timestampUs = Number.NaN,
+    timestampUs: number | undefined = undefined,
   ): void {
     const frame = this.#frames[this.#depth] ?? this.#newFrame();
     const scratchStart = this.#out.position;
@@ -158,11 +158,12 @@ export class EventWriter {
         asObject(frame, measurements),
         asObject(frame, metadata),
         context,
-        timestampUs,
+        usableTime(frame, timestampUs),
       );
     } catch {
       // A getter or proxy threw where it was read first.
-      this.#salvage(frame, event, measurements, metadata, context, timestampUs);
+      this.#out.position = scratchStart;
+      this.#salvage(frame, event, measurements, metadata, context, usableTime(frame, timestampUs));
     } finally {
       this.#depth--;
       this.#out.position = scratchStart;
@@ -205,7 +206,7 @@ export class EventWriter {
     measurements: Measurements,
     ownMetadata: Metadata,
     context: Context | undefined,
-    timestampUs: number,
+    timestampUs: number | undefined,
   ): void {
     const metadata = context === undefined ? ownMetadata : { ...context, ...ownMetadata };
     const plan =
@@ -221,7 +222,7 @@ export class EventWriter {
     plan: EventPlan,
     measurements: Measurements,
     metadata: Metadata,
-    timestampUs: number,
+    timestampUs: number | undefined,
   ): void {
     const enriched = frame.enriched;
     if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.#rebind(plan, enriched);
@@ -246,7 +247,7 @@ export class EventWriter {
     flags: number,
     blobStart: number,
     blobBytes: number,
-    timestampUs: number,
+    timestampUs: number | undefined,
   ): void {
     const ring = this.ring;
     const position = ring.reserve(blobBytes);
@@ -255,7 +256,7 @@ export class EventWriter {
     let tag = binding | flags | FLAG_BLOB;
     if (success !== null) tag |= success ? FLAG_SUCCEEDED : FLAG_FAILED;
     if (costComputed) tag |= FLAG_COST_COMPUTED;
-    if (timestampUs === timestampUs) {
+    if (timestampUs !== undefined) {
       ring.f64[position] = timestampUs;
     } else if (this.#clock === systemClock) {
       ring.i64[position] = hrtime();
@@ -413,7 +414,7 @@ export class EventWriter {
     measurements: unknown,
     metadata: unknown,
     context: Context | undefined,
-    timestampUs: number,
+    timestampUs: number | undefined,
   ): void {
     frame.malformed = true;
     frame.declared.set(this.#absent);
@@ -463,6 +464,13 @@ function asObject(frame: Frame, value: unknown): Readonly<Record<string, unknown
   if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   if (value !== undefined && value !== null) frame.malformed = true;
   return NOTHING;
+}
+
+/** The event's own time, or undefined (now) when there is none or it is no number. */
+function usableTime(frame: Frame, timestampUs: unknown): number | undefined {
+  if (timestampUs === undefined || Number.isFinite(timestampUs)) return timestampUs as number | undefined;
+  frame.malformed = true;
+  return undefined;
 }
 
 function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>): void {

@@ -1,0 +1,5 @@
+/** Every benchmark by name. */
+import type { Bench } from './harness.js';
+import { hotPath } from './hot-path.bench.js';
+
+export const benches: Readonly<Record<string, Bench>> = { 'hot-path': hotPath };
