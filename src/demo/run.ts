@@ -41,7 +41,13 @@ export interface DemoOptions {
   timeScale?: number;
   /** Ends the run early: requests under way are aborted and counted nowhere. */
   signal?: AbortSignal;
-  onProgress?: (counts: { control: ArmCounts; treatment: ArmCounts }) => void;
+  /** After every finished question; the counts go on counting. */
+  onProgress?: (counts: DemoCounts) => void;
+}
+
+export interface DemoCounts {
+  readonly control: Readonly<ArmCounts>;
+  readonly treatment: Readonly<ArmCounts>;
 }
 
 export interface ArmCounts {
@@ -54,16 +60,14 @@ export interface ArmCounts {
   extraRequests: number;
 }
 
-export interface DemoResult {
-  control: ArmCounts;
-  treatment: ArmCounts;
+export interface DemoResult extends DemoCounts {
   interrupted: boolean;
   elapsedMs: number;
   /** How long a hedged request waits before its backup leaves, as run; null for another treatment. */
   hedgeDelayMs: number | null;
 }
 
-const DEFAULT_CONCURRENCY = 8;
+const DEFAULT_CONCURRENCY = 12;
 
 /** The arms' draws are independent: the control takes one request seed, a hedged pair the next two. */
 const CONTROL_SEED_BASE = 0;

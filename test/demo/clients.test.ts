@@ -15,7 +15,7 @@ const [large, middle, small] = MODEL_PROFILES as [
   (typeof MODEL_PROFILES)[0],
 ];
 const question = { sampleId: 'q1', text: 'What is 1 + 2?', expected: '3' };
-const noAbort = new AbortController().signal;
+const noAbort = () => new AbortController().signal;
 
 interface ScriptedCall extends ChatCall {
   request: ChatRequest;
@@ -105,7 +105,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 describe('singleClient', () => {
   it('reports one stop, with latency in ns, tokens, cost and correctness', async () => {
     const { context, calls, emitted, world } = scriptedWorld();
-    const asked = singleClient(context, large)(question, noAbort);
+    const asked = singleClient(context, large)(question, noAbort());
     world.nowMs = 20;
     calls[0]!.token();
     await settle();
@@ -129,7 +129,7 @@ describe('singleClient', () => {
 
   it('reports a failure as an exception, and a wrong answer as answered', async () => {
     const failing = scriptedWorld();
-    const failed = singleClient(failing.context, large)(question, noAbort);
+    const failed = singleClient(failing.context, large)(question, noAbort());
     failing.world.nowMs = 7;
     failing.calls[0]!.fail('http_429');
     expect(await failed).toEqual({ answered: false, correct: false, extraRequests: 0 });
@@ -142,7 +142,7 @@ describe('singleClient', () => {
     ]);
 
     const wrong = scriptedWorld();
-    const answered = singleClient(wrong.context, large)(question, noAbort);
+    const answered = singleClient(wrong.context, large)(question, noAbort());
     wrong.calls[0]!.answer('Answer: 13');
     expect(await answered).toMatchObject({ answered: true, correct: false });
   });
@@ -160,7 +160,7 @@ describe('singleClient', () => {
 describe('hedgedClient', () => {
   it('sends no backup when the primary shows a token in time', async () => {
     const { context, calls, of } = scriptedWorld();
-    const asked = hedgedClient(context, large, 100)(question, noAbort);
+    const asked = hedgedClient(context, large, 100)(question, noAbort());
     calls[0]!.token();
     await settle();
     calls[0]!.answer('Answer: 3');
@@ -173,7 +173,7 @@ describe('hedgedClient', () => {
 
   it('fires a backup after the delay, takes the first to show a token, aborts and bills the other', async () => {
     const { context, calls, of, world } = scriptedWorld();
-    const asked = hedgedClient(context, large, 100)(question, noAbort);
+    const asked = hedgedClient(context, large, 100)(question, noAbort());
     world.nowMs = 100;
     world.endSleep();
     await settle();
@@ -204,7 +204,7 @@ describe('hedgedClient', () => {
 
   it('fires the backup at once when the primary fails, and bills no refusal', async () => {
     const { context, calls, of } = scriptedWorld();
-    const asked = hedgedClient(context, large, 100)(question, noAbort);
+    const asked = hedgedClient(context, large, 100)(question, noAbort());
     calls[0]!.fail('http_500');
     await settle();
     calls[1]!.answer('Answer: 3');
@@ -216,7 +216,7 @@ describe('hedgedClient', () => {
 
   it('fails only when both legs fail', async () => {
     const { context, calls, of } = scriptedWorld();
-    const asked = hedgedClient(context, large, 100)(question, noAbort);
+    const asked = hedgedClient(context, large, 100)(question, noAbort());
     calls[0]!.fail('http_500');
     await settle();
     calls[1]!.fail('http_429');
@@ -239,7 +239,7 @@ describe('hedgedClient', () => {
 describe('ensembleClient', () => {
   it('asks all models, outvotes the odd one, and carries the cost on the vote', async () => {
     const { context, calls, of } = scriptedWorld();
-    const asked = ensembleClient(context, [large, middle, small])(question, noAbort);
+    const asked = ensembleClient(context, [large, middle, small])(question, noAbort());
     calls[0]!.answer('Answer: 13');
     calls[1]!.answer('Answer: 3');
     calls[2]!.answer('Answer: 3');
@@ -256,7 +256,7 @@ describe('ensembleClient', () => {
 
   it('answers with the members that are left, and fails when none is', async () => {
     const two = scriptedWorld();
-    const answered = ensembleClient(two.context, [large, middle, small])(question, noAbort);
+    const answered = ensembleClient(two.context, [large, middle, small])(question, noAbort());
     two.calls[0]!.fail('http_500');
     two.calls[1]!.answer('Answer: 3');
     two.calls[2]!.fail('connection_lost');
@@ -268,7 +268,7 @@ describe('ensembleClient', () => {
     ]);
 
     const none = scriptedWorld();
-    const failed = ensembleClient(none.context, [large, middle])(question, noAbort);
+    const failed = ensembleClient(none.context, [large, middle])(question, noAbort());
     for (const call of none.calls) call.fail('http_429');
     expect(await failed).toMatchObject({ answered: false });
     expect(none.of('ensemble.vote.completed')).toEqual([]);
