@@ -36,7 +36,7 @@ export interface Command {
   summary: string;
   /** What follows the name: `FILE [options]`. */
   usage: string;
-  /** Sentences for `--help`, between usage and options. */
+  /** Paragraphs for `--help`, between usage and options; they are wrapped. */
   details?: readonly string[];
   positionals: { min: number; max: number };
   options: OptionTable;

@@ -3,12 +3,15 @@
 import type { OptionSpec, OptionTable } from './args.js';
 import { COMMON_OPTIONS, type Command } from './command.js';
 import type { Style } from './terminal/style.js';
-import { tableLines } from './terminal/table.js';
+import { displayWidth, padEnd, wrap } from './terminal/width.js';
 
 interface HelpOptions {
   style: Style;
   width: number;
 }
+
+/** Longer lines are hard to read. */
+const TEXT_WIDTH = 100;
 
 export function overviewHelp(commands: readonly Command[], options: HelpOptions): string[] {
   const { bold } = options.style;
@@ -18,11 +21,14 @@ export function overviewHelp(commands: readonly Command[], options: HelpOptions)
     `${bold('Usage:')} crucible <command> [options]`,
     '',
     bold('Commands:'),
-    ...pairs(commands.map(({ name, summary }) => [name, summary])),
+    ...pairs(
+      commands.map(({ name, summary }) => [name, summary]),
+      options,
+    ),
     '',
     bold('Options:'),
-    ...optionLines(COMMON_OPTIONS),
-    ...pairs([['    --version', 'print the version']]),
+    ...optionLines(COMMON_OPTIONS, options),
+    ...pairs([['    --version', 'print the version']], options),
     '',
     'crucible help <command> tells more about one.',
   ];
@@ -34,20 +40,23 @@ export function commandHelp(command: Command, options: HelpOptions): string[] {
     `${bold(`crucible ${command.name}`)}: ${command.summary}`,
     '',
     `${bold('Usage:')} crucible ${command.name} ${command.usage}`,
-    ...(command.details === undefined ? [] : ['', ...command.details]),
+    ...(command.details === undefined
+      ? []
+      : ['', ...command.details.flatMap((text) => wrap(text, Math.min(options.width, TEXT_WIDTH)))]),
     '',
     bold('Options:'),
-    ...optionLines({ ...command.options, ...COMMON_OPTIONS }),
+    ...optionLines({ ...command.options, ...COMMON_OPTIONS }, options),
   ];
 }
 
-function optionLines(table: OptionTable): string[] {
+function optionLines(table: OptionTable, options: HelpOptions): string[] {
   return pairs(
     Object.entries(table).map(([name, spec]) => {
       const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
       const value = spec.type === 'flag' ? '' : ` ${spec.value ?? placeholder(spec)}`;
       return [`${short}--${name}${value}`, spec.description + remarks(spec)];
     }),
+    options,
   );
 }
 
@@ -64,13 +73,10 @@ function remarks(spec: OptionSpec): string {
   return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
 }
 
-/** Two columns of text; the descriptions wrap at the terminal rather than be cut. */
-function pairs(rows: readonly (readonly [string, string])[]): string[] {
-  return tableLines(
-    [
-      { header: '', align: 'left' },
-      { header: '', align: 'left' },
-    ],
-    rows,
+/** Two columns; descriptions wrap within theirs. */
+function pairs(rows: readonly (readonly [left: string, right: string])[], { width }: HelpOptions): string[] {
+  const leftWidth = Math.max(...rows.map(([left]) => displayWidth(left)));
+  return rows.flatMap(([left, right]) =>
+    wrap(right, Math.min(width, TEXT_WIDTH), `  ${padEnd(left, leftWidth)}   `, ' '.repeat(leftWidth + 5)),
   );
 }

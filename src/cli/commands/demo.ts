@@ -32,8 +32,7 @@ export const demo = defineCommand({
   summary: 'run an A/B experiment against a local chat server and analyse it',
   usage: '[options]',
   details: [
-    'Asks every question once in each of two arms: one request to one model, and the treatment. The server',
-    'is part of this program; its latencies, failures and token counts follow public traces of LLM services.',
+    'Asks every question once in each of two arms: one request to one model, and the treatment. The server is part of this program; its latencies, failures and token counts follow public traces of LLM services.',
   ],
   positionals: { min: 0, max: 0 },
   options: {
@@ -64,7 +63,7 @@ export const demo = defineCommand({
       choices: EXPORT_FORMATS,
       value: 'FORMAT',
       default: ['csv', 'jsonl'],
-      description: `of the exported files: ${EXPORT_FORMATS.join(', ')}`,
+      description: `of the exported files, one of ${EXPORT_FORMATS.join(', ')}`,
     },
   },
   async run(context) {

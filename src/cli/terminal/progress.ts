@@ -21,9 +21,9 @@ const MIN_BAR = 8;
 
 /** One line: label, bar, done/total, percent, rate, time left; the bar takes what the rest leaves. */
 export function progressLine(state: ProgressState, width: number, style: Style): string {
-  const { label, done, total, elapsedMs, format = (amount) => formatNumber(amount) } = state;
+  const { label, done, total, elapsedMs, format = formatAmount } = state;
   const perSecond = elapsedMs > 0 ? (done / elapsedMs) * 1000 : null;
-  const rate = perSecond === null || done === 0 ? '' : `${format(roundRate(perSecond))}/s`;
+  const rate = perSecond === null || done === 0 ? '' : `${format(perSecond)}/s`;
   if (total === null) return [label, format(done), rate].filter((part) => part !== '').join('  ');
 
   const share = total > 0 ? Math.min(1, done / total) : 1;
@@ -39,15 +39,14 @@ export function progressLine(state: ProgressState, width: number, style: Style):
   return `${label}  ${bar}${rest}`;
 }
 
+/** A count as it is; a rate below ten, which need not be whole, with a tenth. */
+function formatAmount(amount: number): string {
+  return formatNumber(amount, Number.isInteger(amount) || amount >= 10 ? 0 : 1);
+}
+
 export function progressBar(share: number, width: number, style: Style): string {
   const full = Math.floor(share * width);
   return style.cyan('━'.repeat(full)) + style.dim('─'.repeat(width - full));
-}
-
-/** Two or three significant digits; a flickering rate is no more exact for having more. */
-function roundRate(perSecond: number): number {
-  const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, perSecond))) - 1);
-  return Math.round(perSecond / step) * step;
 }
 
 const REDRAW_MS = 100;

@@ -10,19 +10,19 @@ describe('progressLine', () => {
 
   it('shows bar, amount, share, rate and time left', () => {
     expect(progressLine(state, 70, NO_STYLE)).toBe(
-      'import  ━━━━━━──────────────────    250/1,000   25 %  130/s  ETA 6.0 s',
+      'import  ━━━━━━──────────────────    250/1,000   25 %  125/s  ETA 6.0 s',
     );
   });
 
   it('gives up the bar on a narrow terminal, and the rate before anything is done', () => {
-    expect(progressLine(state, 40, NO_STYLE)).toBe('import    250/1,000   25 %  130/s  ETA 6.0 s');
+    expect(progressLine(state, 40, NO_STYLE)).toBe('import    250/1,000   25 %  125/s  ETA 6.0 s');
     expect(progressLine({ ...state, done: 0 }, 40, NO_STYLE)).toBe(
       'import  ────────────      0/1,000    0 %',
     );
   });
 
   it('has no bar for an unknown total, and no time left when done', () => {
-    expect(progressLine({ ...state, total: null }, 80, NO_STYLE)).toBe('import  250  130/s');
+    expect(progressLine({ ...state, total: null }, 80, NO_STYLE)).toBe('import  250  125/s');
     expect(progressLine({ ...state, done: 1000 }, 40, NO_STYLE)).toBe('import  1,000/1,000  100 %  500/s');
   });
 });
