@@ -5,7 +5,7 @@
 
 import type { Comparison, Metrics, StreamingMetrics } from '../analysis/types.js';
 import type { Emit } from '../demo/clients.js';
-import type { Interval, Intervals, Moments, Proportion } from './report.js';
+import type { Interval, Intervals, Moments, Proportion } from './report/comparison.js';
 
 export interface ExportFile {
   path: string;

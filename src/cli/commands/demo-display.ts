@@ -3,7 +3,7 @@
 import type { DemoCounts } from '../../demo/run.js';
 import type { CommandContext } from '../command.js';
 import type { LibraryExperiment } from '../library.js';
-import { LatencyTrend, type LiveArm, liveLines, progressLogLine } from '../report.js';
+import { LatencyTrend, type LiveArm, liveLines, progressLogLine } from '../report/live.js';
 import { LiveRegion } from '../terminal/live-region.js';
 import { widthOf } from '../terminal/stream.js';
 

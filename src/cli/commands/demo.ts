@@ -12,8 +12,11 @@ import {
 } from '../../demo/run.js';
 import { type CommandContext, defineCommand } from '../command.js';
 import { EXPORT_FORMATS, type ExportFile, type Library, type LibraryCrucible } from '../library.js';
-import { comparisonLines, filesLines, metricsLines, type ReportOptions, verdict } from '../report.js';
-import { formatDuration, formatNumber, formatShare } from '../terminal/numbers.js';
+import { comparisonLines, verdict } from '../report/comparison.js';
+import { filesLines } from '../report/files.js';
+import type { ReportOptions } from '../report/measures.js';
+import { metricsLines } from '../report/metrics.js';
+import { formatCount, formatDuration, formatNumber, formatShare } from '../terminal/numbers.js';
 import { wrap } from '../terminal/width.js';
 import { DemoDisplay } from './demo-display.js';
 
@@ -76,12 +79,17 @@ export const demo = defineCommand({
     const crucible = library.open({ dir: options.dir });
     try {
       const { ids, result } = await runArms(context, library, crucible, plan);
-      const comparison = await crucible.compare(ids);
-      const files = await exportAll(crucible, ids, [...new Set(options.format)], options.out, plan);
+      // Stopped before each arm had an answer, there is nothing to compare and may be nothing to export.
+      const complete = Math.min(result.control.finished, result.treatment.finished) > 0;
+      const comparison = complete ? await crucible.compare(ids) : null;
+      const files = complete
+        ? await exportAll(crucible, ids, [...new Set(options.format)], options.out, plan)
+        : [];
+      const outcome: Outcome = { plan, result, comparison, files };
       print(
         ...(options.json
-          ? [JSON.stringify(demoDocument(plan, result, comparison, library, files), null, 2)]
-          : resultLines(plan, result, comparison, library, files, { style, width })),
+          ? [JSON.stringify(demoDocument(outcome, library), null, 2)]
+          : resultLines(outcome, library, { style, width })),
       );
     } finally {
       await crucible.close();
@@ -96,12 +104,12 @@ function bannerLines(plan: Plan, speed: number, { style }: ReportOptions): strin
   const seconds = Math.max(1, Math.round(estimateDemoMs(plan) / 1000));
   const expected = seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1000);
   return [
-    `${bold('crucible demo')}  ${formatNumber(plan.requests)} questions to each of two arms`,
+    `${bold('crucible demo')}  ${formatCount(plan.requests, 'question')} to each of two arms`,
     `  control   one request to one model`,
     `  ${plan.strategy.padEnd(8)}  ${WHAT_TREATMENT_DOES[plan.strategy]}`,
     dim(`  seed ${plan.seed} · about ${expected} · Ctrl-C stops early and reports what there is`),
     dim(
-      `  A local server follows public traces of LLM services, ${formatNumber(speed)} times as fast as they were.`,
+      `  A local server follows public traces of LLM services, at ${formatNumber(speed)} times their speed.`,
     ),
   ];
 }
@@ -159,19 +167,26 @@ async function exportAll(
   return files;
 }
 
+interface Outcome {
+  plan: Plan;
+  result: DemoResult;
+  /** Null, with no files, when the run was stopped before each arm had finished a question. */
+  comparison: Comparison | null;
+  files: readonly ExportFile[];
+}
+
 function resultLines(
-  plan: Plan,
-  result: DemoResult,
-  comparison: Comparison,
+  { plan, result, comparison, files }: Outcome,
   library: Library,
-  files: readonly ExportFile[],
   options: ReportOptions,
 ): string[] {
   const { bold, dim, yellow } = options.style;
   const { control, treatment } = result;
-  const stopped = `stopped early: ${formatNumber(control.finished)} and ${formatNumber(treatment.finished)} of ${formatNumber(plan.requests)} questions finished; those under way are left out`;
+  const stopped = `stopped early: ${formatNumber(control.finished)} and ${formatNumber(treatment.finished)} of ${formatCount(plan.requests, 'question')} finished; those under way are left out`;
+  const lines = result.interrupted ? wrap(stopped, options.width).map(yellow) : [];
+  if (comparison === null) return lines;
   return [
-    ...(result.interrupted ? [yellow(stopped), ''] : []),
+    ...lines,
     `${bold('Metrics')}${dim(`  ${formatDuration(result.elapsedMs)}; latencies as measured here, failures among them`)}`,
     ...metricsLines(comparison.experiments, options),
     '',
@@ -193,18 +208,12 @@ function answersLine(strategy: Treatment, { control, treatment, hedgeDelayMs }: 
   return `Correct answers: control ${correct(control)} %, ${strategy} ${correct(treatment)} %. Extra requests: ${formatNumber(treatment.extraRequests)}${when}.`;
 }
 
-function demoDocument(
-  plan: Plan,
-  result: DemoResult,
-  comparison: Comparison,
-  library: Library,
-  files: readonly ExportFile[],
-) {
+function demoDocument({ plan, result, comparison, files }: Outcome, library: Library) {
   return {
     ...plan,
     ...result,
     comparison,
-    verdicts: comparison.treatments.map((treatment) => verdict(comparison, treatment, library)),
+    verdicts: comparison?.treatments.map((treatment) => verdict(comparison, treatment, library)) ?? [],
     files,
   };
 }

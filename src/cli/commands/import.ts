@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
-import { metricsLines } from '../report.js';
-import { formatBytes, formatDuration, formatNumber } from '../terminal/numbers.js';
+import { metricsLines } from '../report/metrics.js';
+import { formatBytes, formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
 import { Progress } from '../terminal/progress.js';
 
 export const importCommand = defineCommand({
@@ -60,7 +60,7 @@ export const importCommand = defineCommand({
       }
       const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
       print(
-        `${style.green('✓')} ${formatNumber(imported.rows)} rows of ${path} (${formatBytes(size)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
+        `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(size)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
         ...malformedLines(imported.malformed ?? 0).map(style.yellow),
         `  experiment ${style.bold(experiment.id)} "${experiment.name}" in ${options.dir}`,
         '',
@@ -87,5 +87,5 @@ function readMappings(mappings: readonly string[]): Record<string, string> {
 }
 
 function malformedLines(malformed: number): string[] {
-  return malformed === 0 ? [] : [`! ${formatNumber(malformed)} rows could be read only in part`];
+  return malformed === 0 ? [] : [`! ${formatCount(malformed, 'row')} could be read only in part`];
 }

@@ -80,12 +80,28 @@ describe('crucible demo', () => {
   });
 
   it('stopped early, reports what there is', async () => {
+    const stop = new AbortController();
+    let finished = 0;
+    const { status, stdout } = await runInMemory(arguments_('--requests', '2000'), [demo], {
+      signal: stop.signal,
+      onEmit: (event) => {
+        if (event === 'hedging.request.stop' && ++finished === 30) stop.abort();
+      },
+    });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/stopped early: \d+ and \d+ of 2,000 questions finished/);
+    expect(stdout).toContain('hedged against control');
+    expect(stdout).toContain('Files');
+  });
+
+  it('stopped before anything was finished, says so and exports nothing', async () => {
     const { status, stdout, library } = await runInMemory(arguments_(), [demo], {
       signal: AbortSignal.abort(),
     });
     expect(status).toBe(0);
     expect(stdout).toContain('stopped early: 0 and 0 of 20 questions');
-    expect(library.calls.at(-1)).toBe('close');
+    expect(stdout).not.toContain('Files');
+    expect(library.calls).toEqual(['open .crucible', 'stop control', 'stop hedged', 'close']);
   });
 
   it('closes the library when something fails', async () => {

@@ -30,7 +30,7 @@ describe('crucible import', () => {
       'close',
     ]);
     expect(stdout).toContain(`3 rows of ${file} (23 B)`);
-    expect(stdout).toContain('1 rows could be read only in part');
+    expect(stdout).toContain('1 row could be read only in part');
     expect(stdout).toContain('experiment id-requests "requests" in data');
     expect(stdout).toMatch(/latency, ms +mean +20\.00/);
   });

@@ -14,11 +14,16 @@ export interface CliRun {
 export async function runInMemory(
   argv: readonly string[],
   commands: readonly Command[],
-  options: { env?: Record<string, string>; terminal?: boolean; signal?: AbortSignal } = {},
+  options: {
+    env?: Record<string, string>;
+    terminal?: boolean;
+    signal?: AbortSignal;
+    onEmit?: (event: string) => void;
+  } = {},
 ): Promise<CliRun> {
   const size = options.terminal === true ? { columns: 100, rows: 40 } : undefined;
   const [stdout, stderr] = [new CollectedStream(size), new CollectedStream(size)];
-  const library = fakeLibrary();
+  const library = fakeLibrary(options.onEmit);
   const environment: CliEnvironment = {
     stdout,
     stderr,

@@ -23,7 +23,7 @@ export interface FakeLibrary extends Library {
   rows: Map<string, Row[]>;
 }
 
-export function fakeLibrary(): FakeLibrary {
+export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLibrary {
   const current = new AsyncLocalStorage<string>();
   const rows = new Map<string, Row[]>();
   const names = new Map<string, string>();
@@ -75,6 +75,7 @@ export function fakeLibrary(): FakeLibrary {
         costUsd: (metadata.cost ?? metadata.duplicationCost ?? metadata.totalCost ?? null) as number | null,
         success: event.endsWith('.exception') ? false : metadata.response === undefined ? null : true,
       });
+      onEmit(event);
     },
     meanInterval: (x, y) => {
       const half = 1.96 * Math.sqrt(x.variance / x.n + y.variance / y.n);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   decimalsFor,
   formatBytes,
+  formatCount,
   formatDuration,
   formatNumber,
   formatShare,
@@ -53,6 +54,13 @@ describe('formatShare', () => {
     expect(formatShare(0.995, 0)).toBe('99');
     expect(formatShare(0.4567)).toBe('45.67');
     expect(formatShare(null)).toBe('-');
+  });
+});
+
+describe('formatCount', () => {
+  it('minds the singular', () => {
+    expect(formatCount(1, 'row')).toBe('1 row');
+    expect(formatCount(1200, 'row')).toBe('1,200 rows');
   });
 });
 
