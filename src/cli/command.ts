@@ -1,0 +1,64 @@
+/** What a command is, and what it gets to work with. */
+
+import type { OptionTable, OptionValues } from './args.js';
+import type { Library } from './library.js';
+import type { TextStream } from './terminal/stream.js';
+import type { Style } from './terminal/style.js';
+
+/** The process as the commands see it; tests bring their own. */
+export interface CliEnvironment {
+  stdout: TextStream;
+  stderr: TextStream;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Aborts on the first Ctrl-C, or when nobody reads the output any more. */
+  signal: AbortSignal;
+  /** Monotonic, in ms. */
+  nowMs: () => number;
+  version: string;
+  /** Loaded on demand: help and usage errors need no WebAssembly and no workers. */
+  loadLibrary: () => Promise<Library>;
+}
+
+export interface CommandContext<T extends OptionTable = OptionTable> extends CliEnvironment {
+  options: OptionValues<T & typeof COMMON_OPTIONS>;
+  positionals: readonly string[];
+  commands: readonly Command[];
+  style: Style;
+  width: number;
+  /** Redraw in place: results and progress both go to a terminal, and no program reads along. */
+  live: boolean;
+  /** Writes lines to stdout. */
+  print(...lines: readonly string[]): void;
+}
+
+export interface Command {
+  name: string;
+  summary: string;
+  /** What follows the name: `FILE [options]`. */
+  usage: string;
+  /** Paragraphs for `--help`, between usage and options; they are wrapped. */
+  details?: readonly string[];
+  positionals: { min: number; max: number };
+  options: OptionTable;
+  run(context: CommandContext): Promise<void>;
+}
+
+/** Where experiments are kept unless `--dir` says otherwise. */
+export const DEFAULT_DIR = '.crucible';
+
+export const COMMON_OPTIONS = {
+  dir: { type: 'string', value: 'DIR', default: DEFAULT_DIR, description: 'where experiments are kept' },
+  json: { type: 'flag', description: 'print one JSON document and nothing else' },
+  help: { type: 'flag', short: 'h', description: 'show this help' },
+} as const satisfies OptionTable;
+
+/** Ties a command's `run` to the values of its own option table. */
+export function defineCommand<const T extends OptionTable>(
+  command: Omit<Command, 'options' | 'run'> & {
+    options: T;
+    run(context: CommandContext<T>): Promise<void>;
+  },
+): Command {
+  // The parser reads the values by this very table, so a context made for the command has the type it names.
+  return command as unknown as Command;
+}

@@ -1,0 +1,91 @@
+import { stat } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import { defineCommand } from '../command.js';
+import { UsageError } from '../errors.js';
+import { metricsLines } from '../report/metrics.js';
+import { formatBytes, formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
+import { Progress } from '../terminal/progress.js';
+
+export const importCommand = defineCommand({
+  name: 'import',
+  summary: 'read a CSV or JSONL file into a durable experiment',
+  usage: 'FILE --map TARGET=EXPRESSION ... [options]',
+  details: [
+    'Each --map fills one field of the event from the columns of the file, for instance',
+    "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
+  ],
+  positionals: { min: 1, max: 1 },
+  options: {
+    map: { type: 'list', value: 'TARGET=EXPR', description: 'field of the event = expression over columns' },
+    event: { type: 'string', value: 'NAME', description: 'event name of the rows' },
+    name: { type: 'string', value: 'NAME', description: 'name of the experiment; the file name by default' },
+  },
+  async run({ options, positionals, signal, style, width, live, nowMs, stderr, print, loadLibrary }) {
+    const path = positionals[0]!;
+    const map = readMappings(options.map);
+    const { size } = await stat(path);
+
+    const library = await loadLibrary();
+    const crucible = library.open({ dir: options.dir });
+    const startedMs = nowMs();
+    const progress = new Progress(stderr, style, live, nowMs);
+    try {
+      const experiment = crucible.startExperiment({
+        name: options.name ?? basename(path, extname(path)),
+        tags: ['import'],
+        metadata: { source: basename(path) },
+      });
+      const imported = await experiment
+        .importFile(path, {
+          map,
+          ...(options.event === undefined ? {} : { event: options.event }),
+          signal,
+          onProgress: ({ bytes, totalBytes }) =>
+            progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
+        })
+        .finally(() => progress.close());
+      await experiment.stop();
+      const metrics = await experiment.metrics();
+      const elapsedMs = nowMs() - startedMs;
+
+      if (options.json) {
+        print(
+          JSON.stringify(
+            { id: experiment.id, name: experiment.name, ...imported, elapsedMs, metrics },
+            null,
+            2,
+          ),
+        );
+        return;
+      }
+      const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
+      print(
+        `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(size)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
+        ...malformedLines(imported.malformed ?? 0).map(style.yellow),
+        `  experiment ${style.bold(experiment.id)} "${experiment.name}" in ${options.dir}`,
+        '',
+        ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
+      );
+    } finally {
+      await crucible.close();
+    }
+  },
+});
+
+/** `target=expression`, split at the first `=`: an expression may hold more of them. */
+function readMappings(mappings: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    mappings.map((mapping) => {
+      const at = mapping.indexOf('=');
+      const [target, expression] = [mapping.slice(0, at).trim(), mapping.slice(at + 1).trim()];
+      if (at < 0 || target === '' || expression === '') {
+        throw new UsageError(`--map expects TARGET=EXPRESSION, got ${JSON.stringify(mapping)}`, 'import');
+      }
+      return [target, expression];
+    }),
+  );
+}
+
+function malformedLines(malformed: number): string[] {
+  return malformed === 0 ? [] : [`! ${formatCount(malformed, 'row')} could be read only in part`];
+}

@@ -1,0 +1,8 @@
+/** The commands, in the order in which help shows them. */
+
+import type { Command } from '../command.js';
+import { demo } from './demo.js';
+import { help } from './help.js';
+import { importCommand } from './import.js';
+
+export const commands: readonly Command[] = [demo, importCommand, help];

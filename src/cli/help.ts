@@ -1,0 +1,82 @@
+/** Help texts, made from the tables the parser reads. */
+
+import type { OptionSpec, OptionTable } from './args.js';
+import { COMMON_OPTIONS, type Command } from './command.js';
+import type { Style } from './terminal/style.js';
+import { displayWidth, padEnd, wrap } from './terminal/width.js';
+
+interface HelpOptions {
+  style: Style;
+  width: number;
+}
+
+/** Longer lines are hard to read. */
+const TEXT_WIDTH = 100;
+
+export function overviewHelp(commands: readonly Command[], options: HelpOptions): string[] {
+  const { bold } = options.style;
+  return [
+    `${bold('crucible')}: research-grade telemetry for AI experiments`,
+    '',
+    `${bold('Usage:')} crucible <command> [options]`,
+    '',
+    bold('Commands:'),
+    ...pairs(
+      commands.map(({ name, summary }) => [name, summary]),
+      options,
+    ),
+    '',
+    bold('Options:'),
+    ...optionLines(COMMON_OPTIONS, options),
+    ...pairs([['    --version', 'print the version']], options),
+    '',
+    'crucible help <command> tells more about one.',
+  ];
+}
+
+export function commandHelp(command: Command, options: HelpOptions): string[] {
+  const { bold } = options.style;
+  return [
+    `${bold(`crucible ${command.name}`)}: ${command.summary}`,
+    '',
+    `${bold('Usage:')} crucible ${command.name} ${command.usage}`,
+    ...(command.details === undefined
+      ? []
+      : ['', ...command.details.flatMap((text) => wrap(text, Math.min(options.width, TEXT_WIDTH)))]),
+    '',
+    bold('Options:'),
+    ...optionLines({ ...command.options, ...COMMON_OPTIONS }, options),
+  ];
+}
+
+function optionLines(table: OptionTable, options: HelpOptions): string[] {
+  return pairs(
+    Object.entries(table).map(([name, spec]) => {
+      const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
+      const value = spec.type === 'flag' ? '' : ` ${spec.value ?? placeholder(spec)}`;
+      return [`${short}--${name}${value}`, spec.description + remarks(spec)];
+    }),
+    options,
+  );
+}
+
+function placeholder(spec: OptionSpec): string {
+  if ('choices' in spec && spec.choices !== undefined) return spec.choices.join('|');
+  return spec.type === 'integer' ? 'N' : 'TEXT';
+}
+
+function remarks(spec: OptionSpec): string {
+  const parts: string[] = [];
+  if (spec.type === 'list') parts.push('repeatable');
+  if ('default' in spec && spec.default !== undefined)
+    parts.push(`default ${[spec.default].flat().join(', ')}`);
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
+}
+
+/** Two columns; descriptions wrap within theirs. */
+function pairs(rows: readonly (readonly [left: string, right: string])[], { width }: HelpOptions): string[] {
+  const leftWidth = Math.max(...rows.map(([left]) => displayWidth(left)));
+  return rows.flatMap(([left, right]) =>
+    wrap(right, Math.min(width, TEXT_WIDTH), `  ${padEnd(left, leftWidth)}   `, ' '.repeat(leftWidth + 5)),
+  );
+}

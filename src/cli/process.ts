@@ -1,0 +1,59 @@
+/** A command line in a process: its streams, its signals and its exit status. */
+
+import { EXIT_OK, runCli } from './app.js';
+import type { Command } from './command.js';
+import type { Library } from './library.js';
+import type { TextStream } from './terminal/stream.js';
+
+/** What is needed of `process`. */
+export interface HostProcess {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: HostStream;
+  readonly stderr: HostStream;
+  exitCode?: number | string | null | undefined;
+  on(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  exit(code: number): void;
+}
+
+interface HostStream extends TextStream {
+  on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
+}
+
+/** 128 + SIGINT, as shells count. */
+const EXIT_INTERRUPTED = 130;
+
+/** Runs the process's command line and sets its exit code, leaving it to end by itself. */
+export async function runProcess(
+  host: HostProcess,
+  commands: readonly Command[],
+  version: string,
+  loadLibrary: () => Promise<Library>,
+): Promise<void> {
+  const stop = new AbortController();
+  // The first signal lets the command finish with what it has; the second does not wait.
+  const interrupt = () => (stop.signal.aborted ? host.exit(EXIT_INTERRUPTED) : stop.abort());
+  host.on('SIGINT', interrupt);
+  host.on('SIGTERM', interrupt);
+
+  // A reader that has had enough (`crucible help | head -1`) is no failure: stop working, and say nothing.
+  let readerGone = false;
+  const onStreamError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    readerGone = true;
+    stop.abort();
+  };
+  host.stdout.on('error', onStreamError);
+  host.stderr.on('error', onStreamError);
+
+  const status = await runCli(host.argv.slice(2), commands, {
+    stdout: host.stdout,
+    stderr: host.stderr,
+    env: host.env,
+    signal: stop.signal,
+    nowMs: () => performance.now(),
+    version,
+    loadLibrary,
+  });
+  host.exitCode = readerGone ? EXIT_OK : status;
+}

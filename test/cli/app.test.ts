@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { defineCommand } from '../../src/cli/command.js';
+import { NotFoundError } from '../../src/errors.js';
+import { runInMemory } from './support/environment.js';
+
+const show = defineCommand({
+  name: 'show',
+  summary: 'show an experiment',
+  usage: 'ID [options]',
+  details: ['Says what is known of it.'],
+  positionals: { min: 1, max: 1 },
+  options: {
+    limit: { type: 'integer', default: 5, min: 1, description: 'rows at most' },
+    only: { type: 'list', choices: ['a', 'b'], description: 'parts to show' },
+  },
+  async run({ positionals, options, print, live }) {
+    if (positionals[0] === 'missing') throw new NotFoundError('experiment', 'missing');
+    print(JSON.stringify({ id: positionals[0], limit: options.limit, dir: options.dir, live }));
+  },
+});
+
+const run = (...argv: string[]) => runInMemory(argv, [show]);
+
+describe('runCli', () => {
+  it('runs a command with its options and the common ones', async () => {
+    const { status, stdout, stderr } = await run('show', 'x1', '--limit', '7', '--dir', 'data');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual({ id: 'x1', limit: 7, dir: 'data', live: false });
+  });
+
+  it('is live at a terminal only, and not for JSON or a dumb terminal', async () => {
+    const live = async (argv: string[], env: Record<string, string> = {}) =>
+      JSON.parse((await runInMemory(argv, [show], { terminal: true, env })).stdout).live;
+    expect(await live(['show', 'x1'])).toBe(true);
+    expect(await live(['show', 'x1', '--json'])).toBe(false);
+    expect(await live(['show', 'x1'], { TERM: 'dumb' })).toBe(false);
+  });
+
+  it('fails with 1 and one line', async () => {
+    expect(await run('show', 'missing')).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'error: no experiment with id "missing" (ERR_NOT_FOUND)\n',
+    });
+  });
+
+  it('adds the stack with DEBUG', async () => {
+    const { stderr } = await runInMemory(['show', 'missing'], [show], { env: { DEBUG: '1' } });
+    expect(stderr).toContain('    at ');
+  });
+
+  it.each([
+    [['shwo'], 'error: unknown command "shwo"; did you mean show? (ERR_USAGE)\nSee: crucible help\n'],
+    [['frobnicate'], 'error: unknown command "frobnicate" (ERR_USAGE)\nSee: crucible help\n'],
+    [['--limit', '3'], 'error: expected a command before --limit (ERR_USAGE)\nSee: crucible help\n'],
+    [
+      ['show', 'x1', '--limt', '3'],
+      'error: unknown option --limt; did you mean --limit? (ERR_USAGE)\nSee: crucible help show\n',
+    ],
+    [
+      ['show'],
+      'error: show needs more arguments: crucible show ID [options] (ERR_USAGE)\nSee: crucible help show\n',
+    ],
+    [['show', 'a', 'b'], 'error: unexpected argument "b" (ERR_USAGE)\nSee: crucible help show\n'],
+  ])('answers wrong use %j with 2 and a hint', async (argv, stderr) => {
+    expect(await run(...argv)).toMatchObject({ status: 2, stdout: '', stderr });
+  });
+
+  it('tells its version', async () => {
+    expect(await run('--version')).toMatchObject({ status: 0, stdout: '1.2.3\n' });
+  });
+
+  it('shows an overview, and the help of a command whatever else is wrong', async () => {
+    const overview = await run();
+    expect(overview.status).toBe(0);
+    expect(overview.stdout).toContain('  show   show an experiment\n');
+    expect((await run('--help')).stdout).toBe(overview.stdout);
+
+    const help = await run('show', '--nonsense', '--help');
+    expect(help.status).toBe(0);
+    expect(help.stdout).toBe(
+      `crucible show: show an experiment
+
+Usage: crucible show ID [options]
+
+Says what is known of it.
+
+Options:
+      --limit N    rows at most (default 5)
+      --only a|b   parts to show (repeatable)
+      --dir DIR    where experiments are kept (default .crucible)
+      --json       print one JSON document and nothing else
+  -h, --help       show this help
+`,
+    );
+  });
+});

@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { demo } from '../../../src/cli/commands/demo.js';
+import { runInMemory } from '../support/environment.js';
+
+let out: string;
+beforeAll(async () => {
+  out = await mkdtemp(join(tmpdir(), 'crucible-demo-'));
+});
+afterAll(() => rm(out, { recursive: true }));
+
+// At this speed the server answers at once: what is tested is the flow, not the time it takes.
+const arguments_ = (...more: string[]) => [
+  ...['demo', '--requests', '20', '--speed', '1000000', '--out', join(out, 'new')],
+  ...more,
+];
+
+describe('crucible demo', () => {
+  it('tells what will happen, then metrics, comparison, verdict and files', async () => {
+    const { status, stdout, stderr, library } = await runInMemory(arguments_(), [demo]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const order = [
+      '20 questions',
+      'seed 1',
+      'Metrics',
+      'hedged against control',
+      '→ hedged',
+      'Correct answers',
+      'Files',
+    ];
+    expect(order.map((text) => stdout.indexOf(text))).toEqual(
+      order.map((text) => stdout.indexOf(text)).toSorted((a, b) => a - b),
+    );
+    expect(order.filter((text) => !stdout.includes(text))).toEqual([]);
+    expect(stdout).toMatch(/requests +decided +20 +20\n/);
+    expect(stdout).toContain(join(out, 'new', 'demo-hedged-1.jsonl'));
+    expect(library.calls).toEqual([
+      'open .crucible',
+      'stop control',
+      'stop hedged',
+      'export csv',
+      'export jsonl',
+      'close',
+    ]);
+    expect(library.rows.get('id-control')!.every(({ event }) => event.startsWith('req_llm.'))).toBe(true);
+  });
+
+  it('prints one JSON document, and nothing on stderr', async () => {
+    const { stdout, stderr } = await runInMemory(
+      arguments_(
+        '--json',
+        '--treatment',
+        'ensemble',
+        '--seed',
+        '7',
+        '--format',
+        'parquet',
+        '--format',
+        'parquet',
+      ),
+      [demo],
+    );
+    expect(stderr).toBe('');
+    const document = JSON.parse(stdout);
+    expect(document).toMatchObject({
+      strategy: 'ensemble',
+      seed: 7,
+      requests: 20,
+      interrupted: false,
+      control: { finished: 20 },
+      treatment: { finished: 20, extraRequests: 40 },
+      comparison: { baseline: { name: 'control' }, treatments: [{ name: 'ensemble' }] },
+    });
+    expect(document.verdicts).toHaveLength(1);
+    expect(document.files.map(({ path }: { path: string }) => path)).toEqual([
+      join(out, 'new', 'demo-ensemble-7.parquet'),
+    ]);
+  });
+
+  it('stopped early, reports what there is', async () => {
+    const stop = new AbortController();
+    let finished = 0;
+    const { status, stdout } = await runInMemory(arguments_('--requests', '2000'), [demo], {
+      signal: stop.signal,
+      onEmit: (event) => {
+        if (event === 'hedging.request.stop' && ++finished === 30) stop.abort();
+      },
+    });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/stopped early: \d+ and \d+ of 2,000 questions finished/);
+    expect(stdout).toContain('hedged against control');
+    expect(stdout).toContain('Files');
+  });
+
+  it('stopped before anything was finished, says so and exports nothing', async () => {
+    const { status, stdout, library } = await runInMemory(arguments_(), [demo], {
+      signal: AbortSignal.abort(),
+    });
+    expect(status).toBe(0);
+    expect(stdout).toContain('stopped early: 0 and 0 of 20 questions');
+    expect(stdout).not.toContain('Files');
+    expect(library.calls).toEqual(['open .crucible', 'stop control', 'stop hedged', 'close']);
+  });
+
+  it('closes the library when something fails', async () => {
+    const { status, stderr, library } = await runInMemory(
+      ['demo', '--requests', '2', '--speed', '1000000', '--out', '/dev/null/nowhere'],
+      [demo],
+    );
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: .*ENOTDIR/);
+    expect(library.calls.at(-1)).toBe('close');
+  });
+});

@@ -1,0 +1,65 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importCommand } from '../../../src/cli/commands/import.js';
+import { runInMemory } from '../support/environment.js';
+
+let folder: string;
+let file: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'crucible-import-'));
+  file = join(folder, 'requests.csv');
+  await writeFile(file, 'latency\n0.01\n0.02\n0.03\n');
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const run = (...argv: string[]) => runInMemory(['import', ...argv], [importCommand]);
+
+describe('crucible import', () => {
+  it('hands file and mapping to the library and reports what came of it', async () => {
+    const { status, stdout, stderr, library } = await run(
+      ...[file, '--map', 'latencyMs = latency * 1000', '--map', 'success=code == 0'],
+      ...['--event', 'my.request.stop', '--dir', 'data'],
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(library.calls).toEqual([
+      'open data',
+      `import ${file} {"map":{"latencyMs":"latency * 1000","success":"code == 0"},"event":"my.request.stop"}`,
+      'stop requests',
+      'close',
+    ]);
+    expect(stdout).toContain(`3 rows of ${file} (23 B)`);
+    expect(stdout).toContain('1 row could be read only in part');
+    expect(stdout).toContain('experiment id-requests "requests" in data');
+    expect(stdout).toMatch(/latency, ms +mean +20\.00/);
+  });
+
+  it('prints one JSON document', async () => {
+    const { stdout } = await run(file, '--name', 'mine', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ id: 'id-mine', name: 'mine', rows: 3, malformed: 1 });
+  });
+
+  it('shows a bar at a terminal, on stderr, and leaves nothing of it', async () => {
+    const { stdout, stderr } = await runInMemory(['import', file], [importCommand], { terminal: true });
+    expect(stderr).toContain('requests.csv  ');
+    expect(stderr.endsWith('\u001b[?25h')).toBe(true);
+    expect(stdout).not.toContain('ETA');
+  });
+
+  it('refuses a mapping without a target or an expression', async () => {
+    for (const map of ['latency', '=x', 'latencyMs=']) {
+      expect(await run(file, '--map', map)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining('--map expects TARGET=EXPRESSION'),
+      });
+    }
+  });
+
+  it('fails on a file that is not there, before it opens anything', async () => {
+    const { status, stderr, library } = await run(join(folder, 'absent.csv'));
+    expect(status).toBe(1);
+    expect(stderr).toContain('ENOENT');
+    expect(library.calls).toEqual([]);
+  });
+});

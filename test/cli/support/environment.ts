@@ -1,0 +1,38 @@
+import { runCli } from '../../../src/cli/app.js';
+import type { CliEnvironment, Command } from '../../../src/cli/command.js';
+import { type FakeLibrary, fakeLibrary } from './fake-library.js';
+import { CollectedStream } from './streams.js';
+
+export interface CliRun {
+  status: number;
+  stdout: string;
+  stderr: string;
+  library: FakeLibrary;
+}
+
+/** Runs a command line in this process, in a pipe or at a terminal, with a library in memory. */
+export async function runInMemory(
+  argv: readonly string[],
+  commands: readonly Command[],
+  options: {
+    env?: Record<string, string>;
+    terminal?: boolean;
+    signal?: AbortSignal;
+    onEmit?: (event: string) => void;
+  } = {},
+): Promise<CliRun> {
+  const size = options.terminal === true ? { columns: 100, rows: 40 } : undefined;
+  const [stdout, stderr] = [new CollectedStream(size), new CollectedStream(size)];
+  const library = fakeLibrary(options.onEmit);
+  const environment: CliEnvironment = {
+    stdout,
+    stderr,
+    env: options.env ?? {},
+    signal: options.signal ?? new AbortController().signal,
+    nowMs: () => performance.now(),
+    version: '1.2.3',
+    loadLibrary: async () => library,
+  };
+  const status = await runCli(argv, commands, environment);
+  return { status, stdout: stdout.text, stderr: stderr.text, library };
+}

@@ -1,0 +1,213 @@
+/** A library in memory: exact, slow, and with nothing behind it but arrays. */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type {
+  Comparison,
+  LatencyStats,
+  Metrics,
+  ReliabilityStats,
+  StreamingDistribution,
+  StreamingMetrics,
+} from '../../../src/analysis/types.js';
+import type { Library, LibraryCrucible, LibraryExperiment } from '../../../src/cli/library.js';
+
+interface Row {
+  event: string;
+  latencyMs: number | null;
+  costUsd: number | null;
+  success: boolean | null;
+}
+
+export interface FakeLibrary extends Library {
+  calls: string[];
+  rows: Map<string, Row[]>;
+}
+
+export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLibrary {
+  const current = new AsyncLocalStorage<string>();
+  const rows = new Map<string, Row[]>();
+  const names = new Map<string, string>();
+  const calls: string[] = [];
+
+  const experiment = (id: string, name: string): LibraryExperiment => ({
+    id,
+    name,
+    run: (fn) => current.run(id, fn),
+    streamingMetrics: () => streamingOf(rows.get(id)!),
+    metrics: async () => metricsOf(rows.get(id)!),
+    stop: async () => void calls.push(`stop ${name}`),
+    importFile: async (path, options) => {
+      calls.push(`import ${path} ${JSON.stringify({ map: options.map, event: options.event })}`);
+      options.onProgress?.({ bytes: 10, totalBytes: 10 });
+      for (const latencyMs of [10, 20, 30]) {
+        rows.get(id)!.push({ event: options.event ?? 'row', latencyMs, costUsd: null, success: true });
+      }
+      return { rows: 3, malformed: 1 };
+    },
+  });
+  const crucible: LibraryCrucible = {
+    startExperiment: ({ name }) => {
+      const id = `id-${name}`;
+      rows.set(id, []);
+      names.set(id, name);
+      return experiment(id, name);
+    },
+    compare: async (ids) =>
+      comparisonOf(ids.map((id) => ({ id, name: names.get(id)!, rows: rows.get(id)! }))),
+    exportMultiple: async (ids, format, { path }) => {
+      calls.push(`export ${format}`);
+      return { path, rows: ids.reduce((sum, id) => sum + rows.get(id)!.length, 0), bytes: 1000 };
+    },
+    close: async () => void calls.push('close'),
+  };
+  return {
+    calls,
+    rows,
+    open: ({ dir }) => {
+      calls.push(`open ${dir}`);
+      return crucible;
+    },
+    emit: (event, measurements, metadata) => {
+      const duration = measurements.duration as number | undefined;
+      rows.get(current.getStore()!)!.push({
+        event,
+        latencyMs: duration === undefined ? null : duration / 1e6,
+        costUsd: (metadata.cost ?? metadata.duplicationCost ?? metadata.totalCost ?? null) as number | null,
+        success: event.endsWith('.exception') ? false : metadata.response === undefined ? null : true,
+      });
+      onEmit(event);
+    },
+    meanInterval: (x, y) => {
+      const half = 1.96 * Math.sqrt(x.variance / x.n + y.variance / y.n);
+      return [x.mean - y.mean - half, x.mean - y.mean + half];
+    },
+    proportionInterval: () => null,
+  };
+}
+
+function comparisonOf(experiments: { id: string; name: string; rows: Row[] }[]): Comparison {
+  const all = experiments.map(({ id, name, rows }) => ({
+    id,
+    name,
+    condition: name,
+    metrics: metricsOf(rows),
+  }));
+  const [baseline, ...treatments] = all;
+  const mean = (m: Metrics) => (m.latency.count === 0 ? null : (m.latency as LatencyStats).mean);
+  const rate = (m: Metrics) => m.reliability.successRate;
+  const change = (x: number | null, y: number | null) =>
+    x === null || y === null || y === 0 ? null : ((x - y) / y) * 100;
+  return {
+    baseline: { id: baseline!.id, name: baseline!.name, condition: baseline!.condition },
+    experiments: all,
+    treatments: treatments.map(({ id, name, condition, metrics }) => ({
+      id,
+      name,
+      condition,
+      latencyImprovementPct: change(mean(metrics), mean(baseline!.metrics)),
+      costDifferenceUsd: metrics.cost.total - baseline!.metrics.cost.total,
+      successRateImprovementPct: change(rate(metrics), rate(baseline!.metrics)),
+      eventCountDifference: metrics.summary.totalEvents - baseline!.metrics.summary.totalEvents,
+    })),
+  };
+}
+
+export function metricsOf(rows: readonly Row[]): Metrics {
+  const latencies = known(rows.map(({ latencyMs }) => latencyMs));
+  const costs = known(rows.map(({ costUsd }) => costUsd));
+  const total = costs.reduce((sum, cost) => sum + cost, 0);
+  const spread = distribution(latencies);
+  return {
+    summary: {
+      totalEvents: rows.length,
+      timeRange: { start: null, end: null },
+      durationSeconds: 0,
+      eventTypes: {},
+      wallClockSeconds: 0,
+      activeSeconds: 0,
+      pausedSeconds: 0,
+    },
+    latency:
+      spread.count === 0
+        ? { count: 0 }
+        : ({ ...spread, median: spread.p50, stdDevPopulation: spread.stdDev } as LatencyStats),
+    cost:
+      costs.length === 0
+        ? { count: 0, total: 0 }
+        : {
+            total,
+            count: costs.length,
+            meanPerRequest: total / costs.length,
+            medianPerRequest: distribution(costs).p50!,
+            costPer1kRequests: (total / costs.length) * 1e3,
+            costPer1mRequests: (total / costs.length) * 1e6,
+          },
+    reliability: reliabilityOf(rows),
+    tokens: { count: 0 },
+    events: {},
+  };
+}
+
+export function streamingOf(rows: readonly Row[]): StreamingMetrics {
+  const costs = known(rows.map(({ costUsd }) => costUsd));
+  const reliability = reliabilityOf(rows);
+  return {
+    count: rows.length,
+    latency: distribution(known(rows.map(({ latencyMs }) => latencyMs))),
+    cost: {
+      ...distribution(costs),
+      total: costs.reduce((sum, cost) => sum + cost, 0),
+      meanPerRequest: null,
+      costPer1kRequests: null,
+      costPer1mRequests: null,
+    },
+    reliability:
+      reliability.successRate === null ? { ...reliability, successful: 0, failed: 0 } : reliability,
+    tokens: { count: 0 },
+    eventCounts: {},
+    byEvent: {},
+    recorders: [],
+  };
+}
+
+function reliabilityOf(rows: readonly Row[]): Metrics['reliability'] {
+  const decided = rows.filter(({ success }) => success !== null);
+  if (decided.length === 0) return { totalRequests: rows.length, decidedRequests: 0, successRate: null };
+  const successful = decided.filter(({ success }) => success).length;
+  const successRate = successful / decided.length;
+  return {
+    totalRequests: rows.length,
+    decidedRequests: decided.length,
+    successful,
+    failed: decided.length - successful,
+    successRate,
+    failureRate: 1 - successRate,
+    sla99: successRate >= 0.99,
+    sla999: successRate >= 0.999,
+    sla9999: successRate >= 0.9999,
+  } satisfies ReliabilityStats;
+}
+
+function distribution(values: readonly number[]): StreamingDistribution {
+  const sorted = [...values].sort((a, b) => a - b);
+  const n = sorted.length;
+  const sum = sorted.reduce((total, v) => total + v, 0);
+  const q = (p: number) => sorted[Math.round(p * (n - 1))] ?? null;
+  return {
+    count: n,
+    sum,
+    mean: n === 0 ? null : sum / n,
+    stdDev: n < 2 ? null : Math.sqrt(sorted.reduce((s, v) => s + (v - sum / n) ** 2, 0) / (n - 1)),
+    min: q(0),
+    max: q(1),
+    p50: q(0.5),
+    p90: q(0.9),
+    p95: q(0.95),
+    p99: q(0.99),
+    p999: q(0.999),
+  };
+}
+
+function known(values: readonly (number | null)[]): number[] {
+  return values.filter((value) => value !== null);
+}
