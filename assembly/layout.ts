@@ -10,7 +10,7 @@
  *   PRODUCERS         one block per producer      the producer that owns the block
  *   DICTIONARIES      bindings, then strings      any producer (append only, lock free)
  *   accumulators      per producer, per slot      the producer that owns them (sequence-locked)
- *   scratch           per producer                the producer that owns it
+ *   scratch, landing  per producer                the producer that owns them
  *   directory         one entry per chunk         the chunk's owner
  *   chunks            row data                    the chunk's owner
  *
@@ -175,7 +175,7 @@ export const BATCH_ROWS = 256;
 /**
  * The columns start at distances that are no multiple of 4 KiB: six stores of one row into the same L1 set
  * (and, on some processors, the same way predictor entry) cost twice as much.
- * A chunk starts at a multiple of 2 KiB, so that `position & 255` is 0 exactly at a batch's first row, where
+ * A chunk starts at a multiple of 2 KiB, so that `position & 255` is 255 exactly at a batch's last row, where
  * `position` is the row's index into a Float64Array over the whole memory.
  */
 export const COLUMN_TIME_OFFSET = 0; // f64 µs since the epoch; i64 monotonic ns until published if FLAG_TIME_NS
@@ -186,6 +186,8 @@ export const COLUMN_TAG_OFFSET = 33536; // u32 pair: binding | flags, offset in 
 export const COLUMNS_END_OFFSET = 41728;
 export const COLUMN_GAP_BYTES = 192;
 export const CHUNK_ALIGN_BYTES = 2048;
+/** A writer's landing row (see src/ring/writer.ts): columns as in a chunk, of which one row is used. */
+export const LANDING_BYTES = 43008;
 
 // Low half of a tag: the binding's id. High half: these flags. A tag is never 0 once its row is written.
 export const TAG_BINDING_MASK = 0xffff;

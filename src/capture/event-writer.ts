@@ -280,7 +280,7 @@ export class EventWriter {
     }
     if (binding === 0) ring.countOverflowed();
     ring.i32[pair + TAG_DISTANCE] = tag;
-    ring.position = position + 1;
+    ring.commit();
   }
 
   #storeDeclared(values: Float64Array, position: number): void {

@@ -5,40 +5,51 @@
  * A class and not closures: closures made from one source share their feedback and go megamorphic. Kept small,
  * so that V8 inlines it: a call that is not inlined boxes its doubles, 48 bytes an event.
  */
-import { FLAG_FAILED, FLAG_SUCCEEDED, FLAG_TIME_NS } from '../../assembly/layout.js';
-import type { Clock } from '../clock.js';
 import {
-  BATCH_MASK,
-  COMPLETION_DISTANCE,
-  COST_DISTANCE,
-  LATENCY_DISTANCE,
-  PROMPT_DISTANCE,
-  type RingWriter,
-  TAG_DISTANCE,
-} from '../ring/writer.js';
+  COLUMN_COST_OFFSET,
+  COLUMN_LATENCY_OFFSET,
+  COLUMN_TAG_OFFSET,
+  COLUMN_TOKENS_OFFSET,
+  FLAG_FAILED,
+  FLAG_SUCCEEDED,
+  FLAG_TIME_NS,
+} from '../../assembly/layout.js';
+import type { Clock } from '../clock.js';
+import type { RingWriter } from '../ring/writer.js';
 import { type FailureSink, Span } from './span.js';
 
+// An imported binding is a cell that V8 reads and checks at every use, an own constant is a literal in the code.
 const hrtime = process.hrtime.bigint;
+const BATCH_MASK = 255;
+const TIME_NS = FLAG_TIME_NS;
+// Distances from a row's position, in elements of the view that stores the column; the i32 pair columns are
+// indexed by 2 · position.
+const LATENCY = COLUMN_LATENCY_OFFSET / 8;
+const COST = COLUMN_COST_OFFSET / 8;
+const PROMPT = COLUMN_TOKENS_OFFSET / 4;
+const COMPLETION = PROMPT + 1;
+const TAG = COLUMN_TAG_OFFSET / 4;
 
 export class Recorder {
   readonly event: string;
-  readonly #writer: RingWriter;
-  readonly #clock: Clock;
-  readonly #failures: FailureSink;
+  // Not #private: V8 keeps no representation of those fields, and every use would test for a small integer.
+  private readonly writer: RingWriter;
+  protected readonly clock: Clock;
+  private readonly failures: FailureSink;
   // One tag for each success, so that the hot path chooses instead of computing.
-  readonly #unknown: number;
-  readonly #succeeded: number;
-  readonly #failed: number;
+  private readonly unknown: number;
+  private readonly succeeded: number;
+  private readonly failed: number;
 
   /** @internal */
   constructor(event: string, binding: number, writer: RingWriter, clock: Clock, failures: FailureSink) {
     this.event = event;
-    this.#writer = writer;
-    this.#clock = clock;
-    this.#failures = failures;
-    this.#unknown = binding;
-    this.#succeeded = binding | FLAG_SUCCEEDED;
-    this.#failed = binding | FLAG_FAILED;
+    this.writer = writer;
+    this.clock = clock;
+    this.failures = failures;
+    this.unknown = binding;
+    this.succeeded = binding | FLAG_SUCCEEDED;
+    this.failed = binding | FLAG_FAILED;
   }
 
   /**
@@ -58,23 +69,20 @@ export class Recorder {
     completionTokens = -1,
     success: boolean | null | undefined = null,
   ): void {
-    const writer = this.#writer;
-    let position = writer.position;
-    if ((position & BATCH_MASK) === 0) {
-      position = writer.refill();
-      if (position < 0) return;
-    }
-    writer.i64[position] = hrtime();
+    const writer = this.writer;
+    const position = writer.position;
     const f64 = writer.f64;
-    f64[(position + LATENCY_DISTANCE) | 0] = latencyMs;
-    f64[(position + COST_DISTANCE) | 0] = costUsd;
+    f64[(position + LATENCY) | 0] = latencyMs;
+    f64[(position + COST) | 0] = costUsd;
     const i32 = writer.i32;
     const pair = position << 1;
-    i32[(pair + PROMPT_DISTANCE) | 0] = promptTokens;
-    i32[(pair + COMPLETION_DISTANCE) | 0] = completionTokens;
-    i32[(pair + TAG_DISTANCE) | 0] =
-      (success === true ? this.#succeeded : success === false ? this.#failed : this.#unknown) | FLAG_TIME_NS;
+    i32[(pair + PROMPT) | 0] = promptTokens;
+    i32[(pair + COMPLETION) | 0] = completionTokens;
+    writer.i64[position] = hrtime();
+    i32[(pair + TAG) | 0] =
+      (success === true ? this.succeeded : success === false ? this.failed : this.unknown) | TIME_NS;
     writer.position = (position + 1) | 0;
+    if ((position & BATCH_MASK) === BATCH_MASK) writer.turn();
   }
 
   /** Records an event that happened at `timestampUs`, microseconds since the Unix epoch. @see record */
@@ -86,41 +94,30 @@ export class Recorder {
     completionTokens = -1,
     success: boolean | null | undefined = null,
   ): void {
-    const writer = this.#writer;
-    let position = writer.position;
-    if ((position & BATCH_MASK) === 0) {
-      position = writer.refill();
-      if (position < 0) return;
-    }
+    const writer = this.writer;
+    const position = writer.position;
     const f64 = writer.f64;
     f64[position] = timestampUs;
-    f64[(position + LATENCY_DISTANCE) | 0] = latencyMs;
-    f64[(position + COST_DISTANCE) | 0] = costUsd;
+    f64[(position + LATENCY) | 0] = latencyMs;
+    f64[(position + COST) | 0] = costUsd;
     const i32 = writer.i32;
     const pair = position << 1;
-    i32[(pair + PROMPT_DISTANCE) | 0] = promptTokens;
-    i32[(pair + COMPLETION_DISTANCE) | 0] = completionTokens;
-    i32[(pair + TAG_DISTANCE) | 0] =
-      success === true ? this.#succeeded : success === false ? this.#failed : this.#unknown;
+    i32[(pair + PROMPT) | 0] = promptTokens;
+    i32[(pair + COMPLETION) | 0] = completionTokens;
+    i32[(pair + TAG) | 0] =
+      success === true ? this.succeeded : success === false ? this.failed : this.unknown;
     writer.position = (position + 1) | 0;
+    if ((position & BATCH_MASK) === BATCH_MASK) writer.turn();
   }
 
   /** Begins timing an event; it is recorded when the span is stopped. */
   start(): Span {
-    return new Span(this, this.#clock, this.#failures);
+    return new Span(this, this.clock, this.failures);
   }
 }
 
 /** A recorder on a clock other than the system's. */
 export class ClockedRecorder extends Recorder {
-  readonly #now: Clock;
-
-  /** @internal */
-  constructor(event: string, binding: number, writer: RingWriter, clock: Clock, failures: FailureSink) {
-    super(event, binding, writer, clock, failures);
-    this.#now = clock;
-  }
-
   override record(
     latencyMs: number,
     costUsd?: number,
@@ -128,6 +125,6 @@ export class ClockedRecorder extends Recorder {
     completionTokens?: number,
     success?: boolean | null,
   ): void {
-    this.recordAt(this.#now.nowUs(), latencyMs, costUsd, promptTokens, completionTokens, success);
+    this.recordAt(this.clock.nowUs(), latencyMs, costUsd, promptTokens, completionTokens, success);
   }
 }

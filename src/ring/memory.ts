@@ -27,6 +27,7 @@ import {
   HEADER_SCRATCH_OFFSET,
   HEADER_STREAMING_OFFSET,
   HEADER_VERSION_OFFSET,
+  LANDING_BYTES,
   LAYOUT_MAGIC,
   LAYOUT_VERSION,
   MEMORY_BYTES_MAX,
@@ -70,6 +71,7 @@ export interface Geometry {
   readonly producerCount: number;
   readonly accumulatorsAddress: number;
   readonly scratchAddress: number;
+  readonly landingAddress: number;
   readonly directoryAddress: number;
   readonly chunksAddress: number;
   readonly memoryBytes: number;
@@ -107,7 +109,8 @@ export function planGeometry(
   const accumulatorsAddress = alignUp(DICTIONARIES_END, PAGE_BYTES);
   const scratchAddress = accumulatorsAddress + producerCount * ACCUMULATORS_BYTES;
   const scratchBytes = 4 * BLOB_BYTES_PER_ROW * CHUNK_ROWS;
-  const directoryAddress = scratchAddress + producerCount * scratchBytes;
+  const landingAddress = alignUp(scratchAddress + producerCount * scratchBytes, CHUNK_ALIGN_BYTES);
+  const directoryAddress = landingAddress + producerCount * LANDING_BYTES;
   const chunksAddress = alignUp(directoryAddress + chunkCount * CHUNK_ENTRY_BYTES, CHUNK_ALIGN_BYTES);
 
   const roomBytes = Math.floor((MEMORY_BYTES_MAX - chunksAddress) / chunkCount);
@@ -126,6 +129,7 @@ export function planGeometry(
     producerCount,
     accumulatorsAddress,
     scratchAddress,
+    landingAddress,
     directoryAddress,
     chunksAddress,
     memoryBytes: alignUp(chunksAddress + chunkCount * chunkStrideBytes, PAGE_BYTES),

@@ -1,11 +1,16 @@
 /**
  * The producer side of the ring: one writer per thread and experiment.
  *
- * A writer owns one open chunk at a time and is the only one to store into it. `position` is the index of the
- * next row in a Float64Array over the whole memory; it is a multiple of 256 exactly at the first row of a batch,
- * which is the one test the hot path makes. There `refill` publishes what is complete and claims the next chunk.
+ * A writer owns one open chunk at a time and is the only one to store into it. `position`, the index of the next
+ * row in a Float64Array over the whole memory, can always be stored at, so the hot path tests nothing before its
+ * stores: where there is no chunk, it is the landing row, a place of the writer's own. Both the landing row and
+ * the last row of each batch have `position & 255` = 255, which is the one test, after the stores; `turn` then
+ * publishes a batch, or moves what landed into a chunk claimed for it. A chunk is so claimed no sooner than it is
+ * needed.
  *
  * The tag is the last store of a row: a row whose tag is set is whole.
+ *
+ * Fields are not #private here and in Recorder: V8 keeps no representation of private ones.
  */
 import {
   CAPTURE_RUNNING,
@@ -18,6 +23,7 @@ import {
   HEADER_CHUNKS_OFFSET,
   HEADER_RELEASES_OFFSET,
   HEADER_STATE_OFFSET,
+  LANDING_BYTES,
   PRODUCER_ACTIVE,
   PRODUCER_BYTES,
   PRODUCER_CHUNK_OFFSET,
@@ -41,10 +47,11 @@ export const COMPLETION_DISTANCE = PROMPT_DISTANCE + 1;
 export const TAG_DISTANCE = COLUMN_TAG_OFFSET / 4;
 export const BLOB_DISTANCE = TAG_DISTANCE + 1;
 
-/** `position & BATCH_MASK` is 0 at a batch's first row. */
-export const BATCH_MASK = 255;
+/** `position & BATCH_MASK` is BATCH_MASK at the last row of a batch and at the landing row. */
+const BATCH_MASK = 255;
 
-const EMPTY = new SharedArrayBuffer(0);
+/** Where recorders of closed experiments store: a landing row that nobody reads. */
+const NOWHERE = new SharedArrayBuffer(LANDING_BYTES);
 
 export class RingWriter {
   readonly producer: number;
@@ -54,8 +61,8 @@ export class RingWriter {
   i64: BigInt64Array;
   i32: Int32Array;
   bytes: Buffer;
-  /** Next row's index into `f64`; 0 when there is no open chunk or capture is suspended. */
-  position = 0;
+  /** Next row's index into `f64`: of the open chunk, or the landing row. */
+  position: number;
   /** Position of the open chunk's first row; 0 without one. */
   base = 0;
   /** Bytes used in the open chunk's byte area. */
@@ -64,16 +71,17 @@ export class RingWriter {
   readonly scratchAddress: number;
   readonly scratchBytes: number;
 
-  #module: RingModule;
-  readonly #block: number;
-  readonly #blobOffsetBytes: number;
-  readonly #chunksAddress: number;
-  readonly #chunkStrideBytes: number;
-  #publishedRows = 0;
-  #resumeAt = 0;
-  #suspended = false;
-  #closed = false;
-  #releasesAtRefusal = -1;
+  private module: RingModule;
+  private landing: number;
+  private readonly block: number;
+  private readonly blobOffsetBytes: number;
+  private readonly chunksAddress: number;
+  private readonly chunkStrideBytes: number;
+  private publishedRows = 0;
+  private resumeAt = 0;
+  private suspended = false;
+  private closed = false;
+  private releasesAtRefusal = -1;
 
   /** Becomes one of the memory's producers. @throws StateError when all are taken */
   constructor(memory: SharedMemory, geometry: Geometry) {
@@ -84,136 +92,151 @@ export class RingWriter {
     this.bytes = Buffer.from(buffer);
     this.columns = geometry.columns;
     this.blobBytes = geometry.blobBytes;
-    this.#blobOffsetBytes = geometry.blobOffsetBytes;
-    this.#module = instantiate(memory);
+    this.blobOffsetBytes = geometry.blobOffsetBytes;
+    this.module = instantiate(memory);
     this.producer = takeProducer(this.i32, geometry.producerCount);
-    this.#block = PRODUCERS + this.producer * PRODUCER_BYTES;
-    this.i32[(this.#block + PRODUCER_CHUNK_OFFSET) >> 2] = -1;
-    this.#chunksAddress = this.i32[HEADER_CHUNKS_OFFSET >> 2];
-    this.#chunkStrideBytes = this.i32[HEADER_CHUNK_STRIDE_OFFSET >> 2];
+    this.block = PRODUCERS + this.producer * PRODUCER_BYTES;
+    this.i32[(this.block + PRODUCER_CHUNK_OFFSET) >> 2] = -1;
+    this.chunksAddress = this.i32[HEADER_CHUNKS_OFFSET >> 2];
+    this.chunkStrideBytes = this.i32[HEADER_CHUNK_STRIDE_OFFSET >> 2];
     this.scratchBytes = geometry.scratchBytes;
     this.scratchAddress = geometry.scratchAddress + this.producer * geometry.scratchBytes;
+    this.landing = (geometry.landingAddress + this.producer * LANDING_BYTES) / 8 + BATCH_MASK;
+    this.position = this.landing;
   }
 
   /** Rows written to the open chunk. */
-  get #rows(): number {
-    return (this.#suspended ? this.#resumeAt : this.position) - this.base;
+  private get rows(): number {
+    return (this.suspended ? this.resumeAt : this.position) - this.base;
   }
 
   /** Rows written and not yet published. */
   get pendingRows(): number {
-    return this.base === 0 ? 0 : this.#rows - this.#publishedRows;
+    return this.base === 0 ? 0 : this.rows - this.publishedRows;
   }
 
-  /**
-   * Called where `position` is a batch boundary, before its row is stored.
-   * @returns the position to store at, or -1 when the row is refused (and counted) or capture is suspended
-   */
-  refill(): number {
-    if (this.#suspended || this.#closed) return -1;
-    if (Atomics.load(this.i32, HEADER_STATE_OFFSET >> 2) !== CAPTURE_RUNNING) return -1;
-    if (this.base !== 0) {
+  /** Called after a row was stored at the last position of a batch, or at the landing row. */
+  turn(): void {
+    if (this.position !== this.landing + 1) {
       this.publish();
-      if (this.position - this.base < CHUNK_ROWS) return this.position;
-      this.#seal();
+      if (this.position - this.base === CHUNK_ROWS) this.seal();
+      return;
     }
-    return this.#claim();
+    this.position = this.landing;
+    if (!this.ready()) return;
+    moveRow(this.f64, this.i32, this.landing, this.base);
+    this.position = this.base + 1;
   }
 
   /** Makes all rows written so far readable and folds them into the accumulators. */
   publish(): void {
     if (this.pendingRows === 0) return;
-    const rows = this.#rows;
-    this.#module.publish(this.producer, rows, this.blobEnd);
-    this.#publishedRows = rows;
+    const rows = this.rows;
+    this.module.publish(this.producer, rows, this.blobEnd);
+    this.publishedRows = rows;
   }
 
   /**
-   * Ensures that the open chunk has `bytes` free in its byte area and a row to go with it.
-   * @returns the row's position, or -1 as `refill`
+   * Ensures that there is a row to store at and `bytes` free in its chunk's byte area.
+   * @returns the row's position, or -1 when the row is refused (and counted) or capture is suspended
    */
   reserve(bytes: number): number {
-    if ((this.position & BATCH_MASK) === 0 && this.refill() < 0) return -1;
+    if (this.base === 0 || this.suspended) return this.ready() ? this.position : -1;
     if (this.blobEnd + bytes <= this.blobBytes) return this.position;
     this.publish();
-    this.#seal();
-    this.position = 0;
-    return this.#claim();
+    this.seal();
+    return this.ready() ? this.position : -1;
+  }
+
+  /** Counts the row at `position` as stored. */
+  commit(): void {
+    const position = this.position;
+    this.position = position + 1;
+    if ((position & BATCH_MASK) === BATCH_MASK) this.turn();
   }
 
   /** Copies `bytes` from `source` (an address) into the byte area. @returns their offset there */
   appendBlob(source: number, bytes: number): number {
     const offset = this.blobEnd;
-    this.#module.copy(this.base * 8 + this.#blobOffsetBytes + offset, source, bytes);
+    this.module.copy(this.base * 8 + this.blobOffsetBytes + offset, source, bytes);
     this.blobEnd = offset + bytes;
     return offset;
   }
 
   /** Ignores what is captured until `resume`. Rows written before stay. */
   suspend(): void {
-    if (this.#suspended) return;
+    if (this.suspended) return;
     this.publish();
-    this.#resumeAt = this.position;
-    this.position = 0;
-    this.#suspended = true;
+    this.resumeAt = this.position;
+    this.position = this.landing;
+    this.suspended = true;
   }
 
   resume(): void {
-    if (!this.#suspended) return;
-    this.#suspended = false;
-    this.position = this.#resumeAt;
+    if (!this.suspended) return;
+    this.suspended = false;
+    this.position = this.resumeAt;
   }
 
   countMalformed(): void {
-    this.f64[(this.#block + PRODUCER_MALFORMED_OFFSET) >> 3]++;
+    this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3]++;
   }
 
   countOverflowed(): void {
-    this.f64[(this.#block + PRODUCER_OVERFLOWED_OFFSET) >> 3]++;
+    this.f64[(this.block + PRODUCER_OVERFLOWED_OFFSET) >> 3]++;
   }
 
   /** Publishes and seals, gives the producer back and lets go of the memory. */
   close(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     this.suspend();
-    this.#seal();
-    this.#closed = true;
-    Atomics.store(this.i32, (this.#block + PRODUCER_STATE_OFFSET) >> 2, PRODUCER_FREE);
-    this.f64 = new Float64Array(EMPTY);
-    this.i64 = new BigInt64Array(EMPTY);
-    this.i32 = new Int32Array(EMPTY);
+    this.seal();
+    this.closed = true;
+    Atomics.store(this.i32, (this.block + PRODUCER_STATE_OFFSET) >> 2, PRODUCER_FREE);
+    this.f64 = new Float64Array(NOWHERE);
+    this.i64 = new BigInt64Array(NOWHERE);
+    this.i32 = new Int32Array(NOWHERE);
     this.bytes = Buffer.alloc(0);
-    this.#module = CLOSED_MODULE;
+    this.module = CLOSED_MODULE;
+    this.landing = BATCH_MASK;
+    this.position = BATCH_MASK;
   }
 
-  #claim(): number {
+  /** Claims a chunk if capture is wanted and one can be had; a refusal is counted. */
+  private ready(): boolean {
+    if (this.suspended || this.closed) return false;
+    if (Atomics.load(this.i32, HEADER_STATE_OFFSET >> 2) !== CAPTURE_RUNNING) return false;
     const releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
-    if (releases === this.#releasesAtRefusal) return this.#refuse();
-    const chunk = this.#module.claim(this.producer);
+    // Nothing was released since the last refusal: there is no use in trying every chunk again.
+    const chunk = releases === this.releasesAtRefusal ? -1 : this.module.claim(this.producer);
     if (chunk < 0) {
-      this.#releasesAtRefusal = releases;
-      return this.#refuse();
+      this.releasesAtRefusal = releases;
+      this.f64[(this.block + PRODUCER_REFUSED_OFFSET) >> 3]++;
+      return false;
     }
-    this.#releasesAtRefusal = -1;
-    this.base = (this.#chunksAddress + chunk * this.#chunkStrideBytes) / 8;
-    this.#publishedRows = 0;
+    this.releasesAtRefusal = -1;
+    this.base = (this.chunksAddress + chunk * this.chunkStrideBytes) / 8;
+    this.publishedRows = 0;
     this.blobEnd = 0;
     this.position = this.base;
-    return this.base;
+    return true;
   }
 
-  #refuse(): number {
-    this.f64[(this.#block + PRODUCER_REFUSED_OFFSET) >> 3]++;
-    return -1;
-  }
-
-  #seal(): void {
+  private seal(): void {
     if (this.base === 0) return;
-    this.#module.seal(this.producer);
+    this.module.seal(this.producer);
     this.base = 0;
-    this.#publishedRows = 0;
-    this.#resumeAt = 0;
-    if (!this.#suspended) this.position = 0;
+    this.publishedRows = 0;
+    this.resumeAt = this.landing;
+    this.position = this.landing;
+  }
+}
+
+/** Copies the columns of a row; its byte area and declared columns are never used at the landing row. */
+function moveRow(f64: Float64Array, i32: Int32Array, from: number, to: number): void {
+  for (const distance of [0, LATENCY_DISTANCE, COST_DISTANCE]) f64[to + distance] = f64[from + distance];
+  for (const distance of [PROMPT_DISTANCE, COMPLETION_DISTANCE, TAG_DISTANCE]) {
+    i32[2 * to + distance] = i32[2 * from + distance];
   }
 }
 
