@@ -16,9 +16,10 @@ export function studentSurvival(t: number, df: number): number {
   return t > 0 ? lower / 2 : 0.5 + upper / 2;
 }
 
-/** The t with P(T > t) = tail, for tail in (0, ½]. */
+/** The t with P(T > t) = tail, for tail in (0, 1). */
 export function studentUpperQuantile(tail: number, df: number): number {
   if (tail === 0.5) return 0;
+  if (tail > 0.5) return -studentUpperQuantile(1 - tail, df);
   // On logarithmic scales the tail is close to a line, so few steps are needed however far out it is.
   const excess = (logT: number) => Math.log(studentSurvival(Math.exp(logT), df) / tail);
   const start = Math.log(-normalQuantile(tail));
@@ -75,31 +76,38 @@ export function kolmogorovSurvival(x: number): number {
 /**
  * P(T > t) for the noncentral t with df degrees of freedom and t >= 0: T = (Z + shift)/S, S² ~ χ²/df.
  *
- * The expectation of P(Z > t·S − shift) over u = ln S by the trapezoidal rule. The integrand is analytic
- * and log-concave, so a step of half its narrowest width gives all digits of a double and the sum may end,
- * on either side, at the first negligible term.
+ * The expectation over whichever of S and Z is the wider in the other's terms, by the trapezoidal rule.
+ * Both integrands are analytic and log-concave, so a step of half the narrowest width gives all digits of
+ * a double, and about a hundred terms are enough for any arguments.
  */
 export function noncentralStudentSurvival(t: number, df: number, shift: number): number {
   const a = df / 2;
+  if (shift * shift > 100 * df && t > 0) {
+    const probability = (z: number) =>
+      z + shift <= 0 ? 0 : incompleteGamma(a, a * ((z + shift) / t) ** 2).lower;
+    const step = 0.5 * Math.min(1, t / Math.sqrt(2 * df));
+    return sumLogConcave((z) => Math.exp((-z * z) / 2) * probability(z), step, 40) / Math.sqrt(2 * Math.PI);
+  }
+  // u = ln S, whose density is proportional to exp(−deviance(a, a·e^2u)).
+  const density = (u: number) => Math.exp(-deviance(a, a * Math.exp(2 * u)));
   const step = 0.5 * Math.min(1 / Math.sqrt(2 * df), 1 / (1 + Math.abs(shift)), 0.1);
-  const term = (u: number) => {
-    const s = Math.exp(u);
-    return Math.exp(-deviance(a, a * s * s)) * normalSurvival(t * s - shift);
-  };
-  let sum = term(0);
-  for (const direction of [-1, 1]) {
+  const sum = sumLogConcave((u) => density(u) * normalSurvival(t * Math.exp(u) - shift), step, 745 / df + 1);
+  return 2 * Math.sqrt(a / (2 * Math.PI)) * Math.exp(-stirlingError(a)) * sum;
+}
+
+/** step · Σ f(i·step), ended on each side at the first negligible term, or where |x| exceeds `reach`. */
+function sumLogConcave(f: (x: number) => number, step: number, reach: number): number {
+  let sum = f(0);
+  for (const direction of [-step, step]) {
     let previous = 0;
-    for (let i = 1; ; i++) {
-      const u = direction * i * step;
-      const value = term(u);
+    for (let i = 1; i * step <= reach; i++) {
+      const value = f(i * direction);
       sum += value;
-      if (value <= previous && value <= 1e-19 * sum) break;
-      // Beyond, the density of S alone is below the smallest double.
-      if (deviance(a, a * Math.exp(2 * u)) > 745) break;
+      if (sum > 0 && value <= previous && value <= 1e-19 * sum) break;
       previous = value;
     }
   }
-  return sum * step * 2 * Math.sqrt(a / (2 * Math.PI)) * Math.exp(-stirlingError(a));
+  return sum * step;
 }
 
 /** The p-value of a statistic whose survival function under the null is `survival`, symmetric around 0. */

@@ -118,6 +118,11 @@ export class Welford implements Summary {
     return this.#count > 0 ? finiteOrNull(this.#mean) : null;
   }
 
+  /** What rounding took from `mean`. */
+  get meanLow(): number {
+    return this.#meanLow;
+  }
+
   /** Sample variance, denominator n − 1. */
   get variance(): number | null {
     return this.#count > 1 ? finiteOrNull(this.#m2 / (this.#count - 1)) : null;

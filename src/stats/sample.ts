@@ -13,6 +13,8 @@ export interface Summary {
   readonly n: number;
   readonly mean: number | null;
   readonly variance: number | null;
+  /** What rounding took from `mean`; 0 if absent. Keeps the digits of a small difference of large means. */
+  readonly meanLow?: number;
 }
 
 export type Alternative = 'two-sided' | 'less' | 'greater';

@@ -40,7 +40,7 @@ describe('quantile', () => {
   const sample = [15, 20, 35, 40, 50];
 
   it('follows each definition of Hyndman and Fan', () => {
-    // R 4.2: quantile(c(15, 20, 35, 40, 50), 0.4, type = 1:9)
+    // NumPy 2: np.quantile([15, 20, 35, 40, 50], 0.4, method=...), in the order of the types.
     const expected = [20, 27.5, 20, 20, 27.5, 26, 29, 27, 27.125];
     for (const type of TYPES)
       expect(quantile(sample, 0.4, type), `type ${type}`).toBeCloseTo(expected[type - 1]!, 12);
