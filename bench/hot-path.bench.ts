@@ -1,6 +1,14 @@
 /** What a recorded event costs on the capturing thread: ring, both moments, both sketches, publication. */
 import { Crucible, type Experiment, type Recorder } from '../src/index.js';
-import { type Bench, type Candidate, plainRow, ratioRow, type Scale, syntheticCalls, time } from './harness.js';
+import {
+  type Bench,
+  type Candidate,
+  plainRow,
+  ratioRow,
+  type Scale,
+  syntheticCalls,
+  time,
+} from './harness.js';
 
 const INPUTS = 4096;
 const RECORDERS = 16;
@@ -39,7 +47,9 @@ function floor(operations: number): Candidate {
 }
 
 function recordersOf(experiment: Experiment, count: number): Recorder[] {
-  return Array.from({ length: count }, (_, i) => experiment.recorder('req_llm.request.stop', { model: `model-${i}` }));
+  return Array.from({ length: count }, (_, i) =>
+    experiment.recorder('req_llm.request.stop', { model: `model-${i}` }),
+  );
 }
 
 /** `recordAt` on each of the recorders in turn; their number is a power of two. */

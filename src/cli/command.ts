@@ -47,7 +47,12 @@ export interface Command {
 export const DEFAULT_DIR = '.crucible';
 
 export const COMMON_OPTIONS = {
-  dir: { type: 'string', value: 'DIR', default: DEFAULT_DIR, description: 'where experiments are kept' },
+  dir: {
+    type: 'string',
+    value: 'DIR',
+    default: DEFAULT_DIR,
+    description: 'reserved: experiments live in memory so far',
+  },
   json: { type: 'flag', description: 'print one JSON document and nothing else' },
   help: { type: 'flag', short: 'h', description: 'show this help' },
 } as const satisfies OptionTable;

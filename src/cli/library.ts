@@ -5,7 +5,7 @@
 
 import type { Comparison, Metrics, StreamingMetrics } from '../analysis/types.js';
 import type { Emit } from '../demo/clients.js';
-import type { Interval, Intervals, Moments, Proportion } from './report/comparison.js';
+import type { Intervals } from './report/comparison.js';
 
 export interface ExportFile {
   path: string;
@@ -13,7 +13,7 @@ export interface ExportFile {
   bytes: number;
 }
 
-export const EXPORT_FORMATS = ['csv', 'jsonl', 'msgpack', 'parquet', 'arrow'] as const;
+export const EXPORT_FORMATS = ['csv', 'jsonl'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 export interface ImportResult {
@@ -25,7 +25,8 @@ export interface ImportResult {
 
 export interface ImportProgress {
   bytes: number;
-  totalBytes: number;
+  /** Null where the file has no size, such as a pipe. */
+  totalBytes: number | null;
 }
 
 export interface LibraryExperiment {
@@ -33,6 +34,7 @@ export interface LibraryExperiment {
   readonly name: string;
   run<T>(fn: () => T): T;
   streamingMetrics(): StreamingMetrics;
+  export(format: ExportFormat, options: { path: string }): Promise<ExportFile>;
   metrics(): Promise<Metrics>;
   stop(): Promise<void>;
   importFile(
@@ -64,37 +66,19 @@ export interface LibraryCrucible {
 }
 
 export interface Library extends Intervals {
-  /** `dir` makes every experiment durable beneath it. */
-  open(options: { dir: string }): LibraryCrucible;
+  open(): LibraryCrucible;
   emit: Emit;
 }
 
-interface IndexModule {
-  Crucible: new (options: { dir: string }) => LibraryCrucible;
-  telemetry: { execute: Emit };
-}
-
-interface TestResult {
-  confidenceInterval: Interval | null;
-}
-
-interface StatsModule {
-  welchTTest(x: Moments, y: Moments): TestResult;
-  twoProportionZ(x: Proportion, y: Proportion): TestResult;
-}
-
+/** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
-  const { Crucible, telemetry } = await load<IndexModule>('../index.js');
-  const stats = await load<StatsModule>('../stats/index.js');
+  const { Crucible, telemetry } = await import('../index.js');
+  const { twoProportionZ } = await import('../stats/proportions.js');
+  const { welchTTest } = await import('../stats/t-tests.js');
   return {
-    open: (options) => new Crucible(options),
+    open: () => new Crucible(),
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
-    meanInterval: (x, y) => stats.welchTTest(x, y).confidenceInterval,
-    proportionInterval: (x, y) => stats.twoProportionZ(x, y).confidenceInterval,
+    meanInterval: (x, y) => welchTTest(x, y).confidenceInterval,
+    proportionInterval: (x, y) => twoProportionZ(x, y).confidenceInterval,
   };
-}
-
-/** Imports a sibling module as the shape declared here. */
-async function load<T>(specifier: string): Promise<T> {
-  return (await import(specifier)) as T;
 }

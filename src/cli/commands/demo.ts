@@ -76,7 +76,7 @@ export const demo = defineCommand({
     if (!options.json) print(...bannerLines(plan, options.speed, { style, width }), '');
 
     const library = await context.loadLibrary();
-    const crucible = library.open({ dir: options.dir });
+    const crucible = library.open();
     try {
       const { ids, result } = await runArms(context, library, crucible, plan);
       // Stopped before each arm had an answer, there is nothing to compare and may be nothing to export.

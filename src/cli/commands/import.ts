@@ -2,13 +2,15 @@ import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
+import { EXPORT_FORMATS, type ExportFile, type ExportFormat } from '../library.js';
+import { filesLines } from '../report/files.js';
 import { metricsLines } from '../report/metrics.js';
 import { formatBytes, formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
 import { Progress } from '../terminal/progress.js';
 
 export const importCommand = defineCommand({
   name: 'import',
-  summary: 'read a CSV or JSONL file into a durable experiment',
+  summary: 'read a CSV, JSON Lines or YAML file into an experiment and analyse it',
   usage: 'FILE --map TARGET=EXPRESSION ... [options]',
   details: [
     'Each --map fills one field of the event from the columns of the file, for instance',
@@ -19,14 +21,16 @@ export const importCommand = defineCommand({
     map: { type: 'list', value: 'TARGET=EXPR', description: 'field of the event = expression over columns' },
     event: { type: 'string', value: 'NAME', description: 'event name of the rows' },
     name: { type: 'string', value: 'NAME', description: 'name of the experiment; the file name by default' },
+    out: { type: 'list', value: 'FILE', description: 'also write the events to this .csv or .jsonl file' },
   },
   async run({ options, positionals, signal, style, width, live, nowMs, stderr, print, loadLibrary }) {
     const path = positionals[0]!;
     const map = readMappings(options.map);
+    const targets = options.out.map(formatOfPath);
     const { size } = await stat(path);
 
     const library = await loadLibrary();
-    const crucible = library.open({ dir: options.dir });
+    const crucible = library.open();
     const startedMs = nowMs();
     const progress = new Progress(stderr, style, live, nowMs);
     try {
@@ -46,12 +50,14 @@ export const importCommand = defineCommand({
         .finally(() => progress.close());
       await experiment.stop();
       const metrics = await experiment.metrics();
+      const files: ExportFile[] = [];
+      for (const { path, format } of targets) files.push(await experiment.export(format, { path }));
       const elapsedMs = nowMs() - startedMs;
 
       if (options.json) {
         print(
           JSON.stringify(
-            { id: experiment.id, name: experiment.name, ...imported, elapsedMs, metrics },
+            { id: experiment.id, name: experiment.name, ...imported, elapsedMs, metrics, files },
             null,
             2,
           ),
@@ -62,7 +68,7 @@ export const importCommand = defineCommand({
       print(
         `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(size)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
         ...malformedLines(imported.malformed ?? 0).map(style.yellow),
-        `  experiment ${style.bold(experiment.id)} "${experiment.name}" in ${options.dir}`,
+        ...(files.length > 0 ? filesLines(files, { style, width }) : []),
         '',
         ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
       );
@@ -71,6 +77,18 @@ export const importCommand = defineCommand({
     }
   },
 });
+
+/** A file to write and the format that its name ends with. */
+function formatOfPath(path: string): { path: string; format: ExportFormat } {
+  const format = EXPORT_FORMATS.find((known) => extname(path) === `.${known}`);
+  if (format === undefined) {
+    throw new UsageError(
+      `--out expects a file ending in .${EXPORT_FORMATS.join(', .')}, got ${path}`,
+      'import',
+    );
+  }
+  return { path, format };
+}
 
 /** `target=expression`, split at the first `=`: an expression may hold more of them. */
 function readMappings(mappings: readonly string[]): Record<string, string> {

@@ -14,7 +14,7 @@ const counts = (finished: number) => ({
 
 function makeDisplay(stderr: CollectedStream) {
   const library = fakeLibrary();
-  const crucible = library.open({ dir: 'd' });
+  const crucible = library.open();
   const control = crucible.startExperiment({ name: 'control' });
   const treatment = crucible.startExperiment({ name: 'hedged' });
   const time = { nowMs: 0 };

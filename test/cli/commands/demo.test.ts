@@ -37,7 +37,7 @@ describe('crucible demo', () => {
     expect(stdout).toMatch(/requests +decided +20 +20\n/);
     expect(stdout).toContain(join(out, 'new', 'demo-hedged-1.jsonl'));
     expect(library.calls).toEqual([
-      'open .crucible',
+      'open',
       'stop control',
       'stop hedged',
       'export csv',
@@ -56,9 +56,9 @@ describe('crucible demo', () => {
         '--seed',
         '7',
         '--format',
-        'parquet',
+        'jsonl',
         '--format',
-        'parquet',
+        'jsonl',
       ),
       [demo],
     );
@@ -75,7 +75,7 @@ describe('crucible demo', () => {
     });
     expect(document.verdicts).toHaveLength(1);
     expect(document.files.map(({ path }: { path: string }) => path)).toEqual([
-      join(out, 'new', 'demo-ensemble-7.parquet'),
+      join(out, 'new', 'demo-ensemble-7.jsonl'),
     ]);
   });
 
@@ -101,7 +101,7 @@ describe('crucible demo', () => {
     expect(status).toBe(0);
     expect(stdout).toContain('stopped early: 0 and 0 of 20 questions');
     expect(stdout).not.toContain('Files');
-    expect(library.calls).toEqual(['open .crucible', 'stop control', 'stop hedged', 'close']);
+    expect(library.calls).toEqual(['open', 'stop control', 'stop hedged', 'close']);
   });
 
   it('closes the library when something fails', async () => {

@@ -24,15 +24,26 @@ describe('crucible import', () => {
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(library.calls).toEqual([
-      'open data',
+      'open',
       `import ${file} {"map":{"latencyMs":"latency * 1000","success":"code == 0"},"event":"my.request.stop"}`,
       'stop requests',
       'close',
     ]);
     expect(stdout).toContain(`3 rows of ${file} (23 B)`);
     expect(stdout).toContain('1 row could be read only in part');
-    expect(stdout).toContain('experiment id-requests "requests" in data');
     expect(stdout).toMatch(/latency, ms +mean +20\.00/);
+    expect(stdout).not.toContain('bytes');
+  });
+
+  it('writes the events to the files asked for, in the format each name ends with', async () => {
+    const { stdout, library } = await run(file, '--out', 'a.csv', '--out', 'b.jsonl');
+    expect(library.calls).toContain('export csv');
+    expect(library.calls).toContain('export jsonl');
+    expect(stdout).toMatch(/a\.csv +3/);
+    expect(await run(file, '--out', 'a.xlsx')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--out expects a file ending in .csv, .jsonl'),
+    });
   });
 
   it('prints one JSON document', async () => {

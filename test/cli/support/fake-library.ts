@@ -44,6 +44,10 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       }
       return { rows: 3, malformed: 1 };
     },
+    export: async (format, { path }) => {
+      calls.push(`export ${format}`);
+      return { path, rows: rows.get(id)!.length, bytes: 100 };
+    },
   });
   const crucible: LibraryCrucible = {
     startExperiment: ({ name }) => {
@@ -63,8 +67,8 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
   return {
     calls,
     rows,
-    open: ({ dir }) => {
-      calls.push(`open ${dir}`);
+    open: () => {
+      calls.push('open');
       return crucible;
     },
     emit: (event, measurements, metadata) => {
