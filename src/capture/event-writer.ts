@@ -33,6 +33,7 @@ import {
   RingWriter,
   TAG_DISTANCE,
 } from '../ring/writer.js';
+import { COLUMN_TYPES } from '../schema/columns.js';
 import { type Enriched, emptyEnriched, enrich, isExceptionEvent } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
 import { MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
@@ -44,16 +45,26 @@ const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
 const NAMELESS = '(unnamed)';
 /** Event names remembered. */
 const PLANS_MAX = 4096;
+/** Models remembered of an event, and providers of a model. */
+const MODELS_MAX = 1024;
 /** What is left of a text where the whole event would not fit. */
 const TRIMMED_CHARACTERS = 1024;
 const hrtime = process.hrtime.bigint;
 
-// What becomes of a metadata key.
-const KEY_ENCODED = -1;
-const KEY_MODEL = -2;
-const KEY_PROVIDER = -3;
-const KEY_TOKENS = -4;
-// From 0 on: the index of a declared column.
+// What becomes of a metadata key: it is encoded (0), it goes to the declared column `kind − 1` (above 0), or it is
+// left out of rows that carry the flag `−kind`, since a reader puts it back (below 0).
+const KIND_ENCODED = 0;
+const KINDS: ReadonlyMap<string, number> = new Map([
+  ['model', -FLAG_METADATA_MODEL],
+  ['provider', -FLAG_METADATA_PROVIDER],
+  ['tokens', -FLAG_METADATA_TOKENS],
+]);
+
+// Column types as numbers: comparing their names costs more than storing a value.
+const COLUMN_F64 = 0;
+const COLUMN_I32 = 1;
+const COLUMN_U32 = 2;
+const COLUMN_BOOL = 3;
 
 /** What is remembered of an event name. */
 interface EventPlan {
@@ -63,6 +74,8 @@ interface EventPlan {
   model: string | null;
   provider: string | null;
   binding: number;
+  /** Bindings by model and provider. */
+  readonly bindings: Map<string | null, Map<string | null, number>>;
   /** Kinds of the metadata keys in the order they came last time. */
   readonly keys: string[];
   readonly kinds: number[];
@@ -85,29 +98,38 @@ interface Frame {
 
 export class EventWriter {
   readonly ring: RingWriter;
-  readonly #bindings: BindingTable;
-  readonly #strings: Dictionary;
-  readonly #prices: PriceTable;
-  readonly #clock: Clock;
-  readonly #out: MsgpackWriter;
-  readonly #plans = new Map<string, EventPlan>();
-  readonly #columnIndex = new Map<string, number>();
-  readonly #absent: Float64Array;
-  readonly #frames: Frame[] = [];
-  #depth = 0;
+  private readonly bindings: BindingTable;
+  private readonly strings: Dictionary;
+  private readonly prices: PriceTable;
+  private readonly clock: Clock;
+  private readonly out: MsgpackWriter;
+  private readonly plans = new Map<string, EventPlan>();
+  private readonly kinds = new Map(KINDS);
+  /** COLUMN_* of each declared column. */
+  private readonly columnKinds: Uint8Array;
+  /** Distance of each declared column from a row's position, in elements of the view that stores it. */
+  private readonly columnDistances: Int32Array;
+  private readonly absent: Float64Array;
+  private readonly frames: Frame[] = [];
+  private depth = 0;
 
   constructor(memory: SharedMemory, geometry: Geometry, prices: PriceTable, clock: Clock) {
     this.ring = new RingWriter(memory, geometry);
-    this.#bindings = new BindingTable(memory.buffer);
-    this.#strings = new Dictionary(memory.buffer, STRINGS);
-    this.#prices = prices;
-    this.#clock = clock;
+    this.bindings = new BindingTable(memory.buffer);
+    this.strings = new Dictionary(memory.buffer, STRINGS);
+    this.prices = prices;
+    this.clock = clock;
     const { scratchAddress, scratchBytes } = this.ring;
-    this.#out = new MsgpackWriter(memory.buffer, scratchAddress, scratchAddress + scratchBytes);
-    geometry.columns.forEach(({ name }, index) => {
-      this.#columnIndex.set(name, index);
+    this.out = new MsgpackWriter(memory.buffer, scratchAddress, scratchAddress + scratchBytes);
+    const { columns } = geometry;
+    columns.forEach(({ name }, index) => {
+      this.kinds.set(name, index + 1);
     });
-    this.#absent = Float64Array.from(geometry.columns, ({ type }) => (isWordColumn(type) ? 0 : Number.NaN));
+    this.columnKinds = Uint8Array.from(columns, ({ type }) => COLUMN_TYPES.indexOf(type));
+    this.columnDistances = Int32Array.from(columns, ({ type, offsetBytes }) =>
+      isWordColumn(type) ? offsetBytes / 4 : offsetBytes / 8,
+    );
+    this.absent = Float64Array.from(geometry.columns, ({ type }) => (isWordColumn(type) ? 0 : Number.NaN));
   }
 
   /** @throws ConfigError when the event or a bound value is of no use */
@@ -123,7 +145,7 @@ export class EventWriter {
       if (value !== null && typeof value !== 'string')
         throw new ConfigError(`bound.${name}`, 'a string', value);
     }
-    const binding = this.#bindings.intern(
+    const binding = this.bindings.intern(
       event,
       model as string | null,
       provider as string | null,
@@ -132,8 +154,8 @@ export class EventWriter {
     const failures = (latencyMs: number, error: unknown) => {
       this.capture(event, { latencyMs }, { ...bound, error: error ?? true });
     };
-    const RecorderClass = this.#clock === systemClock ? Recorder : ClockedRecorder;
-    return new RecorderClass(event, binding, this.ring, this.#clock, failures);
+    const RecorderClass = this.clock === systemClock ? Recorder : ClockedRecorder;
+    return new RecorderClass(event, binding, this.ring, this.clock, failures);
   }
 
   /**
@@ -147,12 +169,12 @@ export class EventWriter {
     context: Context | undefined = undefined,
     timestampUs: number | undefined = undefined,
   ): void {
-    const frame = this.#frames[this.#depth] ?? this.#newFrame();
-    const scratchStart = this.#out.position;
-    this.#depth++;
+    const frame = this.frames[this.depth] ?? this.newFrame();
+    const scratchStart = this.out.position;
+    this.depth++;
     try {
       frame.malformed = false;
-      this.#store(
+      this.store(
         frame,
         event,
         asObject(frame, measurements),
@@ -162,45 +184,45 @@ export class EventWriter {
       );
     } catch {
       // A getter or proxy threw where it was read first.
-      this.#out.position = scratchStart;
-      this.#salvage(frame, event, measurements, metadata, context, usableTime(frame, timestampUs));
+      this.out.position = scratchStart;
+      this.salvage(frame, event, measurements, metadata, context, usableTime(frame, timestampUs));
     } finally {
-      this.#depth--;
-      this.#out.position = scratchStart;
+      this.depth--;
+      this.out.position = scratchStart;
     }
   }
 
   /** Stores an event whose columns are known already, such as a row of a file. */
   captureKnown(timestampUs: number, event: string, known: KnownColumns, metadata: Metadata): void {
-    const frame = this.#frames[0] ?? this.#newFrame();
-    const scratchStart = this.#out.position;
+    const frame = this.frames[0] ?? this.newFrame();
+    const scratchStart = this.out.position;
     frame.malformed = false;
     Object.assign(frame.enriched, known, { costComputed: false, tokensCanonical: false });
     try {
-      this.#storeEnriched(
+      this.storeEnriched(
         frame,
-        this.#plans.get(event) ?? this.#newPlan(event),
+        this.plans.get(event) ?? this.newPlan(event),
         NOTHING,
         metadata,
         timestampUs,
       );
     } finally {
-      this.#out.position = scratchStart;
+      this.out.position = scratchStart;
     }
   }
 
-  #newFrame(): Frame {
+  private newFrame(): Frame {
     const frame = {
       enriched: emptyEnriched(),
-      declared: Float64Array.from(this.#absent),
+      declared: Float64Array.from(this.absent),
       hasDeclared: false,
       malformed: false,
     };
-    this.#frames.push(frame);
+    this.frames.push(frame);
     return frame;
   }
 
-  #store(
+  private store(
     frame: Frame,
     event: unknown,
     measurements: Measurements,
@@ -210,14 +232,14 @@ export class EventWriter {
   ): void {
     const metadata = context === undefined ? ownMetadata : { ...context, ...ownMetadata };
     const plan =
-      typeof event === 'string' ? (this.#plans.get(event) ?? this.#newPlan(event)) : this.#nameless(frame);
+      typeof event === 'string' ? (this.plans.get(event) ?? this.newPlan(event)) : this.nameless(frame);
     const enriched = frame.enriched;
-    enrich(enriched, plan.isException, measurements, metadata, this.#prices);
+    enrich(enriched, plan.isException, measurements, metadata, this.prices);
     if (enriched.malformed) frame.malformed = true;
-    this.#storeEnriched(frame, plan, measurements, metadata, timestampUs);
+    this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
   }
 
-  #storeEnriched(
+  private storeEnriched(
     frame: Frame,
     plan: EventPlan,
     measurements: Measurements,
@@ -225,7 +247,7 @@ export class EventWriter {
     timestampUs: number | undefined,
   ): void {
     const enriched = frame.enriched;
-    if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.#rebind(plan, enriched);
+    if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.rebind(plan, enriched);
     const binding = plan.binding;
     let flags = 0;
     if (binding !== 0) {
@@ -234,14 +256,14 @@ export class EventWriter {
     }
     if (enriched.tokensCanonical) flags |= FLAG_METADATA_TOKENS;
 
-    const blobStart = this.#out.position;
-    this.#encode(frame, plan, flags, measurements, metadata);
-    const blobBytes = this.#out.position - blobStart;
-    this.#row(frame, binding, flags, blobStart, blobBytes, timestampUs);
+    const blobStart = this.out.position;
+    this.encode(frame, plan, flags, measurements, metadata);
+    const blobBytes = this.out.position - blobStart;
+    this.row(frame, binding, flags, blobStart, blobBytes, timestampUs);
   }
 
   /** Stores the columns. Everything of the event has been evaluated: nothing here runs its code. */
-  #row(
+  private row(
     frame: Frame,
     binding: number,
     flags: number,
@@ -258,11 +280,11 @@ export class EventWriter {
     if (costComputed) tag |= FLAG_COST_COMPUTED;
     if (timestampUs !== undefined) {
       ring.f64[position] = timestampUs;
-    } else if (this.#clock === systemClock) {
+    } else if (this.clock === systemClock) {
       ring.i64[position] = hrtime();
       tag |= FLAG_TIME_NS;
     } else {
-      ring.f64[position] = this.#clock.nowUs();
+      ring.f64[position] = this.clock.nowUs();
     }
     ring.f64[position + LATENCY_DISTANCE] = latencyMs;
     ring.f64[position + COST_DISTANCE] = costUsd;
@@ -272,7 +294,7 @@ export class EventWriter {
     ring.i32[pair + BLOB_DISTANCE] = ring.appendBlob(blobStart, blobBytes);
     if (frame.hasDeclared) {
       tag |= FLAG_DECLARED;
-      this.#storeDeclared(frame.declared, position);
+      this.storeDeclared(frame.declared, position);
     }
     if (frame.malformed) {
       tag |= FLAG_MALFORMED;
@@ -283,31 +305,31 @@ export class EventWriter {
     ring.commit();
   }
 
-  #storeDeclared(values: Float64Array, position: number): void {
-    const ring = this.ring;
-    const columns = ring.columns;
-    for (let i = 0; i < columns.length; i++) {
-      const { type, offsetBytes } = columns[i];
-      if (isWordColumn(type)) ring.i32[ring.base + position + offsetBytes / 4] = values[i];
-      else ring.f64[position + offsetBytes / 8] = values[i];
-      values[i] = this.#absent[i];
+  private storeDeclared(values: Float64Array, position: number): void {
+    const { f64, i32, base } = this.ring;
+    const kinds = this.columnKinds;
+    for (let i = 0; i < kinds.length; i++) {
+      const distance = this.columnDistances[i];
+      if (kinds[i] >= COLUMN_BOOL) i32[base + position + distance] = values[i];
+      else f64[position + distance] = values[i];
+      values[i] = this.absent[i];
     }
   }
 
   /** Writes the byte-area part: metadata without what has columns, measurements, and a name that found no id. */
-  #encode(
+  private encode(
     frame: Frame,
     plan: EventPlan,
     flags: number,
     measurements: Measurements,
     metadata: Metadata,
   ): void {
-    const out = this.#out;
+    const out = this.out;
     const start = out.position;
     out.lossy = false;
     frame.hasDeclared = false;
     try {
-      this.#encodeMetadata(frame, plan, flags, metadata);
+      this.encodeMetadata(frame, plan, flags, metadata);
       encodeMap(out, measurements);
       if (plan.binding === 0) out.text(plan.event);
       if (out.position - start > this.ring.blobBytes) throw OUT_OF_ROOM;
@@ -315,84 +337,73 @@ export class EventWriter {
       if (error !== OUT_OF_ROOM) throw error;
       out.position = start;
       out.lossy = true;
-      this.#encodeTrimmed(plan, measurements, metadata, start);
+      this.encodeTrimmed(plan, measurements, metadata, start);
     }
     if (out.lossy) frame.malformed = true;
   }
 
-  #encodeMetadata(frame: Frame, plan: EventPlan, flags: number, metadata: Metadata): void {
-    const out = this.#out;
+  private encodeMetadata(frame: Frame, plan: EventPlan, flags: number, metadata: Metadata): void {
+    const out = this.out;
     const at = out.beginMap();
     let entries = 0;
     let index = 0;
     for (const key in metadata) {
-      const kind = plan.keys[index] === key ? plan.kinds[index] : this.#kindOf(plan, index, key);
+      const value = metadata[key];
+      const kind = plan.keys[index] === key ? plan.kinds[index] : this.kindOf(plan, index, key);
       index++;
-      if (kind !== KEY_ENCODED && this.#isStored(frame, kind, flags, metadata[key])) continue;
-      out.entry(key, metadata[key]);
+      if (kind !== KIND_ENCODED) {
+        if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
+      }
+      out.entry(key, value);
       entries++;
     }
     out.endMap(at, entries);
   }
 
-  /** Whether a value whose key has a column was stored there. One that does not fit its column is encoded. */
-  #isStored(frame: Frame, kind: number, flags: number, value: unknown): boolean {
-    switch (kind) {
-      case KEY_MODEL:
-        return (flags & FLAG_METADATA_MODEL) !== 0;
-      case KEY_PROVIDER:
-        return (flags & FLAG_METADATA_PROVIDER) !== 0;
-      case KEY_TOKENS:
-        return (flags & FLAG_METADATA_TOKENS) !== 0;
+  /** Puts a value into its column. @returns false when it does not fit there, and is to be encoded */
+  private declare(frame: Frame, column: number, value: unknown): boolean {
+    let code: number;
+    switch (this.columnKinds[column]) {
+      case COLUMN_F64:
+        if (typeof value !== 'number' || value - value !== 0) return this.misfit(frame, value);
+        code = value;
+        break;
+      case COLUMN_I32:
+        if (typeof value !== 'number' || (value | 0) !== value) return this.misfit(frame, value);
+        code = value;
+        break;
+      case COLUMN_U32:
+        if (typeof value !== 'number' || value >>> 0 !== value) return this.misfit(frame, value);
+        code = value;
+        break;
+      case COLUMN_BOOL:
+        if (typeof value !== 'boolean') return this.misfit(frame, value);
+        code = value ? 2 : 1;
+        break;
       default:
-        return this.#declare(frame, kind, value);
-    }
-  }
-
-  #declare(frame: Frame, column: number, value: unknown): boolean {
-    const code = this.#codeOf(column, value);
-    if (code === undefined) {
-      if (value !== null && value !== undefined) frame.malformed = true;
-      return false;
+        code = typeof value === 'string' ? this.strings.intern(value) : 0;
+        if (code === 0) return this.misfit(frame, value);
     }
     frame.declared[column] = code;
     frame.hasDeclared = true;
     return true;
   }
 
-  /** The number that stands for the value in its column, or undefined when it does not fit. */
-  #codeOf(column: number, value: unknown): number | undefined {
-    switch (this.ring.columns[column].type) {
-      case 'f64':
-        return typeof value === 'number' && value - value === 0 ? value : undefined;
-      case 'i32':
-        return typeof value === 'number' && (value | 0) === value ? value : undefined;
-      case 'u32':
-        return typeof value === 'number' && value >>> 0 === value ? value : undefined;
-      case 'bool':
-        return value === true ? 2 : value === false ? 1 : undefined;
-      case 'dict':
-        return (typeof value === 'string' && this.#strings.intern(value)) || undefined;
-    }
+  private misfit(frame: Frame, value: unknown): false {
+    if (value !== null && value !== undefined) frame.malformed = true;
+    return false;
   }
 
-  #kindOf(plan: EventPlan, index: number, key: string): number {
-    const kind =
-      key === 'model'
-        ? KEY_MODEL
-        : key === 'provider'
-          ? KEY_PROVIDER
-          : key === 'tokens'
-            ? KEY_TOKENS
-            : (this.#columnIndex.get(key) ?? KEY_ENCODED);
+  private kindOf(plan: EventPlan, index: number, key: string): number {
+    const kind = this.kinds.get(key) ?? KIND_ENCODED;
     plan.keys[index] = key;
     plan.kinds[index] = kind;
     return kind;
   }
 
   /** The last resort for an event larger than a chunk's byte area: scalars, and the beginnings of texts. */
-  #encodeTrimmed(plan: EventPlan, measurements: Measurements, metadata: Metadata, start: number): void {
-    const out = this.#out;
+  private encodeTrimmed(plan: EventPlan, measurements: Measurements, metadata: Metadata, start: number): void {
+    const out = this.out;
     try {
       encodeMap(out, trimmed(metadata));
       encodeMap(out, trimmed(measurements));
@@ -408,7 +419,7 @@ export class EventWriter {
   }
 
   /** Stores the event from copies of what can be read of it. */
-  #salvage(
+  private salvage(
     frame: Frame,
     event: unknown,
     measurements: unknown,
@@ -417,9 +428,9 @@ export class EventWriter {
     timestampUs: number | undefined,
   ): void {
     frame.malformed = true;
-    frame.declared.set(this.#absent);
+    frame.declared.set(this.absent);
     try {
-      this.#store(
+      this.store(
         frame,
         event,
         readable(measurements),
@@ -433,30 +444,42 @@ export class EventWriter {
     }
   }
 
-  #newPlan(event: string): EventPlan {
+  private newPlan(event: string): EventPlan {
     const plan: EventPlan = {
       event,
       isException: isExceptionEvent(event),
       model: null,
       provider: null,
-      binding: this.#bindings.intern(event, null, null),
+      binding: this.bindings.intern(event, null, null),
+      bindings: new Map(),
       keys: [],
       kinds: [],
     };
     // Names made up at run time must not fill the heap; a known name is only quicker.
-    if (this.#plans.size < PLANS_MAX) this.#plans.set(event, plan);
+    if (this.plans.size < PLANS_MAX) this.plans.set(event, plan);
     return plan;
   }
 
-  #nameless(frame: Frame): EventPlan {
+  private nameless(frame: Frame): EventPlan {
     frame.malformed = true;
-    return this.#plans.get(NAMELESS) ?? this.#newPlan(NAMELESS);
+    return this.plans.get(NAMELESS) ?? this.newPlan(NAMELESS);
   }
 
-  #rebind(plan: EventPlan, { model, provider }: Enriched): void {
+  private rebind(plan: EventPlan, { model, provider }: Enriched): void {
+    let byProvider = plan.bindings.get(model);
+    if (byProvider === undefined) {
+      byProvider = new Map();
+      // A model name may be anything; what is remembered of them must not fill the heap.
+      if (plan.bindings.size < MODELS_MAX) plan.bindings.set(model, byProvider);
+    }
+    let binding = byProvider.get(provider);
+    if (binding === undefined) {
+      binding = this.bindings.intern(plan.event, model, provider);
+      if (byProvider.size < MODELS_MAX) byProvider.set(provider, binding);
+    }
     plan.model = model;
     plan.provider = provider;
-    plan.binding = this.#bindings.intern(plan.event, model, provider);
+    plan.binding = binding;
   }
 }
 

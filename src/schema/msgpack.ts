@@ -17,39 +17,39 @@ const DEPTH_MAX = 64;
 const SHORT_TEXT = 40;
 
 export class MsgpackWriter {
-  readonly #bytes: Buffer;
-  readonly #view: DataView;
+  private readonly bytes: Buffer;
+  private readonly view: DataView;
   /** Next byte to write, an index into the buffer. */
   position: number;
   /** True once something was lost. */
   lossy = false;
-  #end: number;
-  readonly #open: object[] = [];
+  private end: number;
+  private readonly open: object[] = [];
 
   /** Writes into bytes [start, end) of `buffer`, which it owns. */
   constructor(buffer: SharedArrayBuffer | ArrayBuffer, start: number, end: number) {
-    this.#bytes = Buffer.from(buffer as ArrayBuffer);
-    this.#view = new DataView(buffer as ArrayBuffer);
+    this.bytes = Buffer.from(buffer as ArrayBuffer);
+    this.view = new DataView(buffer as ArrayBuffer);
     this.position = start;
-    this.#end = end;
+    this.end = end;
   }
 
   /** Bytes left. */
   get room(): number {
-    return this.#end - this.position;
+    return this.end - this.position;
   }
 
   /** Begins a map whose size is not known yet. @returns what `endMap` needs */
   beginMap(): number {
     const at = this.position;
-    if (at + 3 > this.#end) throw OUT_OF_ROOM;
-    this.#bytes[at] = 0xde;
+    if (at + 3 > this.end) throw OUT_OF_ROOM;
+    this.bytes[at] = 0xde;
     this.position = at + 3;
     return at;
   }
 
   endMap(at: number, entries: number): void {
-    this.#view.setUint16(at + 1, entries);
+    this.view.setUint16(at + 1, entries);
   }
 
   /** Writes `key` and then `value`; a value that cannot be read is written as null. */
@@ -68,45 +68,45 @@ export class MsgpackWriter {
         this.number(value);
         return;
       case 'boolean':
-        this.#byte(value ? 0xc3 : 0xc2);
+        this.byte(value ? 0xc3 : 0xc2);
         return;
       case 'undefined':
-        this.#byte(0xc0);
+        this.byte(0xc0);
         return;
       case 'bigint':
         if (value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER) this.number(Number(value));
         else this.text(value.toString());
         return;
       case 'object':
-        if (value === null) this.#byte(0xc0);
-        else this.#object(value);
+        if (value === null) this.byte(0xc0);
+        else this.object(value);
         return;
       default:
         this.lossy = true;
-        this.#byte(0xc0);
+        this.byte(0xc0);
     }
   }
 
   number(value: number): void {
     const at = this.position;
-    if (at + 9 > this.#end) throw OUT_OF_ROOM;
+    if (at + 9 > this.end) throw OUT_OF_ROOM;
     // A small non-negative integer; −0 is neither.
     if ((value | 0) === value && value >= 0 && (value !== 0 || 1 / value > 0)) {
       if (value < 128) {
-        this.#bytes[at] = value;
+        this.bytes[at] = value;
         this.position = at + 1;
       } else {
-        this.#bytes[at] = 0xce;
-        this.#bytes[at + 1] = value >>> 24;
-        this.#bytes[at + 2] = value >>> 16;
-        this.#bytes[at + 3] = value >>> 8;
-        this.#bytes[at + 4] = value;
+        this.bytes[at] = 0xce;
+        this.bytes[at + 1] = value >>> 24;
+        this.bytes[at + 2] = value >>> 16;
+        this.bytes[at + 3] = value >>> 8;
+        this.bytes[at + 4] = value;
         this.position = at + 5;
       }
       return;
     }
-    this.#bytes[at] = 0xcb;
-    this.#view.setFloat64(at + 1, value);
+    this.bytes[at] = 0xcb;
+    this.view.setFloat64(at + 1, value);
     this.position = at + 9;
   }
 
@@ -114,8 +114,8 @@ export class MsgpackWriter {
     const length = value.length;
     const at = this.position;
     if (length < SHORT_TEXT) {
-      if (at + 2 + length > this.#end) throw OUT_OF_ROOM;
-      const bytes = this.#bytes;
+      if (at + 2 + length > this.end) throw OUT_OF_ROOM;
+      const bytes = this.bytes;
       const start = length < 32 ? at + 1 : at + 2;
       let i = 0;
       for (; i < length; i++) {
@@ -133,71 +133,71 @@ export class MsgpackWriter {
         return;
       }
     }
-    this.#longText(value, at);
+    this.longText(value, at);
   }
 
-  #longText(value: string, at: number): void {
+  private longText(value: string, at: number): void {
     // A lone surrogate becomes U+FFFD, three bytes like itself, so byteLength is exact.
     const size = Buffer.byteLength(value);
-    if (at + 5 + size > this.#end) throw OUT_OF_ROOM;
-    this.#bytes[at] = 0xdb;
-    this.#view.setUint32(at + 1, size);
-    this.#bytes.write(value, at + 5, size, 'utf8');
+    if (at + 5 + size > this.end) throw OUT_OF_ROOM;
+    this.bytes[at] = 0xdb;
+    this.view.setUint32(at + 1, size);
+    this.bytes.write(value, at + 5, size, 'utf8');
     this.position = at + 5 + size;
   }
 
-  #byte(value: number): void {
-    if (this.position >= this.#end) throw OUT_OF_ROOM;
-    this.#bytes[this.position++] = value;
+  private byte(value: number): void {
+    if (this.position >= this.end) throw OUT_OF_ROOM;
+    this.bytes[this.position++] = value;
   }
 
-  #object(value: object): void {
-    if (this.#open.length >= DEPTH_MAX || this.#open.includes(value)) {
+  private object(value: object): void {
+    if (this.open.length >= DEPTH_MAX || this.open.includes(value)) {
       this.lossy = true;
-      this.#byte(0xc0);
+      this.byte(0xc0);
       return;
     }
     const start = this.position;
-    this.#open.push(value);
+    this.open.push(value);
     try {
-      this.#contents(value);
+      this.contents(value);
     } catch (error) {
       if (error === OUT_OF_ROOM) throw error;
       // A getter, a proxy or a toJSON of the value threw.
       this.lossy = true;
       this.position = start;
-      this.#byte(0xc0);
+      this.byte(0xc0);
     } finally {
-      this.#open.pop();
+      this.open.pop();
     }
   }
 
-  #contents(value: object): void {
-    if (Array.isArray(value)) this.#array(value);
+  private contents(value: object): void {
+    if (Array.isArray(value)) this.array(value);
     else if (value instanceof Date) this.value(Number.isNaN(value.getTime()) ? null : value.toISOString());
-    else if (value instanceof Error) this.#error(value);
-    else if (value instanceof Map) this.#map(value);
-    else if (value instanceof Set) this.#array([...value]);
+    else if (value instanceof Error) this.error(value);
+    else if (value instanceof Map) this.map(value);
+    else if (value instanceof Set) this.array([...value]);
     else if (ArrayBuffer.isView(value)) {
       if (value instanceof Uint8Array || value instanceof DataView) {
         this.text(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'));
-      } else this.#array([...(value as unknown as Iterable<number | bigint>)]);
+      } else this.array([...(value as unknown as Iterable<number | bigint>)]);
     } else if (value instanceof ArrayBuffer) this.text(Buffer.from(value).toString('base64'));
     else if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
       this.value((value as { toJSON(): unknown }).toJSON());
-    } else this.#plain(value as Record<string, unknown>);
+    } else this.plain(value as Record<string, unknown>);
   }
 
-  #array(values: readonly unknown[]): void {
+  private array(values: readonly unknown[]): void {
     const at = this.position;
-    if (at + 5 > this.#end) throw OUT_OF_ROOM;
-    this.#bytes[at] = 0xdd;
-    this.#view.setUint32(at + 1, values.length);
+    if (at + 5 > this.end) throw OUT_OF_ROOM;
+    this.bytes[at] = 0xdd;
+    this.view.setUint32(at + 1, values.length);
     this.position = at + 5;
     for (let i = 0; i < values.length; i++) this.value(values[i]);
   }
 
-  #plain(value: Record<string, unknown>): void {
+  private plain(value: Record<string, unknown>): void {
     const at = this.beginMap();
     let entries = 0;
     for (const key of Object.keys(value)) {
@@ -217,7 +217,7 @@ export class MsgpackWriter {
     this.endMap(at, entries);
   }
 
-  #map(value: Map<unknown, unknown>): void {
+  private map(value: Map<unknown, unknown>): void {
     const at = this.beginMap();
     let entries = 0;
     for (const [key, item] of value) {
@@ -231,7 +231,7 @@ export class MsgpackWriter {
     this.endMap(at, entries);
   }
 
-  #error(error: Error): void {
+  private error(error: Error): void {
     const code: unknown = (error as { code?: unknown }).code;
     const at = this.beginMap();
     this.entry('name', error.name);
