@@ -171,7 +171,7 @@ export const CHUNK_SEALED = 2;
 // ── Chunk: 1,024 rows, column by column ──────────────────────────────────────────────────────────
 export const CHUNK_ROWS = 1024;
 /** Rows between two publications. */
-export const BATCH_ROWS = 256;
+export const BATCH_ROWS = 128;
 /**
  * The columns start at distances that are no multiple of 4 KiB: six stores of one row into the same L1 set
  * (and, on some processors, the same way predictor entry) cost twice as much.
