@@ -3,6 +3,9 @@ import { capture } from './capture.bench.js';
 import type { Bench } from './harness.js';
 import { hotPath } from './hot-path.bench.js';
 import { memory } from './memory.bench.js';
+import { peersMemory } from './peers/memory.bench.js';
+import { peers } from './peers.bench.js';
+import { suite } from './suite.bench.js';
 import { tail } from './tail.bench.js';
 import { threads } from './threads.bench.js';
 
@@ -12,4 +15,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   tail,
   memory,
   threads,
+  peers,
+  'peers-memory': peersMemory,
+  suite,
 };
