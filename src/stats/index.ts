@@ -74,5 +74,12 @@ export {
   sequentialMeanTest,
   sequentialProportionTest,
 } from './sequential.js';
-export { bucketOf, bucketValue, mantissaBitsFor, QuantileSketch, type SketchBucket } from './sketch.js';
+export {
+  bucketOf,
+  bucketValue,
+  mantissaBitsFor,
+  QuantileSketch,
+  relativeErrorOf,
+  type SketchBucket,
+} from './sketch.js';
 export { pairedTTest, studentTTest, type TTestResult, welchTTest } from './t-tests.js';
