@@ -32,6 +32,7 @@ function armOfSummary({ n, mean, variance, meanLow = 0 }: Summary, path: string)
   if (!(typeof mean === 'number' && Number.isFinite(mean))) {
     throw new ConfigError(`${path}.mean`, 'a finite number', mean);
   }
+  if (!Number.isFinite(meanLow)) throw new ConfigError(`${path}.meanLow`, 'a finite number', meanLow);
   if (n === 1 || variance === null) return { n, mean, meanLow, variance: null };
   if (!(typeof variance === 'number' && Number.isFinite(variance) && variance >= 0)) {
     throw new ConfigError(`${path}.variance`, 'a finite number, 0 or more', variance);

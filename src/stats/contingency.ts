@@ -109,7 +109,7 @@ export function fisherExact(table: readonly (readonly number[])[], options?: Opt
   return {
     ...common,
     estimate: (a * d) / (b * c),
-    confidenceInterval: oddsRatioInterval(a, rows[0]!, columns[0]!, total, resolved),
+    confidenceInterval: oddsRatioInterval([a, b, c, d], resolved),
   };
 }
 
@@ -164,35 +164,33 @@ function tailsAt(observed: number, row: number, column: number, total: number, o
 
 /** Odds ratios that leave the observed count outside neither tail of size alpha/2 (one-sided: alpha). */
 function oddsRatioInterval(
-  observed: number,
-  row: number,
-  column: number,
-  total: number,
+  [a, b, c, d]: readonly [number, number, number, number],
   { alternative, alpha }: ResolvedOptions,
 ): Interval {
   const tail = alternative === 'two-sided' ? alpha / 2 : alpha;
-  const solve = (side: 'below' | 'above') =>
-    logRoot((logRatio) => {
-      const tails = tailsAt(observed, row, column, total, Math.exp(logRatio));
-      const sum = tails.below + tails.at + tails.above;
-      const share = (tails[side] + tails.at) / sum;
+  const [row, column, total] = [a + b, a + c, a + b + c + d];
+  // Where to look: the log odds ratio and its standard error, half a count added to each cell.
+  const cells = [a + 0.5, b + 0.5, c + 0.5, d + 0.5] as const;
+  const centre = Math.log((cells[0] * cells[3]) / (cells[1] * cells[2]));
+  const stride = Math.sqrt(cells.reduce((sum, cell) => sum + 1 / cell, 0));
+  const solve = (side: 'below' | 'above') => {
+    const excess = (logRatio: number) => {
+      const tails = tailsAt(a, row, column, total, Math.exp(logRatio));
+      const share = (tails[side] + tails.at) / (tails.below + tails.at + tails.above);
       return side === 'above' ? share - tail : tail - share;
-    });
-  const lowest = Math.max(0, row + column - total);
-  const highest = Math.min(row, column);
+    };
+    let low = centre - stride;
+    let high = centre + stride;
+    for (let step = stride; excess(low) > 0; step *= 2) low -= step;
+    for (let step = stride; excess(high) < 0; step *= 2) high += step;
+    return Math.exp(findRoot(excess, low, high));
+  };
+  const isLowest = a === Math.max(0, row + column - total);
+  const isHighest = a === Math.min(row, column);
   return [
-    alternative === 'less' || observed === lowest ? 0 : solve('above'),
-    alternative === 'greater' || observed === highest ? Number.POSITIVE_INFINITY : solve('below'),
+    alternative === 'less' || isLowest ? 0 : solve('above'),
+    alternative === 'greater' || isHighest ? Number.POSITIVE_INFINITY : solve('below'),
   ];
-}
-
-/** exp of the root of an increasing function of the logarithm. */
-function logRoot(increasing: (logarithm: number) => number): number {
-  let low = -1;
-  let high = 1;
-  while (increasing(low) > 0) low *= 2;
-  while (increasing(high) < 0) high *= 2;
-  return Math.exp(findRoot(increasing, low, high));
 }
 
 /** Throws unless the table is rectangular, at least 2 × 2, and holds counts, one of them above 0. */

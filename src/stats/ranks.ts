@@ -25,6 +25,12 @@ export class PooledRanks {
     return this.sorted[0] === this.sorted[this.sorted.length - 1];
   }
 
+  /** How many pooled values are below `value`, and how many equal it. */
+  position(value: number): { below: number; equal: number } {
+    const below = countBelow(this.sorted, value);
+    return { below, equal: countUpTo(this.sorted, value) - below };
+  }
+
   /** The mean of the 1-based ranks that values equal to `value` occupy: a whole number or a half. */
   rankOf(value: number): number {
     return (countBelow(this.sorted, value) + 1 + countUpTo(this.sorted, value)) / 2;

@@ -18,8 +18,8 @@
 import { ConfigError } from '../errors.js';
 import { checkUnit } from './sample.js';
 
-/** Smallest relative error offered: k = 19, half a million buckets an octave. */
-const RELATIVE_ERROR_MIN = 1e-6;
+/** The high word of a double holds 20 bits of mantissa: a million buckets an octave. */
+const K_MAX = 20;
 
 /** Values nearer to 0 than this (subnormal ones) count as zero: an octave below has no relative width. */
 const SMALLEST_NORMAL = 2 ** -1022;
@@ -40,12 +40,9 @@ const HIGH_WORD_INDEX = scratchU32[1] === 0 ? 0 : 1;
  * (hi − lo)/(hi + lo) at both ends. 0.01 gives k = 6, with an error of 0.78 %.
  */
 export function mantissaBitsFor(relativeError: number): number {
-  if (!(relativeError >= RELATIVE_ERROR_MIN && relativeError < 1)) {
-    throw new ConfigError(
-      'relativeError',
-      `a number from ${RELATIVE_ERROR_MIN} to 1, 1 excluded`,
-      relativeError,
-    );
+  const smallest = relativeErrorOf(K_MAX);
+  if (!(relativeError >= smallest && relativeError < 1)) {
+    throw new ConfigError('relativeError', `a number from ${smallest} to 1, 1 excluded`, relativeError);
   }
   let k = 0;
   while (relativeErrorOf(k) > relativeError) k++;
@@ -61,7 +58,7 @@ export function relativeErrorOf(k: number): number {
 /** The bucket of |value|, in [0, 2047·2^k); ids below 2^k are zero and the subnormals. k is at most 20. */
 export function bucketOf(value: number, k: number): number {
   scratchF64[0] = value;
-  return (scratchU32[HIGH_WORD_INDEX]! & 0x7fffffff) >>> (20 - k);
+  return (scratchU32[HIGH_WORD_INDEX]! & 0x7fffffff) >>> (K_MAX - k);
 }
 
 /** The representative of a bucket: the value whose relative distance to both bounds is equal and smallest. */
@@ -81,6 +78,9 @@ class BucketStore {
   /** Keys of #pages, ascending. */
   readonly #order: number[] = [];
   #total = 0;
+  /** The page used last: values that follow each other are mostly near each other. */
+  #lastKey = -1;
+  #lastPage: Float64Array = new Float64Array(0);
 
   get total(): number {
     return this.#total;
@@ -88,8 +88,11 @@ class BucketStore {
 
   add(bucket: number, count: number): void {
     const key = bucket >>> PAGE_BITS;
-    const page = this.#pages.get(key) ?? this.#addPage(key);
-    page[bucket & (PAGE_BUCKETS - 1)]! += count;
+    if (key !== this.#lastKey) {
+      this.#lastPage = this.#pages.get(key) ?? this.#addPage(key);
+      this.#lastKey = key;
+    }
+    this.#lastPage[bucket & (PAGE_BUCKETS - 1)]! += count;
     this.#total += count;
   }
 
@@ -143,6 +146,8 @@ export class QuantileSketch {
   readonly k: number;
   /** The bound that holds, at or below the one asked for. */
   readonly relativeError: number;
+  /** 2^k: the first bucket of normal doubles; below are zero and the subnormals. */
+  readonly #firstNormal: number;
   readonly #positive = new BucketStore();
   readonly #negative = new BucketStore();
   #zeros = 0;
@@ -153,6 +158,7 @@ export class QuantileSketch {
   constructor(relativeError = 0.01) {
     this.k = mantissaBitsFor(relativeError);
     this.relativeError = relativeErrorOf(this.k);
+    this.#firstNormal = 2 ** this.k;
   }
 
   /** Takes `value` `count` times. NaN and infinities are counted in `malformed` and change nothing else. */
@@ -174,8 +180,9 @@ export class QuantileSketch {
    */
   addBucket(sign: -1 | 0 | 1, bucket: number, count: number): void {
     if (sign !== -1 && sign !== 0 && sign !== 1) throw new ConfigError('sign', '-1, 0 or 1', sign);
-    if (!(Number.isInteger(bucket) && bucket >= 0 && bucket < 2047 * 2 ** this.k)) {
-      throw new ConfigError('bucket', `a whole number from 0 to ${2047 * 2 ** this.k - 1}`, bucket);
+    const bucketCount = 2047 * this.#firstNormal;
+    if (!(Number.isInteger(bucket) && bucket >= 0 && bucket < bucketCount)) {
+      throw new ConfigError('bucket', `a whole number from 0 to ${bucketCount - 1}`, bucket);
     }
     checkWeight(count);
     if (count > 0) this.#add(sign === -1 ? -1 : 1, sign === 0 ? 0 : bucket, count);
@@ -249,7 +256,7 @@ export class QuantileSketch {
   }
 
   #add(sign: -1 | 1, bucket: number, count: number): void {
-    if (bucket < 2 ** this.k) this.#zeros += count;
+    if (bucket < this.#firstNormal) this.#zeros += count;
     else if (sign === -1) this.#negative.add(bucket, count);
     else this.#positive.add(bucket, count);
   }

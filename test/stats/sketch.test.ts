@@ -48,10 +48,12 @@ describe('the buckets', () => {
   it('are 2^6 an octave for 1 % and the fewest that keep any other bound', () => {
     expect(mantissaBitsFor(0.01)).toBe(6);
     expect(relativeErrorOf(6)).toBeCloseTo(0.00775, 5);
-    for (const asked of [0.9, 0.2, 0.05, 0.02, 0.01, 0.005, 0.001, 1e-4, 1e-6]) {
+    for (const asked of [0.9, 0.2, 0.05, 0.02, 0.01, 0.005, 0.001, 1e-4, 1e-6, 5e-7]) {
       const k = mantissaBitsFor(asked);
       expect(relativeErrorOf(k)).toBeLessThanOrEqual(asked);
       if (k > 0) expect(relativeErrorOf(k - 1)).toBeGreaterThan(asked);
+      // A sketch can be rebuilt from the bound it states.
+      expect(mantissaBitsFor(relativeErrorOf(k))).toBe(k);
     }
   });
 
@@ -69,7 +71,7 @@ describe('the buckets', () => {
     fc.assert(
       fc.property(
         fc.double({ min: 2 ** -1022, noNaN: true, noDefaultInfinity: true }),
-        fc.integer({ min: 0, max: 19 }),
+        fc.integer({ min: 0, max: 20 }),
         (value, k) => {
           const error = Math.abs(bucketValue(bucketOf(value, k), k) - value) / value;
           expect(error).toBeLessThanOrEqual(relativeErrorOf(k) * (1 + 1e-9));
@@ -224,6 +226,7 @@ describe('QuantileSketch', () => {
     const invalid: (() => unknown)[] = [
       () => sketch.merge(new QuantileSketch(0.001)),
       () => new QuantileSketch(0),
+      () => new QuantileSketch(4e-7),
       () => new QuantileSketch(1),
       () => new QuantileSketch(Number.NaN),
       () => sketch.push(1, -1),
