@@ -1,7 +1,7 @@
 /** What it costs to write one experiment from two threads, and whether any row is torn, lost or mixed. */
 import { Worker } from 'node:worker_threads';
 import { Crucible, type Experiment } from '../src/index.js';
-import { type Bench, type Row, type Scale, nsText } from './harness.js';
+import { type Bench, nsText, type Row, type Scale } from './harness.js';
 
 /** Rows name their writer and number in every column, so a reader can check each one by itself. */
 const PRODUCER_STRIDE = 2 ** 28;
@@ -15,12 +15,18 @@ function mixedRows(times: Float64Array, latencies: Float64Array, costs: Float64A
   return mixed;
 }
 
+/** Worker threads need JavaScript: when this runs from the sources, the worker is the built one. */
+const WORKER = new URL(
+  import.meta.url.endsWith('.ts') ? '../dist/bench/threads.worker.js' : './threads.worker.js',
+  import.meta.url,
+);
+
 /** Runs the writers to the end and returns nanoseconds an event of the slowest. */
 async function write(experiment: Experiment, threads: number, rows: number): Promise<number> {
   const workers = Array.from(
     { length: threads },
     (_, thread) =>
-      new Worker(new URL('./threads.worker.js', import.meta.url), {
+      new Worker(WORKER, {
         workerData: { handle: experiment.share(), first: (thread + 1) * PRODUCER_STRIDE, rows },
       }),
   );
@@ -54,7 +60,11 @@ export const threads: Bench = {
       while (reading) {
         for await (const { timestamp, latencyMs, costUsd } of shared.events()) {
           read++;
-          mixed += mixedRows(Float64Array.of(timestamp), Float64Array.of(latencyMs ?? 0), Float64Array.of(costUsd ?? 0));
+          mixed += mixedRows(
+            Float64Array.of(timestamp),
+            Float64Array.of(latencyMs ?? 0),
+            Float64Array.of(costUsd ?? 0),
+          );
           if (read % 5000 === 0) break;
         }
         await new Promise((resolve) => setTimeout(resolve, 500));
@@ -67,7 +77,11 @@ export const threads: Bench = {
     const { captured, retained, dropped } = shared.counts;
     for await (const { timestamp, latencyMs, costUsd } of shared.events()) {
       read++;
-      mixed += mixedRows(Float64Array.of(timestamp), Float64Array.of(latencyMs ?? 0), Float64Array.of(costUsd ?? 0));
+      mixed += mixedRows(
+        Float64Array.of(timestamp),
+        Float64Array.of(latencyMs ?? 0),
+        Float64Array.of(costUsd ?? 0),
+      );
     }
     const lost = 2 * rows - captured + (captured - retained - dropped);
     const { count, latency } = shared.streamingMetrics();

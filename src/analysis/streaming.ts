@@ -90,10 +90,11 @@ function distribution({ moments, sketch, sum }: MetricTally): StreamingDistribut
     stdDev: moments.stdDev,
     min: moments.min,
     max: moments.max,
-    p50: sketch.quantile(0.5),
-    p90: sketch.quantile(0.9),
-    p95: sketch.quantile(0.95),
-    p99: sketch.quantile(0.99),
-    p999: sketch.quantile(0.999),
+    // Interpolated as the exact quantiles are, so that the two agree within 1 % on few events too.
+    p50: sketch.quantile(0.5, 'linear'),
+    p90: sketch.quantile(0.9, 'linear'),
+    p95: sketch.quantile(0.95, 'linear'),
+    p99: sketch.quantile(0.99, 'linear'),
+    p999: sketch.quantile(0.999, 'linear'),
   };
 }

@@ -199,13 +199,7 @@ export class EventWriter {
     frame.malformed = false;
     Object.assign(frame.enriched, known, { costComputed: false, tokensCanonical: false });
     try {
-      this.storeEnriched(
-        frame,
-        this.plans.get(event) ?? this.newPlan(event),
-        NOTHING,
-        metadata,
-        timestampUs,
-      );
+      this.storeEnriched(frame, this.plans.get(event) ?? this.newPlan(event), NOTHING, metadata, timestampUs);
     } finally {
       this.out.position = scratchStart;
     }
@@ -402,7 +396,12 @@ export class EventWriter {
   }
 
   /** The last resort for an event larger than a chunk's byte area: scalars, and the beginnings of texts. */
-  private encodeTrimmed(plan: EventPlan, measurements: Measurements, metadata: Metadata, start: number): void {
+  private encodeTrimmed(
+    plan: EventPlan,
+    measurements: Measurements,
+    metadata: Metadata,
+    start: number,
+  ): void {
     const out = this.out;
     try {
       encodeMap(out, trimmed(metadata));

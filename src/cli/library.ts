@@ -73,8 +73,7 @@ export interface Library extends Intervals {
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
   const { Crucible, telemetry } = await import('../index.js');
-  const { twoProportionZ } = await import('../stats/proportions.js');
-  const { welchTTest } = await import('../stats/t-tests.js');
+  const { twoProportionZ, welchTTest } = await import('../stats/index.js');
   return {
     open: () => new Crucible(),
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
