@@ -55,10 +55,10 @@ function tokensOf(row: i32): v128 {
   return i64x2.extend_low_i32x4_s(i32x4.max_s(v128.load64_zero(row, COLUMN_TOKENS_OFFSET), i32x4.splat(0)));
 }
 
-/** 1 where the row carries prompt or completion tokens. */
+/** Whether the row carries prompt or completion tokens: both absent are 64 ones. */
 @inline
-function hasTokens(row: i32): i64 {
-  return i64(load<i64>(row, COLUMN_TOKENS_OFFSET) != -1);
+function hasTokens(row: i32): bool {
+  return load<i64>(row, COLUMN_TOKENS_OFFSET) != -1;
 }
 
 @inline
@@ -103,8 +103,10 @@ export function walkUniform(slot: i32, chunk: i32, link: i32, end: i32, chain: i
     max = f64x2.pmax(max, values);
     if (hasLatency) countInto(latencyBins, <i32>(load<u64>(row, COLUMN_LATENCY_OFFSET) >> BIN_SHIFT));
     if (hasCost) countInto(costBins, <i32>(load<u64>(row, COLUMN_COST_OFFSET) >> BIN_SHIFT));
-    tokens = i64x2.add(tokens, tokensOf(row));
-    tokenRows += hasTokens(row);
+    if (hasTokens(row)) {
+      tokens = i64x2.add(tokens, tokensOf(row));
+      tokenRows++;
+    }
     decided += <i64>(load<u32>(row, COLUMN_TAG_OFFSET) & FLAGS_DECIDED);
     rows++;
   } while (link != end);
@@ -149,8 +151,10 @@ export function walkAny(slot: i32, chunk: i32, link: i32, end: i32, chain: i32, 
       slot + BINS_COST_NEGATIVE_OFFSET,
     );
     if (!latencyKnown || !costKnown) markMalformed(row, producer);
-    tokens = i64x2.add(tokens, tokensOf(row));
-    tokenRows += hasTokens(row);
+    if (hasTokens(row)) {
+      tokens = i64x2.add(tokens, tokensOf(row));
+      tokenRows++;
+    }
     decided += <i64>(load<u32>(row, COLUMN_TAG_OFFSET) & FLAGS_DECIDED);
     rows++;
   } while (link != end);
@@ -189,8 +193,8 @@ function addCounts(slot: i32, rows: i64, tokens: v128, tokenRows: i64, decided: 
 /**
  * Merges a batch given by its shifted sums into the slot; lanes with n = 0 stay as they are.
  *
- * The sum is compensated (Neumaier 1974), so that mean = sum / n stays exact to the last digits however many
- * batches there were.
+ * The sum is compensated (Neumaier 1974): readers take the mean from it, exact to the last digits however many
+ * batches there were. The running mean here only measures how far a batch lies from those before it.
  */
 @inline
 function merge(slot: i32, n: v128, shift: v128, sum: v128, squares: v128, min: v128, max: v128): void {
@@ -202,8 +206,10 @@ function merge(slot: i32, n: v128, shift: v128, sum: v128, squares: v128, min: v
   const meanShifted = f64x2.div(sum, nSafe);
   const m2Batch = f64x2.sub(squares, f64x2.mul(sum, meanShifted));
   const delta = f64x2.sub(f64x2.add(shift, meanShifted), v128.load(slot, SLOT_MEAN_OFFSET));
-  const between = f64x2.mul(f64x2.mul(delta, delta), f64x2.mul(nBefore, f64x2.div(n, nAfterSafe)));
+  const step = f64x2.mul(delta, f64x2.div(n, nAfterSafe));
+  const between = f64x2.mul(f64x2.mul(delta, step), nBefore);
   v128.store(slot, f64x2.add(v128.load(slot, SLOT_M2_OFFSET), f64x2.add(m2Batch, between)), SLOT_M2_OFFSET);
+  v128.store(slot, f64x2.add(v128.load(slot, SLOT_MEAN_OFFSET), step), SLOT_MEAN_OFFSET);
 
   const total = v128.load(slot, SLOT_SUM_OFFSET);
   const term = f64x2.add(f64x2.mul(n, shift), sum);
@@ -217,7 +223,6 @@ function merge(slot: i32, n: v128, shift: v128, sum: v128, squares: v128, min: v
   );
   v128.store(slot, next, SLOT_SUM_OFFSET);
   v128.store(slot, error, SLOT_SUM_ERROR_OFFSET);
-  v128.store(slot, f64x2.div(f64x2.add(next, error), nAfterSafe), SLOT_MEAN_OFFSET);
   v128.store(slot, nAfter, SLOT_N_OFFSET);
   // An empty lane's extremes are zero bytes, not values.
   const known = f64x2.gt(nBefore, f64x2.splat(0));

@@ -17,7 +17,6 @@ import {
   SLOT_FAILED_OFFSET,
   SLOT_M2_OFFSET,
   SLOT_MAX_OFFSET,
-  SLOT_MEAN_OFFSET,
   SLOT_MIN_OFFSET,
   SLOT_N_OFFSET,
   SLOT_ROWS_OFFSET,
@@ -147,8 +146,8 @@ export class AccumulatorReader {
     const max = f64(SLOT_MAX_OFFSET);
     // Rounding can leave a tiny negative sum of squares where all values are equal.
     const m2 = Math.max(0, f64(SLOT_M2_OFFSET));
-    into.moments.merge(Welford.from({ count, mean: f64(SLOT_MEAN_OFFSET), m2, min, max }));
     into.sum = f64(SLOT_SUM_OFFSET) + f64(SLOT_SUM_ERROR_OFFSET);
+    into.moments.merge(Welford.from({ count, mean: into.sum / count, m2, min, max }));
     if (max >= 0) this.#bins(into.sketch, 1, address + positive, Math.max(min, 0), max);
     if (min < 0) this.#bins(into.sketch, -1, address + negative, Math.max(-max, 0), -min);
     if (min < 0 && max < 0) this.#zeros(into.sketch, address + positive);
