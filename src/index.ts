@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Crucible Telemetry: every event of an experiment, kept, isolated, analysed and exported. */
 
 export * from './analysis/types.js';

@@ -32,7 +32,14 @@ export class Crucible implements AsyncDisposable {
   constructor(options: CrucibleOptions = {}) {
     if (typeof options !== 'object' || options === null)
       throw new ConfigError('options', 'an object', options);
-    const { clock = systemClock, prices = REFERENCE_PRICES } = options;
+    const {
+      clock = systemClock,
+      prices = REFERENCE_PRICES,
+      dir,
+    } = options as CrucibleOptions & { dir?: unknown };
+    // Taking a folder and keeping nothing in it would lose data silently.
+    if (dir !== undefined)
+      throw new ConfigError('dir', 'nothing: this version keeps experiments in memory only', dir);
     if (typeof clock?.nowUs !== 'function' || typeof clock.monotonicNs !== 'function') {
       throw new ConfigError('clock', 'an object with nowUs() and monotonicNs()', clock);
     }

@@ -19,7 +19,10 @@ export interface ExperimentOptions {
   id?: string;
   /** Rows kept in memory, rounded up to whole chunks of 1,024; default 1,048,576. */
   capacity?: number;
-  /** What a full ring does; default 'overwrite'. Every lost row is counted. */
+  /**
+   * What a full ring does; every lost row is counted. Default 'overwrite'. 'block' waits for rows to become
+   * durable; in memory, where that never happens, it is 'reject'.
+   */
   overflow?: OverflowPolicy;
   /** Metadata keys stored as typed columns instead of being encoded. */
   columns?: Record<string, ColumnType>;
