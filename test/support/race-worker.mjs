@@ -58,6 +58,15 @@ switch (mode) {
       if (written % 128 === 0) Atomics.wait(words, STOP, 0, 0.2);
     }
     break;
+  case 'hot': {
+    // As fast as it goes, over many recorders: not even the counter is kept, and latency alone tells the rows apart.
+    const recorders = Array.from({ length: 48 }, (_, n) => writer.recorder(`hot ${n}`));
+    for (let i = 0; wanted(); i++) {
+      for (const hot of recorders) hot.recordAt(i, 1 + (i % 100_000), 1, 1, 1, true);
+      if (i % 16 === 0) Atomics.store(words, ROWS_WRITTEN + thread, i * recorders.length);
+    }
+    break;
+  }
   case 'process.exit':
     while (wanted()) writeRow();
     process.exit(0);

@@ -10,7 +10,7 @@ const STOP = 2;
 const ROWS_WRITTEN = 8;
 
 export interface RaceOptions {
-  mode: 'exit' | 'paced' | 'process.exit' | 'throw' | 'hang' | 'turns';
+  mode: 'hot' | 'exit' | 'paced' | 'process.exit' | 'throw' | 'hang' | 'turns';
   threads: number;
   rows: number;
   /** Every n-th row is captured, with a byte area; the rest are recorded. 0 = none. */
