@@ -1,0 +1,77 @@
+/** A ring without an experiment round it: the memory, and everything that writes and reads it, in one thread. */
+
+import { EventWriter } from '../../src/capture/event-writer.js';
+import { systemClock } from '../../src/clock.js';
+import type { Batch } from '../../src/readers/batch.js';
+import { AccumulatorReader } from '../../src/ring/accumulators.js';
+import { BindingTable } from '../../src/ring/bindings.js';
+import { RingControl } from '../../src/ring/control.js';
+import { allocateMemory, type Geometry, type MemoryOptions } from '../../src/ring/memory.js';
+import { RingReader } from '../../src/ring/reader.js';
+import type { SharedMemory } from '../../src/ring/wasm.js';
+import { REFERENCE_PRICES } from '../../src/schema/prices.js';
+
+export interface TestRing {
+  readonly memory: SharedMemory;
+  readonly geometry: Geometry;
+  readonly reader: RingReader;
+  readonly control: RingControl;
+  readonly bindings: BindingTable;
+  readonly accumulators: AccumulatorReader;
+  /** Becomes another producer, as another thread would. */
+  writer(): EventWriter;
+}
+
+export function makeRing(options: Partial<MemoryOptions> = {}): TestRing {
+  const { memory, geometry } = allocateMemory({
+    capacityRows: 1024,
+    columns: [],
+    producerCount: 2,
+    overflow: 'overwrite',
+    anchorNs: 0n,
+    anchorUs: 0,
+    ...options,
+  });
+  return {
+    memory,
+    geometry,
+    reader: new RingReader(memory, geometry),
+    control: new RingControl(memory, geometry),
+    bindings: new BindingTable(memory.buffer),
+    accumulators: new AccumulatorReader(memory, geometry),
+    writer: () => new EventWriter(memory, geometry, REFERENCE_PRICES, systemClock),
+  };
+}
+
+/** Every batch that can be read now, in capture order. */
+export function batchesOf(ring: TestRing): Batch[] {
+  return ring.reader.chunks().flatMap((view) => ring.reader.read(view) ?? []);
+}
+
+/** The latencies of all readable rows, in capture order. */
+export function latenciesOf(ring: TestRing): number[] {
+  return batchesOf(ring).flatMap((batch) => [...batch.latencyMs]);
+}
+
+/**
+ * Runs `meanwhile` inside the first Atomics.add on `index` that `fn` makes, after it has taken effect: what another
+ * thread might do between two steps of this one, at a chosen step.
+ */
+export function interleave(index: number, meanwhile: () => void, fn: () => void): void {
+  const original = Atomics.add;
+  let pending = true;
+  const hooked = (array: Int32Array, at: number, value: number): number => {
+    const before = original(array, at, value);
+    if (pending && at === index && array instanceof Int32Array) {
+      pending = false;
+      meanwhile();
+    }
+    return before;
+  };
+  Object.defineProperty(Atomics, 'add', { value: hooked, configurable: true, writable: true });
+  try {
+    fn();
+  } finally {
+    Object.defineProperty(Atomics, 'add', { value: original, configurable: true, writable: true });
+  }
+}
