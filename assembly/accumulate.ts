@@ -26,6 +26,7 @@ import {
   SLOT_MEAN_OFFSET,
   SLOT_MIN_OFFSET,
   SLOT_N_OFFSET,
+  SLOT_ORIGIN_OFFSET,
   SLOT_ROWS_OFFSET,
   SLOT_SUCCEEDED_OFFSET,
   SLOT_SUM_ERROR_OFFSET,
@@ -34,9 +35,9 @@ import {
   SLOT_TOKENS_OFFSET,
 } from './layout';
 
-/** The values whose bucket is one of the bins, smallest and largest: 2^-30 and just under 2^34. */
+/** The values whose bucket is one of the bins, smallest and largest: 2^-30 and just under 2^34 − 2^27. */
 const IN_RANGE_MIN: f64 = 9.313225746154785e-10;
-const IN_RANGE_MAX: f64 = 17179869183.999996;
+const IN_RANGE_MAX: f64 = 17045651455.999998;
 
 /** Rows are named in chains by row + 1; these give the byte offsets of that row's f64 and of its i32 pair. */
 @inline
@@ -55,10 +56,11 @@ function tokensOf(row: i32): v128 {
   return i64x2.extend_low_i32x4_s(i32x4.max_s(v128.load64_zero(row, COLUMN_TOKENS_OFFSET), i32x4.splat(0)));
 }
 
-/** Whether the row carries prompt or completion tokens: both absent are 64 ones. */
+/** Whether the row carries prompt or completion tokens: not both are negative. */
 @inline
 function hasTokens(row: i32): bool {
-  return load<i64>(row, COLUMN_TOKENS_OFFSET) != -1;
+  const pair = load<i64>(row, COLUMN_TOKENS_OFFSET);
+  return ((pair << 32) & pair) >= 0;
 }
 
 @inline
@@ -115,8 +117,8 @@ export function walkUniform(slot: i32, chunk: i32, link: i32, end: i32, chain: i
   addCounts(slot, rows, tokens, tokenRows, decided);
 }
 
-/** As walkUniform, for rows of any kind: absent among present values, negative, out of range, infinite. */
-export function walkAny(slot: i32, chunk: i32, link: i32, end: i32, chain: i32, producer: i32): void {
+/** As walkUniform, for the rows of a chain of any kind: absent among present values, negative, infinite, … */
+export function walkAny(slot: i32, chunk: i32, link: i32, chain: i32, producer: i32): void {
   let n = f64x2.splat(0);
   let shift = f64x2.splat(0);
   let sum = f64x2.splat(0);
@@ -157,7 +159,7 @@ export function walkAny(slot: i32, chunk: i32, link: i32, end: i32, chain: i32, 
     }
     decided += <i64>(load<u32>(row, COLUMN_TAG_OFFSET) & FLAGS_DECIDED);
     rows++;
-  } while (link != end);
+  } while (link != 0);
   merge(slot, n, shift, sum, squares, min, max);
   addCounts(slot, rows, tokens, tokenRows, decided);
 }
@@ -169,6 +171,14 @@ function countValue(bits: u64, positive: i32, negative: i32): bool {
   const bin = min(max(<i32>(magnitude >> BIN_SHIFT) - BIN_BIAS, 0), BIN_COUNT - 1);
   countInto(bin > 0 && bits != magnitude ? negative : positive, bin);
   return true;
+}
+
+/** Marks the rows [from, to) that have an infinite value, where they are not walked. */
+export function markInfinite(chunk: i32, from: i32, to: i32, producer: i32): void {
+  for (let row = chunk + (from << 3), end = chunk + (to << 3); row < end; row += 8) {
+    const infinite = f64x2.eq(f64x2.abs(latencyAndCost(row)), f64x2.splat(Infinity));
+    if (v128.any_true(infinite)) markMalformed(row, producer);
+  }
 }
 
 /** Counts a row with a value that is no number as one malformed event, once. */
@@ -199,17 +209,21 @@ function addCounts(slot: i32, rows: i64, tokens: v128, tokenRows: i64, decided: 
 @inline
 function merge(slot: i32, n: v128, shift: v128, sum: v128, squares: v128, min: v128, max: v128): void {
   const one = f64x2.splat(1);
+  const some = f64x2.gt(n, f64x2.splat(0));
   const nBefore = v128.load(slot, SLOT_N_OFFSET);
+  const known = f64x2.gt(nBefore, f64x2.splat(0));
   const nAfter = f64x2.add(nBefore, n);
-  const nSafe = f64x2.pmax(one, n);
-  const nAfterSafe = f64x2.pmax(one, nAfter);
-  const meanShifted = f64x2.div(sum, nSafe);
+  // Means are kept relative to the first value seen: next to a large offset they would lose their low digits.
+  const origin = v128.bitselect(v128.load(slot, SLOT_ORIGIN_OFFSET), shift, known);
+  const meanShifted = f64x2.div(sum, f64x2.pmax(one, n));
   const m2Batch = f64x2.sub(squares, f64x2.mul(sum, meanShifted));
-  const delta = f64x2.sub(f64x2.add(shift, meanShifted), v128.load(slot, SLOT_MEAN_OFFSET));
-  const step = f64x2.mul(delta, f64x2.div(n, nAfterSafe));
-  const between = f64x2.mul(f64x2.mul(delta, step), nBefore);
+  const mean = v128.load(slot, SLOT_MEAN_OFFSET);
+  const delta = f64x2.sub(f64x2.add(f64x2.sub(shift, origin), meanShifted), mean);
+  const step = v128.and(f64x2.mul(delta, f64x2.div(n, f64x2.pmax(one, nAfter))), some);
+  const between = v128.and(f64x2.mul(f64x2.mul(delta, step), nBefore), some);
   v128.store(slot, f64x2.add(v128.load(slot, SLOT_M2_OFFSET), f64x2.add(m2Batch, between)), SLOT_M2_OFFSET);
-  v128.store(slot, f64x2.add(v128.load(slot, SLOT_MEAN_OFFSET), step), SLOT_MEAN_OFFSET);
+  v128.store(slot, f64x2.add(mean, step), SLOT_MEAN_OFFSET);
+  v128.store(slot, origin, SLOT_ORIGIN_OFFSET);
 
   const total = v128.load(slot, SLOT_SUM_OFFSET);
   const term = f64x2.add(f64x2.mul(n, shift), sum);
@@ -225,7 +239,6 @@ function merge(slot: i32, n: v128, shift: v128, sum: v128, squares: v128, min: v
   v128.store(slot, error, SLOT_SUM_ERROR_OFFSET);
   v128.store(slot, nAfter, SLOT_N_OFFSET);
   // An empty lane's extremes are zero bytes, not values.
-  const known = f64x2.gt(nBefore, f64x2.splat(0));
   const minBefore = v128.bitselect(v128.load(slot, SLOT_MIN_OFFSET), min, known);
   const maxBefore = v128.bitselect(v128.load(slot, SLOT_MAX_OFFSET), max, known);
   v128.store(slot, f64x2.pmin(min, minBefore), SLOT_MIN_OFFSET);

@@ -50,7 +50,7 @@ export const HEADER_CURSOR_OFFSET = 256; // i64 atomic, next directory entry to 
 export const HEADER_NEXT_SEQUENCE_OFFSET = 320; // i64 atomic, next chunk sequence
 export const HEADER_OVERWRITTEN_OFFSET = 384; // i64 atomic, rows lost to reuse of their chunk
 export const HEADER_NEXT_SLOT_OFFSET = 448; // i32 atomic, next accumulator slot to hand out
-export const HEADER_RELEASES_OFFSET = 512; // i32 atomic, raised whenever a chunk becomes free
+export const HEADER_RELEASES_OFFSET = 512; // i32 atomic, raised whenever a chunk is sealed or becomes free
 export const HEADER_NEXT_EVENT_SLOT_OFFSET = 576; // i32 atomic, next slot for an event name
 
 export const CAPTURE_RUNNING = 0;
@@ -83,7 +83,7 @@ export const ROW_CHAIN_BYTES = 4096;
 
 // ── Producers ────────────────────────────────────────────────────────────────────────────────────
 /** The most threads that may write one experiment; how many have accumulators is set when it is created. */
-export const PRODUCER_MAX = 64;
+export const PRODUCER_MAX = 32;
 export const PRODUCERS = ROW_CHAIN + ROW_CHAIN_BYTES;
 export const PRODUCER_BYTES = 8192;
 export const PRODUCER_STATE_OFFSET = 0; // i32 atomic, PRODUCER_FREE or PRODUCER_ACTIVE
@@ -94,9 +94,21 @@ export const PRODUCER_REFUSED_OFFSET = 16; // f64, rows refused by a full ring
 export const PRODUCER_MALFORMED_OFFSET = 24; // f64, events stored with what could be read
 export const PRODUCER_OVERFLOWED_OFFSET = 32; // f64, events whose name found the dictionary full
 export const PRODUCER_PUBLISHED_OFFSET = 40; // f64, rows published over the producer's life
+// How far a publication has come, so that another thread can finish it when this one dies in its midst.
+export const PRODUCER_FOLDED_OFFSET = 48; // i32, rows of the open chunk that are in the accumulators
+export const PRODUCER_PHASE_OFFSET = 52; // i32, PHASE_*
+export const PRODUCER_BATCH_END_OFFSET = 56; // i32, where the batch in progress ends
+export const PRODUCER_TOUCHED_COUNT_OFFSET = 60; // i32, entries at PRODUCER_TOUCHED_OFFSET
 export const PRODUCER_HEADS_OFFSET = 256; // u16 per slot, working storage of `publish`
 export const PRODUCER_TOUCHED_OFFSET = 1024; // u16 per slot
 export const PRODUCER_CHAIN_OFFSET = 2048; // u16 per row of a chunk
+
+/** No batch is being folded. */
+export const PHASE_IDLE = 0;
+/** The heads are incomplete. */
+export const PHASE_CHAINING = 1;
+/** A slot whose head is not 0 is still to be walked. */
+export const PHASE_WALKING = 2;
 
 export const PRODUCER_FREE = 0;
 export const PRODUCER_ACTIVE = 1;
@@ -122,18 +134,19 @@ export const SLOT_SUCCEEDED_OFFSET = 32; // i64
 export const SLOT_FAILED_OFFSET = 40; // i64
 export const SLOT_TOKEN_ROWS_OFFSET = 48; // i64, rows that carry tokens
 export const SLOT_N_OFFSET = 64; // f64x2, finite values
-export const SLOT_MEAN_OFFSET = 80; // f64x2, for merging; readers take SUM / N
+export const SLOT_MEAN_OFFSET = 80; // f64x2, relative to ORIGIN, for merging; readers take SUM / N
 export const SLOT_M2_OFFSET = 96; // f64x2, sum of squared deviations
 export const SLOT_MIN_OFFSET = 112; // f64x2
 export const SLOT_MAX_OFFSET = 128; // f64x2
 export const SLOT_SUM_OFFSET = 144; // f64x2
 export const SLOT_SUM_ERROR_OFFSET = 160; // f64x2, compensation of SUM
+export const SLOT_ORIGIN_OFFSET = 176; // f64x2, the first batch's first value
 export const SLOT_BINS_OFFSET = 256;
 
 /**
  * Log buckets: a bin is the exponent and the top 6 bits of the mantissa, 64 equal-width bins an octave,
  * which keeps the relative error of a bin's harmonic midpoint below 0.8 %. Per metric and sign 4,096 bins
- * cover 2^-30 … 2^34 (1e-9 … 1.7e10); smaller magnitudes count as zero, larger ones in the last bin.
+ * cover 2^-30 … 2^34 − 2^27 (1e-9 … 1.7e10); smaller magnitudes count as zero, larger ones in the last bin.
  * Bin 0 of the positive side is zero.
  */
 export const BIN_MANTISSA_BITS = 6;
@@ -203,3 +216,5 @@ export const FLAG_METADATA_TOKENS = 0x1000000;
 /** Nine bits above FLAG_SUCCEEDED, so that the sum of 256 masked tags holds both counts. */
 export const FLAG_FAILED = 0x2000000;
 export const FLAGS_DECIDED = 0x2010000;
+/** Set in every row: binding 0 alone would look like a row not written. */
+export const FLAG_WRITTEN = 0x4000000;

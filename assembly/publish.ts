@@ -5,10 +5,9 @@
  * end. Walking a chain keeps the slot's running values in registers. A batch of a single binding needs no
  * chaining: ROW_CHAIN is its order.
  *
- * The producer's statistics version is odd while its accumulators change: a reader that copied meanwhile
- * retries. All stores of a row precede the atomic store of the published count that covers it.
+ * The producer's statistics version is a lock, odd while somebody changes or copies the accumulators. All stores of a row precede the atomic store of the published count that covers it.
  */
-import { inRange, markMalformed, walkAny, walkUniform } from './accumulate';
+import { inRange, markInfinite, markMalformed, walkAny, walkUniform } from './accumulate';
 import {
   ACCUMULATORS_BYTES,
   BATCH_ROWS,
@@ -26,12 +25,19 @@ import {
   HEADER_ANCHOR_US_OFFSET,
   HEADER_STATS_EPOCH_OFFSET,
   HEADER_STREAMING_OFFSET,
+  PHASE_CHAINING,
+  PHASE_IDLE,
+  PHASE_WALKING,
+  PRODUCER_BATCH_END_OFFSET,
   PRODUCER_CHAIN_OFFSET,
   PRODUCER_CHUNK_OFFSET,
+  PRODUCER_FOLDED_OFFSET,
   PRODUCER_HEADS_OFFSET,
+  PRODUCER_PHASE_OFFSET,
   PRODUCER_PUBLISHED_OFFSET,
   PRODUCER_STATS_EPOCH_OFFSET,
   PRODUCER_STATS_VERSION_OFFSET,
+  PRODUCER_TOUCHED_COUNT_OFFSET,
   PRODUCER_TOUCHED_OFFSET,
   ROW_CHAIN,
   SLOT_BYTES,
@@ -52,25 +58,27 @@ import { chunkAddress, entryOf, producerAddress } from './ring';
 export function publish(producer: i32, rows: i32, blobEnd: i32): void {
   const address = producerAddress(producer);
   const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
+  if (chunk < 0) return;
   const entry = entryOf(chunk);
   const data = chunkAddress(chunk);
   lock(address + PRODUCER_STATS_VERSION_OFFSET);
-  // Read under the lock: the rows of a thread that was taken for dead may have been adopted.
-  let from = load<i32>(entry, CHUNK_PUBLISHED_OFFSET);
-  if (from >= rows) {
-    atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
-    return;
-  }
-  store<f64>(address, load<f64>(address, PRODUCER_PUBLISHED_OFFSET) + <f64>(rows - from), PRODUCER_PUBLISHED_OFFSET);
-  store<i32>(entry, max(blobEnd, load<i32>(entry, CHUNK_BLOB_END_OFFSET)), CHUNK_BLOB_END_OFFSET);
   const accumulators = accumulatorsOf(producer, address);
+  if (load<i32>(address, PRODUCER_PHASE_OFFSET) != PHASE_IDLE) resume(address, accumulators, data);
+  let from = load<i32>(address, PRODUCER_FOLDED_OFFSET);
   while (from < rows) {
     // The packed success counts of a walk hold at most BATCH_ROWS rows.
     const to = min(from + BATCH_ROWS, rows);
-    accumulate(address, accumulators, entry, data, from, to);
+    fold(address, accumulators, entry, data, from, to);
     from = to;
   }
-  atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, rows);
+  const published = load<i32>(entry, CHUNK_PUBLISHED_OFFSET);
+  if (published < rows) {
+    store<i32>(entry, max(blobEnd, load<i32>(entry, CHUNK_BLOB_END_OFFSET)), CHUNK_BLOB_END_OFFSET);
+    // Nothing stands between these two at which a thread could be ended.
+    const total = load<f64>(address, PRODUCER_PUBLISHED_OFFSET) + <f64>(rows - published);
+    store<f64>(address, total, PRODUCER_PUBLISHED_OFFSET);
+    atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, rows);
+  }
   atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
 }
 
@@ -105,14 +113,7 @@ function accumulatorsOf(producer: i32, address: i32): i32 {
 }
 
 /** Folds rows [from, to), at most BATCH_ROWS, into their slots and their times into the chunk's entry. */
-function accumulate(
-  producer: i32,
-  accumulators: i32,
-  entry: i32,
-  chunk: i32,
-  from: i32,
-  to: i32,
-): void {
+function fold(producer: i32, accumulators: i32, entry: i32, chunk: i32, from: i32, to: i32): void {
   // What kind of batch is it? Two rows at a time. Where the count is odd, the last pair takes in a row more;
   // that can only make the batch look less uniform than it is.
   const firstTag = load<u32>(chunk + (from << 3), COLUMN_TAG_OFFSET);
@@ -138,31 +139,66 @@ function accumulate(
   const allFlags = i32x4.extract_lane(flags, 0) | i32x4.extract_lane(flags, 2);
   if ((allFlags & FLAG_TIME_NS) != 0) convertTimes(chunk, from, to);
   foldTimes(producer, entry, chunk, from, to);
-  if (atomic.load<i32>(HEADER_STREAMING_OFFSET) == 0) return;
 
   const latencyPresent = i64x2.all_true(latencyInRange);
   const costPresent = i64x2.all_true(costInRange);
   const uniform =
     (latencyPresent || i64x2.all_true(latencyAbsent)) && (costPresent || i64x2.all_true(costAbsent));
-  const present = i64x2(latencyPresent ? -1 : 0, costPresent ? -1 : 0);
-
-  const differing = i32x4.extract_lane(differ, 0) | i32x4.extract_lane(differ, 2);
-  if ((differing & TAG_BINDING_MASK) == 0) {
-    const slot = accumulators + slotOf(firstTag) * SLOT_BYTES;
-    if (uniform) walkUniform(slot, chunk, from + 1, to + 1, ROW_CHAIN, present);
-    else walkAny(slot, chunk, from + 1, to + 1, ROW_CHAIN, producer);
+  if (atomic.load<i32>(HEADER_STREAMING_OFFSET) == 0) {
+    if (!uniform) markInfinite(chunk, from, to, producer);
+    store<i32>(producer, to, PRODUCER_FOLDED_OFFSET);
     return;
   }
-  const touched = chainBySlot(producer, chunk, from, to);
+
+  const differing = i32x4.extract_lane(differ, 0) | i32x4.extract_lane(differ, 2);
+  if ((differing & TAG_BINDING_MASK) == 0 && uniform) {
+    const slot = accumulators + slotOf(firstTag) * SLOT_BYTES;
+    const present = i64x2(latencyPresent ? -1 : 0, costPresent ? -1 : 0);
+    walkUniform(slot, chunk, from + 1, to + 1, ROW_CHAIN, present);
+    store<i32>(producer, to, PRODUCER_FOLDED_OFFSET);
+    return;
+  }
+  store<i32>(producer, to, PRODUCER_BATCH_END_OFFSET);
+  store<i32>(producer, PHASE_CHAINING, PRODUCER_PHASE_OFFSET);
+  chainBySlot(producer, chunk, from, to);
+  store<i32>(producer, PHASE_WALKING, PRODUCER_PHASE_OFFSET);
+  const present = i64x2(latencyPresent ? -1 : 0, costPresent ? -1 : 0);
+  walkChains(producer, accumulators, chunk, uniform, present);
+}
+
+/**
+ * Walks the chains that have not been walked. A head is set to 0 next to the merge of its slot, so that a slot is
+ * merged once, whichever thread gets to do it.
+ */
+function walkChains(producer: i32, accumulators: i32, chunk: i32, uniform: bool, present: v128): void {
+  const chain = producer + PRODUCER_CHAIN_OFFSET;
+  const touched = load<i32>(producer, PRODUCER_TOUCHED_COUNT_OFFSET);
   for (let i = 0; i < touched; i++) {
     const number = <i32>load<u16>(producer + (i << 1), PRODUCER_TOUCHED_OFFSET);
     const slot = accumulators + number * SLOT_BYTES;
     const head = producer + (number << 1);
     const link = <i32>load<u16>(head, PRODUCER_HEADS_OFFSET);
+    if (link == 0) continue;
+    if (uniform) walkUniform(slot, chunk, link, 0, chain, present);
+    else walkAny(slot, chunk, link, chain, producer);
     store<u16>(head, 0, PRODUCER_HEADS_OFFSET);
-    if (uniform) walkUniform(slot, chunk, link, 0, producer + PRODUCER_CHAIN_OFFSET, present);
-    else walkAny(slot, chunk, link, 0, producer + PRODUCER_CHAIN_OFFSET, producer);
   }
+  store<i32>(producer, load<i32>(producer, PRODUCER_BATCH_END_OFFSET), PRODUCER_FOLDED_OFFSET);
+  store<i32>(producer, PHASE_IDLE, PRODUCER_PHASE_OFFSET);
+}
+
+/**
+ * Finishes the batch that a thread was ended in. Counts and sums come out exact; the buckets of the one slot that
+ * was being walked may hold some of its rows, at most a batch, twice.
+ */
+function resume(producer: i32, accumulators: i32, chunk: i32): void {
+  if (load<i32>(producer, PRODUCER_PHASE_OFFSET) == PHASE_CHAINING) {
+    memory.fill(producer + PRODUCER_HEADS_OFFSET, 0, SLOT_COUNT << 1);
+    const from = load<i32>(producer, PRODUCER_FOLDED_OFFSET);
+    chainBySlot(producer, chunk, from, load<i32>(producer, PRODUCER_BATCH_END_OFFSET));
+    store<i32>(producer, PHASE_WALKING, PRODUCER_PHASE_OFFSET);
+  }
+  walkChains(producer, accumulators, chunk, false, i64x2.splat(0));
 }
 
 @inline
@@ -170,8 +206,8 @@ function slotOf(tag: u32): i32 {
   return <i32>load<u16>(((tag & TAG_BINDING_MASK) << 1) + SLOT_TABLE);
 }
 
-/** Links the rows of each slot. @returns how many slots the batch touches, listed at PRODUCER_TOUCHED_OFFSET */
-function chainBySlot(producer: i32, chunk: i32, from: i32, to: i32): i32 {
+/** Links the rows of each slot, and lists the slots at PRODUCER_TOUCHED_OFFSET. */
+function chainBySlot(producer: i32, chunk: i32, from: i32, to: i32): void {
   let touched: i32 = 0;
   for (let row = from; row < to; row++) {
     const slot = slotOf(load<u32>(chunk + (row << 3), COLUMN_TAG_OFFSET));
@@ -184,7 +220,7 @@ function chainBySlot(producer: i32, chunk: i32, from: i32, to: i32): i32 {
       touched++;
     }
   }
-  return touched;
+  store<i32>(producer, touched, PRODUCER_TOUCHED_COUNT_OFFSET);
 }
 
 /** Turns monotonic nanoseconds into whole microseconds since the Unix epoch, so that readers see one unit. */

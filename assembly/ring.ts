@@ -32,6 +32,7 @@ import {
   OVERFLOW_OVERWRITE,
   PRODUCER_BYTES,
   PRODUCER_CHUNK_OFFSET,
+  PRODUCER_FOLDED_OFFSET,
   PRODUCERS,
 } from './layout';
 
@@ -90,6 +91,7 @@ function open(entry: i32, chunk: i32, producer: i32, reused: bool): void {
   store<i32>(entry, producer, CHUNK_PRODUCER_OFFSET);
   // A row is known to be written by its tag, which lets `adopt` finish the chunk of a thread that died.
   memory.fill(chunkAddress(chunk) + COLUMN_TAG_OFFSET, 0, CHUNK_ROWS << 3);
+  store<i32>(producerAddress(producer), 0, PRODUCER_FOLDED_OFFSET);
   store<i32>(producerAddress(producer), chunk, PRODUCER_CHUNK_OFFSET);
   atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1);
 }
@@ -101,6 +103,8 @@ export function seal(producer: i32): void {
   if (chunk < 0) return;
   store<i32>(address, -1, PRODUCER_CHUNK_OFFSET);
   atomic.store<i32>(entryOf(chunk) + CHUNK_STATE_OFFSET, CHUNK_SEALED);
+  // Where sealed chunks may be reused, a producer that was refused can try again.
+  atomic.add<i32>(HEADER_RELEASES_OFFSET, 1);
 }
 
 /** Gives a sealed chunk back to the ring; its rows are kept elsewhere or wanted no more. */

@@ -82,19 +82,22 @@ function group(tally: Tally): StreamingGroup {
   };
 }
 
-function distribution({ moments, sketch, sum }: MetricTally): StreamingDistribution {
+function distribution({ count, sum, min, max, moments, sketch }: MetricTally): StreamingDistribution {
+  // Interpolated as the exact quantiles are, so that the two agree within 1 % on few events too; values beyond the
+  // sketch's range are known to lie between the extremes.
+  const quantile = (p: number) =>
+    count === 0 ? null : Math.min(max, Math.max(min, sketch.quantile(p, 'linear') as number));
   return {
-    count: moments.count,
-    sum,
-    mean: moments.mean,
-    stdDev: moments.stdDev,
-    min: moments.min,
-    max: moments.max,
-    // Interpolated as the exact quantiles are, so that the two agree within 1 % on few events too.
-    p50: sketch.quantile(0.5, 'linear'),
-    p90: sketch.quantile(0.9, 'linear'),
-    p95: sketch.quantile(0.95, 'linear'),
-    p99: sketch.quantile(0.99, 'linear'),
-    p999: sketch.quantile(0.999, 'linear'),
+    count,
+    sum: Number.isFinite(sum) ? sum : null,
+    mean: moments?.mean ?? null,
+    stdDev: moments?.stdDev ?? null,
+    min: count === 0 ? null : min,
+    max: count === 0 ? null : max,
+    p50: quantile(0.5),
+    p90: quantile(0.9),
+    p95: quantile(0.95),
+    p99: quantile(0.99),
+    p999: quantile(0.999),
   };
 }

@@ -72,7 +72,8 @@ export interface Metrics {
 /** Streaming moments are exact; the quantiles carry a relative error of at most 1 %. */
 export interface StreamingDistribution {
   count: number;
-  sum: number;
+  /** Null, as mean and stdDev, where values were so large that sums left the range of a double. */
+  sum: number | null;
   mean: number | null;
   stdDev: number | null;
   min: number | null;
@@ -88,7 +89,7 @@ export interface StreamingGroup {
   count: number;
   latency: StreamingDistribution;
   cost: StreamingDistribution & {
-    total: number;
+    total: number | null;
     meanPerRequest: number | null;
     costPer1kRequests: number | null;
     costPer1mRequests: number | null;

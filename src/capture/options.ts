@@ -1,5 +1,6 @@
 /** What an experiment can be asked for, and the check that it makes sense. */
 import { randomBytes } from 'node:crypto';
+import { PRODUCER_MAX } from '../../assembly/layout.js';
 import { ConfigError } from '../errors.js';
 import type { OverflowPolicy } from '../ring/memory.js';
 import { COLUMN_TYPES, type ColumnType, RESERVED_COLUMNS } from '../schema/columns.js';
@@ -30,7 +31,7 @@ export interface ExperimentOptions {
   events?: 'standard' | 'all' | readonly string[];
   /** Default true. */
   streamingMetrics?: boolean;
-  /** Threads that may write at the same time, this one included; default 8, at most 64. */
+  /** Threads that may write at the same time, this one included; default 8, at most 32. */
   producers?: number;
   /** Touches the ring's memory at the start, so that the first lap pays no page faults; default false. */
   prefault?: boolean;
@@ -56,7 +57,7 @@ export interface ResolvedOptions {
 
 const CAPACITY_DEFAULT = 1_048_576;
 const PRODUCERS_DEFAULT = 8;
-const PRODUCERS_MAX = 64;
+const PRODUCERS_MAX = PRODUCER_MAX;
 const COLUMNS_MAX = 64;
 /** Options announced by the contract whose part is not built yet. */
 const NOT_YET: readonly string[] = ['dir', 'flushIntervalMs', 'fsync', 'sampling'];

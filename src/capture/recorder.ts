@@ -13,6 +13,7 @@ import {
   FLAG_FAILED,
   FLAG_SUCCEEDED,
   FLAG_TIME_NS,
+  FLAG_WRITTEN,
 } from '../../assembly/layout.js';
 import type { Clock } from '../clock.js';
 import type { RingWriter } from '../ring/writer.js';
@@ -47,9 +48,9 @@ export class Recorder {
     this.writer = writer;
     this.clock = clock;
     this.failures = failures;
-    this.unknown = binding;
-    this.succeeded = binding | FLAG_SUCCEEDED;
-    this.failed = binding | FLAG_FAILED;
+    this.unknown = binding | FLAG_WRITTEN;
+    this.succeeded = binding | FLAG_WRITTEN | FLAG_SUCCEEDED;
+    this.failed = binding | FLAG_WRITTEN | FLAG_FAILED;
   }
 
   /**

@@ -11,10 +11,12 @@ export interface CompiledFilter {
   readonly nothing: boolean;
   /** Undefined when any will do. */
   readonly success: boolean | null | undefined;
-  /** Decides by binding alone; rows without one (dictionary overflow) go on to `event`. */
+  /** Decides by binding alone, where the row has one. */
   binding(binding: Binding): boolean;
-  /** The rest, or undefined when the columns have decided. */
+  /** What the decoded event still has to pass, or undefined when the columns have decided. */
   readonly event: ((event: EventRow) => boolean) | undefined;
+  /** The same for a row without a binding, whose names are in the event only. */
+  readonly unboundEvent: ((event: EventRow) => boolean) | undefined;
 }
 
 const COLUMN_KEYS = new Set([
@@ -45,6 +47,7 @@ export function compileFilter(filter: Filter | undefined, condition: string): Co
   for (const [key, wanted] of fields) tests.push((event) => fieldEquals(event, key, wanted));
   if (predicate) tests.push(predicate);
   const needsEvent = tests.length > columnTests || model !== undefined || provider !== undefined;
+  const passes = (event: EventRow) => tests.every((test) => test(event));
   const wantedCondition = filter?.condition;
   return {
     timeMinUs,
@@ -52,7 +55,8 @@ export function compileFilter(filter: Filter | undefined, condition: string): Co
     nothing: timeMinUs > timeMaxUs || (wantedCondition !== undefined && wantedCondition !== condition),
     success,
     binding: (binding) => eventName === undefined || binding.event === eventName,
-    event: needsEvent ? (event) => tests.every((test) => test(event)) : undefined,
+    event: needsEvent ? passes : undefined,
+    unboundEvent: tests.length > 0 ? passes : undefined,
   };
 }
 

@@ -18,7 +18,7 @@ export function takeSnapshot(reader: RingReader, filter: CompiledFilter): Snapsh
   const batches: Batch[] = [];
   let lappedRows = 0;
   for (const view of reader.chunks()) {
-    if (view.timeMaxUs < filter.timeMinUs || view.timeMinUs > filter.timeMaxUs) continue;
+    if (view.timeMaxUs < filter.timeMinUs || Math.floor(view.timeMinUs) > filter.timeMaxUs) continue;
     const batch = reader.read(view);
     if (batch) batches.push(batch);
     else lappedRows += view.rows;
@@ -51,11 +51,13 @@ export function* matches(source: RowSource, snapshot: Snapshot, filter: Compiled
       if (time < filter.timeMinUs || time > filter.timeMaxUs) continue;
       const tag = batch.tags[index];
       if (filter.success !== undefined && successOf(tag) !== filter.success) continue;
-      if (!bindingPasses(tag & TAG_BINDING_MASK)) continue;
+      const id = tag & TAG_BINDING_MASK;
+      if (!bindingPasses(id)) continue;
+      const test = id === 0 ? filter.unboundEvent : filter.event;
       let event: EventRow | undefined;
-      if (filter.event !== undefined) {
+      if (test !== undefined) {
         event = decodeRow(source, batch, index);
-        if (!filter.event(event)) continue;
+        if (!test(event)) continue;
       }
       yield { batch, index, event };
     }

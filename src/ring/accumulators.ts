@@ -1,4 +1,4 @@
-/** Reading the accumulators: a consistent copy per producer, merged over producers, by binding. */
+/** Reading the accumulators: a consistent copy per slot, merged over producers. */
 import {
   ACCUMULATORS_BYTES,
   BIN_BIAS,
@@ -56,19 +56,27 @@ export class Tally {
 
 /** Moments, exact sum and sketch of one metric. */
 export class MetricTally {
-  readonly moments = new Welford();
-  readonly sketch = new QuantileSketch(0.01);
+  count = 0;
   sum = 0;
+  min = Number.POSITIVE_INFINITY;
+  max = Number.NEGATIVE_INFINITY;
+  /** Null once values were so large that their sums left the range of a double. */
+  moments: Welford | null = new Welford();
+  readonly sketch = new QuantileSketch(0.01);
 
   merge(other: MetricTally): void {
-    this.moments.merge(other.moments);
-    this.sketch.merge(other.sketch);
+    this.count += other.count;
     this.sum += other.sum;
+    this.min = Math.min(this.min, other.min);
+    this.max = Math.max(this.max, other.max);
+    if (other.moments === null) this.moments = null;
+    else this.moments?.merge(other.moments);
+    this.sketch.merge(other.sketch);
   }
 }
 
-/** Attempts at a consistent copy before giving way; a producer changes its accumulators for about 1 µs. */
-const ATTEMPTS_MAX = 1000;
+/** Attempts at a producer's lock; it is held for about a microsecond unless its thread died with it. */
+const LOCK_ATTEMPTS_MAX = 1_000_000;
 
 export class AccumulatorReader {
   readonly #geometry: Geometry;
@@ -102,26 +110,30 @@ export class AccumulatorReader {
   #producer(producer: number): Map<number, Tally> {
     const block = PRODUCERS + producer * PRODUCER_BYTES;
     const version = (block + PRODUCER_STATS_VERSION_OFFSET) >> 2;
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const before = Atomics.load(this.#i32, version);
-      if ((before & 1) !== 0) continue;
-      const epoch = this.#i32[(block + PRODUCER_STATS_EPOCH_OFFSET) >> 2];
-      const current = epoch === Atomics.load(this.#i32, HEADER_STATS_EPOCH_OFFSET >> 2);
-      const slots = current && before !== 0 ? this.#slots(producer) : new Map<number, Tally>();
-      // A read-modify-write keeps the reads above from moving past it.
-      if (Atomics.add(this.#i32, version, 0) === before) return slots;
-    }
-    return this.#slots(producer);
-  }
-
-  #slots(producer: number): Map<number, Tally> {
     const slots = new Map<number, Tally>();
+    if (Atomics.load(this.#i32, version) === 0) return slots;
     const start = this.#geometry.accumulatorsAddress + producer * ACCUMULATORS_BYTES;
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       const address = start + slot * SLOT_BYTES;
-      if (this.#i64(address + SLOT_ROWS_OFFSET) > 0) slots.set(slot, this.#tally(address));
+      if (this.#i64(address + SLOT_ROWS_OFFSET) === 0) continue;
+      // Slot by slot, so that the producer never waits for more than the copying of one.
+      const locked = this.#lock(version);
+      const epoch = this.#i32[(block + PRODUCER_STATS_EPOCH_OFFSET) >> 2];
+      const current = epoch === Atomics.load(this.#i32, HEADER_STATS_EPOCH_OFFSET >> 2);
+      const tally = current ? this.#tally(address) : undefined;
+      if (locked) Atomics.add(this.#i32, version, 1);
+      if (tally !== undefined && tally.rows > 0) slots.set(slot, tally);
     }
     return slots;
+  }
+
+  /** Makes the version odd. @returns false when whoever holds it does not let go: its thread has ended */
+  #lock(version: number): boolean {
+    for (let attempt = 0; attempt < LOCK_ATTEMPTS_MAX; attempt++) {
+      const seen = Atomics.load(this.#i32, version);
+      if ((seen & 1) === 0 && Atomics.compareExchange(this.#i32, version, seen, seen + 1) === seen) return true;
+    }
+    return false;
   }
 
   #tally(address: number): Tally {
@@ -144,10 +156,14 @@ export class AccumulatorReader {
     if (count === 0) return;
     const min = f64(SLOT_MIN_OFFSET);
     const max = f64(SLOT_MAX_OFFSET);
+    into.count = count;
+    into.min = min;
+    into.max = max;
+    into.sum = f64(SLOT_SUM_OFFSET) + f64(SLOT_SUM_ERROR_OFFSET);
     // Rounding can leave a tiny negative sum of squares where all values are equal.
     const m2 = Math.max(0, f64(SLOT_M2_OFFSET));
-    into.sum = f64(SLOT_SUM_OFFSET) + f64(SLOT_SUM_ERROR_OFFSET);
-    into.moments.merge(Welford.from({ count, mean: into.sum / count, m2, min, max }));
+    const mean = into.sum / count;
+    into.moments = Number.isFinite(m2 + mean) ? Welford.from({ count, mean, m2, min, max }) : null;
     if (max >= 0) this.#bins(into.sketch, 1, address + positive, Math.max(min, 0), max);
     if (min < 0) this.#bins(into.sketch, -1, address + negative, Math.max(-max, 0), -min);
     if (min < 0 && max < 0) this.#zeros(into.sketch, address + positive);

@@ -29,6 +29,8 @@ export class BindingTable {
   readonly #dictionary: Dictionary;
   readonly #words: Int32Array;
   readonly #slots: Uint16Array;
+  readonly #eventSlots = new Map<string, number>();
+  #scanned = 1;
   readonly #bindings: (Binding | undefined)[] = [OVERFLOW_BINDING];
 
   constructor(buffer: SharedArrayBuffer) {
@@ -48,7 +50,10 @@ export class BindingTable {
   /** The binding's id; 0 when the table is full. Its slot is assigned before the id is returned. */
   intern(event: string, model: string | null, provider: string | null, bound = NOTHING_BOUND): number {
     const id = this.#dictionary.intern(JSON.stringify([event, model, provider, bound]));
-    if (id !== DICTIONARY_OVERFLOW_ID && this.#slots[id] === 0) this.#slots[id] = this.#assignSlot(event);
+    if (id !== DICTIONARY_OVERFLOW_ID && Atomics.load(this.#slots, id) === 0) {
+      // Of two threads that intern a binding at once the first decides; its rows may be there already.
+      Atomics.compareExchange(this.#slots, id, 0, this.#assignSlot(event));
+    }
     return id;
   }
 
@@ -77,10 +82,16 @@ export class BindingTable {
   #assignSlot(event: string): number {
     const own = this.#take(HEADER_NEXT_SLOT_OFFSET, SLOT_EVENT_START);
     if (own !== undefined) return own;
-    for (let id = 1; id < this.size; id++) {
-      if (this.#slots[id] >= SLOT_EVENT_START && this.binding(id).event === event) return this.#slots[id];
+    // What other threads have assigned meanwhile; each id is looked at once.
+    for (; this.#scanned < this.size; this.#scanned++) {
+      const slot = Atomics.load(this.#slots, this.#scanned);
+      if (slot >= SLOT_EVENT_START) this.#eventSlots.set(this.binding(this.#scanned).event, slot);
     }
-    return this.#take(HEADER_NEXT_EVENT_SLOT_OFFSET, SLOT_COUNT) ?? 0;
+    const known = this.#eventSlots.get(event);
+    if (known !== undefined) return known;
+    const slot = this.#take(HEADER_NEXT_EVENT_SLOT_OFFSET, SLOT_COUNT) ?? 0;
+    if (slot !== 0) this.#eventSlots.set(event, slot);
+    return slot;
   }
 
   #take(counterOffset: number, end: number): number | undefined {

@@ -64,7 +64,8 @@ export class Dictionary {
   text(id: number): string {
     const known = this.#texts[id];
     if (known !== undefined) return known;
-    const text = this.#read(id) ?? OVERFLOW_TEXT;
+    const text = this.#read(id);
+    if (text === undefined) return OVERFLOW_TEXT;
     this.#texts[id] = text;
     return text;
   }
@@ -72,16 +73,27 @@ export class Dictionary {
   #append(text: string): number {
     const bytes = Buffer.byteLength(text);
     if (bytes > TEXT_BYTES_MAX || this.size >= DICTIONARY_CAPACITY) return this.#refuse();
+    const start = this.#reserve(bytes);
+    if (start === undefined) return this.#refuse();
+    // Bytes come before the id: an id that is handed out is always made ready.
     const id = Atomics.add(this.#words, (this.#address + DICTIONARY_COUNT_OFFSET) >> 2, 1) + 1;
     if (id >= DICTIONARY_CAPACITY) return this.#refuse();
-    const start = Atomics.add(this.#words, (this.#address + DICTIONARY_TAIL_OFFSET) >> 2, bytes);
-    if (start + bytes > DICTIONARY_TEXT_BYTES) return this.#refuse();
     this.#bytes.write(text, this.#address + DICTIONARY_TEXT_OFFSET + start);
     const entry = this.#entriesIndex + id * (DICTIONARY_ENTRY_BYTES >> 2);
     this.#words[entry] = start;
     Atomics.store(this.#words, entry + 1, bytes + 1);
     this.#ids.set(text, id);
     return id;
+  }
+
+  /** Takes bytes for a text if there are so many; a text that is too long must not use up what is left. */
+  #reserve(bytes: number): number | undefined {
+    const tail = (this.#address + DICTIONARY_TAIL_OFFSET) >> 2;
+    for (;;) {
+      const start = Atomics.load(this.#words, tail);
+      if (start + bytes > DICTIONARY_TEXT_BYTES) return undefined;
+      if (Atomics.compareExchange(this.#words, tail, start, start + bytes) === start) return start;
+    }
   }
 
   #refuse(): number {

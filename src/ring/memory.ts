@@ -14,6 +14,7 @@ import {
   HEADER_ANCHOR_US_OFFSET,
   HEADER_BLOB_BYTES_OFFSET,
   HEADER_BLOB_OFFSET_OFFSET,
+  HEADER_BYTES,
   HEADER_CHUNK_COUNT_OFFSET,
   HEADER_CHUNK_STRIDE_OFFSET,
   HEADER_CHUNKS_OFFSET,
@@ -113,6 +114,9 @@ export function planGeometry(
   const directoryAddress = landingAddress + producerCount * LANDING_BYTES;
   const chunksAddress = alignUp(directoryAddress + chunkCount * CHUNK_ENTRY_BYTES, CHUNK_ALIGN_BYTES);
 
+  if (chunksAddress - chunkCount * CHUNK_ENTRY_BYTES > MEMORY_BYTES_MAX) {
+    throw new ConfigError('producers', 'a number whose accumulators fit one 2 GiB memory', producerCount);
+  }
   const roomBytes = Math.floor((MEMORY_BYTES_MAX - chunksAddress) / chunkCount);
   const blobRoomBytes = Math.floor(roomBytes / CHUNK_ALIGN_BYTES) * CHUNK_ALIGN_BYTES - blobOffsetBytes;
   const blobBytes = Math.min(BLOB_BYTES_PER_ROW * CHUNK_ROWS, blobRoomBytes);
@@ -186,10 +190,13 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
 
 /** Checks that a memory handed over by another thread is one of ours. @throws LayoutError */
 export function verifyMemory(memory: SharedMemory): void {
-  const header = new DataView(memory.buffer);
   const expect = (what: string, expected: number, actual: number) => {
     if (actual !== expected) throw new LayoutError(what, expected, actual);
   };
+  if (memory.buffer.byteLength < HEADER_BYTES) {
+    throw new LayoutError('size in bytes', HEADER_BYTES, memory.buffer.byteLength);
+  }
+  const header = new DataView(memory.buffer);
   expect('magic', LAYOUT_MAGIC, header.getUint32(HEADER_MAGIC_OFFSET, true));
   expect('version', LAYOUT_VERSION, header.getUint32(HEADER_VERSION_OFFSET, true));
   expect('size in bytes', header.getUint32(HEADER_MEMORY_BYTES_OFFSET, true), memory.buffer.byteLength);

@@ -16,6 +16,12 @@ const DEPTH_MAX = 64;
 /** Up to this many characters a loop beats the call into the runtime. */
 const SHORT_TEXT = 40;
 
+/** The state of a value in the midst of being written. */
+export interface SuspendedValue {
+  readonly open: object[];
+  readonly lossy: boolean;
+}
+
 export class MsgpackWriter {
   private readonly bytes: Buffer;
   private readonly view: DataView;
@@ -24,7 +30,7 @@ export class MsgpackWriter {
   /** True once something was lost. */
   lossy = false;
   private end: number;
-  private readonly open: object[] = [];
+  private open: object[] = [];
 
   /** Writes into bytes [start, end) of `buffer`, which it owns. */
   constructor(buffer: SharedArrayBuffer | ArrayBuffer, start: number, end: number) {
@@ -34,9 +40,17 @@ export class MsgpackWriter {
     this.end = end;
   }
 
-  /** Bytes left. */
-  get room(): number {
-    return this.end - this.position;
+  /** Sets aside what belongs to the value being written, so that a getter of it can have another one written. */
+  suspend(): SuspendedValue {
+    const suspended = { open: this.open, lossy: this.lossy };
+    this.open = [];
+    this.lossy = false;
+    return suspended;
+  }
+
+  resume({ open, lossy }: SuspendedValue): void {
+    this.open = open;
+    this.lossy = lossy;
   }
 
   /** Begins a map whose size is not known yet. @returns what `endMap` needs */
