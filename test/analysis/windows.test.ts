@@ -1,7 +1,3 @@
-/** Selections of recent events, and metrics per window. */
-
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { WindowedOptions, WindowSpec } from '../../src/analysis/windows.js';

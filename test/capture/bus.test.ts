@@ -1,8 +1,6 @@
 /** The event bus and the plain channels underneath it. */
 
-import { execFile } from 'node:child_process';
 import { channel } from 'node:diagnostics_channel';
-import { promisify } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HANDLER_FAILURE, type TelemetryHandler, telemetry } from '../../src/capture/bus.js';
 import { ConfigError } from '../../src/errors.js';
