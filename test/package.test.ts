@@ -78,6 +78,20 @@ describe('the package', () => {
     }
   });
 
+  it('holds every program that its bin names', () => {
+    expect(Object.keys(manifest.bin)).toEqual(['crucible']);
+    for (const target of Object.values(manifest.bin)) expect(packed).toContain(inside(target));
+  });
+
+  it('holds something for every entry of its files', () => {
+    for (const entry of manifest.files) {
+      expect(
+        packed.some((path) => path === entry || path.startsWith(`${entry}/`)),
+        entry,
+      ).toBe(true);
+    }
+  });
+
   it.each(['crucible-telemetry', 'crucible-telemetry/stats'])('%s can be imported by name', async (name) => {
     const program = `const names = Object.keys(await import('${name}')); console.log(JSON.stringify(names));`;
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program]);

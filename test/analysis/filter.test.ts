@@ -129,6 +129,8 @@ describe('a filter', () => {
     ['filter.timeRange', { timeRange: { from: 1 } }],
     ['filter.where', { where: 'n = 1' }],
     ['filter.predicate', { predicate: true }],
+    ['filter.model', { model: 5 }],
+    ['filter.provider', { provider: ['p1'] }],
   ])('of a wrong type is a ConfigError: %s of %j', async (path, filter) => {
     await expect(experiment.query(filter as Filter)).rejects.toThrow(ConfigError);
     await expect(experiment.query(filter as Filter)).rejects.toThrow(`${path}: expected`);

@@ -214,4 +214,27 @@ describe('streaming metrics', () => {
       { numRuns: 40 },
     );
   });
+
+  it.each([1e155, 1e300, -1e200, Number.MAX_VALUE])('survive a latency of %s', (extreme) => {
+    const experiment = bench.start();
+    const recorder = experiment.recorder('e');
+    recorder.record(extreme);
+    recorder.record(5);
+    recorder.record(extreme);
+    expect(() => experiment.streamingMetrics()).not.toThrow();
+    expect(experiment.streamingMetrics().count).toBe(3);
+  });
+
+  it('and batch metrics never say NaN or Infinity', async () => {
+    const experiment = bench.start();
+    for (let i = 0; i < 3; i++) experiment.capture('e', { latencyMs: 1e308, cost: -1e308 });
+    experiment.capture('e', { latencyMs: -1.7e308, cost: 1.7e308 });
+    const check = (value: unknown): void => {
+      if (typeof value === 'number') expect(Number.isFinite(value)).toBe(true);
+      else if (typeof value === 'object' && value !== null)
+        for (const inner of Object.values(value)) check(inner);
+    };
+    check(await experiment.metrics());
+    check(experiment.streamingMetrics());
+  });
 });

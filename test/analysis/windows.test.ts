@@ -1,3 +1,7 @@
+/** Selections of recent events, and metrics per window. */
+
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { WindowedOptions, WindowSpec } from '../../src/analysis/windows.js';
@@ -42,6 +46,7 @@ describe('window', () => {
     ['a range of one instant', { range: [START_US, START_US] }, [0]],
     ['a range between events', { range: [START_US + 1, START_US + SECOND - 1] }, []],
     ['a reversed range', { range: [START_US + 3 * SECOND, START_US] }, []],
+    ['the last half event', { lastN: 0.5 }, []],
   ])('of %s', async (_, spec, expected) => {
     const experiment = startWith([0, 1, 2, 3, 4, 60, 3600].map((seconds) => seconds * SECOND));
     expect(numbers(await experiment.window(spec))).toEqual(expected);
@@ -187,10 +192,29 @@ describe('windowedMetrics', () => {
     ['quantiles', { sizeUs: 1, stepUs: 1, quantiles: [0.5, 1.1] }],
     ['quantiles', { sizeUs: 1, stepUs: 1, quantiles: [-0.1] }],
     ['quantiles', { sizeUs: 1, stepUs: 1, quantiles: [Number.NaN] }],
+    ['quantiles', { sizeUs: 1, stepUs: 1, quantiles: 0.5 }],
+    ['quantiles', { sizeUs: 1, stepUs: 1, quantiles: ['0.5'] }],
+    ['options', undefined],
+    ['options', null],
   ])('refuses a bad %s: %j', async (path, options) => {
     const experiment = startWith([0]);
     await expect(experiment.windowedMetrics(options as WindowedOptions)).rejects.toThrow(ConfigError);
     await expect(experiment.windowedMetrics(options as WindowedOptions)).rejects.toThrow(`${path}: expected`);
+  });
+
+  it('ends where a time is so far off that steps no longer change it', async () => {
+    // In a process of its own, since a loop without end could not be interrupted here.
+    const program = `
+      import { Crucible } from './dist/src/index.js';
+      const experiment = new Crucible().startExperiment({ name: 'far', capacity: 1024 });
+      experiment.captureAt(0, 'near', {});
+      experiment.captureAt(1e300, 'far', {});
+      const rows = await experiment.windowedMetrics({ sizeUs: 10, stepUs: 10 });
+      console.log(rows[0].eventCount);`;
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+      timeout: 5000,
+    });
+    await expect(run).resolves.toMatchObject({ stdout: '1\n' });
   });
 });
 

@@ -233,6 +233,37 @@ describe('odd event names', () => {
     }
     for (const n of [3, 199]) expect(await experiment.query({ model: modelOf(n) })).toHaveLength(1);
   });
+
+  it('a new name costs no more work because many names are known', () => {
+    const experiment = bench.start({ capacity: 8192 });
+    const load = Atomics.load;
+    let loads = 0;
+    const loadsOf = (from: number, to: number) => {
+      loads = 0;
+      for (let n = from; n < to; n++) experiment.capture(`name.${n}`, {});
+      return loads;
+    };
+    try {
+      Atomics.load = ((...args: Parameters<typeof load>) => {
+        loads++;
+        return load(...args);
+      }) as typeof load;
+      const early = loadsOf(300, 500);
+      loadsOf(500, 2000);
+      expect(loadsOf(2000, 2200)).toBeLessThanOrEqual(2 * early);
+    } finally {
+      Atomics.load = load;
+    }
+  });
+
+  it('a name too long for the dictionary is not taken for another by a filter', async () => {
+    const experiment = bench.start();
+    experiment.capture('x'.repeat(70_000), {});
+    experiment.capture('wanted', {});
+    const found = await experiment.query({ eventName: 'wanted' });
+    expect(found.map(({ eventName }) => eventName)).toEqual(['wanted']);
+    expect((await experiment.metrics({ eventName: 'wanted' })).summary.totalEvents).toBe(1);
+  });
 });
 
 describe('very large events', () => {
@@ -304,6 +335,8 @@ describe('odd times', () => {
     ['-Infinity', Number.NEGATIVE_INFINITY],
     ['text', 'yesterday'],
     ['an object', {}],
+    ['a bigint', 1_700_000_000_000_000n],
+    ['a symbol', Symbol('s')],
   ])('a time that is %s is malformed; the event is kept and no other harmed', async (_, time) => {
     const experiment = bench.start();
     experiment.captureAt(START_US, 'before', {}, { n: 1 });
@@ -327,6 +360,14 @@ describe('odd times', () => {
     const rows = await experiment.query();
     expect(rows.map(({ latencyMs }) => latencyMs)).toEqual([1, 2, 3]);
     expect(experiment.counts.malformed).toBe(1);
+  });
+
+  it('a time between two microseconds is found by a range that holds its timestamp', async () => {
+    const experiment = bench.start();
+    experiment.recorder('e').recordAt(1000.7, 1);
+    expect((await experiment.query())[0]?.timestamp).toBe(1000);
+    expect(await experiment.query({ timeRange: [0, 1000] })).toHaveLength(1);
+    expect(await experiment.query({ timeRange: [1001, 2000] })).toHaveLength(0);
   });
 });
 
@@ -453,6 +494,60 @@ describe('a getter that captures in turn', () => {
     await experiment.stop();
     expect(experiment.status).toBe('stopped');
     expect(experiment.counts.captured).toBeLessThanOrEqual(1);
+  });
+
+  it('does not hide that the outer event lost something', async () => {
+    const experiment = bench.start();
+    experiment.capture(
+      'outer',
+      {},
+      {
+        lost: () => 1,
+        get got() {
+          experiment.capture('inner', {}, { n: 1 });
+          return 1;
+        },
+      },
+    );
+    const rows = await rowsOf(experiment);
+    expect(rows.outer).toMatchObject({ malformed: true });
+    expect(rows.inner).toMatchObject({ malformed: false });
+  });
+
+  it('does not make the outer event malformed where only the inner one is', async () => {
+    const experiment = bench.start();
+    experiment.capture(
+      'outer',
+      {},
+      {
+        get got() {
+          experiment.capture('inner', {}, { lost: () => 1 });
+          return 1;
+        },
+      },
+    );
+    const rows = await rowsOf(experiment);
+    expect(rows.inner).toMatchObject({ malformed: true });
+    expect(rows.outer).toMatchObject({ malformed: false });
+  });
+
+  it('may give the inner event an object that is part of the outer one', async () => {
+    const experiment = bench.start();
+    let done = false;
+    const shared = {
+      own: 1,
+      get got() {
+        if (!done) {
+          done = true;
+          experiment.capture('inner', {}, { shared });
+        }
+        return 2;
+      },
+    };
+    experiment.capture('outer', {}, { shared });
+    const rows = await rowsOf(experiment);
+    expect(rows.inner).toMatchObject({ malformed: false, metadata: { shared: { own: 1, got: 2 } } });
+    expect(rows.outer).toMatchObject({ malformed: false, metadata: { shared: { own: 1, got: 2 } } });
   });
 });
 
@@ -614,6 +709,7 @@ describe('any values at all', () => {
         expect(value === null || Number.isFinite(value)).toBe(true);
     }
     expect(await experiment.metrics()).toMatchObject({ summary: { totalEvents: rows.length } });
+    expect(experiment.streamingMetrics().count).toBe(captured);
     expect((await experiment.windowedMetrics({ sizeUs: 1e6, stepUs: 1e6 })).length).toBeGreaterThan(0);
   });
 

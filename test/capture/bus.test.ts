@@ -1,6 +1,8 @@
 /** The event bus and the plain channels underneath it. */
 
+import { execFile } from 'node:child_process';
 import { channel } from 'node:diagnostics_channel';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HANDLER_FAILURE, type TelemetryHandler, telemetry } from '../../src/capture/bus.js';
 import { ConfigError } from '../../src/errors.js';
@@ -133,6 +135,38 @@ describe('execute and attach', () => {
     expect(() => telemetry.execute(name as string, {})).not.toThrow();
     expect(heard).toHaveLength(1);
     expect(heard[0]![0]).toBeTypeOf('string');
+  });
+
+  it('an empty event name never throws, not even as the very first event of a process', async () => {
+    vi.resetModules();
+    const fresh = await import('../../src/capture/bus.js');
+    expect(() => fresh.telemetry.execute('', {})).not.toThrow();
+  });
+
+  it.each<[string, unknown[]]>([
+    ['symbols', [Symbol('a'), 'b']],
+    ['objects that cannot be text', [Object.create(null)]],
+  ])('a name with parts that are %s never throws', (_, name) => {
+    expect(() => telemetry.execute(name as string[], {})).not.toThrow();
+  });
+
+  it('a list that was changed since the last call names the new event', () => {
+    const heard = listen(['list.one', 'list.two']);
+    const name = ['list', 'one'];
+    telemetry.execute(name, {});
+    name[1] = 'two';
+    telemetry.execute(name, {});
+    expect(heard.map(([event]) => event)).toEqual(['list.one', 'list.two']);
+  });
+
+  it.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['a number', 5],
+    ['a list with a number', ['a.b', 5]],
+  ])('refuse events that are %s, and leave the id free', (_, events) => {
+    const id = `events-${String(events)}`;
+    expect(() => telemetry.attach(id, events as string, () => {})).toThrow(ConfigError);
+    expect(() => listen('a.b', id)).not.toThrow();
   });
 });
 
@@ -289,5 +323,18 @@ describe('plain diagnostics channels', () => {
     expect(channel('soon:silent').hasSubscribers).toBe(true);
     telemetry.detach('two');
     expect(channel('soon:silent').hasSubscribers).toBe(false);
+  });
+
+  it('a message whose getters throw does not end the process', async () => {
+    // The channel reports what a subscriber throws as an uncaught exception, so a process of its own is needed.
+    const program = `
+      import { channel } from 'node:diagnostics_channel';
+      import { telemetry } from './dist/src/capture/bus.js';
+      telemetry.attach('id', 'a.b', () => {});
+      channel('a:b').publish({ get measurements() { throw new Error('getter'); } });
+      channel('a:b').publish(new Proxy({}, { get() { throw new Error('proxy'); } }));
+      setImmediate(() => console.log('alive'));`;
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+    await expect(run).resolves.toMatchObject({ stdout: 'alive\n' });
   });
 });

@@ -144,4 +144,13 @@ describe('a declared column', () => {
     experiment.capture('e', {}, { d: 'short' });
     expect((await lastEvent(experiment)).metadata).toEqual({ d: 'short' });
   });
+
+  it('of an event that was ignored during a pause does not leak into the next one', async () => {
+    const experiment = bench.start({ columns: COLUMNS });
+    experiment.pause();
+    telemetry.execute('req_llm.request.stop', {}, { i: 7, d: 'paused' });
+    experiment.resume();
+    telemetry.execute('req_llm.request.stop', {}, { b: true });
+    expect((await lastEvent(experiment)).metadata).toEqual({ b: true });
+  });
 });

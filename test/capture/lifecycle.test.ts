@@ -176,6 +176,22 @@ describe('pause and resume', () => {
   });
 });
 
+describe('an import that a pause or stop overtakes', () => {
+  it.each(['pause', 'stop'] as const)('never tells of rows that it did not capture: %s', async (call) => {
+    const experiment = bench.start();
+    const importing = experiment.importFile('examples/requests.csv');
+    await experiment[call]();
+    const told = await importing.then(
+      ({ rows }) => rows,
+      (error: { code?: unknown }) => {
+        expect(error.code).toBe('ERR_NOT_RUNNING');
+        return experiment.counts.captured;
+      },
+    );
+    expect(told).toBe(experiment.counts.captured);
+  });
+});
+
 describe('stop', () => {
   it('keeps the data and ends capture', async () => {
     const experiment = bench.start();
@@ -384,6 +400,12 @@ describe('counts', () => {
     expect(captured + dropped).toBe(3000);
     expect(captured).toBeGreaterThanOrEqual(1024);
     expect((await experiment.query()).map(({ latencyMs }) => latencyMs)).toEqual([...Array(captured).keys()]);
+  });
+
+  it('tell of malformed values at once, not only after the next reading', () => {
+    const experiment = bench.start();
+    experiment.recorder('e').record(Number.POSITIVE_INFINITY);
+    expect(experiment.counts).toMatchObject({ captured: 1, malformed: 1 });
   });
 });
 

@@ -186,6 +186,9 @@ describe('a span', () => {
     ['nothing', undefined, true],
     ['null', null, true],
     ['an object', { code: 5 }, { code: 5 }],
+    ['an empty text', '', ''],
+    ['the number 0', 0, 0],
+    ['false', false, false],
   ])('that fails with %s has failed', async (_, error, kept) => {
     const experiment = bench.start();
     experiment.recorder('work').start().fail(error);

@@ -77,6 +77,13 @@ describe('latency', () => {
     });
     expect(await enriched({ duration: null, latencyMs: 3 })).toMatchObject({ latencyMs: 3, malformed: true });
   });
+
+  it.each(['durationMs', 'latencyMs', 'latency_ms'])(
+    'a null %s is malformed like a null duration',
+    async (name) => {
+      expect(await enriched({ [name]: null })).toMatchObject({ latencyMs: null, malformed: true });
+    },
+  );
 });
 
 describe('cost', () => {
@@ -197,6 +204,10 @@ describe('success', () => {
       expect((await enriched({ status: 'ok' }, { response: 'ok' }, event)).success).toBe(false);
     },
   );
+
+  it.each([200, 'pending'])('a measured status of %j leaves metadata.status to be read', async (status) => {
+    expect((await enriched({ status }, { status: 'error' })).success).toBe(false);
+  });
 });
 
 describe('tokens', () => {
@@ -284,6 +295,21 @@ describe('tokens', () => {
       meanTotal: 10,
     });
   });
+
+  it('totalTokens is a total like total_tokens', async () => {
+    const row = await enriched({}, { tokens: { promptTokens: 1, completionTokens: 2, totalTokens: 5 } });
+    expect(row.tokens).toEqual({ prompt: 1, completion: 2, total: 5 });
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, -7])(
+    'a total of %s is malformed and enters no sum',
+    async (total) => {
+      const experiment = bench.start();
+      experiment.capture('e', {}, { tokens: { prompt: 1, completion: 2, total } });
+      expect(await lastEvent(experiment)).toMatchObject({ malformed: true, tokens: { total: 3 } });
+      expect((await experiment.metrics()).tokens).toMatchObject({ total: 3, meanTotal: 3 });
+    },
+  );
 });
 
 describe('lifted fields', () => {
@@ -385,6 +411,14 @@ describe('category fields', () => {
       epoch: null,
     });
   });
+
+  it.each(['constructor', 'toString', '__proto__'])(
+    'a category named %s is like any other',
+    async (category) => {
+      events.register({ name: `odd.category.${category}`, category, description: 'One of ours' });
+      expect((await enriched({ loss: 2 }, {}, `odd.category.${category}`)).fields).toEqual({});
+    },
+  );
 });
 
 describe('base fields', () => {

@@ -178,6 +178,10 @@ describe('MessagePack', () => {
       { numRuns: 300 },
     );
   });
+
+  it('tells of an invalid Date, whose time is lost', () => {
+    expect(roundTrip({ at: new Date(Number.NaN) })).toEqual({ value: { at: null }, lossy: true });
+  });
 });
 
 function returnThis(this: unknown): unknown {

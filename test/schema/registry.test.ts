@@ -103,10 +103,30 @@ describe('EventRegistry', () => {
     ['definition.description', { name: 'n', category: 'c' }],
     ['definition.columns.x', { name: 'n', category: 'c', description: 'd', columns: { x: 'f32' } }],
     ['definition.columns.x', { name: 'n', category: 'c', description: 'd', columns: { x: null } }],
+    ['definition.columns', { name: 'n', category: 'c', description: 'd', columns: 5 }],
+    ['definition.columns', { name: 'n', category: 'c', description: 'd', columns: ['f64'] }],
+    ['definition.columns.tokens', { name: 'n', category: 'c', description: 'd', columns: { tokens: 'f64' } }],
   ])('refuses a bad %s: %j', (path, definition) => {
     const register = () => registry.register(definition as EventDefinition);
     expect(register).toThrow(ConfigError);
     expect(register).toThrow(`${path}: expected`);
     expect(registry.info('n')).toBeNull();
+  });
+
+  it.each(['constructor', 'toString', '__proto__'])(
+    'takes a category named %s like any other',
+    (category) => {
+      expect(registry.byCategory(category)).toEqual([]);
+      registry.register({ name: 'a.b', category, description: 'd' });
+      expect(registry.byCategory(category)).toEqual(['a.b']);
+      expect(registry.byCategory('llm')).toContain('req_llm.request.stop');
+    },
+  );
+
+  it('keeps a definition of its own: changing the caller’s object changes nothing', () => {
+    const columns: Record<string, 'f64' | 'dict'> = { score: 'f64' };
+    registry.register({ name: 'a.b', category: 'c', description: 'd', columns });
+    columns.score = 'dict';
+    expect(registry.definition('a.b')?.columns).toEqual({ score: 'f64' });
   });
 });
