@@ -198,6 +198,8 @@ export const COLUMN_TOKENS_OFFSET = 25152; // i32 pair: prompt, completion; -1 =
 export const COLUMN_TAG_OFFSET = 33536; // u32 pair: binding | flags, offset in the byte area
 export const COLUMNS_END_OFFSET = 41728;
 export const COLUMN_GAP_BYTES = 192;
+/** Times further from the epoch than a Date can hold are not taken: µs. */
+export const TIME_US_MAX = 8.64e18;
 export const CHUNK_ALIGN_BYTES = 2048;
 /** A writer's landing row (see src/ring/writer.ts): columns as in a chunk, of which one row is used. */
 export const LANDING_BYTES = 43008;

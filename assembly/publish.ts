@@ -45,6 +45,7 @@ import {
   SLOT_ROWS_OFFSET,
   SLOT_TABLE,
   TAG_BINDING_MASK,
+  TIME_US_MAX,
 } from './layout';
 import { chunkAddress, entryOf, producerAddress } from './ring';
 
@@ -240,22 +241,22 @@ function convertTimes(chunk: i32, from: i32, to: i32): void {
 function foldTimes(producer: i32, entry: i32, chunk: i32, from: i32, to: i32): void {
   let least = f64x2.splat(load<f64>(entry, CHUNK_TIME_MIN_OFFSET));
   let most = f64x2.splat(load<f64>(entry, CHUNK_TIME_MAX_OFFSET));
-  let finite = i64x2.splat(-1);
+  let usable = i64x2.splat(-1);
   let row = chunk + (from << 3);
   const end = chunk + (to << 3);
   for (; row + 8 < end; row += 16) {
     const times = v128.load(row, COLUMN_TIME_OFFSET);
-    finite = v128.and(finite, f64x2.lt(f64x2.abs(times), f64x2.splat(Infinity)));
+    usable = v128.and(usable, f64x2.le(f64x2.abs(times), f64x2.splat(TIME_US_MAX)));
     least = f64x2.pmin(least, times);
     most = f64x2.pmax(most, times);
   }
   if (row < end) {
     const time = v128.load64_splat(row, COLUMN_TIME_OFFSET);
-    finite = v128.and(finite, f64x2.lt(f64x2.abs(time), f64x2.splat(Infinity)));
+    usable = v128.and(usable, f64x2.le(f64x2.abs(time), f64x2.splat(TIME_US_MAX)));
     least = f64x2.pmin(least, time);
     most = f64x2.pmax(most, time);
   }
-  if (!i64x2.all_true(finite)) {
+  if (!i64x2.all_true(usable)) {
     repairTimes(producer, chunk, from, to);
     foldTimes(producer, entry, chunk, from, to);
     return;
@@ -264,11 +265,11 @@ function foldTimes(producer: i32, entry: i32, chunk: i32, from: i32, to: i32): v
   store<f64>(entry, max(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1)), CHUNK_TIME_MAX_OFFSET);
 }
 
-/** A row whose time is NaN or infinite takes that of the row before it, or 0, and counts as malformed. */
+/** A row whose time no calendar has takes that of the row before it, or 0, and counts as malformed. */
 function repairTimes(producer: i32, chunk: i32, from: i32, to: i32): void {
   for (let index = from; index < to; index++) {
     const row = chunk + (index << 3);
-    if (abs(load<f64>(row, COLUMN_TIME_OFFSET)) < Infinity) continue;
+    if (abs(load<f64>(row, COLUMN_TIME_OFFSET)) <= TIME_US_MAX) continue;
     store<f64>(row, index == 0 ? 0 : load<f64>(row - 8, COLUMN_TIME_OFFSET), COLUMN_TIME_OFFSET);
     markMalformed(row, producer);
   }

@@ -129,8 +129,8 @@ function latencyStats(sorted: Float64Array): LatencyStats | { count: 0 } {
     count: sorted.length,
     mean: mean as number,
     median: p50,
-    stdDev,
-    stdDevPopulation: stdDevPopulation as number,
+    stdDev: finiteOrNull(stdDev),
+    stdDevPopulation: finiteOrNull(stdDevPopulation),
     min: sorted[0],
     max: sorted[sorted.length - 1],
     p50,
@@ -152,6 +152,11 @@ function costStats(sorted: Float64Array): CostStats | { count: 0; total: 0 } {
     costPer1kRequests: mean * 1e3,
     costPer1mRequests: mean * 1e6,
   };
+}
+
+/** Null in place of what has left the range of a double. */
+function finiteOrNull(value: number | null): number | null {
+  return value !== null && Number.isFinite(value) ? value : null;
 }
 
 /** Rates over the events whose success is known. */

@@ -6,8 +6,8 @@ export interface LatencyStats {
   median: number;
   /** Sample standard deviation (n − 1); null for a single value. */
   stdDev: number | null;
-  /** Population standard deviation (n). */
-  stdDevPopulation: number;
+  /** Population standard deviation (n); null, as stdDev, where it has left the range of a double. */
+  stdDevPopulation: number | null;
   min: number;
   max: number;
   p50: number;

@@ -27,8 +27,8 @@ export function resolveWindow(
   };
   if (typeof spec !== 'object' || spec === null) throw new ConfigError('window', 'a window', spec);
   if ('lastN' in spec) {
-    const lastN = expectNumber('window.lastN', spec.lastN);
-    return lastN <= 0 ? null : { lastN: Math.floor(lastN) };
+    const lastN = Math.floor(expectNumber('window.lastN', spec.lastN));
+    return lastN <= 0 ? null : { lastN };
   }
   if ('range' in spec) {
     if (!Array.isArray(spec.range) || spec.range.length !== 2) {
@@ -56,7 +56,9 @@ export interface WindowedOptions {
 const DEFAULT_QUANTILES = [0.5, 0.95, 0.99];
 
 /** @throws ConfigError */
-export function checkWindowed({ sizeUs, stepUs, align, quantiles }: WindowedOptions): void {
+export function checkWindowed(options: WindowedOptions): void {
+  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+  const { sizeUs, stepUs, align, quantiles } = options;
   for (const [path, value] of [
     ['sizeUs', sizeUs],
     ['stepUs', stepUs],
@@ -68,8 +70,12 @@ export function checkWindowed({ sizeUs, stepUs, align, quantiles }: WindowedOpti
   if (align !== undefined && align !== 'first' && align !== 'epoch') {
     throw new ConfigError('align', "'first' or 'epoch'", align);
   }
+  if (quantiles !== undefined && !Array.isArray(quantiles)) {
+    throw new ConfigError('quantiles', 'an array of numbers from 0 to 1', quantiles);
+  }
   for (const p of quantiles ?? []) {
-    if (!(p >= 0 && p <= 1)) throw new ConfigError('quantiles', 'numbers from 0 to 1', p);
+    if (!(typeof p === 'number' && p >= 0 && p <= 1))
+      throw new ConfigError('quantiles', 'numbers from 0 to 1', p);
   }
 }
 
@@ -100,6 +106,8 @@ export function windowedMetrics(ordered: readonly Match[], options: WindowedOpti
   for (let k = firstWindow; k <= lastWindow; k++) {
     const windowStart = originUs + k * stepUs;
     const windowEnd = windowStart + sizeUs;
+    // So far from the origin that windows have no width in a double: there are no more.
+    if (windowEnd <= windowStart || k + 1 === k) break;
     while (from < times.length && times[from] < windowStart) from++;
     if (from === times.length) break;
     if (times[from] >= windowEnd) {

@@ -34,7 +34,7 @@ interface Attachment {
 const channels = new Map<string, Channel>();
 const attachments = new Map<string, Attachment>();
 // Most calls in a row are for the same event; comparing one name is cheaper than a look-up.
-let lastName: unknown = '';
+let lastName = '';
 let lastChannel: Channel | undefined;
 
 /** The channel name of an event. */
@@ -43,22 +43,35 @@ export function channelName(event: string): string {
 }
 
 function channelOf(event: string | readonly string[]): Channel {
-  const name = typeof event === 'string' ? event : Array.isArray(event) ? event.join('.') : NAMELESS;
+  const name = nameOf(event);
   let found = channels.get(name);
   if (found === undefined) {
     found = channel(channelName(name));
     channels.set(name, found);
     for (const [id, attachment] of attachments) if (attachment.all) subscribe(id, attachment, name, found);
   }
-  lastName = event;
-  lastChannel = found;
+  if (typeof event === 'string') {
+    lastName = event;
+    lastChannel = found;
+  }
   return found;
+}
+
+/** The dot-joined name of an event given as text or as a list of texts. */
+function nameOf(event: unknown): string {
+  if (typeof event === 'string') return event;
+  return isNames(event) ? event.join('.') : NAMELESS;
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((part) => typeof part === 'string');
 }
 
 function subscribe(id: string, attachment: Attachment, event: string, to: Channel): void {
   if (attachment.listeners.has(event)) return;
   const listener: ChannelListener = (message) => {
-    const { measurements = NOTHING, metadata = NOTHING } = (message ?? NOTHING) as Message;
+    // Anybody may publish on the channel, anything, and what they publish is not the handler's fault.
+    const { measurements, metadata } = partsOf(message);
     try {
       attachment.handler(event, measurements, metadata);
     } catch (error) {
@@ -70,9 +83,18 @@ function subscribe(id: string, attachment: Attachment, event: string, to: Channe
   to.subscribe(listener);
 }
 
+function partsOf(message: unknown): { measurements: Measurements; metadata: Metadata } {
+  try {
+    const { measurements = NOTHING, metadata = NOTHING } = (message ?? NOTHING) as Message;
+    return { measurements, metadata };
+  } catch {
+    return { measurements: NOTHING, metadata: NOTHING };
+  }
+}
+
 /** Emits an event. Costs next to nothing when nobody listens, and never throws because of a listener. */
 function execute(event: string | readonly string[], measurements: Measurements, metadata?: Metadata): void {
-  const target = event === lastName ? (lastChannel as Channel) : channelOf(event);
+  const target = event === lastName && lastChannel !== undefined ? lastChannel : channelOf(event);
   if (target.hasSubscribers) target.publish({ measurements, metadata });
 }
 
@@ -121,11 +143,14 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /**
  * Calls `handler` for each of the events, synchronously with the emitter. `'all'` means every event.
- * @throws ConfigError when the id is taken
+ * @throws ConfigError when the id is taken, or an argument is of no use
  */
 function attach(id: string, events: string | readonly string[], handler: TelemetryHandler): void {
   if (typeof id !== 'string' || id === '') throw new ConfigError('id', 'a non-empty string', id);
   if (attachments.has(id)) throw new ConfigError('id', 'an id that is not attached', id);
+  if (typeof events !== 'string' && !isNames(events)) {
+    throw new ConfigError('events', "'all', an event name or an array of them", events);
+  }
   if (typeof handler !== 'function') throw new ConfigError('handler', 'a function', handler);
   const all = events === 'all';
   const attachment: Attachment = { handler, all, listeners: new Map() };

@@ -17,6 +17,7 @@ import {
   FLAG_SUCCEEDED,
   FLAG_TIME_NS,
   STRINGS,
+  TIME_US_MAX,
 } from '../../assembly/layout.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
@@ -36,7 +37,7 @@ import {
 import { COLUMN_TYPES } from '../schema/columns.js';
 import { type Enriched, emptyEnriched, enrich, isExceptionEvent } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
-import { MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
+import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
 import type { PriceTable } from '../schema/prices.js';
 import { ClockedRecorder, Recorder } from './recorder.js';
 
@@ -112,6 +113,8 @@ export class EventWriter {
   private readonly absent: Float64Array;
   private readonly frames: Frame[] = [];
   private depth = 0;
+  /** How recorders reach their writer; cut by `close`, so that keeping a recorder keeps no memory. */
+  private readonly link: { writer: EventWriter | null } = { writer: this };
 
   constructor(memory: SharedMemory, geometry: Geometry, prices: PriceTable, clock: Clock) {
     this.ring = new RingWriter(memory, geometry);
@@ -151,8 +154,9 @@ export class EventWriter {
       provider as string | null,
       jsonOf(rest),
     );
+    const { link } = this;
     const failures = (latencyMs: number, error: unknown) => {
-      this.capture(event, { latencyMs }, { ...bound, error: error ?? true });
+      link.writer?.capture(event, { latencyMs }, { ...bound, error: error || describeFalsy(error) });
     };
     const RecorderClass = this.clock === systemClock ? Recorder : ClockedRecorder;
     return new RecorderClass(event, binding, this.ring, this.clock, failures);
@@ -169,8 +173,10 @@ export class EventWriter {
     context: Context | undefined = undefined,
     timestampUs: number | undefined = undefined,
   ): void {
+    if (this.link.writer === null) return;
     const frame = this.frames[this.depth] ?? this.newFrame();
     const scratchStart = this.out.position;
+    const outer = this.depth === 0 ? undefined : this.out.suspend();
     this.depth++;
     try {
       frame.malformed = false;
@@ -189,7 +195,14 @@ export class EventWriter {
     } finally {
       this.depth--;
       this.out.position = scratchStart;
+      if (outer !== undefined) this.out.resume(outer);
     }
+  }
+
+  /** Publishes, gives the producer's place back and captures nothing from then on. */
+  close(): void {
+    this.link.writer = null;
+    this.ring.close();
   }
 
   /** Stores an event whose columns are known already, such as a row of a file. */
@@ -251,7 +264,7 @@ export class EventWriter {
     if (enriched.tokensCanonical) flags |= FLAG_METADATA_TOKENS;
 
     const blobStart = this.out.position;
-    this.encode(frame, plan, flags, measurements, metadata);
+    this.encode(frame, plan, binding, flags, measurements, metadata);
     const blobBytes = this.out.position - blobStart;
     this.row(frame, binding, flags, blobStart, blobBytes, timestampUs);
   }
@@ -306,7 +319,6 @@ export class EventWriter {
       const distance = this.columnDistances[i];
       if (kinds[i] >= COLUMN_BOOL) i32[base + position + distance] = values[i];
       else f64[position + distance] = values[i];
-      values[i] = this.absent[i];
     }
   }
 
@@ -314,6 +326,7 @@ export class EventWriter {
   private encode(
     frame: Frame,
     plan: EventPlan,
+    binding: number,
     flags: number,
     measurements: Measurements,
     metadata: Metadata,
@@ -321,19 +334,27 @@ export class EventWriter {
     const out = this.out;
     const start = out.position;
     out.lossy = false;
-    frame.hasDeclared = false;
+    this.forgetDeclared(frame);
     try {
       this.encodeMetadata(frame, plan, flags, metadata);
       encodeMap(out, measurements);
-      if (plan.binding === 0) out.text(plan.event);
+      // `plan.binding` may have changed: a getter can capture an event of the same name.
+      if (binding === 0) out.text(plan.event);
       if (out.position - start > this.ring.blobBytes) throw OUT_OF_ROOM;
     } catch (error) {
       if (error !== OUT_OF_ROOM) throw error;
       out.position = start;
       out.lossy = true;
-      this.encodeTrimmed(plan, measurements, metadata, start);
+      this.encodeTrimmed(frame, plan, flags, measurements, metadata, start);
     }
     if (out.lossy) frame.malformed = true;
+  }
+
+  /** Values of an event that was refused must not turn up in the next one. */
+  private forgetDeclared(frame: Frame): void {
+    if (!frame.hasDeclared) return;
+    frame.declared.set(this.absent);
+    frame.hasDeclared = false;
   }
 
   private encodeMetadata(frame: Frame, plan: EventPlan, flags: number, metadata: Metadata): void {
@@ -347,6 +368,10 @@ export class EventWriter {
       index++;
       if (kind !== KIND_ENCODED) {
         if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
+      }
+      if (entries === MAP_ENTRIES_MAX) {
+        out.lossy = true;
+        break;
       }
       out.entry(key, value);
       entries++;
@@ -375,8 +400,10 @@ export class EventWriter {
         code = value ? 2 : 1;
         break;
       default:
-        code = typeof value === 'string' ? this.strings.intern(value) : 0;
-        if (code === 0) return this.misfit(frame, value);
+        if (typeof value !== 'string') return this.misfit(frame, value);
+        code = this.strings.intern(value);
+        // A text without a place in the dictionary loses nothing by being encoded.
+        if (code === 0) return false;
     }
     frame.declared[column] = code;
     frame.hasDeclared = true;
@@ -397,14 +424,16 @@ export class EventWriter {
 
   /** The last resort for an event larger than a chunk's byte area: scalars, and the beginnings of texts. */
   private encodeTrimmed(
+    frame: Frame,
     plan: EventPlan,
+    flags: number,
     measurements: Measurements,
     metadata: Metadata,
     start: number,
   ): void {
     const out = this.out;
     try {
-      encodeMap(out, trimmed(metadata));
+      this.encodeMetadata(frame, plan, flags, trimmed(metadata));
       encodeMap(out, trimmed(measurements));
       out.text(plan.event.slice(0, TRIMMED_CHARACTERS));
       if (out.position - start <= this.ring.blobBytes) return;
@@ -427,7 +456,6 @@ export class EventWriter {
     timestampUs: number | undefined,
   ): void {
     frame.malformed = true;
-    frame.declared.set(this.absent);
     try {
       this.store(
         frame,
@@ -483,22 +511,34 @@ export class EventWriter {
 }
 
 function asObject(frame: Frame, value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  if (typeof value === 'object' && value !== null) {
+    return value instanceof Map ? Object.fromEntries(value) : (value as Record<string, unknown>);
+  }
   if (value !== undefined && value !== null) frame.malformed = true;
   return NOTHING;
 }
 
-/** The event's own time, or undefined (now) when there is none or it is no number. */
+/** The event's own time, or undefined (now) when there is none or no calendar has it. */
 function usableTime(frame: Frame, timestampUs: unknown): number | undefined {
-  if (timestampUs === undefined || Number.isFinite(timestampUs)) return timestampUs as number | undefined;
+  if (timestampUs === undefined) return undefined;
+  if (typeof timestampUs === 'number' && Math.abs(timestampUs) <= TIME_US_MAX) return timestampUs;
   frame.malformed = true;
   return undefined;
+}
+
+/** Something truthy to tell of an error that is not: the event failed all the same. */
+function describeFalsy(error: unknown): true | { value: unknown } {
+  return error === undefined ? true : { value: error };
 }
 
 function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>): void {
   const at = out.beginMap();
   let entries = 0;
   for (const key in source) {
+    if (entries === MAP_ENTRIES_MAX) {
+      out.lossy = true;
+      break;
+    }
     out.entry(key, source[key]);
     entries++;
   }

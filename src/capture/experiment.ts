@@ -12,7 +12,7 @@ import {
   type WindowSpec,
   windowedMetrics,
 } from '../analysis/windows.js';
-import { anchor, type Clock } from '../clock.js';
+import { anchor, type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
 import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
@@ -116,6 +116,8 @@ export class Experiment {
   #pausedUs = 0;
   #pauseCount = 0;
   #streaming: boolean;
+  /** The one stop there is, for everybody who asks for it. */
+  #stopping: Promise<void> | undefined;
 
   /** @internal Use `Crucible.startExperiment`. */
   constructor(options: ResolvedOptions, owner: ExperimentOwner) {
@@ -154,10 +156,13 @@ export class Experiment {
 
   get counts(): ExperimentCounts {
     if (this.#stores === undefined) return { ...(this.#finalCounts as ExperimentCounts) };
-    const { control, writer } = this.#stores;
-    const { published, overwritten, refused, malformed } = control.counts();
-    const captured = published + writer.ring.pendingRows;
-    return { captured, retained: captured - overwritten, dropped: overwritten + refused, malformed };
+    const { published, overwritten, refused, malformed } = this.#published().control.counts();
+    return {
+      captured: published,
+      retained: published - overwritten,
+      dropped: overwritten + refused,
+      malformed,
+    };
   }
 
   /** Progress towards `sampleSize`; null without one. */
@@ -225,7 +230,8 @@ export class Experiment {
   /** What another thread needs to capture for this experiment; see `attachExperiment`. */
   share(): ExperimentHandle {
     const { memory, geometry } = this.#open();
-    return { experimentId: this.id, memory, geometry, prices: this.#owner.prices };
+    const ownClock = this.#clock !== systemClock;
+    return { experimentId: this.id, memory, geometry, prices: this.#owner.prices, ownClock };
   }
 
   /**
@@ -243,6 +249,7 @@ export class Experiment {
       file,
       (record) => {
         signal?.throwIfAborted();
+        if (this.#status !== 'running') throw this.#notRunning('import into');
         const { timestampUs, event, latencyMs, costUsd, promptTokens, completionTokens, success } = record;
         const known = {
           latencyMs: latencyMs ?? Number.NaN,
@@ -299,10 +306,8 @@ export class Experiment {
 
   /** Ends capture. What was captured stays readable. Stopping twice changes nothing. */
   async stop(): Promise<void> {
-    if (this.#status === 'running' || this.#status === 'paused') {
-      this.#stopCapture();
-      await this.#collectOtherThreads();
-    }
+    this.#stopping ??= this.#stop();
+    await this.#stopping;
   }
 
   /**
@@ -315,7 +320,7 @@ export class Experiment {
     this.#streaming = false;
     if (options.keepData === true || this.#stores === undefined) return;
     this.#finalCounts = this.counts;
-    this.#stores.writer.ring.close();
+    this.#stores.writer.close();
     this.#stores = undefined;
   }
 
@@ -459,6 +464,7 @@ export class Experiment {
 
   #attach(): void {
     telemetry.attach(this.#handlerId, this.#options.events, (event, measurements, metadata) => {
+      if (this.#status !== 'running') return;
       const run = activeRun.getStore();
       if (run === undefined) this.#stores?.writer.capture(event, measurements, metadata);
       else if (run.experimentId === this.id)
@@ -468,6 +474,11 @@ export class Experiment {
 
   get #handlerId(): string {
     return `experiment:${this.id}`;
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopCapture();
+    await this.#collectOtherThreads();
   }
 
   #stopCapture(): void {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { PRODUCER_MAX } from '../../assembly/layout.js';
 import { ConfigError } from '../errors.js';
 import type { OverflowPolicy } from '../ring/memory.js';
-import { COLUMN_TYPES, type ColumnType, RESERVED_COLUMNS } from '../schema/columns.js';
+import { type ColumnType, checkColumns } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
 import { events as registry } from '../schema/registry.js';
 
@@ -159,20 +159,12 @@ function resolveColumns(
   columns: unknown,
   events: 'all' | readonly string[],
 ): { name: string; type: ColumnType }[] {
-  if (columns !== undefined && (typeof columns !== 'object' || columns === null || Array.isArray(columns))) {
-    throw new ConfigError('columns', 'an object of column name to type', columns);
-  }
   const types = new Map<string, ColumnType>();
   for (const event of events === 'all' ? registry.all() : events) {
     for (const [name, type] of Object.entries(registry.definition(event)?.columns ?? {}))
       types.set(name, type);
   }
-  for (const [name, type] of Object.entries((columns as Record<string, unknown> | undefined) ?? {})) {
-    requireOneOf(`columns.${name}`, type, COLUMN_TYPES);
-    if (RESERVED_COLUMNS.has(name))
-      throw new ConfigError(`columns.${name}`, 'a name without a column of its own', name);
-    types.set(name, type as ColumnType);
-  }
+  for (const [name, type] of Object.entries(checkColumns('columns', columns))) types.set(name, type);
   if (types.size > COLUMNS_MAX)
     throw new ConfigError('columns', `at most ${COLUMNS_MAX} columns`, types.size);
   return [...types].map(([name, type]) => ({ name, type }));

@@ -18,7 +18,15 @@ export interface ExperimentHandle {
   readonly memory: SharedMemory;
   readonly geometry: Geometry;
   readonly prices: PriceTable;
+  /** True when the experiment has a clock of its own, which the other thread must be given too. */
+  readonly ownClock: boolean;
 }
+
+/** Closed when the thread ends; one listener for all, however many there are. */
+const openWriters = new Set<ExperimentWriter>();
+process.once('exit', () => {
+  for (const writer of [...openWriters]) writer.close();
+});
 
 /**
  * Captures for an experiment of another thread.
@@ -31,7 +39,6 @@ export class ExperimentWriter {
   readonly #events: EventWriter;
   readonly #control: RingControl;
   readonly #timer: NodeJS.Timeout;
-  readonly #onExit = () => this.close();
   #closed = false;
 
   /** @internal Use `attachExperiment`. */
@@ -40,7 +47,7 @@ export class ExperimentWriter {
     this.#control = new RingControl(handle.memory, handle.geometry);
     this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock);
     this.#timer = setInterval(() => this.#tick(), PUBLISH_INTERVAL_MS).unref();
-    process.once('exit', this.#onExit);
+    openWriters.add(this);
   }
 
   /** @see Experiment.recorder */
@@ -68,8 +75,8 @@ export class ExperimentWriter {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
-    process.removeListener('exit', this.#onExit);
-    this.#events.ring.close();
+    openWriters.delete(this);
+    this.#events.close();
   }
 
   #accepts(): boolean {
@@ -88,6 +95,7 @@ export class ExperimentWriter {
 /**
  * Attaches this thread to an experiment that another one shares.
  * @throws LayoutError when the memory was laid out by another version
+ * @throws ConfigError when the handle is none, or its experiment has a clock of its own and none is given
  * @throws StateError when as many threads write as the experiment allows
  */
 export function attachExperiment(
@@ -100,6 +108,13 @@ export function attachExperiment(
     !(handle.memory?.buffer instanceof SharedArrayBuffer)
   ) {
     throw new ConfigError('handle', 'what Experiment.share() returns', handle);
+  }
+  if (handle.ownClock && options.clock === undefined) {
+    throw new ConfigError(
+      'options.clock',
+      "the experiment's own clock, which threads do not share",
+      undefined,
+    );
   }
   verifyMemory(handle.memory);
   return new ExperimentWriter(handle, options.clock ?? systemClock);

@@ -86,10 +86,12 @@ function check(filter: Filter): Filter {
     if (!ok) throw new ConfigError(`filter.${path}`, expected, actual);
   };
   if (typeof filter !== 'object' || filter === null) throw new ConfigError('filter', 'an object', filter);
-  const { eventName, success, condition, timeRange, where, predicate } = filter;
+  const { eventName, success, condition, model, provider, timeRange, where, predicate } = filter;
   const textOrAbsent = (value: unknown) => value === undefined || typeof value === 'string';
   expect('eventName', textOrAbsent(eventName), 'a string', eventName);
   expect('condition', textOrAbsent(condition), 'a string', condition);
+  expect('model', textOrAbsent(model ?? undefined), 'a string or null', model);
+  expect('provider', textOrAbsent(provider ?? undefined), 'a string or null', provider);
   expect(
     'success',
     success === undefined || success === null || typeof success === 'boolean',

@@ -131,7 +131,8 @@ export class AccumulatorReader {
   #lock(version: number): boolean {
     for (let attempt = 0; attempt < LOCK_ATTEMPTS_MAX; attempt++) {
       const seen = Atomics.load(this.#i32, version);
-      if ((seen & 1) === 0 && Atomics.compareExchange(this.#i32, version, seen, seen + 1) === seen) return true;
+      if ((seen & 1) === 0 && Atomics.compareExchange(this.#i32, version, seen, seen + 1) === seen)
+        return true;
     }
     return false;
   }

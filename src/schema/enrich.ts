@@ -39,6 +39,9 @@ export function emptyEnriched(): Enriched {
 
 const TOKENS_MAX = 2 ** 31 - 1;
 
+/** Latencies in milliseconds already. */
+const LATENCY_KEYS = ['durationMs', 'latencyMs', 'latency_ms'] as const;
+
 /** Events whose own cost stands under another name: a vote's total, a hedge's duplicate. */
 const COST_KEYS = ['totalCost', 'total_cost', 'duplicationCost', 'duplication_cost'] as const;
 
@@ -73,11 +76,14 @@ function latencyOf(into: Enriched, measurements: Measurements): number {
     if (!Number.isNaN(span)) return span / 1e6;
     into.malformed = true;
   }
-  const ms = measurements.durationMs ?? measurements.latencyMs ?? measurements.latency_ms;
-  if (ms === undefined) return Number.NaN;
-  const latencyMs = toFinite(ms);
-  if (Number.isNaN(latencyMs)) into.malformed = true;
-  return latencyMs;
+  for (const key of LATENCY_KEYS) {
+    const ms = measurements[key];
+    if (ms === undefined) continue;
+    const latencyMs = toFinite(ms);
+    if (!Number.isNaN(latencyMs)) return latencyMs;
+    into.malformed = true;
+  }
+  return Number.NaN;
 }
 
 function readTokens(into: Enriched, tokens: unknown): void {
@@ -111,6 +117,15 @@ function readTokens(into: Enriched, tokens: unknown): void {
     completion === into.completion &&
     parts.total === into.prompt + into.completion &&
     hasThreeKeys(parts);
+  if (!into.tokensCanonical) {
+    const total = parts.total ?? parts.total_tokens ?? parts.totalTokens;
+    if (total !== undefined && total !== null && !isTotal(total)) into.malformed = true;
+  }
+}
+
+/** Whether a value can be a total of tokens: any finite count, however large. */
+function isTotal(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
 
 /** Whether the object's own keys are prompt, completion and total and no more. */
@@ -174,9 +189,10 @@ function otherCost(into: Enriched, measurements: Measurements, metadata: Metadat
 
 function successOf(isException: boolean, measurements: Measurements, metadata: Metadata): boolean | null {
   if (isException || metadata.error || metadata.exception) return false;
-  const status = measurements.status ?? metadata.status;
-  if (status === 'ok') return true;
-  if (status === 'error') return false;
+  for (const status of [measurements.status, metadata.status]) {
+    if (status === 'ok') return true;
+    if (status === 'error') return false;
+  }
   return metadata.response === undefined || metadata.response === null ? null : true;
 }
 
@@ -198,9 +214,9 @@ export function tokensOf(prompt: number, completion: number, metadata: Record<st
   const told = metadata.tokens;
   const total =
     typeof told === 'object' && told !== null && !Array.isArray(told)
-      ? (told.total ?? told.total_tokens)
+      ? (told.total ?? told.total_tokens ?? told.totalTokens)
       : null;
-  return { ...parts, total: typeof total === 'number' ? total : parts.prompt + parts.completion };
+  return { ...parts, total: isTotal(total) ? total : parts.prompt + parts.completion };
 }
 
 /** Where the fields of a category come from: `m` for measurements, `d` for metadata, in order of preference. */
@@ -248,7 +264,9 @@ export function categoryFields(
   metadata: Record<string, Json>,
 ): Record<string, Json> {
   const fields: Record<string, Json> = {};
-  for (const [name, from] of (category !== null ? FIELDS[category] : undefined) ?? []) {
+  // A registered category may be named like a property that every object has.
+  const known = category !== null && Object.hasOwn(FIELDS, category) ? FIELDS[category] : [];
+  for (const [name, from] of known) {
     const first = from.startsWith('d') ? metadata : measurements;
     const second = from.length === 1 ? first : from.endsWith('d') ? metadata : measurements;
     fields[name] = lifted(first, name) ?? lifted(second, name);

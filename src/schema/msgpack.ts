@@ -13,6 +13,8 @@
 import type { Json } from './event.js';
 
 const DEPTH_MAX = 64;
+/** As many as the map's 16-bit length can tell. */
+export const MAP_ENTRIES_MAX = 65535;
 /** Up to this many characters a loop beats the call into the runtime. */
 const SHORT_TEXT = 40;
 
@@ -188,7 +190,7 @@ export class MsgpackWriter {
 
   private contents(value: object): void {
     if (Array.isArray(value)) this.array(value);
-    else if (value instanceof Date) this.value(Number.isNaN(value.getTime()) ? null : value.toISOString());
+    else if (value instanceof Date) this.date(value);
     else if (value instanceof Error) this.error(value);
     else if (value instanceof Map) this.map(value);
     else if (value instanceof Set) this.array([...value]);
@@ -200,6 +202,13 @@ export class MsgpackWriter {
     else if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
       this.value((value as { toJSON(): unknown }).toJSON());
     } else this.plain(value as Record<string, unknown>);
+  }
+
+  private date(value: Date): void {
+    if (Number.isNaN(value.getTime())) {
+      this.lossy = true;
+      this.byte(0xc0);
+    } else this.text(value.toISOString());
   }
 
   private array(values: readonly unknown[]): void {
@@ -215,7 +224,7 @@ export class MsgpackWriter {
     const at = this.beginMap();
     let entries = 0;
     for (const key of Object.keys(value)) {
-      if (entries === 65535) {
+      if (entries === MAP_ENTRIES_MAX) {
         this.lossy = true;
         break;
       }
@@ -235,7 +244,7 @@ export class MsgpackWriter {
     const at = this.beginMap();
     let entries = 0;
     for (const [key, item] of value) {
-      if (entries === 65535) {
+      if (entries === MAP_ENTRIES_MAX) {
         this.lossy = true;
         break;
       }

@@ -1,6 +1,6 @@
 /** The registry of known events: the 25 standard ones and what users add. */
 import { ConfigError } from '../errors.js';
-import { COLUMN_TYPES, type ColumnType } from './columns.js';
+import { type ColumnType, checkColumns } from './columns.js';
 
 export interface EventInfo {
   readonly category: string;
@@ -72,12 +72,11 @@ export class EventRegistry {
   /** The names of one category; empty when nobody uses it. */
   byCategory(category: string): string[];
   byCategory(category?: string): Record<string, string[]> | string[] {
-    const groups: Record<string, string[]> = {};
-    for (const definition of this.#definitions.values()) {
-      groups[definition.category] ??= [];
-      groups[definition.category].push(definition.name);
+    const groups = new Map<string, string[]>();
+    for (const { category: group, name } of this.#definitions.values()) {
+      groups.set(group, [...(groups.get(group) ?? []), name]);
     }
-    return category === undefined ? groups : (groups[category] ?? []);
+    return category === undefined ? Object.fromEntries(groups) : (groups.get(category) ?? []);
   }
 
   info(name: string): EventInfo | null {
@@ -104,12 +103,8 @@ export class EventRegistry {
         throw new ConfigError(`definition.${key}`, 'a non-empty string', value);
       }
     }
-    for (const [column, type] of Object.entries(definition.columns ?? {})) {
-      if (!COLUMN_TYPES.includes(type)) {
-        throw new ConfigError(`definition.columns.${column}`, `one of ${COLUMN_TYPES.join(', ')}`, type);
-      }
-    }
-    this.#definitions.set(definition.name, { ...definition });
+    const columns = checkColumns('definition.columns', definition.columns);
+    this.#definitions.set(definition.name, { ...definition, columns });
   }
 }
 

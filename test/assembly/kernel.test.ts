@@ -64,7 +64,8 @@ const batch = fc
   });
 
 function expectMetric(actual: MetricTally, plain: PlainMetric, what: string): void {
-  const { moments, sketch } = actual;
+  const { sketch } = actual;
+  const moments = actual.moments!;
   expect(moments.count, `${what} count`).toBe(plain.values.length);
   if (plain.values.length === 0) return;
   expect(moments.min === plain.moments.min, `${what} min ${moments.min} for ${plain.moments.min}`).toBe(true);
