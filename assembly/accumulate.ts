@@ -33,6 +33,7 @@ import {
   SLOT_SUM_OFFSET,
   SLOT_TOKEN_ROWS_OFFSET,
   SLOT_TOKENS_OFFSET,
+  VALUE_MAX,
 } from './layout';
 
 /** The values whose bucket is one of the bins, smallest and largest: 2^-30 and just under 2^34 − 2^27. */
@@ -133,7 +134,7 @@ export function walkAny(slot: i32, chunk: i32, link: i32, chain: i32, producer: 
     const row = chunk + rowOffset(link);
     link = <i32>load<u16>(chain + (link << 1) - 2);
     const values = latencyAndCost(row);
-    const finite = f64x2.lt(f64x2.abs(values), f64x2.splat(Infinity));
+    const finite = f64x2.le(f64x2.abs(values), f64x2.splat(VALUE_MAX));
     const first = v128.and(finite, f64x2.eq(n, f64x2.splat(0)));
     shift = v128.bitselect(values, shift, first);
     n = f64x2.add(n, v128.and(f64x2.splat(1), finite));
@@ -164,20 +165,20 @@ export function walkAny(slot: i32, chunk: i32, link: i32, chain: i32, producer: 
   addCounts(slot, rows, tokens, tokenRows, decided);
 }
 
-/** Counts a value given by its bits. NaN means absent and counts nowhere. @returns false for ±Infinity */
+/** Counts a value given by its bits. NaN means absent and counts nowhere. @returns false for what is too large */
 function countValue(bits: u64, positive: i32, negative: i32): bool {
   const magnitude = bits & 0x7fff_ffff_ffff_ffff;
-  if (magnitude >= 0x7ff0_0000_0000_0000) return magnitude != 0x7ff0_0000_0000_0000;
+  if (magnitude > reinterpret<u64>(VALUE_MAX)) return magnitude > 0x7ff0_0000_0000_0000;
   const bin = min(max(<i32>(magnitude >> BIN_SHIFT) - BIN_BIAS, 0), BIN_COUNT - 1);
   countInto(bin > 0 && bits != magnitude ? negative : positive, bin);
   return true;
 }
 
-/** Marks the rows [from, to) that have an infinite value, where they are not walked. */
-export function markInfinite(chunk: i32, from: i32, to: i32, producer: i32): void {
+/** Marks the rows [from, to) that have a value too large, where they are not walked. */
+export function markTooLarge(chunk: i32, from: i32, to: i32, producer: i32): void {
   for (let row = chunk + (from << 3), end = chunk + (to << 3); row < end; row += 8) {
-    const infinite = f64x2.eq(f64x2.abs(latencyAndCost(row)), f64x2.splat(Infinity));
-    if (v128.any_true(infinite)) markMalformed(row, producer);
+    const tooLarge = f64x2.gt(f64x2.abs(latencyAndCost(row)), f64x2.splat(VALUE_MAX));
+    if (v128.any_true(tooLarge)) markMalformed(row, producer);
   }
 }
 

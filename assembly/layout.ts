@@ -204,6 +204,9 @@ export const CHUNK_ALIGN_BYTES = 2048;
 /** A writer's landing row (see src/ring/writer.ts): columns as in a chunk, of which one row is used. */
 export const LANDING_BYTES = 43008;
 
+/** Larger magnitudes count as infinite: their squares, summed up, would leave the range of a double. */
+export const VALUE_MAX = 1e140;
+
 // Low half of a tag: the binding's id. High half: these flags. A tag is never 0 once its row is written.
 export const TAG_BINDING_MASK = 0xffff;
 export const FLAG_SUCCEEDED = 0x10000;

@@ -7,7 +7,7 @@
  *
  * The producer's statistics version is a lock, odd while somebody changes or copies the accumulators. All stores of a row precede the atomic store of the published count that covers it.
  */
-import { inRange, markInfinite, markMalformed, walkAny, walkUniform } from './accumulate';
+import { inRange, markTooLarge, markMalformed, walkAny, walkUniform } from './accumulate';
 import {
   ACCUMULATORS_BYTES,
   BATCH_ROWS,
@@ -146,7 +146,7 @@ function fold(producer: i32, accumulators: i32, entry: i32, chunk: i32, from: i3
   const uniform =
     (latencyPresent || i64x2.all_true(latencyAbsent)) && (costPresent || i64x2.all_true(costAbsent));
   if (atomic.load<i32>(HEADER_STREAMING_OFFSET) == 0) {
-    if (!uniform) markInfinite(chunk, from, to, producer);
+    if (!uniform) markTooLarge(chunk, from, to, producer);
     store<i32>(producer, to, PRODUCER_FOLDED_OFFSET);
     return;
   }

@@ -70,7 +70,7 @@ describe('the package', () => {
     const known = new Set(Object.keys(manifest.dependencies));
     for (const path of packed.filter((file) => file.endsWith('.js'))) {
       const source = readFileSync(path, 'utf8');
-      for (const [, specifier] of source.matchAll(/(?:from|import)\s*\(?\s*'([^'.][^']*)'/g)) {
+      for (const [, specifier] of source.matchAll(/(?:^import |\bfrom |\bimport\()'([^'.][^']*)'/gm)) {
         if (specifier!.startsWith('node:')) continue;
         const name = specifier!.split('/', specifier!.startsWith('@') ? 2 : 1).join('/');
         expect(known, `${path} imports ${specifier}`).toContain(name);

@@ -1,5 +1,6 @@
 /** Exact metrics over matching rows. */
 import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import { isValue } from '../readers/batch.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import { eventOf, type Match, successOf } from '../readers/snapshot.js';
 import { describe } from '../stats/describe.js';
@@ -60,9 +61,9 @@ export class MetricsCollector {
     if (timeUs < this.#startUs) this.#startUs = timeUs;
     if (timeUs > this.#endUs) this.#endUs = timeUs;
     const latencyMs = batch.latencyMs[index];
-    if (Number.isFinite(latencyMs)) this.#latencies.push(latencyMs);
+    if (isValue(latencyMs)) this.#latencies.push(latencyMs);
     const costUsd = batch.costUsd[index];
-    if (Number.isFinite(costUsd)) this.#costs.push(costUsd);
+    if (isValue(costUsd)) this.#costs.push(costUsd);
     const tag = batch.tags[index];
     const success = successOf(tag);
     if (success === true) this.#succeeded++;
@@ -129,8 +130,8 @@ function latencyStats(sorted: Float64Array): LatencyStats | { count: 0 } {
     count: sorted.length,
     mean: mean as number,
     median: p50,
-    stdDev: finiteOrNull(stdDev),
-    stdDevPopulation: finiteOrNull(stdDevPopulation),
+    stdDev,
+    stdDevPopulation: stdDevPopulation as number,
     min: sorted[0],
     max: sorted[sorted.length - 1],
     p50,
@@ -152,11 +153,6 @@ function costStats(sorted: Float64Array): CostStats | { count: 0; total: 0 } {
     costPer1kRequests: mean * 1e3,
     costPer1mRequests: mean * 1e6,
   };
-}
-
-/** Null in place of what has left the range of a double. */
-function finiteOrNull(value: number | null): number | null {
-  return value !== null && Number.isFinite(value) ? value : null;
 }
 
 /** Rates over the events whose success is known. */

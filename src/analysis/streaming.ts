@@ -89,9 +89,9 @@ function distribution({ count, sum, min, max, moments, sketch }: MetricTally): S
     count === 0 ? null : Math.min(max, Math.max(min, sketch.quantile(p, 'linear') as number));
   return {
     count,
-    sum: Number.isFinite(sum) ? sum : null,
-    mean: moments?.mean ?? null,
-    stdDev: moments?.stdDev ?? null,
+    sum,
+    mean: moments.mean,
+    stdDev: moments.stdDev,
     min: count === 0 ? null : min,
     max: count === 0 ? null : max,
     p50: quantile(0.5),

@@ -6,8 +6,8 @@ export interface LatencyStats {
   median: number;
   /** Sample standard deviation (n − 1); null for a single value. */
   stdDev: number | null;
-  /** Population standard deviation (n); null, as stdDev, where it has left the range of a double. */
-  stdDevPopulation: number | null;
+  /** Population standard deviation (n). */
+  stdDevPopulation: number;
   min: number;
   max: number;
   p50: number;
@@ -72,8 +72,7 @@ export interface Metrics {
 /** Streaming moments are exact; the quantiles carry a relative error of at most 1 %. */
 export interface StreamingDistribution {
   count: number;
-  /** Null, as mean and stdDev, where values were so large that sums left the range of a double. */
-  sum: number | null;
+  sum: number;
   mean: number | null;
   stdDev: number | null;
   min: number | null;
@@ -89,7 +88,7 @@ export interface StreamingGroup {
   count: number;
   latency: StreamingDistribution;
   cost: StreamingDistribution & {
-    total: number | null;
+    total: number;
     meanPerRequest: number | null;
     costPer1kRequests: number | null;
     costPer1mRequests: number | null;

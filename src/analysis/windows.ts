@@ -1,5 +1,6 @@
 /** Windows over time: selections of recent events, and metrics per tumbling or hopping window. */
 import { ConfigError } from '../errors.js';
+import { isValue } from '../readers/batch.js';
 import type { Match } from '../readers/snapshot.js';
 import { successOf } from '../readers/snapshot.js';
 import { Welford } from '../stats/moments.js';
@@ -136,12 +137,12 @@ function windowRow(
   for (let i = from; i < to; i++) {
     const { batch, index } = ordered[i];
     const latencyMs = batch.latencyMs[index];
-    if (Number.isFinite(latencyMs)) {
+    if (isValue(latencyMs)) {
       latencies.push(latencyMs);
       moments.push(latencyMs);
     }
     const costUsd = batch.costUsd[index];
-    if (Number.isFinite(costUsd)) row.totalCost += costUsd;
+    if (isValue(costUsd)) row.totalCost += costUsd;
     row.promptTokens += Math.max(batch.promptTokens[index], 0);
     row.completionTokens += Math.max(batch.completionTokens[index], 0);
     const success = successOf(batch.tags[index]);

@@ -156,7 +156,14 @@ export class EventWriter {
     );
     const { link } = this;
     const failures = (latencyMs: number, error: unknown) => {
-      link.writer?.capture(event, { latencyMs }, { ...bound, error: error || describeFalsy(error) });
+      link.writer?.capture(
+        event,
+        { latencyMs },
+        { ...bound, error: error ?? true },
+        undefined,
+        undefined,
+        false,
+      );
     };
     const RecorderClass = this.clock === systemClock ? Recorder : ClockedRecorder;
     return new RecorderClass(event, binding, this.ring, this.clock, failures);
@@ -165,6 +172,7 @@ export class EventWriter {
   /**
    * Stores one event. Never throws.
    * @param timestampUs - the event's own time; undefined for now
+   * @param success - what is known of the event's success, whatever it says itself
    */
   capture(
     event: unknown,
@@ -172,6 +180,7 @@ export class EventWriter {
     metadata: Metadata | undefined,
     context: Context | undefined = undefined,
     timestampUs: number | undefined = undefined,
+    success: boolean | undefined = undefined,
   ): void {
     if (this.link.writer === null) return;
     const frame = this.frames[this.depth] ?? this.newFrame();
@@ -187,11 +196,12 @@ export class EventWriter {
         asObject(frame, metadata),
         context,
         usableTime(frame, timestampUs),
+        success,
       );
     } catch {
       // A getter or proxy threw where it was read first.
       this.out.position = scratchStart;
-      this.salvage(frame, event, measurements, metadata, context, usableTime(frame, timestampUs));
+      this.salvage(frame, event, measurements, metadata, context, usableTime(frame, timestampUs), success);
     } finally {
       this.depth--;
       this.out.position = scratchStart;
@@ -236,12 +246,14 @@ export class EventWriter {
     ownMetadata: Metadata,
     context: Context | undefined,
     timestampUs: number | undefined,
+    success: boolean | undefined,
   ): void {
     const metadata = context === undefined ? ownMetadata : { ...context, ...ownMetadata };
     const plan =
       typeof event === 'string' ? (this.plans.get(event) ?? this.newPlan(event)) : this.nameless(frame);
     const enriched = frame.enriched;
     enrich(enriched, plan.isException, measurements, metadata, this.prices);
+    if (success !== undefined) enriched.success = success;
     if (enriched.malformed) frame.malformed = true;
     this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
   }
@@ -402,8 +414,11 @@ export class EventWriter {
       default:
         if (typeof value !== 'string') return this.misfit(frame, value);
         code = this.strings.intern(value);
-        // A text without a place in the dictionary loses nothing by being encoded.
-        if (code === 0) return false;
+        // A text without a place in the dictionary is counted, and loses nothing by being encoded.
+        if (code === 0) {
+          this.ring.countOverflowed();
+          return false;
+        }
     }
     frame.declared[column] = code;
     frame.hasDeclared = true;
@@ -454,6 +469,7 @@ export class EventWriter {
     metadata: unknown,
     context: Context | undefined,
     timestampUs: number | undefined,
+    success: boolean | undefined,
   ): void {
     frame.malformed = true;
     try {
@@ -464,6 +480,7 @@ export class EventWriter {
         { ...readable(context), ...readable(metadata) },
         undefined,
         timestampUs,
+        success,
       );
     } catch {
       // Not even its copy can be stored; the event is counted, and so not lost silently.
@@ -524,11 +541,6 @@ function usableTime(frame: Frame, timestampUs: unknown): number | undefined {
   if (typeof timestampUs === 'number' && Math.abs(timestampUs) <= TIME_US_MAX) return timestampUs;
   frame.malformed = true;
   return undefined;
-}
-
-/** Something truthy to tell of an error that is not: the event failed all the same. */
-function describeFalsy(error: unknown): true | { value: unknown } {
-  return error === undefined ? true : { value: error };
 }
 
 function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>): void {

@@ -165,6 +165,11 @@ export class Experiment {
     };
   }
 
+  /** Names and dictionary values that found the dictionary full; captured events keep them all the same. */
+  get overflowed(): number {
+    return this.#stores?.control.counts().overflowed ?? 0;
+  }
+
   /** Progress towards `sampleSize`; null without one. */
   get progress(): { collected: number; target: number; fraction: number } | null {
     if (this.sampleSize === null) return null;
@@ -409,9 +414,8 @@ export class Experiment {
    */
   async export(format: ExportFormat, options: ExportOptions = {}): Promise<ExportResult> {
     const { filter, ...file } = options;
-    const { captured, retained, dropped, malformed } = this.counts;
     const name = file.name ?? this.name;
-    const counts = { captured, retained, dropped, malformed };
+    const counts = { ...this.counts };
     return exportFile(this.#source(filter), format, { ...file, name, counts, libraryVersion: VERSION });
   }
 

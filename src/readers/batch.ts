@@ -1,5 +1,7 @@
 /** Batch: rows as columns, private to the reader that copied them. The currency of everything downstream. */
 
+import { VALUE_MAX } from '../../assembly/layout.js';
+
 /** A declared column's values, one per row. Numbers: NaN = null. Words: bool 1 false, 2 true; dict an id; 0 = null. */
 export type DeclaredValues = Float64Array | Int32Array;
 
@@ -25,4 +27,9 @@ export interface Batch {
   readonly blob: Buffer;
   /** In the order of the experiment's declared columns; valid only where FLAG_DECLARED is set. */
   readonly declared: readonly DeclaredValues[];
+}
+
+/** Whether a latency or cost is one, and neither absent nor too large to be counted. */
+export function isValue(value: number): boolean {
+  return Math.abs(value) <= VALUE_MAX;
 }

@@ -17,7 +17,7 @@ import { categoryFields, lifted, tokensOf } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { MsgpackReader, setOwn } from '../schema/msgpack.js';
 import { events } from '../schema/registry.js';
-import type { Batch } from './batch.js';
+import { type Batch, isValue } from './batch.js';
 
 /** What is the same for all rows of an experiment. */
 export interface RowSource {
@@ -32,9 +32,8 @@ export interface RowSource {
   text(id: number): string;
 }
 
-/** The finite value, else null. */
-function finiteOrNull(value: number): number | null {
-  return value - value === 0 ? value : null;
+function valueOrNull(value: number): number | null {
+  return isValue(value) ? value : null;
 }
 
 /** Decodes row `index` of a batch. */
@@ -67,8 +66,8 @@ export function decodeRow(source: RowSource, batch: Batch, index: number): Event
     if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
   }
 
-  const latencyMs = finiteOrNull(batch.latencyMs[index]);
-  const costUsd = finiteOrNull(batch.costUsd[index]);
+  const latencyMs = valueOrNull(batch.latencyMs[index]);
+  const costUsd = valueOrNull(batch.costUsd[index]);
   const costSource =
     costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
   const category = events.info(eventName)?.category ?? null;

@@ -60,8 +60,7 @@ export class MetricTally {
   sum = 0;
   min = Number.POSITIVE_INFINITY;
   max = Number.NEGATIVE_INFINITY;
-  /** Null once values were so large that their sums left the range of a double. */
-  moments: Welford | null = new Welford();
+  readonly moments = new Welford();
   readonly sketch = new QuantileSketch(0.01);
 
   merge(other: MetricTally): void {
@@ -69,8 +68,7 @@ export class MetricTally {
     this.sum += other.sum;
     this.min = Math.min(this.min, other.min);
     this.max = Math.max(this.max, other.max);
-    if (other.moments === null) this.moments = null;
-    else this.moments?.merge(other.moments);
+    this.moments.merge(other.moments);
     this.sketch.merge(other.sketch);
   }
 }
@@ -164,7 +162,7 @@ export class AccumulatorReader {
     // Rounding can leave a tiny negative sum of squares where all values are equal.
     const m2 = Math.max(0, f64(SLOT_M2_OFFSET));
     const mean = into.sum / count;
-    into.moments = Number.isFinite(m2 + mean) ? Welford.from({ count, mean, m2, min, max }) : null;
+    into.moments.merge(Welford.from({ count, mean, m2, min, max }));
     if (max >= 0) this.#bins(into.sketch, 1, address + positive, Math.max(min, 0), max);
     if (min < 0) this.#bins(into.sketch, -1, address + negative, Math.max(-max, 0), -min);
     if (min < 0 && max < 0) this.#zeros(into.sketch, address + positive);

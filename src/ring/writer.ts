@@ -120,12 +120,13 @@ export class RingWriter {
     if (this.position !== this.landing + 1) {
       this.publish();
       if (this.position - this.base === CHUNK_ROWS) this.seal();
+      else if (!this.wanted()) this.suspend();
       return;
     }
     this.position = this.landing;
     if (!this.ready()) return;
-    moveRow(this.f64, this.i32, this.landing, this.base);
-    this.position = this.base + 1;
+    moveRow(this.f64, this.i32, this.landing, this.position);
+    this.commit();
   }
 
   /** Makes all rows written so far readable and folds them into the accumulators. */
@@ -141,7 +142,7 @@ export class RingWriter {
    * @returns the row's position, or -1 when the row is refused (and counted) or capture is suspended
    */
   reserve(bytes: number): number {
-    if (this.base === 0 || this.suspended) return this.ready() ? this.position : -1;
+    if ((this.base === 0 || this.suspended) && !this.ready()) return -1;
     if (this.blobEnd + bytes <= this.blobBytes) return this.position;
     this.publish();
     this.seal();
@@ -202,10 +203,19 @@ export class RingWriter {
     this.position = BATCH_MASK;
   }
 
-  /** Claims a chunk if capture is wanted and one can be had; a refusal is counted. */
+  /** Whether the experiment is running, as far as all its threads know. */
+  private wanted(): boolean {
+    return Atomics.load(this.i32, HEADER_STATE_OFFSET >> 2) === CAPTURE_RUNNING;
+  }
+
+  /**
+   * Makes `position` one of a chunk if capture is wanted: where it was before a pause, or in a chunk claimed now.
+   * A refusal is counted.
+   */
   private ready(): boolean {
-    if (this.suspended || this.closed) return false;
-    if (Atomics.load(this.i32, HEADER_STATE_OFFSET >> 2) !== CAPTURE_RUNNING) return false;
+    if (this.closed || !this.wanted()) return false;
+    this.resume();
+    if (this.base !== 0) return true;
     const releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
     // Nothing was released since the last refusal: there is no use in trying every chunk again.
     const chunk = releases === this.releasesAtRefusal ? -1 : this.module.claim(this.producer);

@@ -3,6 +3,7 @@
  *
  * `enrich` fills a reused record, since this is the hot path; it may throw only what a getter of the event throws.
  */
+import { VALUE_MAX } from '../../assembly/layout.js';
 import type { Json, Measurements, Metadata, Tokens } from './event.js';
 import { type PriceTable, priceOf } from './prices.js';
 
@@ -66,8 +67,8 @@ export function enrich(
 /** Milliseconds. Nanoseconds of `duration` first, then stop − start, then what is in milliseconds already. */
 function latencyOf(into: Enriched, measurements: Measurements): number {
   const duration = measurements.duration;
-  if (typeof duration === 'number' && Number.isFinite(duration)) return duration / 1e6;
-  if (typeof duration === 'bigint') return Number(duration) / 1e6;
+  const durationNs = toFinite(duration);
+  if (!Number.isNaN(durationNs)) return durationNs / 1e6;
   if (duration !== undefined) into.malformed = true;
   const { start, stop } = measurements;
   if (start !== undefined && stop !== undefined) {
@@ -196,10 +197,10 @@ function successOf(isException: boolean, measurements: Measurements, metadata: M
   return metadata.response === undefined || metadata.response === null ? null : true;
 }
 
-/** The value as a finite number; NaN for everything that is none, numeric text included. */
+/** The value as a number up to VALUE_MAX; NaN for everything that is none, numeric text included. */
 function toFinite(value: unknown): number {
-  if (typeof value === 'number') return Number.isFinite(value) ? value : Number.NaN;
-  return typeof value === 'bigint' ? Number(value) : Number.NaN;
+  const number = typeof value === 'bigint' ? Number(value) : value;
+  return typeof number === 'number' && Math.abs(number) <= VALUE_MAX ? number : Number.NaN;
 }
 
 /** Whether an event name says that something failed. */

@@ -1,6 +1,7 @@
 /** Values at the ends of what a double, a bin or a ring can hold. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { VALUE_MAX } from '../../assembly/layout.js';
 import { Crucible, type StreamingDistribution } from '../../src/index.js';
 import { makeRing } from '../support/ring.js';
 
@@ -37,22 +38,31 @@ describe('streaming metrics', () => {
   });
 
   it.each([
-    ['squares', [0, 1e200]],
-    ['sums', [1e308, 1e308]],
-    ['differences', [-1.7e308, 1.7e308]],
-  ])('are answered when %s leave the range of a double', (_what, latencies) => {
-    const { count, min, max } = streamed(latencies);
-    expect([count, min, max]).toEqual([2, Math.min(...latencies), Math.max(...latencies)]);
+    ['squares', [0, 1e200], 1],
+    ['sums', [1e308, 1e308], 0],
+    ['differences', [-1.7e308, 1.7e308], 0],
+  ])('leave values out, as malformed, whose %s leave the range of a double', (_what, latencies, counted) => {
+    const { count, sum } = streamed(latencies);
+    expect([count, sum]).toEqual([counted, 0]);
+    const [experiment] = crucible.experiments();
+    expect(experiment!.counts).toMatchObject({ captured: 2, malformed: 2 - counted });
   });
 
-  it('go on after one value whose square leaves the range of a double', () => {
+  it('hold the largest values that count', () => {
+    const { count, min, max, mean, stdDev } = streamed([-VALUE_MAX, VALUE_MAX, VALUE_MAX]);
+    expect([count, min, max]).toEqual([3, -VALUE_MAX, VALUE_MAX]);
+    expect(mean! / (VALUE_MAX / 3)).toBeCloseTo(1, 12);
+    expect(stdDev! / (VALUE_MAX * Math.sqrt(4 / 3))).toBeCloseTo(1, 12);
+  });
+
+  it('go on after one value that is too large', () => {
     const experiment = crucible.startExperiment({ name: 'extremes', capacity: 1024 });
     const recorder = experiment.recorder('e');
     for (const value of [1, 1e200, 2]) {
       recorder.recordAt(0, value);
       endBatch(experiment);
     }
-    expect(experiment.streamingMetrics().latency).toMatchObject({ count: 3, min: 1, max: 1e200 });
+    expect(experiment.streamingMetrics().latency).toMatchObject({ count: 2, min: 1, max: 2 });
   });
 
   it.each([

@@ -178,7 +178,9 @@ describe('the memory layout', () => {
       const plan = planGeometry(capacity, columns, producers);
       expect(plan.accumulatorsAddress).toBeGreaterThanOrEqual(layout.DICTIONARIES_END);
       expect(plan.scratchAddress).toBe(plan.accumulatorsAddress + producers * layout.ACCUMULATORS_BYTES);
-      expect(plan.directoryAddress).toBe(plan.scratchAddress + producers * plan.scratchBytes);
+      expect(plan.landingAddress).toBeGreaterThanOrEqual(plan.scratchAddress + producers * plan.scratchBytes);
+      expect(plan.landingAddress % layout.CHUNK_ALIGN_BYTES).toBe(0);
+      expect(plan.directoryAddress).toBe(plan.landingAddress + producers * layout.LANDING_BYTES);
       expect(plan.chunksAddress).toBeGreaterThanOrEqual(
         plan.directoryAddress + plan.chunkCount * layout.CHUNK_ENTRY_BYTES,
       );

@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
+import { Crucible } from '../../src/capture/crucible.js';
 import { attachExperiment } from '../../src/capture/share.js';
 import { ConfigError, LayoutError, StateError } from '../../src/errors.js';
 import { codeOf, START_US, useBench } from './support.js';
@@ -38,7 +39,7 @@ describe('attachExperiment', () => {
     const experiment = bench.start({ producers: 2 });
     const handle = experiment.share();
     const writer = attachExperiment(handle, { clock: bench.clock });
-    expect(() => attachExperiment(handle)).toThrow(StateError);
+    expect(() => attachExperiment(handle, { clock: bench.clock })).toThrow(StateError);
     const recorder = writer.recorder('e');
     recorder.record(1);
     writer.close();
@@ -79,14 +80,23 @@ describe('attachExperiment', () => {
     expect(() => attachExperiment(handle as never)).toThrow(ConfigError);
   });
 
+  it('refuses to guess the clock of an experiment that has its own', () => {
+    expect(codeOf(() => attachExperiment(bench.start().share()))).toBe('ERR_CONFIG_INVALID');
+  });
+
   it('refuses a memory that is not one of ours', () => {
-    const handle = { ...bench.start().share(), memory: { buffer: new SharedArrayBuffer(65_536) } };
+    const handle = {
+      ...bench.start().share(),
+      ownClock: false,
+      memory: { buffer: new SharedArrayBuffer(65_536) },
+    };
     expect(() => attachExperiment(handle as never)).toThrow(LayoutError);
     expect(codeOf(() => attachExperiment(handle as never))).toBe('ERR_LAYOUT_VERSION');
   });
 
   it('works in a worker thread, whose rows are all there once it has ended', async () => {
-    const experiment = bench.start({ capacity: 16_384, producers: 3 });
+    await using crucible = new Crucible();
+    const experiment = crucible.startExperiment({ name: 'workers', capacity: 16_384, producers: 3 });
     const program = `
       const { workerData } = require('node:worker_threads');
       import('./dist/src/index.js').then(({ attachExperiment }) => {

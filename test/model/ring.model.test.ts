@@ -13,6 +13,7 @@ import {
   type Recorder,
   type StreamingDistribution,
 } from '../../src/index.js';
+import { quantile } from '../../src/stats/quantile.js';
 import { type PlainMetric, PlainTally } from '../support/oracle.js';
 
 interface ModelRow {
@@ -324,7 +325,7 @@ function expectDistribution(actual: StreamingDistribution, plain: PlainMetric): 
     ['p99', 0.99],
     ['p999', 0.999],
   ] as const) {
-    const exact = sorted[Math.floor(p * (sorted.length - 1))]!;
+    const exact = quantile(sorted, p) as number;
     const error = Math.abs(actual[name]! - exact);
     expect(error, `${name} ${actual[name]} for ${exact}`).toBeLessThanOrEqual(0.01 * Math.abs(exact));
   }

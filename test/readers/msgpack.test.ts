@@ -199,7 +199,7 @@ describe('MessagePack of an event', () => {
     ['a revoked proxy', { a: revoked(), b: 2 }, { a: null, b: 2 }, true],
     ['a toJSON that throws', { a: { toJSON: raise }, b: 2 }, { a: null, b: 2 }, true],
     ['a map with a key that has no text', { a: new Map([[{ toString: raise }, 1]]) }, { a: null }, true],
-    ['a date that is none', { a: new Date(Number.NaN) }, { a: null }, false],
+    ['a date that is none', { a: new Date(Number.NaN) }, { a: null }, true],
   ] as const)('writes %s as near as JSON goes', (_what, value, wanted, lossy) => {
     const read = roundTrip(value);
     expectSame(read.value, wanted);

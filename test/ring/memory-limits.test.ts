@@ -11,7 +11,7 @@ describe('an experiment’s memory', () => {
 
   it('has room for as many producers as the option allows', async () => {
     await using crucible = new Crucible();
-    for (const producers of [1, 32, 64]) {
+    for (const producers of [1, 16, 32]) {
       const experiment = crucible.startExperiment({ name: 'crowd', capacity: 1024, producers });
       await experiment.cleanup();
     }

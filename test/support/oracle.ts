@@ -1,6 +1,6 @@
 /** What rows add up to, worked out one row at a time: the plain counterpart of assembly/accumulate.ts. */
 
-import { BIN_BIAS, BIN_COUNT, BIN_MANTISSA_BITS } from '../../assembly/layout.js';
+import { BIN_BIAS, BIN_COUNT, BIN_MANTISSA_BITS, TIME_US_MAX, VALUE_MAX } from '../../assembly/layout.js';
 import { Welford } from '../../src/stats/moments.js';
 import { bucketOf, QuantileSketch } from '../../src/stats/sketch.js';
 
@@ -19,7 +19,7 @@ export class PlainMetric {
   readonly moments = new Welford();
 
   add(value: number): void {
-    if (!Number.isFinite(value)) return;
+    if (!(Math.abs(value) <= VALUE_MAX)) return;
     this.values.push(value);
     this.moments.push(value);
   }
@@ -67,7 +67,9 @@ export class PlainTally {
   }
 }
 
-/** A row whose value is ±Infinity or whose time is no finite number. */
+/** A row whose value is too large to count or whose time no calendar has. */
 export function isMalformed({ timeUs, latencyMs, costUsd }: PlainRow): boolean {
-  return !Number.isFinite(timeUs) || Math.abs(latencyMs) === Infinity || Math.abs(costUsd) === Infinity;
+  return (
+    !(Math.abs(timeUs) <= TIME_US_MAX) || Math.abs(latencyMs) > VALUE_MAX || Math.abs(costUsd) > VALUE_MAX
+  );
 }

@@ -54,24 +54,29 @@ export function latenciesOf(ring: TestRing): number[] {
 }
 
 /**
- * Runs `meanwhile` inside the first Atomics.add on `index` that `fn` makes, after it has taken effect: what another
+ * Runs `meanwhile` inside the first Atomics.add or compareExchange on `index` that `fn` makes, after it has taken effect: what another
  * thread might do between two steps of this one, at a chosen step.
  */
 export function interleave(index: number, meanwhile: () => void, fn: () => void): void {
-  const original = Atomics.add;
+  const { add, compareExchange } = Atomics;
   let pending = true;
-  const hooked = (array: Int32Array, at: number, value: number): number => {
-    const before = original(array, at, value);
+  const after = <T>(array: unknown, at: number, result: T): T => {
     if (pending && at === index && array instanceof Int32Array) {
       pending = false;
       meanwhile();
     }
-    return before;
+    return result;
   };
-  Object.defineProperty(Atomics, 'add', { value: hooked, configurable: true, writable: true });
+  const hook = (name: 'add' | 'compareExchange', value: unknown) =>
+    Object.defineProperty(Atomics, name, { value, configurable: true, writable: true });
+  hook('add', (array: Int32Array, at: number, value: number) => after(array, at, add(array, at, value)));
+  hook('compareExchange', (array: Int32Array, at: number, expected: number, value: number) =>
+    after(array, at, compareExchange(array, at, expected, value)),
+  );
   try {
     fn();
   } finally {
-    Object.defineProperty(Atomics, 'add', { value: original, configurable: true, writable: true });
+    hook('add', add);
+    hook('compareExchange', compareExchange);
   }
 }

@@ -77,13 +77,12 @@ export class LatencyTrend {
   private count = 0;
   private sum = 0;
 
-  observe(latency: { count: number; sum: number | null }): void {
+  observe(latency: { count: number; sum: number }): void {
     const count = latency.count - this.count;
-    const sum = latency.sum ?? this.sum;
-    this.means.push(count > 0 ? (sum - this.sum) / count : null);
+    this.means.push(count > 0 ? (latency.sum - this.sum) / count : null);
     if (this.means.length > TREND_WIDTH) this.means.shift();
     this.count = latency.count;
-    this.sum = sum;
+    this.sum = latency.sum;
   }
 }
 
