@@ -246,11 +246,18 @@ function merge(slot: i32, n: v128, shift: v128, sum: v128, squares: v128, min: v
   v128.store(slot, f64x2.pmax(max, maxBefore), SLOT_MAX_OFFSET);
 }
 
-/** All ones in each lane whose two values lie in the bins' range. */
+/** Whether values with these extremes, by lane, and this sum are all present and in the bins' range. */
 @inline
-export function inRange(values: v128): v128 {
-  return v128.and(
-    f64x2.ge(values, f64x2.splat(IN_RANGE_MIN)),
-    f64x2.le(values, f64x2.splat(IN_RANGE_MAX)),
+export function allInRange(least: v128, most: v128, sum: v128): bool {
+  const inside = v128.and(
+    f64x2.ge(least, f64x2.splat(IN_RANGE_MIN)),
+    f64x2.le(most, f64x2.splat(IN_RANGE_MAX)),
   );
+  return i64x2.all_true(v128.and(inside, f64x2.eq(sum, sum)));
+}
+
+/** Whether there was no value at all: the extremes are still what they began with. */
+@inline
+export function noneAtAll(least: v128, most: v128): bool {
+  return i64x2.all_true(f64x2.gt(least, most));
 }

@@ -184,14 +184,14 @@ export const CHUNK_SEALED = 2;
 // ── Chunk: 1,024 rows, column by column ──────────────────────────────────────────────────────────
 export const CHUNK_ROWS = 1024;
 /** Rows between two publications. */
-export const BATCH_ROWS = 128;
+export const BATCH_ROWS = 256;
 /**
  * The columns start at distances that are no multiple of 4 KiB: six stores of one row into the same L1 set
  * (and, on some processors, the same way predictor entry) cost twice as much.
  * A chunk starts at a multiple of 2 KiB, so that `position & 255` is 255 exactly at a batch's last row, where
  * `position` is the row's index into a Float64Array over the whole memory.
  */
-export const COLUMN_TIME_OFFSET = 0; // f64 µs since the epoch; i64 monotonic ns until published if FLAG_TIME_NS
+export const COLUMN_TIME_OFFSET = 0; // f64 µs since the epoch, readers round down; i64 monotonic ns until published if FLAG_TIME_NS
 export const COLUMN_LATENCY_OFFSET = 8384; // f64 ms, NaN = absent
 export const COLUMN_COST_OFFSET = 16768; // f64 USD, NaN = absent
 export const COLUMN_TOKENS_OFFSET = 25152; // i32 pair: prompt, completion; -1 = absent

@@ -7,7 +7,7 @@
  *
  * The producer's statistics version is a lock, odd while somebody changes or copies the accumulators. All stores of a row precede the atomic store of the published count that covers it.
  */
-import { inRange, markTooLarge, markMalformed, walkAny, walkUniform } from './accumulate';
+import { allInRange, markMalformed, markTooLarge, noneAtAll, walkAny, walkUniform } from './accumulate';
 import {
   ACCUMULATORS_BYTES,
   BATCH_ROWS,
@@ -121,30 +121,35 @@ function fold(producer: i32, accumulators: i32, entry: i32, chunk: i32, from: i3
   const sameTag = i32x4.splat(firstTag);
   let flags = i32x4.splat(0);
   let differ = i32x4.splat(0);
-  let latencyInRange = i64x2.splat(-1);
-  let latencyAbsent = i64x2.splat(-1);
-  let costInRange = i64x2.splat(-1);
-  let costAbsent = i64x2.splat(-1);
+  // pmin and pmax pass over NaN, a sum does not: extremes and sum tell apart all present, none, and some.
+  let latencyMin = f64x2.splat(Infinity);
+  let latencyMax = f64x2.splat(-Infinity);
+  let latencySum = f64x2.splat(0);
+  let costMin = f64x2.splat(Infinity);
+  let costMax = f64x2.splat(-Infinity);
+  let costSum = f64x2.splat(0);
   const end = chunk + (to << 3);
   for (let row = chunk + (from << 3); row < end; row += 16) {
     const tags = v128.load(row, COLUMN_TAG_OFFSET);
     flags = v128.or(flags, tags);
     differ = v128.or(differ, v128.xor(tags, sameTag));
     const latency = v128.load(row, COLUMN_LATENCY_OFFSET);
-    latencyInRange = v128.and(latencyInRange, inRange(latency));
-    latencyAbsent = v128.and(latencyAbsent, f64x2.ne(latency, latency));
+    latencyMin = f64x2.pmin(latencyMin, latency);
+    latencyMax = f64x2.pmax(latencyMax, latency);
+    latencySum = f64x2.add(latencySum, latency);
     const cost = v128.load(row, COLUMN_COST_OFFSET);
-    costInRange = v128.and(costInRange, inRange(cost));
-    costAbsent = v128.and(costAbsent, f64x2.ne(cost, cost));
+    costMin = f64x2.pmin(costMin, cost);
+    costMax = f64x2.pmax(costMax, cost);
+    costSum = f64x2.add(costSum, cost);
   }
   const allFlags = i32x4.extract_lane(flags, 0) | i32x4.extract_lane(flags, 2);
   if ((allFlags & FLAG_TIME_NS) != 0) convertTimes(chunk, from, to);
   foldTimes(producer, entry, chunk, from, to);
 
-  const latencyPresent = i64x2.all_true(latencyInRange);
-  const costPresent = i64x2.all_true(costInRange);
+  const latencyPresent = allInRange(latencyMin, latencyMax, latencySum);
+  const costPresent = allInRange(costMin, costMax, costSum);
   const uniform =
-    (latencyPresent || i64x2.all_true(latencyAbsent)) && (costPresent || i64x2.all_true(costAbsent));
+    (latencyPresent || noneAtAll(latencyMin, latencyMax)) && (costPresent || noneAtAll(costMin, costMax));
   if (atomic.load<i32>(HEADER_STREAMING_OFFSET) == 0) {
     if (!uniform) markTooLarge(chunk, from, to, producer);
     store<i32>(producer, to, PRODUCER_FOLDED_OFFSET);
@@ -224,7 +229,7 @@ function chainBySlot(producer: i32, chunk: i32, from: i32, to: i32): void {
   store<i32>(producer, touched, PRODUCER_TOUCHED_COUNT_OFFSET);
 }
 
-/** Turns monotonic nanoseconds into whole microseconds since the Unix epoch, so that readers see one unit. */
+/** Turns monotonic nanoseconds into microseconds since the Unix epoch, so that readers see one unit. */
 function convertTimes(chunk: i32, from: i32, to: i32): void {
   const anchorNs = load<i64>(HEADER_ANCHOR_NS_OFFSET);
   const anchorUs = load<f64>(HEADER_ANCHOR_US_OFFSET);
@@ -232,7 +237,7 @@ function convertTimes(chunk: i32, from: i32, to: i32): void {
     const tag = load<u32>(row, COLUMN_TAG_OFFSET);
     if ((tag & FLAG_TIME_NS) == 0) continue;
     const elapsedNs = <f64>(load<i64>(row, COLUMN_TIME_OFFSET) - anchorNs);
-    store<f64>(row, anchorUs + floor(elapsedNs * 0.001), COLUMN_TIME_OFFSET);
+    store<f64>(row, anchorUs + elapsedNs * 0.001, COLUMN_TIME_OFFSET);
     store<u32>(row, tag & ~FLAG_TIME_NS, COLUMN_TAG_OFFSET);
   }
 }

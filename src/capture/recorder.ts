@@ -21,7 +21,7 @@ import { type FailureSink, Span } from './span.js';
 
 // An imported binding is a cell that V8 reads and checks at every use, an own constant is a literal in the code.
 const hrtime = process.hrtime.bigint;
-const BATCH_MASK = 127;
+const BATCH_MASK = 255;
 const TIME_NS = FLAG_TIME_NS;
 // Distances from a row's position, in elements of the view that stores the column; the i32 pair columns are
 // indexed by 2 · position.

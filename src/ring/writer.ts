@@ -48,7 +48,7 @@ export const TAG_DISTANCE = COLUMN_TAG_OFFSET / 4;
 export const BLOB_DISTANCE = TAG_DISTANCE + 1;
 
 /** `position & BATCH_MASK` is BATCH_MASK at the last row of a batch and at the landing row. */
-const BATCH_MASK = 127;
+const BATCH_MASK = 255;
 
 /** Where recorders of closed experiments store: a landing row that nobody reads. */
 const NOWHERE = new SharedArrayBuffer(LANDING_BYTES);
