@@ -40,8 +40,10 @@ export interface LibraryExperiment {
   importFile(
     path: string,
     options: {
-      map: Record<string, string>;
+      /** Without one the columns are recognised by their names. */
+      map?: Record<string, string>;
       event?: string;
+      timestampUnit?: 'iso' | 's' | 'ms' | 'us' | 'ns';
       signal?: AbortSignal;
       onProgress?: (progress: ImportProgress) => void;
     },

@@ -11,9 +11,9 @@ import { Progress } from '../terminal/progress.js';
 export const importCommand = defineCommand({
   name: 'import',
   summary: 'read a CSV, JSON Lines or YAML file into an experiment and analyse it',
-  usage: 'FILE --map TARGET=EXPRESSION ... [options]',
+  usage: 'FILE [--map TARGET=EXPRESSION ...] [options]',
   details: [
-    'Each --map fills one field of the event from the columns of the file, for instance',
+    'Each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
   ],
   positionals: { min: 1, max: 1 },
@@ -21,6 +21,11 @@ export const importCommand = defineCommand({
     map: { type: 'list', value: 'TARGET=EXPR', description: 'field of the event = expression over columns' },
     event: { type: 'string', value: 'NAME', description: 'event name of the rows' },
     name: { type: 'string', value: 'NAME', description: 'name of the experiment; the file name by default' },
+    'timestamp-unit': {
+      type: 'choice',
+      choices: ['iso', 's', 'ms', 'us', 'ns'],
+      description: 'what numbers in the time column count; by their size if not given',
+    },
     out: { type: 'list', value: 'FILE', description: 'also write the events to this .csv or .jsonl file' },
   },
   async run({ options, positionals, signal, style, width, live, nowMs, stderr, print, loadLibrary }) {
@@ -41,8 +46,9 @@ export const importCommand = defineCommand({
       });
       const imported = await experiment
         .importFile(path, {
-          map,
+          ...(Object.keys(map).length > 0 ? { map } : {}),
           ...(options.event === undefined ? {} : { event: options.event }),
+          ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
           signal,
           onProgress: ({ bytes, totalBytes }) =>
             progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),

@@ -35,6 +35,12 @@ describe('crucible import', () => {
     expect(stdout).not.toContain('bytes');
   });
 
+  it('leaves the columns to be recognised without a mapping, in the unit it is told', async () => {
+    const { library } = await run(file, '--timestamp-unit', 'ms');
+    expect(library.calls).toContain(`import ${file} {"timestampUnit":"ms"}`);
+    expect(await run(file, '--timestamp-unit', 'weeks')).toMatchObject({ status: 2 });
+  });
+
   it('writes the events to the files asked for, in the format each name ends with', async () => {
     const { stdout, library } = await run(file, '--out', 'a.csv', '--out', 'b.jsonl');
     expect(library.calls).toContain('export csv');

@@ -37,7 +37,9 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     metrics: async () => metricsOf(rows.get(id)!),
     stop: async () => void calls.push(`stop ${name}`),
     importFile: async (path, options) => {
-      calls.push(`import ${path} ${JSON.stringify({ map: options.map, event: options.event })}`);
+      calls.push(
+        `import ${path} ${JSON.stringify({ map: options.map, event: options.event, timestampUnit: options.timestampUnit })}`,
+      );
       options.onProgress?.({ bytes: 10, totalBytes: 10 });
       for (const latencyMs of [10, 20, 30]) {
         rows.get(id)!.push({ event: options.event ?? 'row', latencyMs, costUsd: null, success: true });
