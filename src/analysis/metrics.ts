@@ -1,8 +1,8 @@
 /** Exact metrics over matching rows. */
 import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import { isValue } from '../readers/batch.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import { eventOf, type Match, successOf } from '../readers/snapshot.js';
+import { isValue } from '../ring/batch.js';
 import { describe } from '../stats/describe.js';
 import { quantile } from '../stats/quantile.js';
 import type { CostStats, LatencyStats, Metrics, ReliabilityStats, TokenStats } from './types.js';

@@ -1,8 +1,8 @@
 /** Windows over time: selections of recent events, and metrics per tumbling or hopping window. */
 import { ConfigError } from '../errors.js';
-import { isValue } from '../readers/batch.js';
 import type { Match } from '../readers/snapshot.js';
 import { successOf } from '../readers/snapshot.js';
+import { isValue } from '../ring/batch.js';
 import { Welford } from '../stats/moments.js';
 import { quantile } from '../stats/quantile.js';
 import type { WindowRow } from './types.js';

@@ -11,13 +11,13 @@ import {
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
 } from '../../assembly/layout.js';
+import { type Batch, isValue } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
 import { categoryFields, lifted, tokensOf } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { MsgpackReader, setOwn } from '../schema/msgpack.js';
 import { events } from '../schema/registry.js';
-import { type Batch, isValue } from './batch.js';
 
 /** What is the same for all rows of an experiment. */
 export interface RowSource {

@@ -1,8 +1,8 @@
 /** Snapshot: private copies of all rows that were readable at one moment, and the order to read them in. */
 import { FLAG_FAILED, FLAG_SUCCEEDED, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import type { Batch } from '../ring/batch.js';
 import type { RingReader } from '../ring/reader.js';
 import type { EventRow } from '../schema/event.js';
-import type { Batch } from './batch.js';
 import type { CompiledFilter } from './filter.js';
 import { decodeRow, type RowSource } from './rows.js';
 

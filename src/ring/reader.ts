@@ -21,7 +21,7 @@ import {
   COLUMN_TIME_OFFSET,
   COLUMN_TOKENS_OFFSET,
 } from '../../assembly/layout.js';
-import type { Batch } from '../readers/batch.js';
+import type { Batch } from './batch.js';
 import { type Geometry, isWordColumn } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 

@@ -2,8 +2,8 @@
 
 import { EventWriter } from '../../src/capture/event-writer.js';
 import { systemClock } from '../../src/clock.js';
-import type { Batch } from '../../src/readers/batch.js';
 import { AccumulatorReader } from '../../src/ring/accumulators.js';
+import type { Batch } from '../../src/ring/batch.js';
 import { BindingTable } from '../../src/ring/bindings.js';
 import { RingControl } from '../../src/ring/control.js';
 import { allocateMemory, type Geometry, type MemoryOptions } from '../../src/ring/memory.js';
