@@ -11,6 +11,12 @@ import {
 } from './harness.js';
 
 const INPUTS = 4096;
+/**
+ * Inputs are taken in steps of so many: read one after the other, they would keep step with the rows, and where the
+ * two happen to lie at the same distance within a page, each load waits for stores it has nothing to do with
+ * (up to 3 ns, in this loop or in the floor's, as the allocator has it).
+ */
+const STRIDE = 17;
 const RECORDERS = 16;
 /** Rows of the ring: the floor stores into as much memory, in the same order. */
 const CAPACITY = 1 << 16;
@@ -32,7 +38,7 @@ function floor(operations: number): Candidate {
     operations,
     run() {
       for (let i = 0; i < operations; i++) {
-        const input = i & (INPUTS - 1);
+        const input = (i * STRIDE) & (INPUTS - 1);
         time[row] = 1.7e15 + i;
         latency[row] = latencies[input];
         cost[row] = costs[input];
@@ -52,18 +58,47 @@ function recordersOf(experiment: Experiment, count: number): Recorder[] {
   );
 }
 
-/** `recordAt` on each of the recorders in turn; their number is a power of two. */
-function recordAt(name: string, recorders: readonly Recorder[], operations: number): Candidate {
-  const mask = recorders.length - 1;
+// The loops are written out one by one: closures made from one source share what V8 learns about their calls, which
+// costs each of them 2 to 3 ns that no caller of the library would pay.
+
+function oneRecorder([recorder]: readonly Recorder[], operations: number): Candidate {
   return {
-    name,
+    name: 'recordAt, 1 recorder',
     operations,
     run() {
       for (let i = 0; i < operations; i++) {
-        const input = i & (INPUTS - 1);
-        recorders[i & mask].recordAt(1.7e15 + i, latencies[input], costs[input], 100 + input, input, true);
+        const input = (i * STRIDE) & (INPUTS - 1);
+        recorder!.recordAt(1.7e15 + i, latencies[input], costs[input], 100 + input, input, true);
       }
-      return mask;
+      return 1;
+    },
+  };
+}
+
+function sixteenRecorders(recorders: readonly Recorder[], operations: number): Candidate {
+  return {
+    name: 'recordAt, 16 recorders',
+    operations,
+    run() {
+      for (let i = 0; i < operations; i++) {
+        const input = (i * STRIDE) & (INPUTS - 1);
+        recorders[i & 15].recordAt(1.7e15 + i, latencies[input], costs[input], 100 + input, input, true);
+      }
+      return 1;
+    },
+  };
+}
+
+function fourExperiments(recorders: readonly Recorder[], operations: number): Candidate {
+  return {
+    name: 'recordAt, 4 experiments × 4 recorders',
+    operations,
+    run() {
+      for (let i = 0; i < operations; i++) {
+        const input = (i * STRIDE) & (INPUTS - 1);
+        recorders[i & 15].recordAt(1.7e15 + i, latencies[input], costs[input], 100 + input, input, true);
+      }
+      return 1;
     },
   };
 }
@@ -87,7 +122,7 @@ function record(name: string, recorder: Recorder, operations: number): Candidate
     operations,
     run() {
       for (let i = 0; i < operations; i++) {
-        const input = i & (INPUTS - 1);
+        const input = (i * STRIDE) & (INPUTS - 1);
         recorder.record(latencies[input], costs[input], 100 + input, input, true);
       }
       return 1;
@@ -102,14 +137,14 @@ export const hotPath: Bench = {
     await using crucible = new Crucible();
     const start = (name: string) => crucible.startExperiment({ name, capacity: CAPACITY, prefault: true });
     const n = scale.operations;
-    const four = [1, 2, 3, 4].flatMap((i) => recordersOf(start(`four-${i}`), 4));
-    const interleaved = four.map((_, i) => four[(i % 4) * 4 + (i >> 2)]);
-    const [stores, one, sixteen, fourExperiments, clock, recorded] = time(
+    const byExperiment = [1, 2, 3, 4].flatMap((i) => recordersOf(start(`four-${i}`), 4));
+    const interleaved = byExperiment.map((_, i) => byExperiment[(i % 4) * 4 + (i >> 2)]);
+    const [stores, one, sixteen, four, clock, recorded] = time(
       [
         floor(n),
-        recordAt('recordAt, 1 recorder', recordersOf(start('one'), 1), n),
-        recordAt('recordAt, 16 recorders', recordersOf(start('sixteen'), RECORDERS), n),
-        recordAt('recordAt, 4 experiments × 4 recorders', interleaved, n),
+        oneRecorder(recordersOf(start('one'), 1), n),
+        sixteenRecorders(recordersOf(start('sixteen'), RECORDERS), n),
+        fourExperiments(interleaved, n),
         clockOnly(n),
         record('record', recordersOf(start('clock'), 1)[0], n),
       ],
@@ -119,7 +154,7 @@ export const hotPath: Bench = {
       plainRow(stores),
       ratioRow(one, stores, undefined),
       ratioRow(sixteen, stores, 2.3),
-      { ...ratioRow(fourExperiments, stores, undefined), bound: '≤ 10 ns', holds: fourExperiments.ns <= 10 },
+      { ...ratioRow(four, stores, undefined), bound: '≤ 10 ns', holds: four.ns <= 10 },
       plainRow(clock),
       ratioRow(recorded, clock, 1.3),
     ];

@@ -15,13 +15,13 @@ export const memory: Bench = {
     const recorder = experiment.recorder('req_llm.request.stop', { model: 'gpt-4' });
     const recordAt = (calls: number) => {
       for (let i = 0; i < calls; i++) {
-        const input = i & (INPUTS - 1);
+        const input = (i * 17) & (INPUTS - 1);
         recorder.recordAt(1.7e15 + i, latencies[input], costs[input], 100, 50, true);
       }
     };
     const record = (calls: number) => {
       for (let i = 0; i < calls; i++) {
-        const input = i & (INPUTS - 1);
+        const input = (i * 17) & (INPUTS - 1);
         recorder.record(latencies[input], costs[input], 100, 50, true);
       }
     };

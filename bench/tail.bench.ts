@@ -38,7 +38,7 @@ export const tail: Bench = {
     const experiment = crucible.startExperiment({ name: 'tail', capacity: CAPACITY, prefault: true });
     const recorder = experiment.recorder('req_llm.request.stop', { model: 'gpt-4' });
     const record = (i: number) => {
-      const input = i & (INPUTS - 1);
+      const input = (i * 17) & (INPUTS - 1);
       recorder.recordAt(1.7e15 + i, latencies[input], costs[input], 100, 50, true);
     };
     let nothing = 0;
