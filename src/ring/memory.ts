@@ -92,11 +92,23 @@ export interface MemoryOptions {
 
 const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
-/** Places everything for `capacityRows`. @throws ConfigError when it cannot fit one memory of 2 GiB */
+/**
+ * Distance between the regions of one experiment's memory and the next one's.
+ *
+ * Memories are reserved at addresses that differ in their high bits only. Some processors tell lines of the L1
+ * cache apart by fewer bits than that: the same columns of two experiments, written in turn, would push each
+ * other out (measured with four: 23 ns a row instead of 15).
+ */
+const STAGGER_BYTES = 17 * CHUNK_ALIGN_BYTES;
+const STAGGERS = 64;
+let memoriesAllocated = 0;
+
+/** Places everything for `capacityRows`, `staggerBytes` (a multiple of 2 KiB) further on than it could be. @throws ConfigError when it cannot fit one memory of 2 GiB */
 export function planGeometry(
   capacityRows: number,
   columns: readonly { name: string; type: ColumnType }[],
   producerCount: number,
+  staggerBytes = 0,
 ): Geometry {
   const chunkCount = Math.ceil(capacityRows / CHUNK_ROWS);
   let offsetBytes = COLUMNS_END_OFFSET + COLUMN_GAP_BYTES;
@@ -107,7 +119,7 @@ export function planGeometry(
   });
   const blobOffsetBytes = offsetBytes;
 
-  const accumulatorsAddress = alignUp(DICTIONARIES_END, PAGE_BYTES);
+  const accumulatorsAddress = alignUp(DICTIONARIES_END, PAGE_BYTES) + staggerBytes;
   const scratchAddress = accumulatorsAddress + producerCount * ACCUMULATORS_BYTES;
   const scratchBytes = 4 * BLOB_BYTES_PER_ROW * CHUNK_ROWS;
   const landingAddress = alignUp(scratchAddress + producerCount * scratchBytes, CHUNK_ALIGN_BYTES);
@@ -148,7 +160,8 @@ export function isWordColumn(type: ColumnType): boolean {
 
 /** Reserves an experiment's memory in full and writes its header. Pages cost nothing until they are touched. */
 export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; geometry: Geometry } {
-  const geometry = planGeometry(options.capacityRows, options.columns, options.producerCount);
+  const staggerBytes = (memoriesAllocated++ % STAGGERS) * STAGGER_BYTES;
+  const geometry = planGeometry(options.capacityRows, options.columns, options.producerCount, staggerBytes);
   const pages = geometry.memoryBytes / PAGE_BYTES;
   let memory: SharedMemory;
   try {
