@@ -388,7 +388,7 @@ export class EventWriter {
       out.entry(key, value);
       entries++;
     }
-    out.endMap(at, entries);
+    out.endMap(at, entries === 0 ? encodeMapObject(out, metadata) : entries);
   }
 
   /** Puts a value into its column. @returns false when it does not fit there, and is to be encoded */
@@ -528,9 +528,7 @@ export class EventWriter {
 }
 
 function asObject(frame: Frame, value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null) {
-    return value instanceof Map ? Object.fromEntries(value) : (value as Record<string, unknown>);
-  }
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   if (value !== undefined && value !== null) frame.malformed = true;
   return NOTHING;
 }
@@ -554,7 +552,20 @@ function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>
     out.entry(key, source[key]);
     entries++;
   }
-  out.endMap(at, entries);
+  out.endMap(at, entries === 0 ? encodeMapObject(out, source) : entries);
+}
+
+/** Saves what a Map holds that stands where an object should; nothing of it is understood. @returns entries */
+function encodeMapObject(out: MsgpackWriter, source: object): number {
+  if (!(source instanceof Map)) return 0;
+  out.lossy = true;
+  let entries = 0;
+  for (const [key, value] of source) {
+    if (entries === MAP_ENTRIES_MAX) break;
+    out.entry(String(key), value);
+    entries++;
+  }
+  return entries;
 }
 
 /** An object's own properties, without those whose getter throws. Never throws. */

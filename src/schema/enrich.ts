@@ -190,11 +190,13 @@ function otherCost(into: Enriched, measurements: Measurements, metadata: Metadat
 
 function successOf(isException: boolean, measurements: Measurements, metadata: Metadata): boolean | null {
   if (isException || metadata.error || metadata.exception) return false;
-  for (const status of [measurements.status, metadata.status]) {
-    if (status === 'ok') return true;
-    if (status === 'error') return false;
-  }
+  const told = successOfStatus(measurements.status) ?? successOfStatus(metadata.status);
+  if (told !== null) return told;
   return metadata.response === undefined || metadata.response === null ? null : true;
+}
+
+function successOfStatus(status: unknown): boolean | null {
+  return status === 'ok' ? true : status === 'error' ? false : null;
 }
 
 /** The value as a number up to VALUE_MAX; NaN for everything that is none, numeric text included. */

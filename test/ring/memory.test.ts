@@ -116,4 +116,14 @@ describe('an experiment’s memory', () => {
     writer.ring.publish();
     expect(batchesOf(ring).map(({ rows, latencyMs }) => [rows, latencyMs[0]])).toEqual([[1, 2]]);
   });
+
+  it('has its regions at other distances than the memory before it', () => {
+    const addresses = Array.from(
+      { length: 8 },
+      () => makeRing({ capacityRows: 1024 }).geometry.chunksAddress,
+    );
+    for (const [i, address] of addresses.entries()) {
+      for (const other of addresses.slice(i + 1)) expect((address - other) % 65536).not.toBe(0);
+    }
+  });
 });
