@@ -11,6 +11,8 @@ import { Experiment, type ExportFormat, type ExportOptions } from './experiment.
 import { type ExperimentOptions, resolveOptions } from './options.js';
 
 export interface CrucibleOptions {
+  /** Threads for analysis. Reserved: analysis runs on the calling thread so far. */
+  workers?: number;
   /** Default: the system's clocks. */
   clock?: Clock;
   /** Default: the reference implementation's prices. */
@@ -33,6 +35,7 @@ export class Crucible implements AsyncDisposable {
     if (typeof options !== 'object' || options === null)
       throw new ConfigError('options', 'an object', options);
     const {
+      workers = 0,
       clock = systemClock,
       prices = REFERENCE_PRICES,
       dir,
@@ -40,6 +43,9 @@ export class Crucible implements AsyncDisposable {
     // Taking a folder and keeping nothing in it would lose data silently.
     if (dir !== undefined)
       throw new ConfigError('dir', 'nothing: this version keeps experiments in memory only', dir);
+    if (!(Number.isSafeInteger(workers) && workers >= 0)) {
+      throw new ConfigError('workers', 'a whole number of threads', workers);
+    }
     if (typeof clock?.nowUs !== 'function' || typeof clock.monotonicNs !== 'function') {
       throw new ConfigError('clock', 'an object with nowUs() and monotonicNs()', clock);
     }

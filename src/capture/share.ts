@@ -24,9 +24,16 @@ export interface ExperimentHandle {
 
 /** Closed when the thread ends; one listener for all, however many there are. */
 const openWriters = new Set<ExperimentWriter>();
-process.once('exit', () => {
-  for (const writer of [...openWriters]) writer.close();
-});
+let listening = false;
+
+function closeAtExit(writer: ExperimentWriter): void {
+  openWriters.add(writer);
+  if (listening) return;
+  listening = true;
+  process.once('exit', () => {
+    for (const open of [...openWriters]) open.close();
+  });
+}
 
 /**
  * Captures for an experiment of another thread.
@@ -47,7 +54,7 @@ export class ExperimentWriter {
     this.#control = new RingControl(handle.memory, handle.geometry);
     this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock);
     this.#timer = setInterval(() => this.#tick(), PUBLISH_INTERVAL_MS).unref();
-    openWriters.add(this);
+    closeAtExit(this);
   }
 
   /** @see Experiment.recorder */

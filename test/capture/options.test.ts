@@ -122,6 +122,9 @@ describe('new Crucible', () => {
   it.each<[string, unknown, string]>([
     ['options', null, 'an object'],
     ['options', 'x', 'an object'],
+    ['workers', { workers: -1 }, 'a whole number of threads'],
+    ['workers', { workers: '2' }, 'a whole number of threads'],
+    ['dir', { dir: 'data' }, 'in memory only'],
     ['clock', { clock: {} }, 'nowUs'],
     ['clock', { clock: null }, 'nowUs'],
     ['clock', { clock: { nowUs: () => 0 } }, 'monotonicNs'],
