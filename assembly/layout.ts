@@ -183,7 +183,7 @@ export const CHUNK_SEALED = 2;
 
 // ── Chunk: 1,024 rows, column by column ──────────────────────────────────────────────────────────
 export const CHUNK_ROWS = 1024;
-/** Rows between two publications. */
+/** Rows between two publications; a power of two, and 8 bytes a row of it are CHUNK_ALIGN_BYTES. */
 export const BATCH_ROWS = 256;
 /**
  * The columns start at distances that are no multiple of 4 KiB: six stores of one row into the same L1 set

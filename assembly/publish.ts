@@ -5,7 +5,8 @@
  * end. Walking a chain keeps the slot's running values in registers. A batch of a single binding needs no
  * chaining: ROW_CHAIN is its order.
  *
- * The producer's statistics version is a lock, odd while somebody changes or copies the accumulators. All stores of a row precede the atomic store of the published count that covers it.
+ * The producer's statistics version is a lock, odd while somebody changes or copies the accumulators. All stores of
+ * a row precede the atomic store of the published count that covers it.
  */
 import { allInRange, markMalformed, markTooLarge, noneAtAll, walkAny, walkUniform } from './accumulate';
 import {

@@ -2,9 +2,10 @@
 import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import { eventOf, type Match, successOf } from '../readers/snapshot.js';
-import { isValue } from '../ring/batch.js';
+import { isValue, timeUsOf } from '../ring/batch.js';
 import { describe } from '../stats/describe.js';
-import { quantile } from '../stats/quantile.js';
+import { sampleMoments } from '../stats/moments.js';
+import { quantileOfSorted } from '../stats/quantile.js';
 import type { CostStats, LatencyStats, Metrics, ReliabilityStats, TokenStats } from './types.js';
 
 /** How long the experiment has run, in seconds. */
@@ -57,7 +58,7 @@ export class MetricsCollector {
   add(match: Match): void {
     const { batch, index } = match;
     this.#rows++;
-    const timeUs = Math.floor(batch.timeUs[index]);
+    const timeUs = timeUsOf(batch, index);
     if (timeUs < this.#startUs) this.#startUs = timeUs;
     if (timeUs > this.#endUs) this.#endUs = timeUs;
     const latencyMs = batch.latencyMs[index];
@@ -125,7 +126,7 @@ const QUANTILES = [0.5, 0.9, 0.95, 0.99, 0.999];
 function latencyStats(sorted: Float64Array): LatencyStats | { count: 0 } {
   if (sorted.length === 0) return { count: 0 };
   const { mean, stdDev, stdDevPopulation } = describe(sorted);
-  const [p50, p90, p95, p99, p999] = quantile(sorted, QUANTILES) as number[];
+  const [p50, p90, p95, p99, p999] = QUANTILES.map((p) => quantileOfSorted(sorted, p));
   return {
     count: sorted.length,
     mean: mean as number,
@@ -144,12 +145,12 @@ function latencyStats(sorted: Float64Array): LatencyStats | { count: 0 } {
 
 function costStats(sorted: Float64Array): CostStats | { count: 0; total: 0 } {
   if (sorted.length === 0) return { count: 0, total: 0 };
-  const { sum, mean } = describe(sorted) as { sum: number; mean: number };
+  const { sum, mean } = sampleMoments(sorted);
   return {
     total: sum,
     count: sorted.length,
     meanPerRequest: mean,
-    medianPerRequest: quantile(sorted, 0.5) as number,
+    medianPerRequest: quantileOfSorted(sorted, 0.5),
     costPer1kRequests: mean * 1e3,
     costPer1mRequests: mean * 1e6,
   };

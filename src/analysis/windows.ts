@@ -2,7 +2,7 @@
 import { ConfigError } from '../errors.js';
 import type { Match } from '../readers/snapshot.js';
 import { successOf } from '../readers/snapshot.js';
-import { isValue } from '../ring/batch.js';
+import { isValue, timeUsOf } from '../ring/batch.js';
 import { Welford } from '../stats/moments.js';
 import { quantile } from '../stats/quantile.js';
 import type { WindowRow } from './types.js';
@@ -44,6 +44,19 @@ export function resolveWindow(
   if (unitUs === undefined) throw new ConfigError('window.unit', 'seconds, minutes or hours', spec.unit);
   const now = spec.now === undefined ? nowUs : expectNumber('window.now', spec.now);
   return last <= 0 ? null : { range: [now - last * unitUs, now] };
+}
+
+/** The rows of a resolved window, of rows ascending by time. */
+export function selectWindow(
+  ordered: readonly Match[],
+  window: { range: readonly [number, number] } | { lastN: number },
+): Match[] {
+  if ('lastN' in window) return ordered.slice(-window.lastN);
+  const [from, to] = window.range;
+  return ordered.filter(({ batch, index }) => {
+    const timeUs = timeUsOf(batch, index);
+    return timeUs >= from && timeUs <= to;
+  });
 }
 
 export interface WindowedOptions {
@@ -92,7 +105,7 @@ export function windowedMetrics(ordered: readonly Match[], options: WindowedOpti
   checkWindowed(options);
   if (ordered.length === 0) return [];
   const { sizeUs, stepUs, align = 'first', quantiles = DEFAULT_QUANTILES } = options;
-  const times = ordered.map(({ batch, index }) => Math.floor(batch.timeUs[index]));
+  const times = ordered.map(({ batch, index }) => timeUsOf(batch, index));
   const first = times[0];
   const last = times[times.length - 1];
   const originUs = align === 'first' ? first : 0;

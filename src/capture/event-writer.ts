@@ -2,8 +2,8 @@
  * EventWriter: turns events into rows on behalf of one thread and one experiment.
  *
  * What has a column goes there; the rest of metadata and the measurements go to the chunk's byte area as
- * MessagePack (see readers/rows.ts for the way back). Nothing an event does reaches the caller: a getter, proxy or value that
- * throws costs that value, and the event counts as malformed.
+ * MessagePack (see readers/rows.ts for the way back). Nothing an event does reaches the caller: a getter, proxy or
+ * value that throws costs that value, and the event counts as malformed.
  */
 import {
   FLAG_BLOB,
@@ -559,13 +559,7 @@ function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>
 function encodeMapObject(out: MsgpackWriter, source: object): number {
   if (!(source instanceof Map)) return 0;
   out.lossy = true;
-  let entries = 0;
-  for (const [key, value] of source) {
-    if (entries === MAP_ENTRIES_MAX) break;
-    out.entry(String(key), value);
-    entries++;
-  }
-  return entries;
+  return out.entriesOf(source);
 }
 
 /** An object's own properties, without those whose getter throws. Never throws. */

@@ -8,6 +8,7 @@ import type { Metrics, StreamingMetrics, WindowRow } from '../analysis/types.js'
 import {
   checkWindowed,
   resolveWindow,
+  selectWindow,
   type WindowedOptions,
   type WindowSpec,
   windowedMetrics,
@@ -393,11 +394,7 @@ export class Experiment {
     if (resolved === null) return [];
     const { source, snapshot, compiled } = this.#read(filter);
     const ordered = orderedMatches(source, snapshot, compiled);
-    if ('lastN' in resolved) return ordered.slice(-resolved.lastN).map((match) => eventOf(source, match));
-    const [from, to] = resolved.range;
-    return ordered
-      .map((match) => eventOf(source, match))
-      .filter(({ timestamp }) => timestamp >= from && timestamp <= to);
+    return selectWindow(ordered, resolved).map((match) => eventOf(source, match));
   }
 
   /** Metrics per tumbling or hopping window. @throws ConfigError for a size or step that is not above 0 */

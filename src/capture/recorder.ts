@@ -6,6 +6,7 @@
  * so that V8 inlines it: a call that is not inlined boxes its doubles, 48 bytes an event.
  */
 import {
+  BATCH_ROWS,
   COLUMN_COST_OFFSET,
   COLUMN_LATENCY_OFFSET,
   COLUMN_TAG_OFFSET,
@@ -21,7 +22,7 @@ import { type FailureSink, Span } from './span.js';
 
 // An imported binding is a cell that V8 reads and checks at every use, an own constant is a literal in the code.
 const hrtime = process.hrtime.bigint;
-const BATCH_MASK = 255;
+const BATCH_MASK = BATCH_ROWS - 1;
 const TIME_NS = FLAG_TIME_NS;
 // Distances from a row's position, in elements of the view that stores the column; the i32 pair columns are
 // indexed by 2 · position.

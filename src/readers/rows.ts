@@ -11,7 +11,7 @@ import {
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
 } from '../../assembly/layout.js';
-import { type Batch, isValue } from '../ring/batch.js';
+import { type Batch, isValue, timeUsOf } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
 import { categoryFields, lifted, tokensOf } from '../schema/enrich.js';
@@ -74,7 +74,7 @@ export function decodeRow(source: RowSource, batch: Batch, index: number): Event
   return {
     eventId: eventId(source.experimentId, batch.producer, sequence),
     eventName,
-    timestamp: Math.floor(batch.timeUs[index]),
+    timestamp: timeUsOf(batch, index),
     sequence,
     experimentId: source.experimentId,
     experimentName: source.experimentName,

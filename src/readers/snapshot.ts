@@ -1,6 +1,6 @@
 /** Snapshot: private copies of all rows that were readable at one moment, and the order to read them in. */
 import { FLAG_FAILED, FLAG_SUCCEEDED, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { Batch } from '../ring/batch.js';
+import { type Batch, timeUsOf } from '../ring/batch.js';
 import type { RingReader } from '../ring/reader.js';
 import type { EventRow } from '../schema/event.js';
 import type { CompiledFilter } from './filter.js';
@@ -47,7 +47,7 @@ export function* matches(source: RowSource, snapshot: Snapshot, filter: Compiled
   };
   for (const batch of snapshot.batches) {
     for (let index = 0; index < batch.rows; index++) {
-      const time = Math.floor(batch.timeUs[index]);
+      const time = timeUsOf(batch, index);
       if (time < filter.timeMinUs || time > filter.timeMaxUs) continue;
       const tag = batch.tags[index];
       if (filter.success !== undefined && successOf(tag) !== filter.success) continue;
@@ -71,7 +71,7 @@ export function successOf(tag: number): boolean | null {
 /** Matching rows ascending by time; ties keep capture order. */
 export function orderedMatches(source: RowSource, snapshot: Snapshot, filter: CompiledFilter): Match[] {
   const found = [...matches(source, snapshot, filter)];
-  const timeOf = (match: Match) => Math.floor(match.batch.timeUs[match.index]);
+  const timeOf = ({ batch, index }: Match) => timeUsOf(batch, index);
   const inOrder = found.every((match, i) => i === 0 || timeOf(found[i - 1]) <= timeOf(match));
   return inOrder ? found : found.sort((a, b) => timeOf(a) - timeOf(b));
 }

@@ -111,11 +111,13 @@ export class AccumulatorReader {
     const slots = new Map<number, Tally>();
     if (Atomics.load(this.#i32, version) === 0) return slots;
     const start = this.#geometry.accumulatorsAddress + producer * ACCUMULATORS_BYTES;
+    let abandoned = false;
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       const address = start + slot * SLOT_BYTES;
       if (this.#i64(address + SLOT_ROWS_OFFSET) === 0) continue;
       // Slot by slot, so that the producer never waits for more than the copying of one.
-      const locked = this.#lock(version);
+      const locked: boolean = !abandoned && this.#lock(version);
+      abandoned = !locked;
       const epoch = this.#i32[(block + PRODUCER_STATS_EPOCH_OFFSET) >> 2];
       const current = epoch === Atomics.load(this.#i32, HEADER_STATS_EPOCH_OFFSET >> 2);
       const tally = current ? this.#tally(address) : undefined;

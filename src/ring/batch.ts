@@ -33,3 +33,8 @@ export interface Batch {
 export function isValue(value: number): boolean {
   return Math.abs(value) <= VALUE_MAX;
 }
+
+/** A row's time as readers tell it: whole microseconds. */
+export function timeUsOf(batch: Batch, index: number): number {
+  return Math.floor(batch.timeUs[index]);
+}

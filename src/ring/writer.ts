@@ -13,6 +13,7 @@
  * Fields are not #private here and in Recorder: V8 keeps no representation of private ones.
  */
 import {
+  BATCH_ROWS,
   CAPTURE_RUNNING,
   CHUNK_ROWS,
   COLUMN_COST_OFFSET,
@@ -48,7 +49,7 @@ export const TAG_DISTANCE = COLUMN_TAG_OFFSET / 4;
 export const BLOB_DISTANCE = TAG_DISTANCE + 1;
 
 /** `position & BATCH_MASK` is BATCH_MASK at the last row of a batch and at the landing row. */
-const BATCH_MASK = 255;
+const BATCH_MASK = BATCH_ROWS - 1;
 
 /** Where recorders of closed experiments store: a landing row that nobody reads. */
 const NOWHERE = new SharedArrayBuffer(LANDING_BYTES);
@@ -60,7 +61,6 @@ export class RingWriter {
   f64: Float64Array;
   i64: BigInt64Array;
   i32: Int32Array;
-  bytes: Buffer;
   /** Next row's index into `f64`: of the open chunk, or the landing row. */
   position: number;
   /** Position of the open chunk's first row; 0 without one. */
@@ -89,7 +89,6 @@ export class RingWriter {
     this.f64 = new Float64Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.i32 = new Int32Array(buffer);
-    this.bytes = Buffer.from(buffer);
     this.columns = geometry.columns;
     this.blobBytes = geometry.blobBytes;
     this.blobOffsetBytes = geometry.blobOffsetBytes;
@@ -111,7 +110,7 @@ export class RingWriter {
   }
 
   /** Rows written and not yet published. */
-  get pendingRows(): number {
+  private get pendingRows(): number {
     return this.base === 0 ? 0 : this.rows - this.publishedRows;
   }
 
@@ -197,7 +196,6 @@ export class RingWriter {
     this.f64 = new Float64Array(NOWHERE);
     this.i64 = new BigInt64Array(NOWHERE);
     this.i32 = new Int32Array(NOWHERE);
-    this.bytes = Buffer.alloc(0);
     this.module = CLOSED_MODULE;
     this.landing = BATCH_MASK;
     this.position = BATCH_MASK;

@@ -242,16 +242,21 @@ export class MsgpackWriter {
 
   private map(value: Map<unknown, unknown>): void {
     const at = this.beginMap();
+    this.endMap(at, this.entriesOf(value));
+  }
+
+  /** Writes a Map's entries, keys as text. @returns how many, for `endMap` */
+  entriesOf(value: Map<unknown, unknown>): number {
     let entries = 0;
     for (const [key, item] of value) {
       if (entries === MAP_ENTRIES_MAX) {
         this.lossy = true;
         break;
       }
-      this.entry(typeof key === 'symbol' ? key.toString() : String(key), item);
+      this.entry(String(key), item);
       entries++;
     }
-    this.endMap(at, entries);
+    return entries;
   }
 
   private error(error: Error): void {

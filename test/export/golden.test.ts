@@ -1,15 +1,15 @@
 /** The reference's own exports, cell by cell, and the way back through our import. */
 
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type EncodeOptions, exportChunks, exportFile } from '../../src/export/index.js';
 import { type ImportedRecord, importRecords } from '../../src/import/index.js';
 import type { EventRow, Json, Tokens } from '../../src/schema/event.js';
+import { cellValue, fixturePath, skipWithout } from '../support/fixtures.js';
 import { event, readCsv, sourceOf, textOf, useFolder } from './support.js';
 
-const golden = resolve('../shared/data/golden');
+const golden = fixturePath('golden');
 const folder = useFolder();
 
 /** Keys every reference event has; the others are its category's fields. */
@@ -60,14 +60,8 @@ function rowOf(from: GoldenEvent, sequence: number): EventRow {
   });
 }
 
-/** Cells as values: the reference writes 8.0e-4 and 7.0 where JavaScript writes 0.0008 and 7. */
-const cellValue = (cell: Json): Json =>
-  typeof cell === 'string' && /^-?\d+(\.\d+)?(e-?\d+)?$/.test(cell) ? Number(cell) : cell;
-
 describe('golden exports', () => {
-  beforeEach((context) =>
-    context.skip(!existsSync(golden), 'the shared fixtures (../shared/data) are not here'),
-  );
+  beforeEach(skipWithout('golden'));
 
   it.each<[string, EncodeOptions]>([
     ['export_60.csv', {}],

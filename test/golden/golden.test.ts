@@ -6,8 +6,8 @@
  * here, so that costs are the same but for the corrections.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WindowSpec } from '../../src/analysis/windows.js';
 import type { Experiment } from '../../src/capture/experiment.js';
@@ -15,8 +15,8 @@ import type { EventRow, Filter, Json } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
 import { useBench } from '../capture/support.js';
 import { readCsv } from '../export/support.js';
+import { cellValue, fixturePath, skipWithout } from '../support/fixtures.js';
 
-const FOLDER = '../shared/data/golden';
 const TOLERANCE = 1e-12;
 /** What the reference leaves out of an event's cost and we count: each hedged request's duplicate. */
 const DUPLICATION_COST = 8e-5;
@@ -36,7 +36,7 @@ let experiment: Experiment;
 /** Our event id → the reference's. */
 let goldenIds: Map<string, string>;
 
-const text = (file: string) => readFileSync(resolve(FOLDER, file), 'utf8');
+const text = (file: string) => readFileSync(join(fixturePath('golden'), file), 'utf8');
 const json = <T>(file: string) => JSON.parse(text(file)) as T;
 const lines = <T>(file: string) =>
   text(file)
@@ -58,12 +58,8 @@ function near(actual: number | null | undefined, expected: number, what: string)
 
 const idsOf = (rows: readonly EventRow[]) => rows.map(({ eventId }) => goldenIds.get(eventId));
 
-/** As the reference writes them: 8.0e-4 and 7.0 for 0.0008 and 7. */
-const cellValue = (cell: Json | undefined) =>
-  typeof cell === 'string' && /^-?\d+(\.\d+)?(e-?\d+)?$/.test(cell) ? Number(cell) : cell;
-
 beforeEach(async (context) => {
-  context.skip(!existsSync(resolve(FOLDER)), `needs ${FOLDER}, which is not here`);
+  skipWithout('golden')(context);
   const prices = {
     version: 'golden',
     models: { ...REFERENCE_PRICES.models, 'foo-model': [1, 2] as const },

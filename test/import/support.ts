@@ -1,9 +1,8 @@
-/** Shared pieces of the import tests: where fixtures are, bytes in arbitrary chunks, files in a scratch folder. */
+/** Shared pieces of the import tests: bytes in arbitrary chunks, files in a scratch folder. */
 
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import {
   type ImportedRecord,
@@ -11,11 +10,6 @@ import {
   type ImportSummary,
   importRecords,
 } from '../../src/import/index.js';
-
-/** Traces and golden files live beside the checkout; they are too large to be in it. */
-export const fixturesDir = resolve('../shared/data');
-export const fixturesMissing = !existsSync(fixturesDir);
-export const SKIP_NOTE = 'the shared fixtures (../shared/data) are not here';
 
 /** UTF-8 bytes of `text`, cut at the given places (any numbers; taken modulo the length). */
 export function chunked(text: string, cuts: readonly number[]): Uint8Array[] {

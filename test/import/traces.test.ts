@@ -4,12 +4,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ImportedRecord, ImportFileOptions } from '../../src/import/index.js';
-import { fixturesDir, fixturesMissing, importAll, SKIP_NOTE } from './support.js';
+import { fixturePath, skipWithout } from '../support/fixtures.js';
+import { importAll } from './support.js';
 
-const trace = (name: string) => join(fixturesDir, 'traces', name);
+const trace = (name: string) => join(fixturePath('traces'), name);
 
 describe('real traces', () => {
-  beforeEach((context) => context.skip(fixturesMissing, SKIP_NOTE));
+  beforeEach(skipWithout('traces'));
 
   const LOADS: [string, number, ImportFileOptions, Partial<ImportedRecord>][] = [
     [
