@@ -1,4 +1,4 @@
 export { copy } from './bytes';
 export * from './layout';
-export { publish } from './publish';
-export { claim, release, seal, written } from './ring';
+export { publish, publishWritten } from './publish';
+export { claim, release, seal } from './ring';

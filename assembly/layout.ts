@@ -20,7 +20,7 @@
  */
 
 export const LAYOUT_MAGIC = 0x43525543; // "CRUC"
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 export const PAGE_BYTES = 65536;
 export const MEMORY_BYTES_MAX = 0x7fff0000;
@@ -43,6 +43,8 @@ export const HEADER_ANCHOR_NS_OFFSET = 48; // i64, monotonic clock at the anchor
 export const HEADER_ANCHOR_US_OFFSET = 56; // f64, µs since the Unix epoch at the anchor
 export const HEADER_PRODUCER_COUNT_OFFSET = 64; // i32, producers that have accumulators
 export const HEADER_STREAMING_OFFSET = 68; // i32 atomic, 1 while rows are folded into the accumulators
+export const HEADER_BLOCK_MS_OFFSET = 72; // i32, how long OVERFLOW_BLOCK waits; 0 where nothing is ever released
+export const HEADER_WAKE_EVERY_OFFSET = 76; // i32, of so many sealed chunks one wakes the spooler; 0 = there is none
 // Contended words, each on a line of its own (64 bytes) so that they do not slow one another down.
 export const HEADER_STATE_OFFSET = 128; // i32 atomic, CAPTURE_*
 export const HEADER_STATS_EPOCH_OFFSET = 192; // i32 atomic, raised by a reset of the streaming metrics
@@ -52,6 +54,16 @@ export const HEADER_OVERWRITTEN_OFFSET = 384; // i64 atomic, rows lost to reuse 
 export const HEADER_NEXT_SLOT_OFFSET = 448; // i32 atomic, next accumulator slot to hand out
 export const HEADER_RELEASES_OFFSET = 512; // i32 atomic, raised whenever a chunk is sealed or becomes free
 export const HEADER_NEXT_EVENT_SLOT_OFFSET = 576; // i32 atomic, next slot for an event name
+
+// The spooler, the thread that writes chunks to disk: what it is told, and what it tells.
+export const HEADER_SPOOL_WAKE_OFFSET = 640; // i32 atomic, raised and notified to wake it
+export const HEADER_SPOOL_EPOCH_OFFSET = 704; // i32 atomic, raised by whoever replaces it; the old one then stops
+export const HEADER_SPOOL_REQUESTED_OFFSET = 768; // i32 atomic, the last flush asked for
+export const HEADER_SPOOL_BEATS_OFFSET = 832; // i32 atomic, raised at every step, so that a hang shows
+export const HEADER_SPOOL_ATTEMPTED_OFFSET = 896; // i32 atomic, notified: the last flush tried
+export const HEADER_SPOOL_COMPLETED_OFFSET = 960; // i32 atomic, the last flush that left nothing behind
+export const HEADER_SPOOL_WRITTEN_OFFSET = 1024; // i64 atomic, rows handed to the file system
+export const HEADER_SPOOL_DURABLE_OFFSET = 1088; // i64 atomic, rows synced to the disk
 
 export const CAPTURE_RUNNING = 0;
 export const CAPTURE_PAUSED = 1;
@@ -99,6 +111,7 @@ export const PRODUCER_FOLDED_OFFSET = 48; // i32, rows of the open chunk that ar
 export const PRODUCER_PHASE_OFFSET = 52; // i32, PHASE_*
 export const PRODUCER_BATCH_END_OFFSET = 56; // i32, where the batch in progress ends
 export const PRODUCER_TOUCHED_COUNT_OFFSET = 60; // i32, entries at PRODUCER_TOUCHED_OFFSET
+export const PRODUCER_BLOB_END_OFFSET = 64; // i32, bytes used in the open chunk's byte area
 export const PRODUCER_HEADS_OFFSET = 256; // u16 per slot, working storage of `publish`
 export const PRODUCER_TOUCHED_OFFSET = 1024; // u16 per slot
 export const PRODUCER_CHAIN_OFFSET = 2048; // u16 per row of a chunk
@@ -174,6 +187,7 @@ export const CHUNK_SEQUENCE_OFFSET = 16; // i64, order of the claim
 export const CHUNK_TIME_MIN_OFFSET = 24; // f64 µs, over published rows
 export const CHUNK_TIME_MAX_OFFSET = 32; // f64 µs
 export const CHUNK_PRODUCER_OFFSET = 40; // i32
+export const CHUNK_SPOOLED_OFFSET = 44; // i32 atomic, published rows that are in a segment file
 
 export const CHUNK_FREE = 0;
 /** One producer fills it. Nobody else writes. */

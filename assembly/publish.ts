@@ -30,6 +30,7 @@ import {
   PHASE_IDLE,
   PHASE_WALKING,
   PRODUCER_BATCH_END_OFFSET,
+  PRODUCER_BLOB_END_OFFSET,
   PRODUCER_CHAIN_OFFSET,
   PRODUCER_CHUNK_OFFSET,
   PRODUCER_FOLDED_OFFSET,
@@ -48,10 +49,11 @@ import {
   TAG_BINDING_MASK,
   TIME_US_MAX,
 } from './layout';
-import { chunkAddress, entryOf, producerAddress } from './ring';
+import { lock, tryLock, unlock } from './lock';
+import { chunkAddress, entryOf, producerAddress, rowsWritten } from './ring';
 
 /**
- * Publishes the producer's rows up to `rows`, by its own thread or, after a stop, for one that is gone.
+ * Publishes the producer's rows up to `rows`; called by its own thread.
  *
  * @param producer - the producer's number
  * @param rows - rows written to its open chunk, in [published, CHUNK_ROWS]
@@ -59,11 +61,36 @@ import { chunkAddress, entryOf, producerAddress } from './ring';
  */
 export function publish(producer: i32, rows: i32, blobEnd: i32): void {
   const address = producerAddress(producer);
+  lock(address + PRODUCER_STATS_VERSION_OFFSET);
+  publishTo(producer, address, rows, blobEnd);
+  unlock(address + PRODUCER_STATS_VERSION_OFFSET);
+}
+
+/**
+ * Publishes for a producer whose own thread does not get to it: what it has written to its open chunk.
+ *
+ * @param adopting - its thread is known to be gone, so a lock that it left behind may be broken
+ * @returns false when the lock is held and the caller had better try again later
+ */
+export function publishWritten(producer: i32, adopting: bool): bool {
+  const address = producerAddress(producer);
+  const version = address + PRODUCER_STATS_VERSION_OFFSET;
+  if (adopting) lock(version);
+  else if (!tryLock(version)) return false;
+  const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
+  if (chunk >= 0) {
+    const rows = rowsWritten(chunk, load<i32>(entryOf(chunk), CHUNK_PUBLISHED_OFFSET));
+    publishTo(producer, address, rows, load<i32>(address, PRODUCER_BLOB_END_OFFSET));
+  }
+  unlock(version);
+  return true;
+}
+
+function publishTo(producer: i32, address: i32, rows: i32, blobEnd: i32): void {
   const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
   if (chunk < 0) return;
   const entry = entryOf(chunk);
   const data = chunkAddress(chunk);
-  lock(address + PRODUCER_STATS_VERSION_OFFSET);
   const accumulators = accumulatorsOf(producer, address);
   if (load<i32>(address, PRODUCER_PHASE_OFFSET) != PHASE_IDLE) resume(address, accumulators, data);
   let from = load<i32>(address, PRODUCER_FOLDED_OFFSET);
@@ -80,22 +107,6 @@ export function publish(producer: i32, rows: i32, blobEnd: i32): void {
     const total = load<f64>(address, PRODUCER_PUBLISHED_OFFSET) + <f64>(rows - published);
     store<f64>(address, total, PRODUCER_PUBLISHED_OFFSET);
     atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, rows);
-  }
-  atomic.add<i32>(address + PRODUCER_STATS_VERSION_OFFSET, 1);
-}
-
-/** A thread that died while it published leaves its version odd; nobody waits for it longer than this. */
-const LOCK_SPINS_MAX: i32 = 1 << 24;
-
-/**
- * Makes an even version odd. Only the producer's own thread publishes, except where `adopt` finishes for one that
- * is gone, so this hardly ever spins.
- */
-@inline
-function lock(version: i32): void {
-  for (let spins = 0; spins < LOCK_SPINS_MAX; spins++) {
-    const seen = atomic.load<i32>(version);
-    if ((seen & 1) == 0 && atomic.cmpxchg<i32>(version, seen, seen + 1) == seen) return;
   }
 }
 

@@ -16,6 +16,7 @@ import {
   CHUNK_ROWS,
   CHUNK_SEALED,
   CHUNK_SEQUENCE_OFFSET,
+  CHUNK_SPOOLED_OFFSET,
   CHUNK_STATE_OFFSET,
   CHUNK_TIME_MAX_OFFSET,
   CHUNK_TIME_MIN_OFFSET,
@@ -29,12 +30,17 @@ import {
   HEADER_OVERFLOW_OFFSET,
   HEADER_OVERWRITTEN_OFFSET,
   HEADER_RELEASES_OFFSET,
+  HEADER_WAKE_EVERY_OFFSET,
   OVERFLOW_OVERWRITE,
+  PRODUCER_BLOB_END_OFFSET,
   PRODUCER_BYTES,
   PRODUCER_CHUNK_OFFSET,
   PRODUCER_FOLDED_OFFSET,
+  PRODUCER_STATS_VERSION_OFFSET,
   PRODUCERS,
+  HEADER_SPOOL_WAKE_OFFSET,
 } from './layout';
+import { lock, unlock } from './lock';
 
 /** Address of a chunk's directory entry. */
 @inline
@@ -81,18 +87,25 @@ export function claim(producer: i32): i32 {
 function open(entry: i32, chunk: i32, producer: i32, reused: bool): void {
   atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1);
   if (reused) {
-    atomic.add<i64>(HEADER_OVERWRITTEN_OFFSET, <i64>load<i32>(entry, CHUNK_PUBLISHED_OFFSET));
+    // What is on disk is not lost.
+    const lost = load<i32>(entry, CHUNK_PUBLISHED_OFFSET) - atomic.load<i32>(entry + CHUNK_SPOOLED_OFFSET);
+    atomic.add<i64>(HEADER_OVERWRITTEN_OFFSET, <i64>lost);
   }
   atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, 0);
+  atomic.store<i32>(entry + CHUNK_SPOOLED_OFFSET, 0);
   store<i32>(entry, 0, CHUNK_BLOB_END_OFFSET);
   store<i64>(entry, atomic.add<i64>(HEADER_NEXT_SEQUENCE_OFFSET, 1), CHUNK_SEQUENCE_OFFSET);
   store<f64>(entry, Infinity, CHUNK_TIME_MIN_OFFSET);
   store<f64>(entry, -Infinity, CHUNK_TIME_MAX_OFFSET);
   store<i32>(entry, producer, CHUNK_PRODUCER_OFFSET);
-  // A row is known to be written by its tag, which lets `adopt` finish the chunk of a thread that died.
+  // A row is known to be written by its tag, which lets others publish for a thread that does not get to it.
   memory.fill(chunkAddress(chunk) + COLUMN_TAG_OFFSET, 0, CHUNK_ROWS << 3);
-  store<i32>(producerAddress(producer), 0, PRODUCER_FOLDED_OFFSET);
-  store<i32>(producerAddress(producer), chunk, PRODUCER_CHUNK_OFFSET);
+  const address = producerAddress(producer);
+  lock(address + PRODUCER_STATS_VERSION_OFFSET);
+  store<i32>(address, 0, PRODUCER_FOLDED_OFFSET);
+  store<i32>(address, 0, PRODUCER_BLOB_END_OFFSET);
+  store<i32>(address, chunk, PRODUCER_CHUNK_OFFSET);
+  unlock(address + PRODUCER_STATS_VERSION_OFFSET);
   atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1);
 }
 
@@ -102,25 +115,33 @@ export function seal(producer: i32): void {
   const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
   if (chunk < 0) return;
   store<i32>(address, -1, PRODUCER_CHUNK_OFFSET);
-  atomic.store<i32>(entryOf(chunk) + CHUNK_STATE_OFFSET, CHUNK_SEALED);
+  const entry = entryOf(chunk);
+  const sequence = load<i64>(entry, CHUNK_SEQUENCE_OFFSET);
+  atomic.store<i32>(entry + CHUNK_STATE_OFFSET, CHUNK_SEALED);
   // Where sealed chunks may be reused, a producer that was refused can try again.
-  atomic.add<i32>(HEADER_RELEASES_OFFSET, 1);
+  signal(HEADER_RELEASES_OFFSET);
+  const wakeEvery = load<i32>(HEADER_WAKE_EVERY_OFFSET);
+  if (wakeEvery != 0 && sequence % <i64>wakeEvery == 0) signal(HEADER_SPOOL_WAKE_OFFSET);
 }
 
 /** Gives a sealed chunk back to the ring; its rows are kept elsewhere or wanted no more. */
 export function release(chunk: i32): void {
   const entry = entryOf(chunk);
   if (atomic.cmpxchg<i32>(entry + CHUNK_STATE_OFFSET, CHUNK_SEALED, CHUNK_FREE) == CHUNK_SEALED) {
-    atomic.add<i32>(HEADER_RELEASES_OFFSET, 1);
+    signal(HEADER_RELEASES_OFFSET);
   }
 }
 
-/** Rows of the producer's open chunk that are written but not published: those whose tag is set. */
-export function written(producer: i32): i32 {
-  const chunk = load<i32>(producerAddress(producer), PRODUCER_CHUNK_OFFSET);
-  if (chunk < 0) return 0;
+/** Raises a word and wakes everybody who waits for it to change. */
+@inline
+function signal(word: i32): void {
+  atomic.add<i32>(word, 1);
+  atomic.notify(word, -1);
+}
+
+/** Rows of a chunk from `row` on that are whole: those whose tag is set. @returns the end of them */
+export function rowsWritten(chunk: i32, row: i32): i32 {
   const tags = chunkAddress(chunk) + COLUMN_TAG_OFFSET;
-  let row = load<i32>(entryOf(chunk), CHUNK_PUBLISHED_OFFSET);
   while (row < CHUNK_ROWS && load<u32>(tags + (row << 3)) != 0) row++;
   return row;
 }

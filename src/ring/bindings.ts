@@ -43,6 +43,11 @@ export class BindingTable {
     return this.#dictionary.size;
   }
 
+  /** @see Dictionary.ready */
+  get ready(): number {
+    return this.#dictionary.ready;
+  }
+
   get refused(): number {
     return this.#dictionary.refused;
   }

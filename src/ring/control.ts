@@ -106,7 +106,6 @@ export class RingControl {
    */
   adopt(producers: readonly number[]): void {
     const ring = instantiate(this.#memory);
-    for (const producer of producers)
-      ring.publish(producer, ring.written(producer), this.#geometry.blobBytes);
+    for (const producer of producers) ring.publishWritten(producer, 1);
   }
 }

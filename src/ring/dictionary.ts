@@ -30,6 +30,7 @@ export class Dictionary {
   readonly #entriesIndex: number;
   readonly #ids = new Map<string, number>();
   readonly #texts: (string | undefined)[] = [OVERFLOW_TEXT];
+  #ready = 1;
   /** Entries below this id are in #ids. */
   #synced = 1;
 
@@ -45,6 +46,12 @@ export class Dictionary {
   get size(): number {
     const handedOut = Atomics.load(this.#words, (this.#address + DICTIONARY_COUNT_OFFSET) >> 2);
     return Math.min(handedOut + 1, DICTIONARY_CAPACITY);
+  }
+
+  /** Ids below this one have their text. Others may have theirs too, and wait for a thread that is just appending. */
+  get ready(): number {
+    while (this.#ready < this.size && this.#isReady(this.#ready)) this.#ready++;
+    return this.#ready;
   }
 
   /** Texts that found no place. */
@@ -111,10 +118,14 @@ export class Dictionary {
     }
   }
 
+  #isReady(id: number): boolean {
+    return Atomics.load(this.#words, this.#entriesIndex + id * (DICTIONARY_ENTRY_BYTES >> 2) + 1) > 0;
+  }
+
   #read(id: number): string | undefined {
+    if (!this.#isReady(id)) return undefined;
     const entry = this.#entriesIndex + id * (DICTIONARY_ENTRY_BYTES >> 2);
     const bytes = Atomics.load(this.#words, entry + 1) - 1;
-    if (bytes < 0) return undefined;
     const start = this.#address + DICTIONARY_TEXT_OFFSET + this.#words[entry];
     return this.#bytes.toString('utf8', start, start + bytes);
   }

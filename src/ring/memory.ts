@@ -14,6 +14,7 @@ import {
   HEADER_ANCHOR_US_OFFSET,
   HEADER_BLOB_BYTES_OFFSET,
   HEADER_BLOB_OFFSET_OFFSET,
+  HEADER_BLOCK_MS_OFFSET,
   HEADER_BYTES,
   HEADER_CHUNK_COUNT_OFFSET,
   HEADER_CHUNK_STRIDE_OFFSET,
@@ -22,12 +23,14 @@ import {
   HEADER_MAGIC_OFFSET,
   HEADER_MEMORY_BYTES_OFFSET,
   HEADER_NEXT_EVENT_SLOT_OFFSET,
+  HEADER_NEXT_SEQUENCE_OFFSET,
   HEADER_NEXT_SLOT_OFFSET,
   HEADER_OVERFLOW_OFFSET,
   HEADER_PRODUCER_COUNT_OFFSET,
   HEADER_SCRATCH_OFFSET,
   HEADER_STREAMING_OFFSET,
   HEADER_VERSION_OFFSET,
+  HEADER_WAKE_EVERY_OFFSET,
   LANDING_BYTES,
   LAYOUT_MAGIC,
   LAYOUT_VERSION,
@@ -85,10 +88,19 @@ export interface MemoryOptions {
   columns: readonly { name: string; type: ColumnType }[];
   producerCount: number;
   overflow: OverflowPolicy;
+  /** How long 'block' waits for a chunk before it refuses; 0, the default, where nothing is ever released. */
+  blockMs?: number;
+  /** Chunks are written to disk, by a thread that is woken when some are ready. Default false. */
+  spooled?: boolean;
+  /** Sequence of the first chunk; above those that exist already. Default 0. */
+  nextSequence?: number;
   /** The same instant on both clocks: monotonic nanoseconds and microseconds since the Unix epoch. */
   anchorNs: bigint;
   anchorUs: number;
 }
+
+/** Chunks that are sealed between two wake-ups of the spooler, at most; fewer in a small ring. */
+const WAKE_EVERY_MAX = 16;
 
 const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
@@ -190,8 +202,11 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
     [HEADER_NEXT_EVENT_SLOT_OFFSET, SLOT_EVENT_START],
     [HEADER_STREAMING_OFFSET, 1],
     [HEADER_VERSION_OFFSET, LAYOUT_VERSION],
+    [HEADER_BLOCK_MS_OFFSET, options.blockMs ?? 0],
+    [HEADER_WAKE_EVERY_OFFSET, options.spooled ? wakeEvery(geometry.chunkCount) : 0],
   ];
   for (const [offset, value] of words) header.setUint32(offset, value, true);
+  header.setBigInt64(HEADER_NEXT_SEQUENCE_OFFSET, BigInt(options.nextSequence ?? 0), true);
   header.setBigInt64(HEADER_ANCHOR_NS_OFFSET, options.anchorNs, true);
   header.setFloat64(HEADER_ANCHOR_US_OFFSET, options.anchorUs, true);
   const chain = new Uint16Array(memory.buffer, ROW_CHAIN, CHUNK_ROWS);
@@ -199,6 +214,10 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
   // The magic comes last: a memory that carries it is complete.
   header.setUint32(HEADER_MAGIC_OFFSET, LAYOUT_MAGIC, true);
   return { memory, geometry };
+}
+
+function wakeEvery(chunkCount: number): number {
+  return Math.max(1, Math.min(WAKE_EVERY_MAX, chunkCount >> 2));
 }
 
 /** Checks that a memory handed over by another thread is one of ours. @throws LayoutError */

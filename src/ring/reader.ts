@@ -12,7 +12,9 @@ import {
   CHUNK_PRODUCER_OFFSET,
   CHUNK_PUBLISHED_OFFSET,
   CHUNK_ROWS,
+  CHUNK_SEALED,
   CHUNK_SEQUENCE_OFFSET,
+  CHUNK_STATE_OFFSET,
   CHUNK_TIME_MAX_OFFSET,
   CHUNK_TIME_MIN_OFFSET,
   COLUMN_COST_OFFSET,
@@ -20,8 +22,9 @@ import {
   COLUMN_TAG_OFFSET,
   COLUMN_TIME_OFFSET,
   COLUMN_TOKENS_OFFSET,
+  FLAG_BLOB,
 } from '../../assembly/layout.js';
-import type { Batch } from './batch.js';
+import type { Batch, DeclaredValues } from './batch.js';
 import { type Geometry, isWordColumn } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 
@@ -31,9 +34,39 @@ export interface ChunkView {
   readonly generation: number;
   /** Order of the claim. */
   readonly sequence: number;
+  readonly producer: number;
   readonly rows: number;
+  /** No more rows will be written to it. */
+  readonly sealed: boolean;
   readonly timeMinUs: number;
   readonly timeMaxUs: number;
+}
+
+/** Room for rows; a reader that reads many chunks and keeps none uses the same one for all. */
+export class BatchBuffers {
+  readonly timeUs: Float64Array;
+  readonly latencyMs: Float64Array;
+  readonly costUsd: Float64Array;
+  readonly promptTokens: Int32Array;
+  readonly completionTokens: Int32Array;
+  readonly tags: Uint32Array;
+  readonly blobOffsets: Uint32Array;
+  readonly blob: Buffer;
+  readonly declared: readonly DeclaredValues[];
+
+  constructor({ columns, blobBytes }: Geometry, rows = CHUNK_ROWS, blobRoom = blobBytes) {
+    this.timeUs = new Float64Array(rows);
+    this.latencyMs = new Float64Array(rows);
+    this.costUsd = new Float64Array(rows);
+    this.promptTokens = new Int32Array(rows);
+    this.completionTokens = new Int32Array(rows);
+    this.tags = new Uint32Array(rows);
+    this.blobOffsets = new Uint32Array(rows);
+    this.blob = Buffer.alloc(blobRoom);
+    this.declared = columns.map(({ type }) =>
+      isWordColumn(type) ? new Int32Array(rows) : new Float64Array(rows),
+    );
+  }
 }
 
 export class RingReader {
@@ -64,55 +97,89 @@ export class RingReader {
   #view(chunk: number): ChunkView | undefined {
     const entry = this.#entry(chunk);
     const generation = Atomics.load(this.#i32, (entry + CHUNK_GENERATION_OFFSET) >> 2);
-    if (generation === 0 || (generation & 1) !== 0) return undefined;
+    if ((generation & 1) !== 0) return undefined;
+    // The state before the count: when it says sealed, the count is final.
+    const sealed = Atomics.load(this.#i32, (entry + CHUNK_STATE_OFFSET) >> 2) === CHUNK_SEALED;
     const rows = Atomics.load(this.#i32, (entry + CHUNK_PUBLISHED_OFFSET) >> 2);
     if (rows === 0) return undefined;
     const view = {
       chunk,
       generation,
       sequence: Number(this.#i64[(entry + CHUNK_SEQUENCE_OFFSET) >> 3]),
+      producer: this.#i32[(entry + CHUNK_PRODUCER_OFFSET) >> 2],
       rows,
+      sealed,
       timeMinUs: this.#f64[(entry + CHUNK_TIME_MIN_OFFSET) >> 3],
       timeMaxUs: this.#f64[(entry + CHUNK_TIME_MAX_OFFSET) >> 3],
     };
     return this.#unchanged(view) ? view : undefined;
   }
 
-  /** Copies the chunk's rows as of when it was listed; undefined when the reader was lapped. */
-  read(view: ChunkView): Batch | undefined {
+  /**
+   * Copies the chunk's rows from `fromRow` on, as of when it was listed; undefined when the reader was lapped.
+   * @param buffers - room that the batch is made of and that the next such call reuses; absent, it has its own
+   */
+  read(view: ChunkView, fromRow = 0, buffers?: BatchBuffers): Batch | undefined {
     const { chunkStrideBytes, chunksAddress, blobOffsetBytes, columns } = this.#geometry;
-    const { chunk, rows } = view;
-    const entry = this.#entry(chunk);
+    const { chunk } = view;
+    const rows = view.rows - fromRow;
+    const blobEnd = this.#i32[(this.#entry(chunk) + CHUNK_BLOB_END_OFFSET) >> 2];
+    const into = buffers ?? new BatchBuffers(this.#geometry, rows, blobEnd);
     const address = chunksAddress + chunk * chunkStrideBytes;
-    const doubles = (offsetBytes: number) => {
-      const start = (address + offsetBytes) >> 3;
-      return this.#f64.slice(start, start + rows);
+    const doubles = (offsetBytes: number, target: Float64Array) => {
+      const start = ((address + offsetBytes) >> 3) + fromRow;
+      target.set(this.#f64.subarray(start, start + rows));
+      return target.subarray(0, rows);
     };
-    const words = (offsetBytes: number, count: number) => {
-      const start = (address + offsetBytes) >> 2;
-      return this.#i32.slice(start, start + count);
+    const words = (offsetBytes: number, target: Int32Array) => {
+      const start = ((address + offsetBytes) >> 2) + fromRow;
+      target.set(this.#i32.subarray(start, start + rows));
+      return target.subarray(0, rows);
     };
-    const blobBytes = this.#i32[(entry + CHUNK_BLOB_END_OFFSET) >> 2];
-    const blobAddress = address + blobOffsetBytes;
-    const tokens = words(COLUMN_TOKENS_OFFSET, rows * 2);
-    const tags = words(COLUMN_TAG_OFFSET, rows * 2);
+    const pairs = (
+      offsetBytes: number,
+      first: Int32Array | Uint32Array,
+      second: Int32Array | Uint32Array,
+    ) => {
+      const start = ((address + offsetBytes) >> 2) + 2 * fromRow;
+      for (let i = 0; i < rows; i++) {
+        first[i] = this.#i32[start + 2 * i];
+        second[i] = this.#i32[start + 2 * i + 1];
+      }
+    };
+    pairs(COLUMN_TOKENS_OFFSET, into.promptTokens, into.completionTokens);
+    pairs(COLUMN_TAG_OFFSET, into.tags, into.blobOffsets);
     const batch: Batch = {
-      firstSequence: view.sequence * CHUNK_ROWS,
-      producer: this.#i32[(entry + CHUNK_PRODUCER_OFFSET) >> 2],
+      firstSequence: view.sequence * CHUNK_ROWS + fromRow,
+      producer: view.producer,
       rows,
-      timeUs: doubles(COLUMN_TIME_OFFSET),
-      latencyMs: doubles(COLUMN_LATENCY_OFFSET),
-      costUsd: doubles(COLUMN_COST_OFFSET),
-      promptTokens: everySecond(tokens, 0, new Int32Array(rows)),
-      completionTokens: everySecond(tokens, 1, new Int32Array(rows)),
-      tags: everySecond(tags, 0, new Uint32Array(rows)),
-      blobOffsets: everySecond(tags, 1, new Uint32Array(rows)),
-      blob: Buffer.from(this.#bytes.subarray(blobAddress, blobAddress + blobBytes)),
-      declared: columns.map(({ type, offsetBytes }) =>
-        isWordColumn(type) ? words(offsetBytes, rows) : doubles(offsetBytes),
-      ),
+      timeUs: doubles(COLUMN_TIME_OFFSET, into.timeUs),
+      latencyMs: doubles(COLUMN_LATENCY_OFFSET, into.latencyMs),
+      costUsd: doubles(COLUMN_COST_OFFSET, into.costUsd),
+      promptTokens: into.promptTokens.subarray(0, rows),
+      completionTokens: into.completionTokens.subarray(0, rows),
+      tags: into.tags.subarray(0, rows),
+      blobOffsets: into.blobOffsets.subarray(0, rows),
+      blob: this.#blob(address + blobOffsetBytes, blobEnd, into, rows),
+      declared: columns.map(({ offsetBytes }, i) => {
+        const target = into.declared[i];
+        return target instanceof Int32Array ? words(offsetBytes, target) : doubles(offsetBytes, target);
+      }),
     };
     return this.#unchanged(view) ? batch : undefined;
+  }
+
+  /** Copies the part of the byte area that the rows in `into` use, and moves their offsets to its start. */
+  #blob(address: number, end: number, { tags, blobOffsets, blob }: BatchBuffers, rows: number): Buffer {
+    let first = 0;
+    while (first < rows && (tags[first] & FLAG_BLOB) === 0) first++;
+    if (first === rows) return blob.subarray(0, 0);
+    const start = blobOffsets[first];
+    // A copy that was lapped may hold anything; it is thrown away after this.
+    if (!(start <= end && end <= blob.byteLength)) return blob.subarray(0, 0);
+    blob.set(this.#bytes.subarray(address + start, address + end));
+    if (start > 0) for (let i = first; i < rows; i++) blobOffsets[i] -= start;
+    return blob.subarray(0, end - start);
   }
 
   /**
@@ -127,9 +194,4 @@ export class RingReader {
   #entry(chunk: number): number {
     return this.#geometry.directoryAddress + chunk * CHUNK_ENTRY_BYTES;
   }
-}
-
-function everySecond<T extends Int32Array | Uint32Array>(pairs: Int32Array, offset: 0 | 1, into: T): T {
-  for (let i = 0; i < into.length; i++) into[i] = pairs[2 * i + offset];
-  return into;
 }

@@ -12,9 +12,10 @@ export interface RingModule {
   claim(producer: number): number;
   seal(producer: number): void;
   release(chunk: number): void;
-  written(producer: number): number;
   /** @see assembly/publish.ts */
   publish(producer: number, rows: number, blobEnd: number): void;
+  /** @returns 0 when the producer is publishing itself just now */
+  publishWritten(producer: number, adopting: number): number;
   /** @see assembly/bytes.ts */
   copy(target: number, source: number, bytes: number): void;
 }

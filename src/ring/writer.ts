@@ -20,12 +20,15 @@ import {
   COLUMN_LATENCY_OFFSET,
   COLUMN_TAG_OFFSET,
   COLUMN_TOKENS_OFFSET,
+  HEADER_BLOCK_MS_OFFSET,
   HEADER_CHUNK_STRIDE_OFFSET,
   HEADER_CHUNKS_OFFSET,
   HEADER_RELEASES_OFFSET,
+  HEADER_SPOOL_WAKE_OFFSET,
   HEADER_STATE_OFFSET,
   LANDING_BYTES,
   PRODUCER_ACTIVE,
+  PRODUCER_BLOB_END_OFFSET,
   PRODUCER_BYTES,
   PRODUCER_CHUNK_OFFSET,
   PRODUCER_FREE,
@@ -81,7 +84,8 @@ export class RingWriter {
   private resumeAt = 0;
   private suspended = false;
   private closed = false;
-  private releasesAtRefusal = -1;
+  /** Releases counted when a chunk was last refused. */
+  private refusedAt: number | undefined;
 
   /** Becomes one of the memory's producers. @throws StateError when all are taken */
   constructor(memory: SharedMemory, geometry: Geometry) {
@@ -160,6 +164,7 @@ export class RingWriter {
     const offset = this.blobEnd;
     this.module.copy(this.base * 8 + this.blobOffsetBytes + offset, source, bytes);
     this.blobEnd = offset + bytes;
+    this.i32[(this.block + PRODUCER_BLOB_END_OFFSET) >> 2] = this.blobEnd;
     return offset;
   }
 
@@ -214,20 +219,40 @@ export class RingWriter {
     if (this.closed || !this.wanted()) return false;
     this.resume();
     if (this.base !== 0) return true;
-    const releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
-    // Nothing was released since the last refusal: there is no use in trying every chunk again.
-    const chunk = releases === this.releasesAtRefusal ? -1 : this.module.claim(this.producer);
+    const chunk = this.claim();
     if (chunk < 0) {
-      this.releasesAtRefusal = releases;
       this.f64[(this.block + PRODUCER_REFUSED_OFFSET) >> 3]++;
       return false;
     }
-    this.releasesAtRefusal = -1;
     this.base = (this.chunksAddress + chunk * this.chunkStrideBytes) / 8;
     this.publishedRows = 0;
     this.blobEnd = 0;
     this.position = this.base;
     return true;
+  }
+
+  /**
+   * A chunk, or -1 when none can be had. With OVERFLOW_BLOCK it waits for one, once per shortage: the rows after a
+   * wait in vain are refused at once until a chunk is released.
+   */
+  private claim(): number {
+    let releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
+    // Nothing was released since the last refusal: there is no use in trying every chunk again.
+    if (releases === this.refusedAt) return -1;
+    let chunk = this.module.claim(this.producer);
+    const blockMs = this.i32[HEADER_BLOCK_MS_OFFSET >> 2];
+    const deadlineMs = chunk < 0 && blockMs > 0 ? performance.now() + blockMs : 0;
+    while (chunk < 0) {
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0 || !this.wanted()) break;
+      Atomics.add(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2, 1);
+      Atomics.notify(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2);
+      Atomics.wait(this.i32, HEADER_RELEASES_OFFSET >> 2, releases, leftMs);
+      releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
+      chunk = this.module.claim(this.producer);
+    }
+    this.refusedAt = chunk < 0 ? releases : undefined;
+    return chunk;
   }
 
   private seal(): void {
@@ -253,8 +278,8 @@ const CLOSED_MODULE: RingModule = {
   claim: () => -1,
   seal: () => {},
   release: () => {},
-  written: () => 0,
   publish: () => {},
+  publishWritten: () => 0,
   copy: () => {},
 };
 
