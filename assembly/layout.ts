@@ -64,6 +64,7 @@ export const HEADER_SPOOL_ATTEMPTED_OFFSET = 896; // i32 atomic, notified: the l
 export const HEADER_SPOOL_COMPLETED_OFFSET = 960; // i32 atomic, the last flush that left nothing behind
 export const HEADER_SPOOL_WRITTEN_OFFSET = 1024; // i64 atomic, rows handed to the file system
 export const HEADER_SPOOL_DURABLE_OFFSET = 1088; // i64 atomic, rows synced to the disk
+export const HEADER_SPOOL_EXPIRED_OFFSET = 1152; // i64 atomic, rows in segments that were deleted for their age or size
 
 export const CAPTURE_RUNNING = 0;
 export const CAPTURE_PAUSED = 1;
@@ -187,7 +188,9 @@ export const CHUNK_SEQUENCE_OFFSET = 16; // i64, order of the claim
 export const CHUNK_TIME_MIN_OFFSET = 24; // f64 µs, over published rows
 export const CHUNK_TIME_MAX_OFFSET = 32; // f64 µs
 export const CHUNK_PRODUCER_OFFSET = 40; // i32
-export const CHUNK_SPOOLED_OFFSET = 44; // i32 atomic, published rows that are in a segment file
+export const CHUNK_SPOOLED_OFFSET = 44; // i32 atomic, published rows the spooler has taken, and of which generation
+/** A spooled word is generation << SPOOLED_ROWS_BITS | rows. */
+export const SPOOLED_ROWS_BITS = 11;
 
 export const CHUNK_FREE = 0;
 /** One producer fills it. Nobody else writes. */

@@ -38,6 +38,7 @@ import {
   PRODUCER_FOLDED_OFFSET,
   PRODUCER_STATS_VERSION_OFFSET,
   PRODUCERS,
+  SPOOLED_ROWS_BITS,
   HEADER_SPOOL_WAKE_OFFSET,
 } from './layout';
 import { lock, unlock } from './lock';
@@ -85,14 +86,14 @@ export function claim(producer: i32): i32 {
 
 /** Makes an entry that was just won by compare-and-swap the producer's empty open chunk. */
 function open(entry: i32, chunk: i32, producer: i32, reused: bool): void {
-  atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1);
+  const generation = atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1) + 2;
+  // From here on the spooler takes no more rows of the old generation; what it has taken is not lost.
+  const spooled = atomic.xchg<i32>(entry + CHUNK_SPOOLED_OFFSET, generation << SPOOLED_ROWS_BITS);
   if (reused) {
-    // What is on disk is not lost.
-    const lost = load<i32>(entry, CHUNK_PUBLISHED_OFFSET) - atomic.load<i32>(entry + CHUNK_SPOOLED_OFFSET);
-    atomic.add<i64>(HEADER_OVERWRITTEN_OFFSET, <i64>lost);
+    const taken = spooled & ((1 << SPOOLED_ROWS_BITS) - 1);
+    atomic.add<i64>(HEADER_OVERWRITTEN_OFFSET, <i64>(load<i32>(entry, CHUNK_PUBLISHED_OFFSET) - taken));
   }
   atomic.store<i32>(entry + CHUNK_PUBLISHED_OFFSET, 0);
-  atomic.store<i32>(entry + CHUNK_SPOOLED_OFFSET, 0);
   store<i32>(entry, 0, CHUNK_BLOB_END_OFFSET);
   store<i64>(entry, atomic.add<i64>(HEADER_NEXT_SEQUENCE_OFFSET, 1), CHUNK_SEQUENCE_OFFSET);
   store<f64>(entry, Infinity, CHUNK_TIME_MIN_OFFSET);

@@ -84,14 +84,24 @@ export class RingReader {
     this.#bytes = Buffer.from(memory.buffer);
   }
 
-  /** The chunks that hold rows, in the order they were claimed: a snapshot of the whole ring. */
-  chunks(): ChunkView[] {
+  /**
+   * The chunks that hold rows, in the order they were claimed: a snapshot of the whole ring.
+   * @param known - says which generation of a chunk and how many of its rows the caller has no use for
+   */
+  chunks(known?: (chunk: number, generation: number, rows: number) => boolean): ChunkView[] {
     const views: ChunkView[] = [];
     for (let chunk = 0; chunk < this.#geometry.chunkCount; chunk++) {
+      if (known !== undefined && this.#isKnown(chunk, known)) continue;
       const view = this.#view(chunk);
       if (view) views.push(view);
     }
     return views.sort((a, b) => a.sequence - b.sequence);
+  }
+
+  #isKnown(chunk: number, known: (chunk: number, generation: number, rows: number) => boolean): boolean {
+    const entry = this.#entry(chunk);
+    const generation = Atomics.load(this.#i32, (entry + CHUNK_GENERATION_OFFSET) >> 2);
+    return known(chunk, generation, Atomics.load(this.#i32, (entry + CHUNK_PUBLISHED_OFFSET) >> 2));
   }
 
   #view(chunk: number): ChunkView | undefined {

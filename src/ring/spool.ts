@@ -1,0 +1,191 @@
+/**
+ * What the spooler and the threads that capture tell each other, in shared memory, so that it works while a thread's
+ * event loop stands still.
+ */
+import {
+  CHUNK_ENTRY_BYTES,
+  CHUNK_SPOOLED_OFFSET,
+  HEADER_NEXT_SEQUENCE_OFFSET,
+  HEADER_SPOOL_ATTEMPTED_OFFSET,
+  HEADER_SPOOL_BEATS_OFFSET,
+  HEADER_SPOOL_COMPLETED_OFFSET,
+  HEADER_SPOOL_DURABLE_OFFSET,
+  HEADER_SPOOL_EPOCH_OFFSET,
+  HEADER_SPOOL_EXPIRED_OFFSET,
+  HEADER_SPOOL_REQUESTED_OFFSET,
+  HEADER_SPOOL_WAKE_OFFSET,
+  HEADER_SPOOL_WRITTEN_OFFSET,
+  SPOOLED_ROWS_BITS,
+} from '../../assembly/layout.js';
+import type { Geometry } from './memory.js';
+import type { ChunkView } from './reader.js';
+import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
+
+/** Flush numbers wrap round at 2^31, as all counters of 32 bits here. */
+const isAtLeast = (number: number, other: number): boolean => ((number - other) | 0) >= 0;
+
+/** The words that both sides use. */
+export class SpoolWords {
+  readonly #i32: Int32Array;
+  readonly #i64: BigInt64Array;
+
+  constructor(memory: SharedMemory) {
+    this.#i32 = new Int32Array(memory.buffer);
+    this.#i64 = new BigInt64Array(memory.buffer);
+  }
+
+  /** Rows handed to the file system by the spoolers of this memory. */
+  get written(): number {
+    return this.#count(HEADER_SPOOL_WRITTEN_OFFSET);
+  }
+
+  /** Of those, rows that are safe from a power cut. */
+  get durable(): number {
+    return this.#count(HEADER_SPOOL_DURABLE_OFFSET);
+  }
+
+  /** Rows in segments that were deleted on purpose. */
+  get expired(): number {
+    return this.#count(HEADER_SPOOL_EXPIRED_OFFSET);
+  }
+
+  addWritten(rows: number): void {
+    Atomics.add(this.#i64, HEADER_SPOOL_WRITTEN_OFFSET >> 3, BigInt(rows));
+  }
+
+  addDurable(rows: number): void {
+    Atomics.add(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows));
+  }
+
+  addExpired(rows: number): void {
+    Atomics.add(this.#i64, HEADER_SPOOL_EXPIRED_OFFSET >> 3, BigInt(rows));
+  }
+
+  // ── Asking ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Asks for everything published so far to be made durable. @returns the flush's number */
+  request(): number {
+    const ticket = (Atomics.add(this.#i32, HEADER_SPOOL_REQUESTED_OFFSET >> 2, 1) + 1) | 0;
+    this.wake();
+    return ticket;
+  }
+
+  wake(): void {
+    Atomics.add(this.#i32, HEADER_SPOOL_WAKE_OFFSET >> 2, 1);
+    Atomics.notify(this.#i32, HEADER_SPOOL_WAKE_OFFSET >> 2);
+  }
+
+  isAttempted(ticket: number): boolean {
+    return isAtLeast(Atomics.load(this.#i32, HEADER_SPOOL_ATTEMPTED_OFFSET >> 2), ticket);
+  }
+
+  isCompleted(ticket: number): boolean {
+    return isAtLeast(Atomics.load(this.#i32, HEADER_SPOOL_COMPLETED_OFFSET >> 2), ticket);
+  }
+
+  /** Blocks this thread until the flush was tried, at most so long. @returns whether it was */
+  waitAttempted(ticket: number, timeoutMs: number): boolean {
+    const word = HEADER_SPOOL_ATTEMPTED_OFFSET >> 2;
+    const deadlineMs = performance.now() + timeoutMs;
+    for (;;) {
+      const seen = Atomics.load(this.#i32, word);
+      if (isAtLeast(seen, ticket)) return true;
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0) return false;
+      Atomics.wait(this.#i32, word, seen, leftMs);
+    }
+  }
+
+  /** Changes whenever the spooler does anything. */
+  get beats(): number {
+    return Atomics.load(this.#i32, HEADER_SPOOL_BEATS_OFFSET >> 2);
+  }
+
+  /** Makes every spooler there is stop before its next file operation. @returns the number of the next one */
+  nextEpoch(): number {
+    return (Atomics.add(this.#i32, HEADER_SPOOL_EPOCH_OFFSET >> 2, 1) + 1) | 0;
+  }
+
+  // ── Answering ──────────────────────────────────────────────────────────────────────────────────
+
+  get epoch(): number {
+    return Atomics.load(this.#i32, HEADER_SPOOL_EPOCH_OFFSET >> 2);
+  }
+
+  get requested(): number {
+    return Atomics.load(this.#i32, HEADER_SPOOL_REQUESTED_OFFSET >> 2);
+  }
+
+  beat(): void {
+    Atomics.add(this.#i32, HEADER_SPOOL_BEATS_OFFSET >> 2, 1);
+  }
+
+  /** Says what became of all flushes up to `ticket`. */
+  answer(ticket: number, completed: boolean): void {
+    if (completed) Atomics.store(this.#i32, HEADER_SPOOL_COMPLETED_OFFSET >> 2, ticket);
+    Atomics.store(this.#i32, HEADER_SPOOL_ATTEMPTED_OFFSET >> 2, ticket);
+    Atomics.notify(this.#i32, HEADER_SPOOL_ATTEMPTED_OFFSET >> 2);
+  }
+
+  /** Changes with every wake-up; note it before looking for work, and wait for it to change after. */
+  get wakes(): number {
+    return Atomics.load(this.#i32, HEADER_SPOOL_WAKE_OFFSET >> 2);
+  }
+
+  /** Blocks until somebody wakes the spooler, at most so long. */
+  sleep(wakesSeen: number, timeoutMs: number): void {
+    Atomics.wait(this.#i32, HEADER_SPOOL_WAKE_OFFSET >> 2, wakesSeen, timeoutMs);
+  }
+
+  #count(offset: number): number {
+    return Number(Atomics.load(this.#i64, offset >> 3));
+  }
+}
+
+/** The ring as the spooler takes rows from it. One spooler at a time. */
+export class SpoolRing {
+  readonly #i32: Int32Array;
+  readonly #i64: BigInt64Array;
+  readonly #module: RingModule;
+  readonly #geometry: Geometry;
+
+  constructor(memory: SharedMemory, geometry: Geometry) {
+    this.#i32 = new Int32Array(memory.buffer);
+    this.#i64 = new BigInt64Array(memory.buffer);
+    this.#module = instantiate(memory);
+    this.#geometry = geometry;
+  }
+
+  /** Chunks with a lower sequence have been claimed. */
+  get nextSequence(): number {
+    return Number(Atomics.load(this.#i64, HEADER_NEXT_SEQUENCE_OFFSET >> 3));
+  }
+
+  /** Publishes what a thread has written and not got round to. @returns false when it is doing so itself just now */
+  publishFor(producer: number): boolean {
+    return this.#module.publishWritten(producer, 0) !== 0;
+  }
+
+  /** Rows of the chunk that have been taken. */
+  taken({ chunk, generation }: ChunkView): number {
+    const word = Atomics.load(this.#i32, this.#spooled(chunk));
+    const isSame = word >> SPOOLED_ROWS_BITS === (generation << SPOOLED_ROWS_BITS) >> SPOOLED_ROWS_BITS;
+    return isSame ? word & ((1 << SPOOLED_ROWS_BITS) - 1) : 0;
+  }
+
+  /** Takes rows [from, to): from now on they count as kept. @returns false when the chunk was reused meanwhile */
+  take({ chunk, generation }: ChunkView, from: number, to: number): boolean {
+    const base = generation << SPOOLED_ROWS_BITS;
+    const expected = base | from;
+    return Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | to) === expected;
+  }
+
+  /** Lets a chunk that is sealed and kept be used again. */
+  release(chunk: number): void {
+    this.#module.release(chunk);
+  }
+
+  #spooled(chunk: number): number {
+    return (this.#geometry.directoryAddress + chunk * CHUNK_ENTRY_BYTES + CHUNK_SPOOLED_OFFSET) >> 2;
+  }
+}
