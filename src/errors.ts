@@ -28,9 +28,14 @@ export class NotFoundError extends TelemetryError {
   }
 }
 
-export type StateCode = 'ERR_ALREADY_PAUSED' | 'ERR_NOT_PAUSED' | 'ERR_NOT_RUNNING' | 'ERR_CLOSED';
+export type StateCode =
+  | 'ERR_ALREADY_PAUSED'
+  | 'ERR_NOT_PAUSED'
+  | 'ERR_NOT_RUNNING'
+  | 'ERR_CLOSED'
+  | 'ERR_LOCKED';
 
-/** The call does not fit the experiment's present status. */
+/** The call does not fit the experiment's present status; ERR_LOCKED: another writer has it. */
 export class StateError extends TelemetryError {
   constructor(code: StateCode, message: string, context: Record<string, unknown> = {}) {
     super(code, message, context);
@@ -71,15 +76,99 @@ export class StorageError extends TelemetryError {
   }
 }
 
-/** A shared memory was laid out by another version, or is not one of ours. */
+/** A shared memory or a file was laid out by another version, or is not one of ours. */
 export class LayoutError extends TelemetryError {
-  constructor(what: string, expected: number, actual: number) {
-    super('ERR_LAYOUT_VERSION', `memory ${what}: expected ${expected}, got ${actual}`, {
+  constructor(what: string, expected: number, actual: number, where = 'memory') {
+    super('ERR_LAYOUT_VERSION', `${where} ${what}: expected ${expected}, got ${actual}`, {
       what,
       expected,
       actual,
     });
   }
+}
+
+/** An error as plain data: what it takes to cross a thread, where structured cloning would lose class and code. */
+export interface WireError {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+  readonly context: Record<string, unknown>;
+  readonly stack: string;
+  readonly cause: WireError | null;
+}
+
+const CLASSES = new Map<string, new (...args: never[]) => TelemetryError>(
+  Object.entries({
+    TelemetryError,
+    ConfigError,
+    NotFoundError,
+    StateError,
+    ExportError,
+    AnalysisError,
+    StorageError,
+    LayoutError,
+  }),
+);
+
+/** Causes of causes beyond this many are left out; a chain may even be a circle. */
+const CAUSES_MAX = 8;
+
+/** Anything that was thrown as plain data that can be posted. What is not ours has code ERR_INTERNAL or its own. */
+export function serializeError(error: unknown): WireError {
+  return toWire(error, CAUSES_MAX);
+}
+
+function toWire(error: unknown, causesLeft: number): WireError {
+  if (!(error instanceof Error)) {
+    const message = typeof error === 'string' ? error : `something thrown that is ${describeValue(error)}`;
+    return { name: 'Error', code: 'ERR_INTERNAL', message, context: {}, stack: '', cause: null };
+  }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_INTERNAL';
+  return {
+    name: error.name,
+    code,
+    message: error.message,
+    context: error instanceof TelemetryError ? cloneable(error.context) : {},
+    stack: error.stack ?? '',
+    cause: error.cause === undefined || causesLeft === 0 ? null : toWire(error.cause, causesLeft - 1),
+  };
+}
+
+/** The error again, of the same class, with the stack of the thread it comes from. Others become TelemetryErrors. */
+export function deserializeError(wire: WireError): TelemetryError {
+  const { name, code, message, context } = wire;
+  const known = CLASSES.get(name);
+  const options = wire.cause === null ? undefined : { cause: deserializeCause(wire.cause) };
+  // Not by their own constructors, which take something else.
+  const error: TelemetryError = Reflect.construct(
+    TelemetryError,
+    [code, known === undefined ? `${name}: ${message}` : message, context, options],
+    known ?? TelemetryError,
+  );
+  if (wire.stack !== '') error.stack = wire.stack;
+  return error;
+}
+
+/** A cause may stay what it was: an Error of the system with its code. */
+function deserializeCause(wire: WireError): Error {
+  if (CLASSES.has(wire.name)) return deserializeError(wire);
+  const options = wire.cause === null ? undefined : { cause: deserializeCause(wire.cause) };
+  const error = Object.assign(new Error(wire.message, options), { code: wire.code, name: wire.name });
+  if (wire.stack !== '') error.stack = wire.stack;
+  return error;
+}
+
+/** A copy that can be posted: a value that cannot is described. */
+function cloneable(context: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(context)) {
+    try {
+      copy[key] = structuredClone(value);
+    } catch {
+      copy[key] = describeValue(value);
+    }
+  }
+  return copy;
 }
 
 /** A short, safe description of any value for a message; never calls into the value. */

@@ -9,6 +9,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   stats: [],
   ring: ['schema', 'stats'],
   readers: ['ring', 'schema'],
+  storage: ['arrow', 'ring', 'schema', 'version'],
   analysis: ['readers', 'ring', 'stats', 'schema'],
   export: ['schema'],
   import: ['schema'],

@@ -17,11 +17,12 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  statSync,
   unlinkSync,
   writevSync,
 } from 'node:fs';
 
-/** 'r' to read; 'r+' to write an existing file; 'wx' to create one that must not exist yet. */
+/** 'r' to read; 'r+' to read and write an existing file; 'wx' to create one that must not exist yet, and write it. */
 export type OpenMode = 'r' | 'r+' | 'wx';
 
 /** Every operation throws what Node throws: an Error with `code` (ENOSPC, EIO, ENOENT, …). */
@@ -48,6 +49,8 @@ export interface FileSystem {
   list(path: string): string[];
   /** Creates a folder and those above it; one that exists is left as it is. */
   makeFolder(path: string): void;
+  /** When a file was last written, in milliseconds since the Unix epoch by the clock of whoever keeps the file. */
+  modifiedMs(path: string): number;
 }
 
 export const nodeFileSystem: FileSystem = {
@@ -76,6 +79,7 @@ export const nodeFileSystem: FileSystem = {
   makeFolder(path) {
     mkdirSync(path, { recursive: true });
   },
+  modifiedMs: (path) => statSync(path).mtimeMs,
 };
 
 /** Writes all of `buffers` from `position` on, however many calls it takes. @returns the position after them */

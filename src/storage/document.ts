@@ -1,0 +1,154 @@
+/**
+ * experiment.json: what an experiment is, and which of its segments are finished.
+ *
+ * A person can read it. It is replaced as a whole: whenever the power goes, either the old document is there or the
+ * new one. Only the holder of the experiment's lock writes it.
+ */
+
+import { basename, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { LayoutError, NotFoundError, StorageError } from '../errors.js';
+import type { Json } from '../schema/event.js';
+import { guarded, systemCodeOf } from './errors.js';
+import { type FileSystem, writeFully } from './file-system.js';
+import { DOCUMENT, isTemporaryName, temporaryName } from './paths.js';
+
+export const FORMAT = 'crucible-telemetry';
+export const FORMAT_VERSION = 1;
+
+/** A finished segment, as it must be found: its bytes no longer change. */
+export interface SegmentRecord {
+  /** From 1; later segments hold later rows. */
+  readonly segment: number;
+  readonly form: 'arrow' | 'parquet';
+  readonly bytes: number;
+  /** CRC-32 of all its bytes: what tells it from another of the same size. */
+  readonly checksum: number;
+  readonly rows: number;
+  /** Least and greatest timestamp, in microseconds since the Unix epoch; null without rows. */
+  readonly timeMinUs: number | null;
+  readonly timeMaxUs: number | null;
+  /** Whether it was ended in good order; false for one that a crash left behind. */
+  readonly ended: boolean;
+}
+
+export interface ExperimentDocument {
+  readonly format: typeof FORMAT;
+  readonly formatVersion: typeof FORMAT_VERSION;
+  /** The version that wrote it. */
+  readonly libraryVersion: string;
+  /** Everything an experiment has besides its rows. */
+  readonly experiment: { readonly [key: string]: Json };
+  /** Finished segments, oldest first. */
+  readonly segments: readonly SegmentRecord[];
+  /** The segment being written; null when nobody writes. */
+  readonly current: number | null;
+  /** What was removed because it was too old or too much, in total. */
+  readonly expired: {
+    /** Segments up to this one are gone; 0 = none. */
+    readonly throughSegment: number;
+    readonly segments: number;
+    readonly rows: number;
+    readonly bytes: number;
+  };
+  /** Microseconds since the Unix epoch. */
+  readonly updatedAtUs: number;
+}
+
+/**
+ * @throws NotFoundError when there is none; StorageError ERR_SEGMENT_CORRUPT when it is damaged, or ERR_STORAGE_IO;
+ *   LayoutError when another version of the format was written
+ */
+export function readDocument(files: FileSystem, folder: string): ExperimentDocument {
+  const path = join(folder, DOCUMENT);
+  const bytes = guarded('read an experiment', path, () => {
+    try {
+      return files.readFile(path);
+    } catch (error) {
+      if (systemCodeOf(error) === 'ENOENT') throw new NotFoundError('experiment', basename(folder));
+      throw error;
+    }
+  });
+  const { checksum, ...document } = parse(bytes, path);
+  if (document.format !== FORMAT) throw corrupt(path, 'is not a document of this library');
+  if (typeof document.formatVersion === 'number' && document.formatVersion !== FORMAT_VERSION) {
+    // Not checked any further: another version may have another checksum.
+    throw new LayoutError('formatVersion', FORMAT_VERSION, document.formatVersion, path);
+  }
+  if (checksum !== checksumOf(document)) throw corrupt(path, 'does not match its checksum');
+  return document as unknown as ExperimentDocument;
+}
+
+/**
+ * Replaces the document, and removes what earlier attempts left. When it returns, the new one is on the disk; when
+ * it throws, either one is there.
+ *
+ * @throws StorageError ERR_STORAGE_FULL or ERR_STORAGE_IO, with cause
+ */
+export function writeDocument(files: FileSystem, folder: string, document: ExperimentDocument): void {
+  const path = join(folder, DOCUMENT);
+  guarded('write an experiment', path, () => {
+    removeLeftovers(files, folder);
+    const temporary = join(folder, temporaryName(DOCUMENT));
+    try {
+      writeSynced(files, temporary, encode(document));
+      files.rename(temporary, path);
+    } catch (error) {
+      attempt(() => files.unlink(temporary));
+      throw error;
+    }
+    files.syncFolder(folder);
+  });
+}
+
+function removeLeftovers(files: FileSystem, folder: string): void {
+  for (const name of files.list(folder)) {
+    if (isTemporaryName(name, DOCUMENT)) files.unlink(join(folder, name));
+  }
+}
+
+function writeSynced(files: FileSystem, path: string, bytes: Uint8Array): void {
+  const fd = files.open(path, 'wx');
+  try {
+    writeFully(files, fd, [bytes], 0);
+    files.sync(fd);
+  } catch (error) {
+    attempt(() => files.close(fd));
+    throw error;
+  }
+  files.close(fd);
+}
+
+/** Clearing up after an error must not hide it. */
+function attempt(operation: () => void): void {
+  try {
+    operation();
+  } catch {
+    // What is left over is removed by the next write.
+  }
+}
+
+function encode(document: ExperimentDocument): Uint8Array {
+  const checksum = checksumOf(document);
+  return Buffer.from(`${JSON.stringify({ ...document, checksum }, null, 2)}\n`, 'utf8');
+}
+
+/** CRC-32 of the document's JSON, without spaces and without this checksum. It survives being parsed. */
+function checksumOf(document: object): number {
+  return crc32(JSON.stringify(document));
+}
+
+function parse(bytes: Uint8Array, path: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw corrupt(path, 'is not JSON', cause);
+  }
+  if (typeof value !== 'object' || value === null) throw corrupt(path, 'is not a document of this library');
+  return value as Record<string, unknown>;
+}
+
+function corrupt(path: string, what: string, cause?: unknown): StorageError {
+  return new StorageError('ERR_SEGMENT_CORRUPT', `${path} ${what}`, { path }, { cause });
+}

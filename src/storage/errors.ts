@@ -1,0 +1,43 @@
+/** What the system says when a file operation fails, as an error that callers can act on. */
+
+import { StorageError, TelemetryError } from '../errors.js';
+
+/** No room: on the disk, in the user's quota, or in what one file may hold. */
+const FULL: readonly string[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
+/**
+ * A failed file operation as a StorageError: ERR_STORAGE_FULL where room is missing, ERR_STORAGE_IO otherwise. An
+ * error that is ours already is returned as it is.
+ *
+ * @param what what was being done, to follow "cannot": 'write a segment'
+ */
+export function storageError(
+  cause: unknown,
+  what: string,
+  context: { path: string } & Record<string, unknown>,
+): TelemetryError {
+  if (cause instanceof TelemetryError) return cause;
+  const systemCode = systemCodeOf(cause);
+  const reason = systemCode ?? (cause instanceof Error ? cause.message : String(cause));
+  return new StorageError(
+    systemCode !== undefined && FULL.includes(systemCode) ? 'ERR_STORAGE_FULL' : 'ERR_STORAGE_IO',
+    `cannot ${what} at ${context.path}: ${reason}`,
+    systemCode === undefined ? context : { ...context, systemCode },
+    { cause },
+  );
+}
+
+/** The system's code of an error (ENOENT, EIO, …), if it has one. */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Runs `operation` and lets what it throws become a `storageError`. */
+export function guarded<T>(what: string, path: string, operation: () => T): T {
+  try {
+    return operation();
+  } catch (cause) {
+    throw storageError(cause, what, { path });
+  }
+}
