@@ -43,9 +43,13 @@ export class BindingTable {
     return this.#dictionary.size;
   }
 
-  /** @see Dictionary.ready */
-  get ready(): number {
-    return this.#dictionary.ready;
+  /** @see Dictionary.firstUnready */
+  firstUnready(id: number): number {
+    return this.#dictionary.firstUnready(id);
+  }
+
+  isReady(id: number): boolean {
+    return this.#dictionary.isReady(id);
   }
 
   get refused(): number {

@@ -30,7 +30,6 @@ export class Dictionary {
   readonly #entriesIndex: number;
   readonly #ids = new Map<string, number>();
   readonly #texts: (string | undefined)[] = [OVERFLOW_TEXT];
-  #ready = 1;
   /** Entries below this id are in #ids. */
   #synced = 1;
 
@@ -48,10 +47,11 @@ export class Dictionary {
     return Math.min(handedOut + 1, DICTIONARY_CAPACITY);
   }
 
-  /** Ids below this one have their text. Others may have theirs too, and wait for a thread that is just appending. */
-  get ready(): number {
-    while (this.#ready < this.size && this.#isReady(this.#ready)) this.#ready++;
-    return this.#ready;
+  /** The first id from `id` on whose text is not there yet: not handed out, or a thread is just appending it. */
+  firstUnready(id: number): number {
+    const size = this.size;
+    while (id < size && this.isReady(id)) id++;
+    return id;
   }
 
   /** Texts that found no place. */
@@ -118,12 +118,12 @@ export class Dictionary {
     }
   }
 
-  #isReady(id: number): boolean {
+  isReady(id: number): boolean {
     return Atomics.load(this.#words, this.#entriesIndex + id * (DICTIONARY_ENTRY_BYTES >> 2) + 1) > 0;
   }
 
   #read(id: number): string | undefined {
-    if (!this.#isReady(id)) return undefined;
+    if (!this.isReady(id)) return undefined;
     const entry = this.#entriesIndex + id * (DICTIONARY_ENTRY_BYTES >> 2);
     const bytes = Atomics.load(this.#words, entry + 1) - 1;
     const start = this.#address + DICTIONARY_TEXT_OFFSET + this.#words[entry];

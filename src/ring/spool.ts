@@ -4,8 +4,13 @@
  */
 import {
   CHUNK_ENTRY_BYTES,
+  CHUNK_GENERATION_OFFSET,
+  CHUNK_PUBLISHED_OFFSET,
+  CHUNK_SEALED,
   CHUNK_SPOOLED_OFFSET,
+  CHUNK_STATE_OFFSET,
   HEADER_NEXT_SEQUENCE_OFFSET,
+  HEADER_OVERWRITTEN_OFFSET,
   HEADER_SPOOL_ATTEMPTED_OFFSET,
   HEADER_SPOOL_BEATS_OFFSET,
   HEADER_SPOOL_COMPLETED_OFFSET,
@@ -55,6 +60,12 @@ export class SpoolWords {
 
   addDurable(rows: number): void {
     Atomics.add(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows));
+  }
+
+  /** For a spooler that takes over: all `rows` of the segments are written and durable. */
+  setKept(rows: number): void {
+    Atomics.store(this.#i64, HEADER_SPOOL_WRITTEN_OFFSET >> 3, BigInt(rows));
+    Atomics.store(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows));
   }
 
   addExpired(rows: number): void {
@@ -167,7 +178,7 @@ export class SpoolRing {
   }
 
   /** Rows of the chunk that have been taken. */
-  taken({ chunk, generation }: ChunkView): number {
+  taken(chunk: number, generation: number): number {
     const word = Atomics.load(this.#i32, this.#spooled(chunk));
     const isSame = word >> SPOOLED_ROWS_BITS === (generation << SPOOLED_ROWS_BITS) >> SPOOLED_ROWS_BITS;
     return isSame ? word & ((1 << SPOOLED_ROWS_BITS) - 1) : 0;
@@ -180,12 +191,38 @@ export class SpoolRing {
     return Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | to) === expected;
   }
 
-  /** Lets a chunk that is sealed and kept be used again. */
-  release(chunk: number): void {
+  /** Gives rows from `from` on back, which could not be kept. @returns false when the chunk was reused meanwhile */
+  untake(chunk: number, generation: number, from: number): boolean {
+    const base = generation << SPOOLED_ROWS_BITS;
+    for (;;) {
+      const taken = this.taken(chunk, generation);
+      if (taken <= from) return Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
+      const expected = base | taken;
+      if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected) return true;
+    }
+  }
+
+  /** Lets a chunk be used again if it is sealed and no more than `kept` rows long. @returns whether that is done with */
+  release(chunk: number, generation: number, kept: number): boolean {
+    if (Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) !== generation) return true;
+    // The state before the count: when it says sealed, the count is final.
+    if (Atomics.load(this.#i32, this.#entry(chunk, CHUNK_STATE_OFFSET)) !== CHUNK_SEALED) return false;
+    if (Atomics.load(this.#i32, this.#entry(chunk, CHUNK_PUBLISHED_OFFSET)) > kept) return false;
     this.#module.release(chunk);
+    return true;
+  }
+
+  /** Counts rows as lost that were taken and can be kept no more. */
+  addOverwritten(rows: number): void {
+    Atomics.add(this.#i64, HEADER_OVERWRITTEN_OFFSET >> 3, BigInt(rows));
   }
 
   #spooled(chunk: number): number {
-    return (this.#geometry.directoryAddress + chunk * CHUNK_ENTRY_BYTES + CHUNK_SPOOLED_OFFSET) >> 2;
+    return this.#entry(chunk, CHUNK_SPOOLED_OFFSET);
+  }
+
+  /** Index of a word of the chunk's directory entry. */
+  #entry(chunk: number, offsetBytes: number): number {
+    return (this.#geometry.directoryAddress + chunk * CHUNK_ENTRY_BYTES + offsetBytes) >> 2;
   }
 }

@@ -20,11 +20,16 @@ export function storageError(
   const systemCode = systemCodeOf(cause);
   const reason = systemCode ?? (cause instanceof Error ? cause.message : String(cause));
   return new StorageError(
-    systemCode !== undefined && FULL.includes(systemCode) ? 'ERR_STORAGE_FULL' : 'ERR_STORAGE_IO',
+    isFull(cause) ? 'ERR_STORAGE_FULL' : 'ERR_STORAGE_IO',
     `cannot ${what} at ${context.path}: ${reason}`,
     systemCode === undefined ? context : { ...context, systemCode },
     { cause },
   );
+}
+
+/** Whether an operation failed for lack of room. */
+export function isFull(error: unknown): boolean {
+  return FULL.includes(systemCodeOf(error) ?? '');
 }
 
 /** The system's code of an error (ENOENT, EIO, …), if it has one. */

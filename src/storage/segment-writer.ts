@@ -1,0 +1,180 @@
+/**
+ * The segment being written: its file, what is staged for it, and how far it is written and synced.
+ *
+ * A write that fails part way is repeated from where it began; bytes already there are the same.
+ */
+import type { SegmentRecord } from './document.js';
+import { type FileSystem, writeFully } from './file-system.js';
+import { SegmentEncoder } from './segment-encoder.js';
+import type { BatchEntry, SegmentIdentity } from './segment-format.js';
+
+/** Rows of a chunk that became a batch of the segment. */
+export interface Take {
+  readonly chunk: number;
+  readonly generation: number;
+  /** First row in the chunk. */
+  readonly from: number;
+  readonly rows: number;
+  readonly entry: BatchEntry;
+}
+
+export class SegmentWriter {
+  readonly number: number;
+  readonly encoder: SegmentEncoder;
+  /** In the encoder, or in `#pending`. */
+  staged: Take[] = [];
+  /** Written, and not known to be on disk. */
+  unsynced: Take[] = [];
+  readonly #files: FileSystem;
+  readonly #fd: number;
+  readonly #path: string;
+  readonly #durable = new Summary();
+  readonly #written = new Summary();
+  /** The encoder's bytes, while a write of them has not succeeded. */
+  #pending: Uint8Array | undefined;
+  #writtenBytes = 0;
+  #syncedBytes = 0;
+  #isNamed = false;
+  #isEnding = false;
+
+  /** @param fd - a new file, which is this writer's from now on */
+  constructor(files: FileSystem, fd: number, path: string, identity: SegmentIdentity) {
+    this.#files = files;
+    this.#fd = fd;
+    this.#path = path;
+    this.number = identity.segment;
+    this.encoder = new SegmentEncoder(identity);
+    this.encoder.begin();
+  }
+
+  /** Written bytes. */
+  get bytes(): number {
+    return this.#writtenBytes;
+  }
+
+  get isUnsynced(): boolean {
+    return this.#syncedBytes < this.#writtenBytes;
+  }
+
+  get unsyncedTakes(): number {
+    return this.unsynced.length;
+  }
+
+  /** Its end is staged: nothing more may be. */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  beginEnd(): void {
+    if (this.#isEnding) return;
+    this.encoder.end();
+    this.#isEnding = true;
+  }
+
+  stage(take: Take): void {
+    this.staged.push(take);
+  }
+
+  /** Hands everything staged to the file system. @returns what has become written; nothing has when it throws */
+  write(): readonly Take[] {
+    if (this.#pending === undefined) {
+      if (this.encoder.stagedBytes === 0) return [];
+      this.#pending = this.encoder.take();
+    }
+    this.#writtenBytes = writeFully(this.#files, this.#fd, [this.#pending], this.#writtenBytes);
+    this.#pending = undefined;
+    const written = this.staged;
+    this.staged = [];
+    this.unsynced.push(...written);
+    this.#written.add(written);
+    return written;
+  }
+
+  /** Makes what is written, and the file's name, durable. @returns what has become so */
+  sync(folder: string): readonly Take[] {
+    this.#files.sync(this.#fd);
+    if (!this.#isNamed) this.#files.syncFolder(folder);
+    this.#isNamed = true;
+    this.#syncedBytes = this.#writtenBytes;
+    const synced = this.unsynced;
+    this.unsynced = [];
+    this.#durable.add(synced);
+    return synced;
+  }
+
+  /** Closes a segment of which everything is synced. */
+  end(): SegmentRecord {
+    this.#close();
+    return this.#durable.record(this.number, this.#syncedBytes, true);
+  }
+
+  /**
+   * Closes the file after an error.
+   * @param cut - rows that are not known to be on disk are written again elsewhere: cut them off
+   * @returns undefined when nothing is left of it
+   */
+  abandon(cut: boolean): SegmentRecord | undefined {
+    // The disk may refuse this too; a reader goes by the record and by the sequences of the rows.
+    if (cut) this.#attempt(() => this.#files.truncate(this.#fd, this.#syncedBytes));
+    this.#close();
+    if (!cut) return this.#written.record(this.number, this.#writtenBytes, false);
+    if (this.#syncedBytes > 0) return this.#durable.record(this.number, this.#syncedBytes, false);
+    this.#attempt(() => this.#files.unlink(this.#path));
+    return undefined;
+  }
+
+  #close(): void {
+    this.#attempt(() => this.#files.close(this.#fd));
+  }
+
+  #attempt(operation: () => void): void {
+    try {
+      operation();
+    } catch {
+      // What matters has been decided before.
+    }
+  }
+}
+
+/** What a record says about a segment's rows. */
+class Summary {
+  #rows = 0;
+  #timeMinUs = Number.POSITIVE_INFINITY;
+  #timeMaxUs = Number.NEGATIVE_INFINITY;
+  #lastChunk = -1;
+
+  add(takes: readonly Take[]): void {
+    for (const { entry } of takes) this.addEntry(entry);
+  }
+
+  addEntry(entry: BatchEntry): void {
+    this.#rows += entry.rows;
+    this.#timeMinUs = Math.min(this.#timeMinUs, entry.timeMinUs);
+    this.#timeMaxUs = Math.max(this.#timeMaxUs, entry.timeMaxUs);
+    this.#lastChunk = Math.max(this.#lastChunk, entry.chunk);
+  }
+
+  record(segment: number, bytes: number, ended: boolean): SegmentRecord {
+    const empty = this.#rows === 0;
+    return {
+      segment,
+      form: 'arrow',
+      bytes,
+      rows: this.#rows,
+      timeMinUs: empty ? null : this.#timeMinUs,
+      timeMaxUs: empty ? null : this.#timeMaxUs,
+      lastChunk: empty ? null : this.#lastChunk,
+      ended,
+    };
+  }
+}
+
+/** The record of a segment that somebody else wrote. */
+export function recordOf(
+  segment: number,
+  index: { entries: readonly BatchEntry[]; validBytes: number; ended: boolean },
+): SegmentRecord {
+  const summary = new Summary();
+  for (const entry of index.entries) summary.addEntry(entry);
+  return summary.record(segment, index.validBytes, index.ended);
+}

@@ -1,0 +1,114 @@
+/**
+ * The spooler's working day: sleep until somebody wakes it or it is time, take what there is, answer flushes.
+ *
+ * A storage error does not end it. It says so, keeps what it has taken, and tries again every interval.
+ */
+import { type WireError, serializeError, TelemetryError } from '../errors.js';
+import { SpoolWords } from '../ring/spool.js';
+import type { Json } from '../schema/event.js';
+import type { FileSystem } from './file-system.js';
+import { Spooler, type SpoolerOptions, Superseded } from './spooler.js';
+
+export type ExperimentFields = Readonly<Record<string, Json>>;
+
+/** From the experiment's thread. */
+export type SpoolerOrder =
+  /** What the document is to say from now on. */
+  | { readonly kind: 'experiment'; readonly experiment: ExperimentFields }
+  /** Make everything durable, end the segment, write the document, stop. */
+  | { readonly kind: 'finish'; readonly experiment: ExperimentFields };
+
+/** To the experiment's thread. */
+export type SpoolerNews =
+  /** Flushes up to `ticket` have been tried; `error` says what was in the way. */
+  | { readonly kind: 'attempted'; readonly ticket: number; readonly error: WireError | null }
+  /** The state of the storage has changed. */
+  | { readonly kind: 'state'; readonly error: WireError | null }
+  /** The order to finish is done, or it failed and the spooler goes on. */
+  | { readonly kind: 'finished'; readonly error: WireError | null };
+
+/** Its way to the other threads. */
+export interface SpoolerDesk {
+  /** The next order, if there is one; does not wait. */
+  receive(): SpoolerOrder | undefined;
+  post(news: SpoolerNews): void;
+}
+
+/** How soon to look again for what could not be taken. */
+const RETRY_MS = 1;
+/** With fsync 'always', how long rows may wait that do not fill a chunk. */
+const ALWAYS_INTERVAL_MS = 10;
+
+/** Runs until it has finished, or another spooler takes over. */
+export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: SpoolerDesk): void {
+  const words = new SpoolWords(options.memory);
+  const intervalMs =
+    options.fsync === 'always'
+      ? Math.min(options.flushIntervalMs, ALWAYS_INTERVAL_MS)
+      : options.flushIntervalMs;
+  let spooler: Spooler | undefined;
+  let experiment: ExperimentFields | undefined;
+  let finishing = false;
+  let failure: WireError | null = null;
+  // A row written just after a pass waits for the next: twice an interval keeps to the interval.
+  let nextPassMs = 0;
+  let nextSyncMs = 0;
+  let retryAtMs = 0;
+  for (;;) {
+    const wakes = words.wakes;
+    for (let order = desk.receive(); order !== undefined; order = desk.receive()) {
+      experiment = order.experiment;
+      if (order.kind === 'finish') finishing = true;
+    }
+    const ticket = words.requested;
+    const asked = !words.isAttempted(ticket);
+    const nowMs = performance.now();
+    if (failure !== null && !asked && !finishing && nowMs < retryAtMs) {
+      words.beat();
+      words.sleep(wakes, retryAtMs - nowMs);
+      continue;
+    }
+    const due = nowMs >= nextPassMs;
+    const everything = asked || finishing || due;
+    const syncDue = options.fsync === 'interval' && nowMs >= nextSyncMs && everything;
+    try {
+      spooler ??= new Spooler(options, files);
+      if (experiment !== undefined) spooler.experiment = experiment;
+      experiment = undefined;
+      const complete = spooler.step({ everything, sync: asked || finishing || syncDue });
+      if (complete && everything) nextPassMs = nowMs + intervalMs / 2;
+      if (complete && syncDue) nextSyncMs = nowMs + intervalMs;
+      if (complete && finishing) spooler.finish();
+      if (failure !== null) {
+        failure = null;
+        desk.post({ kind: 'state', error: null });
+      }
+      if (complete && asked) {
+        words.answer(ticket, true);
+        desk.post({ kind: 'attempted', ticket, error: null });
+      }
+      if (complete && finishing) {
+        desk.post({ kind: 'finished', error: null });
+        return;
+      }
+      words.sleep(wakes, complete ? Math.max(0, nextPassMs - performance.now()) : RETRY_MS);
+    } catch (error) {
+      if (error instanceof Superseded) {
+        spooler?.close();
+        return;
+      }
+      // Not a failure of the storage but of this code: the thread ends, and another is started.
+      if (!(error instanceof TelemetryError)) throw error;
+      const wire = serializeError(error);
+      if (failure === null) desk.post({ kind: 'state', error: wire });
+      failure = wire;
+      retryAtMs = performance.now() + intervalMs;
+      if (asked) {
+        words.answer(ticket, false);
+        desk.post({ kind: 'attempted', ticket, error: wire });
+      }
+      if (finishing) desk.post({ kind: 'finished', error: wire });
+      finishing = false;
+    }
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * The spooler as the experiment's thread sees it: started, watched, asked to flush, replaced when it dies or hangs.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { deserializeError, StorageError, type TelemetryError } from '../errors.js';
+import { SpoolWords } from '../ring/spool.js';
+import { nodeFileSystem } from './file-system.js';
+import type { SpoolerOptions } from './spooler.js';
+import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
+import { type ExperimentFields, runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
+
+/** Between two looks at whether the spooler still moves. */
+const WATCH_INTERVAL_MS = 1000;
+/** A spooler that has not moved for so long is replaced. Twice as long after each time. */
+const HANG_MS = 10_000;
+const RESTART_DELAY_MS = 10;
+const RESTART_DELAY_MAX_MS = 1000;
+/** At the end of a process, a spooler that has not moved for so long is taken for dead. */
+const EXIT_PATIENCE_MS = 2000;
+const HEAP_MB = 128;
+
+export interface FlushOutcome {
+  readonly completed: boolean;
+  /** What was in the way; null when it was only time. */
+  readonly error: TelemetryError | null;
+}
+
+interface Waiting {
+  readonly ticket: number;
+  readonly settle: (outcome: FlushOutcome) => void;
+}
+
+export class SpoolerThread {
+  readonly #options: Omit<SpoolerOptions, 'epoch'>;
+  readonly #fileSystem: FileSystemModule | null;
+  readonly #words: SpoolWords;
+  readonly #onState: (error: TelemetryError | null) => void;
+  readonly #flushes = new Set<Waiting>();
+  #experiment: ExperimentFields;
+  #worker: Worker | undefined;
+  #watch: NodeJS.Timeout;
+  #beats = 0;
+  #stillForMs = 0;
+  #hangMs = HANG_MS;
+  #restartDelayMs = RESTART_DELAY_MS;
+  #restarts = 0;
+  #finish: { settle: (error: TelemetryError | null) => void } | undefined;
+  #ended = false;
+  #error: TelemetryError | null = null;
+
+  /** @param onState - told when the storage fails, and with null when it works again */
+  constructor(
+    options: Omit<SpoolerOptions, 'epoch'>,
+    experiment: ExperimentFields,
+    fileSystem: FileSystemModule | null,
+    onState: (error: TelemetryError | null) => void,
+  ) {
+    this.#options = options;
+    this.#experiment = experiment;
+    this.#fileSystem = fileSystem;
+    this.#onState = onState;
+    this.#words = new SpoolWords(options.memory);
+    this.#start();
+    this.#watch = setInterval(() => this.#look(), WATCH_INTERVAL_MS).unref();
+  }
+
+  /** Why rows are not becoming durable; null while they are. */
+  get error(): TelemetryError | null {
+    return this.#error;
+  }
+
+  /** Spoolers started after the first. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Replaces the experiment's part of its document, soon. */
+  set experiment(experiment: ExperimentFields) {
+    this.#experiment = experiment;
+    this.#order({ kind: 'experiment', experiment });
+  }
+
+  /** Resolves once everything published before the call is durable, could not be made so, or time is up. */
+  flush(deadlineMs: number): Promise<FlushOutcome> {
+    const ticket = this.#words.request();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle({ completed: false, error: null }), Math.min(deadlineMs, 2 ** 31 - 1));
+      const waiting: Waiting = {
+        ticket,
+        settle: (outcome) => settle(outcome),
+      };
+      const settle = (outcome: FlushOutcome) => {
+        clearTimeout(timer);
+        this.#flushes.delete(waiting);
+        if (this.#flushes.size === 0) this.#worker?.unref();
+        resolve(outcome);
+      };
+      this.#flushes.add(waiting);
+      this.#worker?.ref();
+      if (this.#ended) settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
+    });
+  }
+
+  /**
+   * Makes everything durable, ends the segment and the thread.
+   * @throws StorageError when that cannot be done; the spooler goes on trying, and `finish` may be called again
+   */
+  async finish(experiment: ExperimentFields, deadlineMs: number): Promise<void> {
+    if (this.#ended) return;
+    this.#experiment = experiment;
+    const error = await new Promise<TelemetryError | null>((resolve) => {
+      const timer = setTimeout(() => settle(timedOut(this.#options.folder, deadlineMs)), deadlineMs);
+      const settle = (outcome: TelemetryError | null) => {
+        clearTimeout(timer);
+        this.#finish = undefined;
+        resolve(outcome);
+      };
+      this.#finish = { settle };
+      this.#worker?.ref();
+      this.#order({ kind: 'finish', experiment });
+    });
+    if (error !== null) {
+      this.#worker?.unref();
+      throw error;
+    }
+    this.#end();
+  }
+
+  /**
+   * The same without turning the event loop, for the end of a process: waits for the thread, or does its work when
+   * it is gone. @returns whether everything is durable
+   */
+  finishNow(experiment: ExperimentFields, deadlineMs: number): boolean {
+    if (this.#ended) return true;
+    this.#order({ kind: 'finish', experiment });
+    const ticket = this.#words.request();
+    const deadlineAtMs = performance.now() + deadlineMs;
+    for (let leftMs = deadlineMs; leftMs > 0; leftMs = deadlineAtMs - performance.now()) {
+      const { beats } = this.#words;
+      if (this.#words.waitAttempted(ticket, Math.min(leftMs, EXIT_PATIENCE_MS))) {
+        return this.#words.isCompleted(ticket);
+      }
+      if (this.#words.beats === beats) break;
+    }
+    return this.#finishHere(experiment, ticket);
+  }
+
+  /** Lets go of everything without writing anything more: what is in memory only is lost. */
+  abandon(): void {
+    if (this.#ended) return;
+    this.#words.nextEpoch();
+    this.#end();
+  }
+
+  /** The thread does not answer: the last pass is made on this one. */
+  #finishHere(experiment: ExperimentFields, ticket: number): boolean {
+    if (this.#fileSystem !== null) return false;
+    const options = { ...this.#options, epoch: this.#words.nextEpoch() };
+    let ordered = false;
+    let failed = false;
+    runSpooler(options, nodeFileSystem, {
+      receive: () => {
+        // An error would be followed by another attempt; at the end of a process there is one.
+        if (ordered) return undefined;
+        ordered = true;
+        return { kind: 'finish', experiment };
+      },
+      post: (news) => {
+        if (news.kind === 'finished' && news.error !== null) {
+          failed = true;
+          this.#words.nextEpoch();
+        }
+      },
+    });
+    return !failed && this.#words.isCompleted(ticket);
+  }
+
+  #start(): void {
+    const options: SpoolerOptions = { ...this.#options, epoch: this.#words.nextEpoch() };
+    const workerData: SpoolerWorkerData = { options, fileSystem: this.#fileSystem };
+    const worker = new Worker(workerUrl(), {
+      workerData,
+      name: 'crucible-spooler',
+      // What the program was started with is not meant for this thread.
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    });
+    worker.on('message', (news: SpoolerNews) => {
+      if (worker === this.#worker) this.#hear(news);
+    });
+    worker.on('error', (error) => {
+      if (worker === this.#worker) this.#setError(spoolerDied(this.#options.folder, error));
+    });
+    worker.on('exit', () => {
+      if (worker === this.#worker && !this.#ended) void this.#replace();
+    });
+    this.#worker = worker;
+    if (this.#flushes.size === 0 && this.#finish === undefined) worker.unref();
+    // It may have been replaced in the midst of finishing.
+    this.#order({ kind: this.#finish === undefined ? 'experiment' : 'finish', experiment: this.#experiment });
+  }
+
+  #hear(news: SpoolerNews): void {
+    const error = news.error === null ? null : deserializeError(news.error);
+    if (news.kind === 'state') this.#setError(error);
+    else if (news.kind === 'finished') this.#finish?.settle(error);
+    else {
+      this.#restartDelayMs = RESTART_DELAY_MS;
+      for (const { ticket, settle } of this.#flushes) {
+        if (this.#words.isAttempted(ticket)) settle({ completed: this.#words.isCompleted(ticket), error });
+      }
+    }
+  }
+
+  #setError(error: TelemetryError | null): void {
+    if (error === null && this.#error === null) return;
+    this.#error = error;
+    this.#onState(error);
+  }
+
+  #order(order: SpoolerOrder): void {
+    this.#worker?.postMessage(order);
+    this.#words.wake();
+  }
+
+  async #replace(): Promise<void> {
+    this.#worker = undefined;
+    const delayMs = this.#restartDelayMs;
+    this.#restartDelayMs = Math.min(2 * delayMs, RESTART_DELAY_MAX_MS);
+    const isAwaited = this.#flushes.size > 0 || this.#finish !== undefined;
+    await sleep(delayMs, undefined, { ref: isAwaited });
+    if (this.#ended || this.#worker !== undefined) return;
+    this.#restarts++;
+    this.#start();
+  }
+
+  /** Replaces a spooler that does not move. Its epoch is over: should it wake up, it stops. */
+  #look(): void {
+    const { beats } = this.#words;
+    this.#stillForMs = beats === this.#beats ? this.#stillForMs + WATCH_INTERVAL_MS : 0;
+    this.#beats = beats;
+    if (this.#stillForMs < this.#hangMs || this.#worker === undefined) {
+      this.#words.wake();
+      return;
+    }
+    this.#stillForMs = 0;
+    this.#hangMs *= 2;
+    const hung = this.#worker;
+    this.#setError(spoolerDied(this.#options.folder, new Error('it does not move')));
+    void this.#replace();
+    void hung.terminate();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    clearInterval(this.#watch);
+    for (const { ticket, settle } of this.#flushes) {
+      settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
+    }
+    const worker = this.#worker;
+    this.#worker = undefined;
+    void worker?.terminate();
+  }
+}
+
+/** The thread's module; tests run the sources, of which the thread needs the compiled form. */
+function workerUrl(): URL {
+  const isSource = import.meta.url.endsWith('.ts');
+  return new URL(isSource ? '../../dist/src/storage/spooler.worker.js' : './spooler.worker.js', import.meta.url);
+}
+
+function spoolerDied(folder: string, cause: Error): StorageError {
+  return new StorageError('ERR_STORAGE_IO', `the spooler of ${folder} is being replaced: ${cause.message}`, { path: folder }, { cause });
+}
+
+function timedOut(folder: string, deadlineMs: number): StorageError {
+  return new StorageError('ERR_STORAGE_IO', `${folder}: not everything was durable within ${deadlineMs} ms`, {
+    path: folder,
+    deadlineMs,
+  });
+}

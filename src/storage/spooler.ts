@@ -1,0 +1,492 @@
+/**
+ * The spooler: takes published rows from the ring and appends them to segment files.
+ *
+ * It waits for nobody and nobody waits for it, except a producer that finds the ring full. A row goes through four
+ * states, each recorded where the next spooler finds it if this one dies: published (in the ring), taken (the ring
+ * will not count it as lost), written (handed to the file system), durable (synced). A chunk is given back to the
+ * ring once it is durable, so that a failed sync can always be made good from memory: the rows are taken again and
+ * written to a fresh segment.
+ *
+ * Everything here is synchronous; it runs on a thread of its own, or at the very end of a process on the main one.
+ */
+import { join } from 'node:path';
+import { FLAG_BLOB, STRINGS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import { StorageError } from '../errors.js';
+import type { Batch } from '../ring/batch.js';
+import { BindingTable } from '../ring/bindings.js';
+import { RingControl } from '../ring/control.js';
+import { Dictionary } from '../ring/dictionary.js';
+import type { Geometry, OverflowPolicy } from '../ring/memory.js';
+import { BatchBuffers, type ChunkView, RingReader } from '../ring/reader.js';
+import { SpoolRing, SpoolWords } from '../ring/spool.js';
+import type { SharedMemory } from '../ring/wasm.js';
+import type { Json } from '../schema/event.js';
+import { MsgpackReader } from '../schema/msgpack.js';
+import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
+import { guarded, isFull, systemCodeOf } from './errors.js';
+import type { FileSystem } from './file-system.js';
+import { segmentName } from './paths.js';
+import { ReadyIds } from './ready-ids.js';
+import type { RingLosses, SegmentIdentity } from './segment-format.js';
+import { type SegmentIndex, scanSegment } from './segment-scan.js';
+import { recordOf, SegmentWriter, type Take } from './segment-writer.js';
+import { segmentNumbers } from './segments.js';
+
+export type FsyncPolicy = 'interval' | 'always' | 'never';
+
+export interface Retention {
+  /** Oldest segments are deleted while all finished ones together are larger. */
+  readonly maxBytes?: number;
+  /** Segments whose newest row is older are deleted. */
+  readonly maxAgeMs?: number;
+}
+
+/** Structured-cloneable: what a spooler needs to know. */
+export interface SpoolerOptions {
+  readonly memory: SharedMemory;
+  readonly geometry: Geometry;
+  /** The experiment's folder, which this process has locked. */
+  readonly folder: string;
+  readonly identity: Omit<SegmentIdentity, 'segment' | 'createdUs' | 'experiment'>;
+  readonly overflow: OverflowPolicy;
+  readonly fsync: FsyncPolicy;
+  readonly flushIntervalMs: number;
+  readonly segmentBytes: number;
+  readonly retention: Retention;
+  /** What had been lost before this memory existed. */
+  readonly losses: RingLosses;
+  /** Rows that were on disk before this memory existed. */
+  readonly rowsBefore: number;
+  /** This spooler's number; one with a higher number replaces it. */
+  readonly epoch: number;
+}
+
+/** What `step` is to do. */
+export interface StepOptions {
+  /** Take whatever is written, not only sealed chunks. */
+  readonly everything: boolean;
+  /** Make it durable. */
+  readonly sync: boolean;
+}
+
+/** Staged bytes at which they are written. */
+const STAGE_BYTES = 1 << 20;
+/** Attempts at taking a producer's lock, which it holds for a few microseconds. */
+const PUBLISH_ATTEMPTS = 1000;
+/** Another spooler has taken over. */
+export class Superseded extends Error {}
+
+/** Wall clock and monotonic milliseconds; tests supply their own. */
+export interface SpoolerClock {
+  nowUs(): number;
+  nowMs(): number;
+}
+
+const systemSpoolerClock: SpoolerClock = {
+  nowUs: () => Math.floor((performance.timeOrigin + performance.now()) * 1000),
+  nowMs: () => performance.now(),
+};
+
+export class Spooler {
+  readonly #options: SpoolerOptions;
+  readonly #files: FileSystem;
+  readonly #clock: SpoolerClock;
+  readonly #words: SpoolWords;
+  readonly #ring: SpoolRing;
+  readonly #reader: RingReader;
+  readonly #control: RingControl;
+  readonly #buffers: BatchBuffers;
+  readonly #bindings: BindingTable;
+  readonly #strings: Dictionary;
+  readonly #readyBindings: ReadyIds;
+  readonly #readyStrings: ReadyIds;
+  readonly #dictColumns: readonly number[];
+  readonly #isKnown: (chunk: number, generation: number, rows: number) => boolean;
+  /** Chunks that have rows in a segment and are not given back yet. */
+  readonly #kept = new Map<number, { generation: number; rows: number }>();
+  #document: ExperimentDocument;
+  #documentIsStale = false;
+  #segment: SegmentWriter | undefined;
+  #nextSegment: number;
+  #losses: RingLosses;
+
+  /**
+   * Takes over the folder: segments that no document lists are finished as they are.
+   * @throws StorageError
+   */
+  constructor(options: SpoolerOptions, files: FileSystem, clock = systemSpoolerClock) {
+    const { memory, geometry } = options;
+    this.#options = options;
+    this.#files = files;
+    this.#clock = clock;
+    this.#losses = options.losses;
+    this.#words = new SpoolWords(memory);
+    this.#ring = new SpoolRing(memory, geometry);
+    this.#reader = new RingReader(memory, geometry);
+    this.#control = new RingControl(memory, geometry);
+    this.#buffers = new BatchBuffers(geometry);
+    this.#bindings = new BindingTable(memory.buffer);
+    this.#strings = new Dictionary(memory.buffer, STRINGS);
+    this.#readyBindings = new ReadyIds(this.#bindings, clock);
+    this.#readyStrings = new ReadyIds(this.#strings, clock);
+    this.#dictColumns = geometry.columns.flatMap(({ type }, i) => (type === 'dict' ? [i] : []));
+    this.#isKnown = (chunk, generation, rows) => this.#ring.taken(chunk, generation) >= rows;
+    this.#document = guarded('take over', options.folder, () => readDocument(files, options.folder));
+    this.#nextSegment = 1;
+    this.#takeOver();
+  }
+
+  /** Replaces the experiment's part of its document, at the next step. */
+  set experiment(experiment: Readonly<Record<string, Json>>) {
+    this.#document = { ...this.#document, experiment };
+    this.#documentIsStale = true;
+  }
+
+  /** Whether there are rows that have been written and not synced. */
+  get isUnsynced(): boolean {
+    return this.#segment?.isUnsynced ?? false;
+  }
+
+  /**
+   * One pass over the ring.
+   * @returns false when there was something that could not be taken just now; try again soon
+   * @throws StorageError; whatever was taken is kept and written by the next step
+   * @throws Superseded
+   */
+  step({ everything, sync }: StepOptions): boolean {
+    this.#beat();
+    return guarded('write a segment', this.#options.folder, () => {
+      if (this.#segment?.isEnding) this.#endSegment();
+      this.#write();
+      const published = everything ? this.#publishForAll() : true;
+      const complete = this.#takeChunks(everything) && published;
+      this.#write();
+      if (sync || this.#options.fsync === 'always' || this.#isFilling()) this.#sync();
+      this.#giveBack();
+      if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytes) this.#endSegment();
+      // Last, since rows must not wait for it.
+      if (this.#documentIsStale) this.#writeDocument();
+      if (everything) this.#expire();
+      return complete;
+    });
+  }
+
+  /** Ends the segment in good order and writes the document. Every row must have been taken by a `step` before. */
+  finish(): void {
+    this.#beat();
+    guarded('end a segment', this.#options.folder, () => {
+      if (this.#segment !== undefined) this.#endSegment();
+      this.#writeDocument();
+    });
+  }
+
+  /** Lets go of the open file, whatever its state. */
+  close(): void {
+    this.#segment?.abandon(false);
+    this.#segment = undefined;
+  }
+
+  // ── Taking ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Rows that a busy thread has written count as captured, even if it has not come to publish them. */
+  #publishForAll(): boolean {
+    let complete = true;
+    for (const producer of this.#control.activeProducers()) {
+      let attempts = 0;
+      while (attempts < PUBLISH_ATTEMPTS && !this.#ring.publishFor(producer)) attempts++;
+      if (attempts === PUBLISH_ATTEMPTS) complete = false;
+    }
+    return complete;
+  }
+
+  /**
+   * Takes the rows of all chunks claimed by now, in the order of their claims. Chunks claimed meanwhile are left: a
+   * chunk that is seen may have been preceded by one that was not, and what is on disk must be a prefix of what
+   * each producer wrote.
+   */
+  #takeChunks(everything: boolean): boolean {
+    const limit = this.#ring.nextSequence;
+    const counts = this.#control.counts();
+    const { losses } = this.#options;
+    this.#losses = {
+      overwritten: losses.overwritten + counts.overwritten,
+      refused: losses.refused + counts.refused,
+      malformed: losses.malformed + counts.malformed,
+      overflowed: losses.overflowed + counts.overflowed,
+    };
+    const waiting = new Set<number>();
+    for (const view of this.#reader.chunks(this.#isKnown)) {
+      if (view.sequence >= limit || (!view.sealed && !everything)) continue;
+      if (waiting.has(view.producer) || !this.#takeChunk(view)) waiting.add(view.producer);
+    }
+    return waiting.size === 0;
+  }
+
+  /** @returns false when its rows name something that another thread is just adding to a dictionary */
+  #takeChunk(view: ChunkView): boolean {
+    const from = this.#ring.taken(view.chunk, view.generation);
+    const batch = this.#reader.read(view, from, this.#buffers);
+    // Reused meanwhile: the rows are lost, and counted by whoever reused the chunk.
+    if (batch === undefined) return true;
+    if (!this.#isReady(batch)) return false;
+    const segment = this.#openSegment();
+    segment.encoder.bindings(this.#readyBindings.count, (id) => this.#bindings.binding(id));
+    if (this.#dictColumns.length > 0) {
+      segment.encoder.strings(this.#readyStrings.count, (id) => this.#strings.text(id));
+    }
+    const mark = segment.encoder.position;
+    const entry = segment.encoder.batch(trimmed(batch), view.sequence, from, this.#losses);
+    if (!this.#ring.take(view, from, view.rows)) {
+      segment.encoder.rewind(mark);
+      return true;
+    }
+    segment.stage({ chunk: view.chunk, generation: view.generation, from, rows: batch.rows, entry });
+    if (segment.encoder.stagedBytes >= STAGE_BYTES) this.#write();
+    return true;
+  }
+
+  /** Whether every text that the rows refer to can be written. */
+  #isReady(batch: Batch): boolean {
+    let binding = 0;
+    for (let i = 0; i < batch.rows; i++) binding = Math.max(binding, batch.tags[i] & TAG_BINDING_MASK);
+    let text = 0;
+    for (const column of this.#dictColumns) {
+      const codes = batch.declared[column];
+      for (let i = 0; i < batch.rows; i++) text = Math.max(text, codes[i]);
+    }
+    const ready = this.#readyBindings.covers(binding) && this.#readyStrings.covers(text);
+    // A text that was given up turned up after all: the open segment calls it something else.
+    const late = this.#readyBindings.takeLate() || this.#readyStrings.takeLate();
+    if (late && this.#segment !== undefined) this.#endSegment();
+    return ready;
+  }
+
+  // ── Writing ────────────────────────────────────────────────────────────────────────────────────
+
+  #openSegment(): SegmentWriter {
+    if (this.#segment !== undefined) return this.#segment;
+    const { folder, identity } = this.#options;
+    this.#checkEpoch();
+    for (;;) {
+      const number = this.#nextSegment++;
+      const path = join(folder, segmentName(number));
+      try {
+        const fd = this.#files.open(path, 'wx');
+        const createdUs = this.#clock.nowUs();
+        const { experiment } = this.#document;
+        this.#segment = new SegmentWriter(this.#files, fd, path, { ...identity, segment: number, createdUs, experiment });
+        break;
+      } catch (error) {
+        // A name that somebody has used before; others can be had.
+        if (systemCodeOf(error) !== 'EEXIST') throw error;
+      }
+    }
+    this.#document = { ...this.#document, current: this.#segment.number };
+    this.#documentIsStale = true;
+    return this.#segment;
+  }
+
+  #write(): void {
+    const segment = this.#segment;
+    if (segment === undefined) return;
+    this.#beat();
+    try {
+      const written = segment.write();
+      this.#words.addWritten(rowsOf(written));
+      if (this.#options.fsync === 'never') this.#keep(written);
+    } catch (error) {
+      // A full disk may have room again; on any other error the file is given up.
+      if (!isFull(error)) this.#abandon();
+      throw error;
+    }
+  }
+
+  #sync(): void {
+    const segment = this.#segment;
+    if (segment === undefined || !segment.isUnsynced) return;
+    this.#beat();
+    try {
+      const synced = segment.sync(this.#options.folder);
+      this.#words.addDurable(rowsOf(synced));
+      if (this.#options.fsync !== 'never') this.#keep(synced);
+    } catch (error) {
+      // After a failed sync nobody knows what of the file is on disk, and a second one may claim that all is.
+      this.#abandon();
+      throw error;
+    }
+  }
+
+  #keep(takes: readonly Take[]): void {
+    if (this.#options.overflow === 'overwrite') return;
+    for (const { chunk, generation, from, rows } of takes) this.#kept.set(chunk, { generation, rows: from + rows });
+  }
+
+  /** Gives chunks back to the ring whose rows are all kept. */
+  #giveBack(): void {
+    for (const [chunk, { generation, rows }] of this.#kept) {
+      if (this.#ring.release(chunk, generation, rows)) this.#kept.delete(chunk);
+    }
+  }
+
+  /** Whether producers would soon wait for chunks that only a sync can free. */
+  #isFilling(): boolean {
+    if (this.#options.fsync !== 'interval') return false;
+    return (this.#segment?.unsyncedTakes ?? 0) * 4 >= this.#options.geometry.chunkCount;
+  }
+
+  /**
+   * Gives the open segment up. Rows that are not known to be on disk are taken again from the ring, where they
+   * still are; those that the ring has reused meanwhile stay in the file as they are.
+   */
+  #abandon(): void {
+    const segment = this.#segment;
+    if (segment === undefined) return;
+    this.#segment = undefined;
+    const restored = (take: Take) => this.#ring.untake(take.chunk, take.generation, take.from);
+    const lost = segment.staged.filter((take) => !restored(take));
+    if (lost.length > 0) this.#ring.addOverwritten(rowsOf(lost));
+    const inRing = this.#options.fsync !== 'never' && this.#options.overflow !== 'overwrite';
+    if (inRing) {
+      segment.unsynced.forEach(restored);
+      this.#words.addWritten(-rowsOf(segment.unsynced));
+    }
+    this.#addRecord(segment.abandon(inRing));
+  }
+
+  #endSegment(): void {
+    const segment = this.#segment as SegmentWriter;
+    segment.beginEnd();
+    this.#write();
+    this.#sync();
+    this.#giveBack();
+    this.#segment = undefined;
+    this.#addRecord(segment.end());
+  }
+
+  // ── The document ───────────────────────────────────────────────────────────────────────────────
+
+  #addRecord(record: SegmentRecord | undefined): void {
+    const segments = record === undefined ? this.#document.segments : [...this.#document.segments, record];
+    this.#document = { ...this.#document, segments, current: null };
+    this.#documentIsStale = true;
+  }
+
+  #writeDocument(document = this.#document): void {
+    this.#checkEpoch();
+    writeDocument(this.#files, this.#options.folder, { ...document, updatedAtUs: this.#clock.nowUs() });
+    this.#document = document;
+    this.#documentIsStale = false;
+  }
+
+  /** Deletes old segments, if that is wanted. The document goes first: what it does not list is not missed. */
+  #expire(): void {
+    const { maxBytes, maxAgeMs } = this.#options.retention;
+    if (maxBytes === undefined && maxAgeMs === undefined) return;
+    const segments = [...this.#document.segments];
+    let totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0) + (this.#segment?.bytes ?? 0);
+    const oldestUs = this.#clock.nowUs() - (maxAgeMs ?? Number.POSITIVE_INFINITY) * 1000;
+    const expired: SegmentRecord[] = [];
+    while (segments.length > 0) {
+      const [oldest] = segments;
+      const isTooOld = oldest.timeMaxUs !== null && oldest.timeMaxUs < oldestUs;
+      if (!(isTooOld || totalBytes > (maxBytes ?? Number.POSITIVE_INFINITY))) break;
+      totalBytes -= oldest.bytes;
+      expired.push(...segments.splice(0, 1));
+    }
+    if (expired.length === 0) return;
+    const before = this.#document.expired;
+    this.#writeDocument({
+      ...this.#document,
+      segments,
+      expired: {
+        throughSegment: expired[expired.length - 1].segment,
+        segments: before.segments + expired.length,
+        rows: before.rows + rowsOf(expired),
+        bytes: before.bytes + expired.reduce((sum, { bytes }) => sum + bytes, 0),
+      },
+    });
+    this.#words.addExpired(rowsOf(expired));
+    for (const { segment } of expired) this.#files.unlink(join(this.#options.folder, segmentName(segment)));
+  }
+
+  /**
+   * What the spooler before this one left: segments that it did not finish are finished as far as they are whole,
+   * and rows of the ring that are in a segment are not taken again.
+   */
+  #takeOver(): void {
+    this.#checkEpoch();
+    const views = this.#reader.chunks();
+    const oldestChunk = views[0]?.sequence ?? Number.POSITIVE_INFINITY;
+    const onDisk = new Map<number, number>();
+    const records = new Map(this.#document.segments.map((record) => [record.segment, record]));
+    for (const number of segmentNumbers(this.#files, this.#options.folder)) {
+      this.#nextSegment = Math.max(this.#nextSegment, number + 1);
+      if (number <= this.#document.expired.throughSegment) continue;
+      const record = records.get(number);
+      if (record !== undefined && (record.lastChunk ?? -1) < oldestChunk) continue;
+      const index = record === undefined ? this.#finishForOther(number) : this.#scan(number, record.bytes, false);
+      for (const { chunk, firstRow, rows } of index?.entries ?? []) {
+        onDisk.set(chunk, Math.max(onDisk.get(chunk) ?? 0, firstRow + rows));
+      }
+    }
+    for (const { chunk, generation, sequence, rows } of views) {
+      const kept = Math.min(rows, onDisk.get(sequence) ?? 0);
+      this.#ring.untake(chunk, generation, kept);
+      if (kept > 0 && this.#options.overflow !== 'overwrite') this.#kept.set(chunk, { generation, rows: kept });
+    }
+    const rows = rowsOf(this.#document.segments) + this.#document.expired.rows - this.#options.rowsBefore;
+    this.#words.setKept(rows);
+  }
+
+  /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing in it */
+  #finishForOther(number: number): SegmentIndex | undefined {
+    const path = join(this.#options.folder, segmentName(number));
+    const index = this.#scan(number, undefined, true);
+    const fd = this.#files.open(path, 'r+');
+    try {
+      if (index !== undefined && index.validBytes < index.fileBytes) this.#files.truncate(fd, index.validBytes);
+      this.#files.sync(fd);
+    } finally {
+      this.#files.close(fd);
+    }
+    if (index !== undefined) this.#addRecord(recordOf(number, index));
+    else this.#files.unlink(path);
+    return index;
+  }
+
+  /** @returns undefined when not even the first message of the segment is whole */
+  #scan(number: number, limitBytes: number | undefined, verifyBodies: boolean): SegmentIndex | undefined {
+    try {
+      const path = join(this.#options.folder, segmentName(number));
+      return scanSegment(this.#files, path, { verifyBodies, limitBytes });
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
+      throw error;
+    }
+  }
+
+  #beat(): void {
+    this.#checkEpoch();
+    this.#words.beat();
+  }
+
+  #checkEpoch(): void {
+    if (this.#words.epoch !== this.#options.epoch) throw new Superseded('another spooler has taken over');
+  }
+}
+
+/** A batch without the bytes that its last row does not own. */
+function trimmed(batch: Batch): Batch {
+  let last = batch.rows - 1;
+  while (last >= 0 && (batch.tags[last] & FLAG_BLOB) === 0) last--;
+  if (last < 0) return batch;
+  const reader = new MsgpackReader(batch.blob, batch.blobOffsets[last]);
+  reader.value();
+  reader.value();
+  if ((batch.tags[last] & TAG_BINDING_MASK) === 0) reader.value();
+  return { ...batch, blob: batch.blob.subarray(0, reader.position) };
+}
+
+function rowsOf(items: readonly { readonly rows: number }[]): number {
+  return items.reduce((sum, { rows }) => sum + rows, 0);
+}
