@@ -63,7 +63,11 @@ export class AnalysisError extends TelemetryError {
   }
 }
 
-export type StorageCode = 'ERR_STORAGE_FULL' | 'ERR_STORAGE_IO' | 'ERR_SEGMENT_CORRUPT';
+export type StorageCode =
+  | 'ERR_STORAGE_FULL'
+  | 'ERR_STORAGE_IO'
+  | 'ERR_SEGMENT_CORRUPT'
+  | 'ERR_SEGMENT_VERSION';
 
 export class StorageError extends TelemetryError {
   constructor(

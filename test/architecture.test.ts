@@ -7,10 +7,12 @@ import { describe, expect, it } from 'vitest';
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   schema: [],
   stats: [],
+  arrow: [],
   ring: ['schema', 'stats'],
   readers: ['ring', 'schema'],
   storage: ['arrow', 'ring', 'schema', 'version'],
   analysis: ['readers', 'ring', 'stats', 'schema'],
+  storage: ['arrow', 'ring', 'schema', 'version'],
   export: ['schema'],
   import: ['schema'],
   capture: ['analysis', 'export', 'import', 'readers', 'ring', 'schema', 'version'],

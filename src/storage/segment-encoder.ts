@@ -1,0 +1,442 @@
+/**
+ * SegmentEncoder: batches of the ring to messages of a segment.
+ *
+ * Messages are put together in one staging area, which grows to what is staged between two calls of `take` and is
+ * used again. A batch's columns may be views over memory that others write: whatever they hold, encoding ends well,
+ * and the caller, who finds afterwards that the rows were overwritten, takes the message back with `rewind`.
+ *
+ * Fields are not #private: the hot path reads them for every buffer.
+ */
+import { DICTIONARY_CAPACITY, FLAG_BLOB, FLAG_SUCCEEDED, FLAGS_DECIDED } from '../../assembly/layout.js';
+import {
+  ALIGN_BYTES,
+  alignUp,
+  batchTemplate,
+  END_OF_STREAM,
+  type MessageTemplate,
+} from '../arrow/message.js';
+import { schemaMessage } from '../arrow/schema.js';
+import type { Batch } from '../ring/batch.js';
+import type { Binding } from '../ring/bindings.js';
+import type { ColumnType } from '../schema/columns.js';
+import * as columns from './segment-columns.js';
+import { type BatchEntry, IDENTITY_KEY, type RingLosses, type SegmentIdentity } from './segment-format.js';
+import {
+  BINDING,
+  BINDING_DICTIONARY,
+  bitsPerRow,
+  bufferCount,
+  COMPLETION_TOKENS,
+  COST,
+  DECLARED,
+  EVENT,
+  EVENT_DICTIONARY,
+  FLAGS,
+  hasStrings,
+  LATENCY,
+  MODEL,
+  MODEL_DICTIONARY,
+  PAYLOAD,
+  PAYLOAD_BYTES_BUFFER,
+  PROMPT_TOKENS,
+  PROVIDER,
+  PROVIDER_DICTIONARY,
+  STRING_DICTIONARY,
+  SUCCESS,
+  segmentFields,
+  TIMESTAMP,
+  validityBuffer,
+  valuesBuffer,
+} from './segment-schema.js';
+import {
+  BATCH_SEAL,
+  DICTIONARY_SEAL,
+  SCHEMA_SEAL,
+  SEAL_KEY,
+  sealMessage,
+  setSealed,
+} from './segment-seal.js';
+
+const STAGING_BYTES_MIN = 1 << 20;
+
+/** Values of one dictionary: those that messages have brought, and after them those that none has yet. */
+class DictionaryValues {
+  readonly template: MessageTemplate;
+  readonly dictionary: number;
+  /** Values from number `first` on; the ones before were handed out and are not needed any more. */
+  texts: string[] = [];
+  first = 0;
+  /** Values that messages have brought; -1 before the first message. */
+  written = -1;
+
+  constructor(dictionary: number) {
+    this.dictionary = dictionary;
+    this.template = batchTemplate(1, 3, { [SEAL_KEY]: DICTIONARY_SEAL.text }, dictionary);
+  }
+
+  get known(): number {
+    return this.first + this.texts.length;
+  }
+
+  get unwritten(): readonly string[] {
+    return this.texts.slice(Math.max(this.written, 0) - this.first);
+  }
+
+  forgetWritten(): void {
+    if (this.written <= this.first) return;
+    this.texts = this.texts.slice(this.written - this.first);
+    this.first = this.written;
+  }
+}
+
+/** A dictionary whose values are told apart by their text. */
+class UniqueValues extends DictionaryValues {
+  readonly #numbers = new Map<string, number>();
+  /** The value's number by binding; -1 where the binding has none. */
+  readonly byBinding = new Int32Array(DICTIONARY_CAPACITY);
+
+  learn(binding: number, text: string | null): void {
+    this.byBinding[binding] = text === null ? -1 : this.#number(text);
+  }
+
+  #number(text: string): number {
+    let number = this.#numbers.get(text);
+    if (number === undefined) {
+      number = this.known;
+      this.#numbers.set(text, number);
+      this.texts.push(text);
+    }
+    return number;
+  }
+}
+
+export class SegmentEncoder {
+  readonly identity: SegmentIdentity;
+  private readonly types: readonly ColumnType[];
+  private readonly events = new UniqueValues(EVENT_DICTIONARY);
+  private readonly models = new UniqueValues(MODEL_DICTIONARY);
+  private readonly providers = new UniqueValues(PROVIDER_DICTIONARY);
+  private readonly bindingTexts = new DictionaryValues(BINDING_DICTIONARY);
+  private readonly stringTexts = new DictionaryValues(STRING_DICTIONARY);
+  private readonly dictionaries: readonly DictionaryValues[];
+  /** Dictionary messages that `rewind` might take back: where they begin, and how it stood before them. */
+  private stagedDictionaries: { position: number; values: DictionaryValues; written: number }[] = [];
+
+  private readonly template: MessageTemplate;
+  private readonly bits: Uint8Array;
+  /** Bytes of each buffer of the batch at hand, and where they begin in the staging area. */
+  private readonly lengths: Float64Array;
+  private readonly places: Float64Array;
+  private readonly range: columns.TimeRange = { minUs: 0, maxUs: 0 };
+
+  /** Bytes of the segment that were handed out. */
+  private taken = 0;
+  stagedBytes = 0;
+  private bytes!: Buffer;
+  private words!: Int32Array;
+  private shorts!: Uint16Array;
+  private doubles!: Float64Array;
+
+  constructor(identity: SegmentIdentity) {
+    this.identity = identity;
+    this.types = identity.columns.map(({ type }) => type);
+    this.dictionaries = [
+      this.events,
+      this.models,
+      this.providers,
+      this.bindingTexts,
+      ...(hasStrings(identity.columns) ? [this.stringTexts] : []),
+    ];
+    const buffers = bufferCount(identity.columns);
+    this.template = batchTemplate(DECLARED + this.types.length, buffers, { [SEAL_KEY]: BATCH_SEAL.text });
+    this.bits = bitsPerRow(identity.columns);
+    this.lengths = new Float64Array(buffers);
+    this.places = new Float64Array(buffers);
+    this.allocate(STAGING_BYTES_MIN);
+  }
+
+  /** Bytes of the segment so far, staged ones included. */
+  get position(): number {
+    return this.taken + this.stagedBytes;
+  }
+
+  /** Stages the message that a segment begins with. */
+  begin(): void {
+    const message = schemaMessage(
+      segmentFields(this.identity.columns),
+      { [IDENTITY_KEY]: JSON.stringify(this.identity) },
+      { [SEAL_KEY]: SCHEMA_SEAL.text },
+    );
+    const start = this.reserve(message.length);
+    this.bytes.set(message, start);
+    this.seal(start, message.length, message.length);
+  }
+
+  /**
+   * Stages what is new of the bindings below `count`. All of them must be complete, or never become it: what a
+   * segment says of a binding stays.
+   */
+  bindings(count: number, binding: (id: number) => Binding): void {
+    for (let id = this.bindingTexts.known; id < count; id++) {
+      const { event, model, provider, bound } = binding(id);
+      this.events.learn(id, event);
+      this.models.learn(id, model);
+      this.providers.learn(id, provider);
+      this.bindingTexts.texts.push(JSON.stringify([event, model, provider, bound]));
+    }
+    this.flush();
+  }
+
+  /** Stages what is new of the texts below `count`, if the segment has any column of texts. See `bindings`. */
+  strings(count: number, text: (id: number) => string): void {
+    if (!this.dictionaries.includes(this.stringTexts)) return;
+    for (let id = this.stringTexts.known; id < count; id++) this.stringTexts.texts.push(text(id));
+    this.flush();
+  }
+
+  /**
+   * Stages the rows of `batch`, whose bindings and texts must have been given before.
+   * @returns where the message is, and what it says of itself
+   */
+  batch(batch: Batch, chunk: number, firstRow: number, losses: RingLosses): BatchEntry {
+    this.flush();
+    const { rows, producer, tags, blob } = batch;
+    const payloadFrom = columns.payloadStart(tags, batch.blobOffsets, rows, blob.length);
+    const bodyBytes = this.measure(rows, blob.length - payloadFrom);
+    const headBytes = this.template.bytes.length;
+    const bytes = headBytes + bodyBytes;
+    const offset = this.position;
+    const start = this.reserve(bytes);
+    this.place(start, rows, bodyBytes);
+    this.writeColumns(start, batch, payloadFrom);
+    const { minUs, maxUs } = this.range;
+
+    const end = start + headBytes;
+    const target = this.bytes;
+    setSealed(target, end, BATCH_SEAL, 'seq', chunk);
+    setSealed(target, end, BATCH_SEAL, 'row', firstRow);
+    setSealed(target, end, BATCH_SEAL, 'rows', rows);
+    setSealed(target, end, BATCH_SEAL, 'producer', producer);
+    setSealed(target, end, BATCH_SEAL, 'tmin', minUs);
+    setSealed(target, end, BATCH_SEAL, 'tmax', maxUs);
+    setSealed(target, end, BATCH_SEAL, 'overwritten', losses.overwritten);
+    setSealed(target, end, BATCH_SEAL, 'refused', losses.refused);
+    setSealed(target, end, BATCH_SEAL, 'malformed', losses.malformed);
+    setSealed(target, end, BATCH_SEAL, 'overflowed', losses.overflowed);
+    this.seal(start, headBytes, bytes);
+    return { chunk, firstRow, rows, producer, timeMinUs: minUs, timeMaxUs: maxUs, losses, offset, bytes };
+  }
+
+  /** Stages the marker that nothing follows. */
+  end(): void {
+    this.bytes.set(END_OF_STREAM, this.reserve(END_OF_STREAM.length));
+  }
+
+  /** Hands out what is staged: a view that holds until the next message is staged. */
+  take(): Uint8Array {
+    const staged = this.bytes.subarray(0, this.stagedBytes);
+    this.taken += this.stagedBytes;
+    this.stagedBytes = 0;
+    this.stagedDictionaries = [];
+    for (const values of this.dictionaries) values.forgetWritten();
+    return staged;
+  }
+
+  /**
+   * Forgets the messages from `position` on, none of which may have been handed out. Dictionary values among them
+   * are staged again before the next batch.
+   * @param position - what `position` was before the first of them
+   */
+  rewind(position: number): void {
+    if (position < this.taken || position > this.position) {
+      throw new RangeError(`cannot rewind to ${position}: ${this.taken} to ${this.position} are staged`);
+    }
+    this.stagedBytes = position - this.taken;
+    for (let last = this.stagedDictionaries.at(-1); last && last.position >= position; ) {
+      last.values.written = last.written;
+      this.stagedDictionaries.pop();
+      last = this.stagedDictionaries.at(-1);
+    }
+  }
+
+  /** Stages a message for each dictionary that has new values, or no message yet. */
+  private flush(): void {
+    for (const values of this.dictionaries) if (values.written < values.known) this.writeDictionary(values);
+  }
+
+  private writeDictionary(values: DictionaryValues): void {
+    const { template, written } = values;
+    const texts = values.unwritten;
+    const sizes = texts.map((text) => Buffer.byteLength(text));
+    const textBytes = sizes.reduce((sum, size) => sum + size, 0);
+    const offsetBytes = 4 * (texts.length + 1);
+    const headBytes = template.bytes.length;
+    const bodyBytes = alignUp(offsetBytes) + alignUp(textBytes);
+    this.stagedDictionaries.push({ position: this.position, values, written });
+    const start = this.reserve(headBytes + bodyBytes);
+
+    this.bytes.set(template.bytes, start);
+    this.setWord(start + template.bodyLengthAt, bodyBytes);
+    this.setWord(start + template.rowsAt, texts.length);
+    this.setWord(start + template.nodesAt, texts.length);
+    this.bytes[start + template.isDeltaAt!] = written < 0 ? 0 : 1;
+    const offsets = start + headBytes;
+    const data = offsets + alignUp(offsetBytes);
+    this.setBuffer(start, template, 1, 0, offsetBytes);
+    this.setBuffer(start, template, 2, data - offsets, textBytes);
+    this.bytes.fill(0, offsets + offsetBytes, data);
+    let at = data;
+    texts.forEach((text, index) => {
+      this.setWord(offsets + 4 * index, at - data);
+      this.bytes.write(text, at);
+      at += sizes[index];
+    });
+    this.setWord(offsets + 4 * texts.length, textBytes);
+    this.bytes.fill(0, at, data + alignUp(textBytes));
+
+    const end = start + headBytes;
+    setSealed(this.bytes, end, DICTIONARY_SEAL, 'dict', values.dictionary);
+    setSealed(this.bytes, end, DICTIONARY_SEAL, 'from', Math.max(written, 0));
+    setSealed(this.bytes, end, DICTIONARY_SEAL, 'count', texts.length);
+    this.seal(start, headBytes, headBytes + bodyBytes);
+    values.written = values.known;
+  }
+
+  /** Works out how long each buffer is. @returns bytes of the body */
+  private measure(rows: number, payloadBytes: number): number {
+    const { bits, lengths } = this;
+    for (let buffer = 0; buffer < bits.length; buffer++)
+      lengths[buffer] = Math.ceil((rows * bits[buffer]) / 8);
+    lengths[valuesBuffer(PAYLOAD)] += 4;
+    lengths[PAYLOAD_BYTES_BUFFER] = payloadBytes;
+    let bodyBytes = 0;
+    for (let buffer = 0; buffer < bits.length; buffer++) bodyBytes += alignUp(lengths[buffer]);
+    return bodyBytes;
+  }
+
+  /** Writes the message's head, all but its nulls and its seal, and zeros where buffers are padded. */
+  private place(start: number, rows: number, bodyBytes: number): void {
+    const { template, lengths, places, words } = this;
+    this.bytes.set(template.bytes, start);
+    this.setWord(start + template.bodyLengthAt, bodyBytes);
+    this.setWord(start + template.rowsAt, rows);
+    for (let column = 0; column < DECLARED + this.types.length; column++) {
+      this.setWord(start + template.nodesAt + 16 * column, rows);
+    }
+    const body = start + template.bytes.length;
+    let at = body;
+    for (let buffer = 0; buffer < lengths.length; buffer++) {
+      this.setBuffer(start, template, buffer, at - body, lengths[buffer]);
+      places[buffer] = at;
+      at += alignUp(lengths[buffer]);
+      if (lengths[buffer] > 0) words.fill(0, (at - ALIGN_BYTES) >> 2, at >> 2);
+    }
+  }
+
+  private writeColumns(start: number, batch: Batch, payloadFrom: number): void {
+    const { rows, tags, latencyMs, costUsd, promptTokens, completionTokens, blob, blobOffsets } = batch;
+    const { words, shorts, doubles, places } = this;
+    const word = (buffer: number) => places[buffer] >> 2;
+    const bits = (column: number) => word(validityBuffer(column));
+    const values = (column: number) => word(valuesBuffer(column));
+    const setNulls = (column: number, valid: number) =>
+      this.setWord(start + this.template.nodesAt + 16 * column + 8, rows - valid);
+
+    columns.writeTimes(batch.timeUs, rows, words, values(TIMESTAMP), this.range);
+    columns.writeIndices(tags, this.events.byBinding, rows, words, values(EVENT));
+    for (const [column, { byBinding }] of [
+      [MODEL, this.models],
+      [PROVIDER, this.providers],
+    ] as const) {
+      const valid = columns.writeNullableIndices(tags, byBinding, rows, words, values(column), bits(column));
+      setNulls(column, valid);
+    }
+    for (const [column, numbers] of [
+      [LATENCY, latencyMs],
+      [COST, costUsd],
+    ] as const) {
+      doubles.set(firstOf(numbers, rows), values(column) >> 1);
+      setNulls(column, columns.writeValueBits(numbers, rows, words, bits(column)));
+    }
+    for (const [column, tokens] of [
+      [PROMPT_TOKENS, promptTokens],
+      [COMPLETION_TOKENS, completionTokens],
+    ] as const) {
+      words.set(firstOf(tokens, rows), values(column));
+      setNulls(column, columns.writeTokenBits(tokens, rows, words, bits(column)));
+    }
+    setNulls(SUCCESS, columns.writeFlagBits(tags, FLAGS_DECIDED, rows, words, bits(SUCCESS)));
+    columns.writeFlagBits(tags, FLAG_SUCCEEDED, rows, words, values(SUCCESS));
+    columns.writeTags(tags, rows, words, values(BINDING), shorts, values(FLAGS) << 1);
+    setNulls(PAYLOAD, columns.writeFlagBits(tags, FLAG_BLOB, rows, words, bits(PAYLOAD)));
+    const payloadBytes = blob.length - payloadFrom;
+    columns.writePayloadOffsets(tags, blobOffsets, payloadFrom, payloadBytes, rows, words, values(PAYLOAD));
+    this.bytes.set(blob.subarray(payloadFrom), places[PAYLOAD_BYTES_BUFFER]);
+
+    for (let index = 0; index < this.types.length; index++) {
+      const column = DECLARED + index;
+      setNulls(column, this.writeDeclared(batch, index, values(column), bits(column)));
+    }
+  }
+
+  /** @returns rows that have a value */
+  private writeDeclared({ rows, tags, declared }: Batch, index: number, at: number, bitsAt: number): number {
+    const { words, doubles } = this;
+    const values = declared[index];
+    switch (this.types[index]) {
+      case 'f64':
+        return columns.writeDeclaredDoubles(values, tags, rows, doubles, at >> 1, words, bitsAt);
+      case 'bool':
+        return columns.writeDeclaredBools(values, tags, rows, words, at, bitsAt);
+      case 'dict':
+        return columns.writeDeclaredIds(values, tags, rows, words, at, bitsAt);
+      default:
+        return columns.writeDeclaredIntegers(values, tags, rows, words, at, bitsAt);
+    }
+  }
+
+  private setBuffer(
+    start: number,
+    template: MessageTemplate,
+    buffer: number,
+    offset: number,
+    length: number,
+  ) {
+    const at = start + template.buffersAt + 16 * buffer;
+    this.setWord(at, offset);
+    this.setWord(at + 8, length);
+  }
+
+  /** Sets the low half of an int64 whose high half is 0: no size in a message reaches 2 GiB. */
+  private setWord(at: number, value: number): void {
+    this.words[at >> 2] = value;
+  }
+
+  private seal(start: number, headBytes: number, bytes: number): void {
+    sealMessage(this.bytes, start, start + headBytes, start + bytes);
+  }
+
+  /** Makes room in the staging area, where nothing is zero yet. @returns where it begins */
+  private reserve(bytes: number): number {
+    const start = this.stagedBytes;
+    this.stagedBytes += bytes;
+    if (this.stagedBytes > this.bytes.length) {
+      const staged = this.bytes.subarray(0, start);
+      this.allocate(Math.max(2 * this.bytes.length, this.stagedBytes));
+      this.bytes.set(staged);
+    }
+    return start;
+  }
+
+  private allocate(bytes: number): void {
+    const buffer = new ArrayBuffer(alignUp(bytes));
+    this.bytes = Buffer.from(buffer);
+    this.words = new Int32Array(buffer);
+    this.shorts = new Uint16Array(buffer);
+    this.doubles = new Float64Array(buffer);
+  }
+}
+
+function firstOf<T extends Float64Array | Int32Array>(values: T, rows: number): T {
+  return (values.length === rows ? values : values.subarray(0, rows)) as T;
+}

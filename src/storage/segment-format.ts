@@ -1,0 +1,62 @@
+/** What a segment holds, in terms of its users. How it is laid out as bytes is said in segment-schema and -seal. */
+import type { ColumnType } from '../schema/columns.js';
+import type { Json } from '../schema/event.js';
+
+export const FORMAT_VERSION = 1;
+
+/** The schema's metadata key under which a segment's identity stands as JSON. */
+export const IDENTITY_KEY = 'crucible.segment';
+
+export type SegmentColumns = readonly { readonly name: string; readonly type: ColumnType }[];
+
+/** What is true of all of a segment; part of its first message. */
+export interface SegmentIdentity {
+  readonly formatVersion: typeof FORMAT_VERSION;
+  readonly libraryVersion: string;
+  readonly experimentId: string;
+  /** The segment's number within the experiment, from 1. */
+  readonly segment: number;
+  /** Microseconds since the Unix epoch. */
+  readonly createdUs: number;
+  readonly columns: SegmentColumns;
+  readonly priceVersion: string;
+  /** The experiment as its owner describes it. */
+  readonly experiment: Json;
+}
+
+/** Rows that are not in any segment, by reason, and rows that are not whole: counted from the experiment's start. */
+export interface RingLosses {
+  readonly overwritten: number;
+  readonly refused: number;
+  readonly malformed: number;
+  readonly overflowed: number;
+}
+
+/** Where the rows of a record batch belong. */
+export interface BatchPlace {
+  /** The chunk's sequence in the order of claims. */
+  readonly chunk: number;
+  /** The first row's index within the chunk. */
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly producer: number;
+  /** Whole microseconds since the Unix epoch, over these rows. */
+  readonly timeMinUs: number;
+  readonly timeMaxUs: number;
+  /** As of when the batch was written. */
+  readonly losses: RingLosses;
+}
+
+/** A record batch and where its message is in the file. */
+export interface BatchEntry extends BatchPlace {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Bytes of a segment that cannot be used. */
+export interface Damage {
+  readonly offset: number;
+  /** null: everything up to the end of the segment. */
+  readonly bytes: number | null;
+  readonly reason: string;
+}
