@@ -31,6 +31,7 @@ export interface ChunkView {
   readonly generation: number;
   /** Order of the claim. */
   readonly sequence: number;
+  readonly producer: number;
   readonly rows: number;
   readonly timeMinUs: number;
   readonly timeMaxUs: number;
@@ -71,6 +72,7 @@ export class RingReader {
       chunk,
       generation,
       sequence: Number(this.#i64[(entry + CHUNK_SEQUENCE_OFFSET) >> 3]),
+      producer: this.#i32[(entry + CHUNK_PRODUCER_OFFSET) >> 2],
       rows,
       timeMinUs: this.#f64[(entry + CHUNK_TIME_MIN_OFFSET) >> 3],
       timeMaxUs: this.#f64[(entry + CHUNK_TIME_MAX_OFFSET) >> 3],
@@ -98,7 +100,7 @@ export class RingReader {
     const tags = words(COLUMN_TAG_OFFSET, rows * 2);
     const batch: Batch = {
       firstSequence: view.sequence * CHUNK_ROWS,
-      producer: this.#i32[(entry + CHUNK_PRODUCER_OFFSET) >> 2],
+      producer: view.producer,
       rows,
       timeUs: doubles(COLUMN_TIME_OFFSET),
       latencyMs: doubles(COLUMN_LATENCY_OFFSET),
