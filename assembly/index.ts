@@ -1,4 +1,4 @@
 export { copy } from './bytes';
 export * from './layout';
-export { publish, publishWritten } from './publish';
+export { publish, publishWritten, replay } from './publish';
 export { claim, release, seal } from './ring';

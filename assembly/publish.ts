@@ -35,6 +35,7 @@ import {
   PRODUCER_CHUNK_OFFSET,
   PRODUCER_FOLDED_OFFSET,
   PRODUCER_HEADS_OFFSET,
+  PRODUCER_MALFORMED_OFFSET,
   PRODUCER_PHASE_OFFSET,
   PRODUCER_PUBLISHED_OFFSET,
   PRODUCER_STATS_EPOCH_OFFSET,
@@ -84,6 +85,21 @@ export function publishWritten(producer: i32, adopting: bool): bool {
   }
   unlock(version);
   return true;
+}
+
+/**
+ * Folds rows into the producer's accumulators that were published in an earlier life of the experiment. They stand in a
+ * chunk that nobody has claimed, and stay unseen there.
+ */
+export function replay(producer: i32, chunk: i32, rows: i32): void {
+  const address = producerAddress(producer);
+  const accumulators = accumulatorsOf(producer, address);
+  for (let from = 0; from < rows; from += BATCH_ROWS) {
+    fold(address, accumulators, entryOf(chunk), chunkAddress(chunk), from, min(from + BATCH_ROWS, rows));
+  }
+  store<i32>(address, 0, PRODUCER_FOLDED_OFFSET);
+  // Counted when they were captured.
+  store<f64>(address, 0, PRODUCER_MALFORMED_OFFSET);
 }
 
 function publishTo(producer: i32, address: i32, rows: i32, blobEnd: i32): void {

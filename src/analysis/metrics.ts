@@ -1,8 +1,9 @@
 /** Exact metrics over matching rows. */
 import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import { decodeRow, type RowSource } from '../readers/rows.js';
-import { eventOf, type Match, successOf } from '../readers/snapshot.js';
+import type { Matches } from '../readers/matches.js';
+import { decodeRow, type RowSource, successOf } from '../readers/rows.js';
 import { isValue, timeUsOf } from '../ring/batch.js';
+import type { EventRow } from '../schema/event.js';
 import { describe } from '../stats/describe.js';
 import { sampleMoments } from '../stats/moments.js';
 import { quantileOfSorted } from '../stats/quantile.js';
@@ -17,108 +18,128 @@ export interface ExperimentTimes {
 
 /** A Float64Array that grows. */
 class Values {
-  #values = new Float64Array(1024);
-  #length = 0;
+  private values = new Float64Array(1024);
+  private length = 0;
 
   push(value: number): void {
-    if (this.#length === this.#values.length) {
-      const larger = new Float64Array(this.#length * 2);
-      larger.set(this.#values);
-      this.#values = larger;
+    if (this.length === this.values.length) {
+      const larger = new Float64Array(this.length * 2);
+      larger.set(this.values);
+      this.values = larger;
     }
-    this.#values[this.#length++] = value;
+    this.values[this.length++] = value;
   }
 
   /** The values ascending; the collector's own memory. */
   sorted(): Float64Array {
-    return this.#values.subarray(0, this.#length).sort();
+    return this.values.subarray(0, this.length).sort();
   }
 }
 
-/** Collects rows and says what they add up to. */
+/** Collects rows and says what they add up to. Holds their values, and nothing of the batches. */
 export class MetricsCollector {
-  readonly #source: RowSource;
-  readonly #latencies = new Values();
-  readonly #costs = new Values();
-  readonly #eventCounts = new Map<string, number>();
-  #rows = 0;
-  #startUs = Number.POSITIVE_INFINITY;
-  #endUs = Number.NEGATIVE_INFINITY;
-  #succeeded = 0;
-  #failed = 0;
-  #tokenRows = 0;
-  #prompt = 0;
-  #completion = 0;
-  #tokens = 0;
+  private readonly source: RowSource;
+  private readonly latencies = new Values();
+  private readonly costs = new Values();
+  /** Rows of each binding; those without one by the name in the event. */
+  private readonly bindingRows = new Float64Array(TAG_BINDING_MASK + 1);
+  private readonly unboundRows = new Map<string, number>();
+  private rows = 0;
+  private startUs = Number.POSITIVE_INFINITY;
+  private endUs = Number.NEGATIVE_INFINITY;
+  private succeeded = 0;
+  private failed = 0;
+  private tokenRows = 0;
+  private prompt = 0;
+  private completion = 0;
+  private tokens = 0;
 
   constructor(source: RowSource) {
-    this.#source = source;
+    this.source = source;
   }
 
-  add(match: Match): void {
-    const { batch, index } = match;
-    this.#rows++;
-    const timeUs = timeUsOf(batch, index);
-    if (timeUs < this.#startUs) this.#startUs = timeUs;
-    if (timeUs > this.#endUs) this.#endUs = timeUs;
-    const latencyMs = batch.latencyMs[index];
-    if (isValue(latencyMs)) this.#latencies.push(latencyMs);
-    const costUsd = batch.costUsd[index];
-    if (isValue(costUsd)) this.#costs.push(costUsd);
-    const tag = batch.tags[index];
-    const success = successOf(tag);
-    if (success === true) this.#succeeded++;
-    else if (success === false) this.#failed++;
-    this.#addTokens(match, tag);
-    const id = tag & TAG_BINDING_MASK;
-    const event = id === 0 ? eventOf(this.#source, match).eventName : this.#source.binding(id).event;
-    this.#eventCounts.set(event, (this.#eventCounts.get(event) ?? 0) + 1);
+  add({ batch, rows, events }: Matches): void {
+    this.rows += rows.length;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
+      const timeUs = timeUsOf(batch, row);
+      if (timeUs < this.startUs) this.startUs = timeUs;
+      if (timeUs > this.endUs) this.endUs = timeUs;
+      const latencyMs = batch.latencyMs[row];
+      if (isValue(latencyMs)) this.latencies.push(latencyMs);
+      const costUsd = batch.costUsd[row];
+      if (isValue(costUsd)) this.costs.push(costUsd);
+      const tag = batch.tags[row];
+      const success = successOf(tag);
+      if (success === true) this.succeeded++;
+      else if (success === false) this.failed++;
+      const id = tag & TAG_BINDING_MASK;
+      // Only an event that was captured whole may tell a total of its own.
+      const mayDiffer = (tag & FLAG_BLOB) !== 0 && (tag & FLAG_METADATA_TOKENS) === 0;
+      const prompt = batch.promptTokens[row];
+      const completion = batch.completionTokens[row];
+      const hasTokens = prompt >= 0 || completion >= 0;
+      const event =
+        id === 0 || (hasTokens && mayDiffer)
+          ? (events?.[i] ?? decodeRow(this.source, batch, row))
+          : undefined;
+      if (hasTokens)
+        this.addTokens(Math.max(prompt, 0), Math.max(completion, 0), mayDiffer ? event : undefined);
+      if (id !== 0) this.bindingRows[id]++;
+      else if (event !== undefined) increase(this.unboundRows, event.eventName, 1);
+    }
   }
 
-  #addTokens({ batch, index, event }: Match, tag: number): void {
-    const prompt = batch.promptTokens[index];
-    const completion = batch.completionTokens[index];
-    if (prompt < 0 && completion < 0) return;
-    this.#tokenRows++;
-    this.#prompt += Math.max(prompt, 0);
-    this.#completion += Math.max(completion, 0);
-    // Only an event that was captured whole may tell a total of its own.
-    const mayDiffer = (tag & FLAG_BLOB) !== 0 && (tag & FLAG_METADATA_TOKENS) === 0;
-    const tokens = mayDiffer ? (event ?? decodeRow(this.#source, batch, index)).tokens : null;
-    this.#tokens += tokens?.total ?? Math.max(prompt, 0) + Math.max(completion, 0);
+  private addTokens(prompt: number, completion: number, event: EventRow | undefined): void {
+    this.tokenRows++;
+    this.prompt += prompt;
+    this.completion += completion;
+    this.tokens += event?.tokens?.total ?? prompt + completion;
+  }
+
+  private eventCounts(): Map<string, number> {
+    const counts = new Map(this.unboundRows);
+    this.bindingRows.forEach((rows, id) => {
+      if (rows > 0) increase(counts, this.source.binding(id).event, rows);
+    });
+    return counts;
   }
 
   result(times: ExperimentTimes): Metrics {
-    const eventTypes = Object.fromEntries([...this.#eventCounts].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const eventTypes = Object.fromEntries([...this.eventCounts()].sort(([a], [b]) => (a < b ? -1 : 1)));
     return {
       summary: {
-        totalEvents: this.#rows,
-        timeRange: this.#rows === 0 ? { start: null, end: null } : { start: this.#startUs, end: this.#endUs },
-        durationSeconds: this.#rows < 2 ? 0 : (this.#endUs - this.#startUs) / 1e6,
+        totalEvents: this.rows,
+        timeRange: this.rows === 0 ? { start: null, end: null } : { start: this.startUs, end: this.endUs },
+        durationSeconds: this.rows < 2 ? 0 : (this.endUs - this.startUs) / 1e6,
         eventTypes,
         ...times,
       },
-      latency: latencyStats(this.#latencies.sorted()),
-      cost: costStats(this.#costs.sorted()),
-      reliability: reliabilityStats(this.#rows, this.#succeeded, this.#failed),
-      tokens: this.#tokenStats(),
+      latency: latencyStats(this.latencies.sorted()),
+      cost: costStats(this.costs.sorted()),
+      reliability: reliabilityStats(this.rows, this.succeeded, this.failed),
+      tokens: this.tokenStats(),
       events: Object.fromEntries(Object.entries(eventTypes).map(([event, count]) => [event, { count }])),
     };
   }
 
-  #tokenStats(): TokenStats | { count: 0 } {
-    const count = this.#tokenRows;
+  private tokenStats(): TokenStats | { count: 0 } {
+    const count = this.tokenRows;
     if (count === 0) return { count: 0 };
     return {
       count,
-      totalPrompt: this.#prompt,
-      totalCompletion: this.#completion,
-      total: this.#tokens,
-      meanPrompt: this.#prompt / count,
-      meanCompletion: this.#completion / count,
-      meanTotal: this.#tokens / count,
+      totalPrompt: this.prompt,
+      totalCompletion: this.completion,
+      total: this.tokens,
+      meanPrompt: this.prompt / count,
+      meanCompletion: this.completion / count,
+      meanTotal: this.tokens / count,
     };
   }
+}
+
+function increase(counts: Map<string, number>, key: string, by: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }
 
 const QUANTILES = [0.5, 0.9, 0.95, 0.99, 0.999];

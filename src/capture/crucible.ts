@@ -4,7 +4,8 @@ import type { Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import { type ExportResult, exportFile } from '../export/index.js';
-import type { EventRow, Filter } from '../schema/event.js';
+import { mergeEvents } from '../readers/merge-events.js';
+import type { Filter } from '../schema/event.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { VERSION } from '../version.js';
 import { Experiment, type ExportFormat, type ExportOptions } from './experiment.js';
@@ -96,7 +97,7 @@ export class Crucible implements AsyncDisposable {
     return compareArms(arms);
   }
 
-  /** Writes the events of several experiments to one file, ascending by time. @throws as Experiment.export */
+  /** Writes the events of several experiments to one file, ascending by time; ties keep the order given. @throws as Experiment.export */
   async exportMultiple(
     experiments: readonly (Experiment | string)[],
     format: ExportFormat,
@@ -104,11 +105,8 @@ export class Crucible implements AsyncDisposable {
   ): Promise<ExportResult> {
     const { filter, ...file } = options;
     const arms = this.#resolve(experiments);
-    const rows = (await Promise.all(arms.map((experiment) => experiment.query(filter)))).flat();
-    rows.sort((a, b) => a.timestamp - b.timestamp);
-    const source = async function* (): AsyncGenerator<EventRow> {
-      yield* rows;
-    };
+    const sources = arms.map((experiment) => experiment.eventSource(filter));
+    const source = () => mergeEvents(sources.map((open) => open()));
     const counts = Object.fromEntries(arms.map(({ id, counts }) => [id, { ...counts }]));
     return exportFile(source, format, {
       ...file,

@@ -8,7 +8,6 @@ import type { Metrics, StreamingMetrics, WindowRow } from '../analysis/types.js'
 import {
   checkWindowed,
   resolveWindow,
-  selectWindow,
   type WindowedOptions,
   type WindowSpec,
   windowedMetrics,
@@ -17,9 +16,12 @@ import { anchor, type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
 import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
-import { compileFilter } from '../readers/filter.js';
+import { compileFilter, within } from '../readers/filter.js';
+import { matches } from '../readers/matches.js';
+import { MemoryStore } from '../readers/memory-store.js';
+import { allEvents, lastEvents, orderedEvents, orderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
-import { eventOf, matches, orderedMatches, takeSnapshot } from '../readers/snapshot.js';
+import { openView, type RowStore, type View } from '../readers/source.js';
 import { AccumulatorReader } from '../ring/accumulators.js';
 import { BindingTable } from '../ring/bindings.js';
 import { RingControl } from '../ring/control.js';
@@ -372,36 +374,35 @@ export class Experiment {
 
   /** Exact metrics over the retained events that pass the filter. */
   async metrics(filter?: Filter): Promise<Metrics> {
-    const { source, snapshot, compiled } = this.#read(filter);
-    const collector = new MetricsCollector(source);
-    for (const match of matches(source, snapshot, compiled)) collector.add(match);
-    return collector.result(this.#times());
+    const view = this.#view(filter);
+    const times = this.#times();
+    const collector = new MetricsCollector(view.source);
+    for await (const rows of matches(view)) collector.add(rows);
+    return collector.result(times);
   }
 
   /** The retained events that pass the filter, ascending by time; ties keep capture order. */
   async query(filter?: Filter): Promise<EventRow[]> {
-    return [...this.#events(filter)];
+    return allEvents(this.#view(filter));
   }
 
-  /** As `query`, one event at a time. What is captured meanwhile is not in it. */
+  /** As `query`, one event at a time, in bounded memory. What is captured meanwhile is not in it. */
   async *events(filter?: Filter): AsyncGenerator<EventRow> {
-    yield* this.#events(filter);
+    yield* orderedEvents(this.#view(filter));
   }
 
   /** Events of a recent or given time, or the last n, ascending. @throws ConfigError for an unknown unit */
   async window(spec: WindowSpec, filter?: Filter): Promise<EventRow[]> {
     const resolved = resolveWindow(spec, this.#clock.nowUs());
     if (resolved === null) return [];
-    const { source, snapshot, compiled } = this.#read(filter);
-    const ordered = orderedMatches(source, snapshot, compiled);
-    return selectWindow(ordered, resolved).map((match) => eventOf(source, match));
+    if ('lastN' in resolved) return lastEvents(this.#view(filter), resolved.lastN);
+    return allEvents(this.#view(filter, resolved.range));
   }
 
   /** Metrics per tumbling or hopping window. @throws ConfigError for a size or step that is not above 0 */
   async windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]> {
     checkWindowed(options);
-    const { source, snapshot, compiled } = this.#read(options.filter);
-    return windowedMetrics(orderedMatches(source, snapshot, compiled), options);
+    return windowedMetrics(orderedRows(this.#view(options.filter)), options);
   }
 
   /**
@@ -413,35 +414,36 @@ export class Experiment {
     const { filter, ...file } = options;
     const name = file.name ?? this.name;
     const counts = { ...this.counts };
-    return exportFile(this.#source(filter), format, { ...file, name, counts, libraryVersion: VERSION });
+    return exportFile(this.eventSource(filter), format, { ...file, name, counts, libraryVersion: VERSION });
   }
 
   /** The export as a stream, with back-pressure. Errors are those of `export`, on the stream. */
   exportStream(format: ExportFormat, options: ExportOptions = {}): Readable {
     const { filter, ...encode } = options;
-    return Readable.from(exportChunks(this.#source(filter), format, encode), { objectMode: false });
+    return Readable.from(exportChunks(this.eventSource(filter), format, encode), { objectMode: false });
   }
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** The matching events as of now, as often as they are asked for. */
-  #source(filter: Filter | undefined): () => AsyncGenerator<EventRow> {
-    const { source, snapshot, compiled } = this.#read(filter);
-    const ordered = orderedMatches(source, snapshot, compiled);
-    return async function* () {
-      for (const match of ordered) yield eventOf(source, match);
-    };
+  /** @internal The matching events as of now, as often as they are asked for. */
+  eventSource(filter?: Filter): () => AsyncGenerator<EventRow> {
+    const view = this.#view(filter);
+    return () => orderedEvents(view);
   }
 
-  *#events(filter: Filter | undefined): Generator<EventRow> {
-    const { source, snapshot, compiled } = this.#read(filter);
-    for (const match of orderedMatches(source, snapshot, compiled)) yield eventOf(source, match);
-  }
-
-  #read(filter: Filter | undefined) {
+  /** What passes the filter now, of a time range (µs, both ends inclusive) or of all time. */
+  #view(filter: Filter | undefined, range?: readonly [number, number]): View {
     const compiled = compileFilter(filter, this.condition);
-    const { source, reader } = this.#published();
-    return { source, compiled, snapshot: takeSnapshot(reader, compiled) };
+    return openView(this.#store(), range === undefined ? compiled : within(compiled, ...range));
+  }
+
+  /** The retained rows. */
+  #store(): RowStore {
+    const { reader, source, control, writer } = this.#published();
+    const someoneWrites =
+      this.#status !== 'stopped' ||
+      control.activeProducers().some((producer) => producer !== writer.ring.producer);
+    return new MemoryStore(reader, source, this.#options.overflow === 'overwrite' && someoneWrites);
   }
 
   #open(): Stores {

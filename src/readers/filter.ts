@@ -60,6 +60,13 @@ export function compileFilter(filter: Filter | undefined, condition: string): Co
   };
 }
 
+/** The same filter for a part of the time only; both bounds inclusive, microseconds. */
+export function within(filter: CompiledFilter, fromUs: number, toUs: number): CompiledFilter {
+  const timeMinUs = Math.max(filter.timeMinUs, fromUs);
+  const timeMaxUs = Math.min(filter.timeMaxUs, toUs);
+  return { ...filter, timeMinUs, timeMaxUs, nothing: filter.nothing || timeMinUs > timeMaxUs };
+}
+
 /** metadata[key] where the event has it, else the row's own field. null also matches what is absent. */
 function fieldEquals(event: EventRow, key: string, wanted: unknown): boolean {
   const own = Object.hasOwn(event.metadata, key)

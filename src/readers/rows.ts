@@ -11,7 +11,7 @@ import {
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
 } from '../../assembly/layout.js';
-import { type Batch, isValue, timeUsOf } from '../ring/batch.js';
+import { type Batch, type Columns, isValue, timeUsOf } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
 import { categoryFields, lifted, tokensOf } from '../schema/enrich.js';
@@ -38,9 +38,19 @@ function valueOrNull(value: number): number | null {
 
 /** Decodes row `index` of a batch. */
 export function decodeRow(source: RowSource, batch: Batch, index: number): EventRow {
+  return decode(source, batch, index, batch.producer, batch.firstSequence + index);
+}
+
+/** Decodes row `index` of columns that do not say themselves where the row comes from. */
+export function decode(
+  source: RowSource,
+  batch: Columns,
+  index: number,
+  producer: number,
+  sequence: number,
+): EventRow {
   const tag = batch.tags[index];
   const binding = source.binding(tag & TAG_BINDING_MASK);
-  const sequence = batch.firstSequence + index;
   const prompt = batch.promptTokens[index];
   const completion = batch.completionTokens[index];
   const captured = (tag & FLAG_BLOB) !== 0;
@@ -72,7 +82,7 @@ export function decodeRow(source: RowSource, batch: Batch, index: number): Event
     costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
   const category = events.info(eventName)?.category ?? null;
   return {
-    eventId: eventId(source.experimentId, batch.producer, sequence),
+    eventId: eventId(source.experimentId, producer, sequence),
     eventName,
     timestamp: timeUsOf(batch, index),
     sequence,
@@ -85,7 +95,7 @@ export function decodeRow(source: RowSource, batch: Batch, index: number): Event
     latencyMs,
     costUsd,
     costSource,
-    success: (tag & FLAG_SUCCEEDED) !== 0 ? true : (tag & FLAG_FAILED) !== 0 ? false : null,
+    success: successOf(tag),
     tokens: tokensOf(prompt, completion, metadata),
     model: binding.model ?? textOrNull(metadata.model),
     provider: binding.provider ?? textOrNull(metadata.provider),
@@ -106,7 +116,12 @@ export function eventId(experimentId: string, producer: number, sequence: number
   return `${experimentId}-${producer.toString(16).padStart(2, '0')}-${sequence.toString(16).padStart(10, '0')}`;
 }
 
-function readDeclared(source: RowSource, batch: Batch, index: number, metadata: Record<string, Json>): void {
+function readDeclared(
+  source: RowSource,
+  batch: Columns,
+  index: number,
+  metadata: Record<string, Json>,
+): void {
   source.columns.forEach(({ name, type }, column) => {
     const code = batch.declared[column][index];
     if (type === 'bool') {
@@ -123,7 +138,7 @@ function textOrNull(value: Json | undefined): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** All rows of a batch. */
-export function* decodeRows(source: RowSource, batch: Batch): Generator<EventRow> {
-  for (let index = 0; index < batch.rows; index++) yield decodeRow(source, batch, index);
+/** Whether the row's event succeeded; null where it did not say. */
+export function successOf(tag: number): boolean | null {
+  return (tag & FLAG_SUCCEEDED) !== 0 ? true : (tag & FLAG_FAILED) !== 0 ? false : null;
 }

@@ -5,10 +5,8 @@ import { VALUE_MAX } from '../../assembly/layout.js';
 /** A declared column's values, one per row. Numbers: NaN = null. Words: bool 1 false, 2 true; dict an id; 0 = null. */
 export type DeclaredValues = Float64Array | Int32Array;
 
-export interface Batch {
-  /** Sequence of row 0; the others follow without gaps. */
-  readonly firstSequence: number;
-  readonly producer: number;
+/** Rows as columns. */
+export interface Columns {
   readonly rows: number;
   /** Microseconds since the Unix epoch. */
   readonly timeUs: Float64Array;
@@ -21,12 +19,51 @@ export interface Batch {
   readonly completionTokens: Int32Array;
   /** Binding and flags; see TAG_* and FLAG_* of the layout. */
   readonly tags: Uint32Array;
-  /** Where the row's part of `blob` begins; valid only where FLAG_BLOB is set. */
+  /** Where the row's part of `blob` begins; valid only where FLAG_BLOB is set, and ascending there. */
   readonly blobOffsets: Uint32Array;
   /** MessagePack of what has no column. */
   readonly blob: Buffer;
   /** In the order of the experiment's declared columns; valid only where FLAG_DECLARED is set. */
   readonly declared: readonly DeclaredValues[];
+}
+
+/** Rows of one chunk, in the order they were captured. */
+export interface Batch extends Columns {
+  /** Sequence of row 0; the others follow without gaps. */
+  readonly firstSequence: number;
+  readonly producer: number;
+}
+
+/** Rows that can be read: where they stand in capture order, and their time range. */
+export interface BatchRef {
+  /** Sequence of row 0: the chunk's sequence × 1,024 + the row's place in it. */
+  readonly firstSequence: number;
+  readonly rows: number;
+  readonly producer: number;
+  /** Microseconds, not floored. The rows' times lie between them, but need not reach them. */
+  readonly timeMinUs: number;
+  readonly timeMaxUs: number;
+  /** The rows; undefined when they are gone: overwritten meanwhile, or damaged. Whoever made the ref counts those. */
+  read(): Batch | undefined | Promise<Batch | undefined>;
+}
+
+/** Rows [from, end) of a batch, without a copy. The byte area stays whole, so that offsets into it hold. */
+export function subBatch(batch: Batch, from: number, end: number): Batch {
+  if (from === 0 && end === batch.rows) return batch;
+  return {
+    firstSequence: batch.firstSequence + from,
+    producer: batch.producer,
+    rows: end - from,
+    timeUs: batch.timeUs.subarray(from, end),
+    latencyMs: batch.latencyMs.subarray(from, end),
+    costUsd: batch.costUsd.subarray(from, end),
+    promptTokens: batch.promptTokens.subarray(from, end),
+    completionTokens: batch.completionTokens.subarray(from, end),
+    tags: batch.tags.subarray(from, end),
+    blobOffsets: batch.blobOffsets.subarray(from, end),
+    blob: batch.blob,
+    declared: batch.declared.map((values) => values.subarray(from, end)),
+  };
 }
 
 /** Whether a latency or cost is one, and neither absent nor too large to be counted. */
@@ -35,6 +72,6 @@ export function isValue(value: number): boolean {
 }
 
 /** A row's time as readers tell it: whole microseconds. */
-export function timeUsOf(batch: Batch, index: number): number {
+export function timeUsOf(batch: Columns, index: number): number {
   return Math.floor(batch.timeUs[index]);
 }

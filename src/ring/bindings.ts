@@ -66,6 +66,12 @@ export class BindingTable {
     return id;
   }
 
+  /** @see Dictionary.restore */
+  restore(texts: readonly string[]): void {
+    this.#dictionary.restore(texts);
+    for (let id = 1; id < texts.length; id++) this.#slots[id] = this.#assignSlot(this.binding(id).event);
+  }
+
   binding(id: number): Binding {
     let binding = this.#bindings[id];
     if (binding === undefined) {

@@ -67,6 +67,15 @@ export class Dictionary {
     return this.#ids.get(text) ?? this.#append(text);
   }
 
+  /** Gives the texts of an earlier dictionary the ids they had there: text i the id i. Only for an empty one. */
+  restore(texts: readonly string[]): void {
+    for (let id = 1; id < texts.length; id++) {
+      const given = this.#append(texts[id]);
+      // Two threads may have given one text two ids; the first is the one to be found.
+      if (given !== id) throw new RangeError(`dictionary id ${id} became ${given}`);
+    }
+  }
+
   /** The text of an id that a published row carries. */
   text(id: number): string {
     const known = this.#texts[id];
@@ -89,7 +98,7 @@ export class Dictionary {
     const entry = this.#entriesIndex + id * (DICTIONARY_ENTRY_BYTES >> 2);
     this.#words[entry] = start;
     Atomics.store(this.#words, entry + 1, bytes + 1);
-    this.#ids.set(text, id);
+    if (!this.#ids.has(text)) this.#ids.set(text, id);
     return id;
   }
 

@@ -196,9 +196,11 @@ export class SpoolRing {
     const base = generation << SPOOLED_ROWS_BITS;
     for (;;) {
       const taken = this.taken(chunk, generation);
-      if (taken <= from) return Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
+      if (taken <= from)
+        return Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
       const expected = base | taken;
-      if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected) return true;
+      if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected)
+        return true;
     }
   }
 

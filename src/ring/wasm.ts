@@ -16,6 +16,7 @@ export interface RingModule {
   publish(producer: number, rows: number, blobEnd: number): void;
   /** @returns 0 when the producer is publishing itself just now */
   publishWritten(producer: number, adopting: number): number;
+  replay(producer: number, chunk: number, rows: number): void;
   /** @see assembly/bytes.ts */
   copy(target: number, source: number, bytes: number): void;
 }

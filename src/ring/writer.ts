@@ -280,6 +280,7 @@ const CLOSED_MODULE: RingModule = {
   release: () => {},
   publish: () => {},
   publishWritten: () => 0,
+  replay: () => {},
   copy: () => {},
 };
 

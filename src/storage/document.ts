@@ -22,12 +22,12 @@ export interface SegmentRecord {
   readonly segment: number;
   readonly form: 'arrow' | 'parquet';
   readonly bytes: number;
-  /** CRC-32 of all its bytes: what tells it from another of the same size. */
-  readonly checksum: number;
   readonly rows: number;
   /** Least and greatest timestamp, in microseconds since the Unix epoch; null without rows. */
   readonly timeMinUs: number | null;
   readonly timeMaxUs: number | null;
+  /** Sequence of the newest chunk with rows in it; null without rows. */
+  readonly lastChunk: number | null;
   /** Whether it was ended in good order; false for one that a crash left behind. */
   readonly ended: boolean;
 }

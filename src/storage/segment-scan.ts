@@ -26,6 +26,8 @@ import { headBytesOf, verifyBody } from './segment-seal.js';
 const SKIM_BLOCK_BYTES = 1 << 13;
 const STREAM_BLOCK_BYTES = 1 << 20;
 
+const CUT = 'it ends within its first message';
+
 export interface SegmentIndex {
   readonly identity: SegmentIdentity;
   /** Batches whose metadata is sound, and with `verifyBodies` whose body is. */
@@ -77,7 +79,7 @@ export function scanSegment(files: FileSystem, path: string, options: ScanOption
 function beginning(file: FileWindow, path: string): SegmentIndex {
   try {
     const schema = messageAt(file, 0);
-    if (schema === 'cut' || schema === 'end') throw new Unsound('it ends within its first message');
+    if (schema === 'cut' || schema === 'end') throw new Unsound(CUT);
     return {
       identity: identityOf(path, schema.message),
       entries: [],
@@ -95,7 +97,7 @@ function beginning(file: FileWindow, path: string): SegmentIndex {
     throw new StorageError(
       'ERR_SEGMENT_CORRUPT',
       `${path} is no segment that can be read: ${error.message}`,
-      { path, offset: 0, reason: error.message },
+      { path, offset: 0, reason: error.message, isCut: error.message === CUT },
       { cause: error },
     );
   }

@@ -3,7 +3,7 @@
  *
  * A storage error does not end it. It says so, keeps what it has taken, and tries again every interval.
  */
-import { type WireError, serializeError, TelemetryError } from '../errors.js';
+import { serializeError, TelemetryError, type WireError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
 import type { Json } from '../schema/event.js';
 import type { FileSystem } from './file-system.js';

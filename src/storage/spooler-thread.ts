@@ -85,7 +85,10 @@ export class SpoolerThread {
   flush(deadlineMs: number): Promise<FlushOutcome> {
     const ticket = this.#words.request();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => settle({ completed: false, error: null }), Math.min(deadlineMs, 2 ** 31 - 1));
+      const timer = setTimeout(
+        () => settle({ completed: false, error: null }),
+        Math.min(deadlineMs, 2 ** 31 - 1),
+      );
       const waiting: Waiting = {
         ticket,
         settle: (outcome) => settle(outcome),
@@ -267,11 +270,19 @@ export class SpoolerThread {
 /** The thread's module; tests run the sources, of which the thread needs the compiled form. */
 function workerUrl(): URL {
   const isSource = import.meta.url.endsWith('.ts');
-  return new URL(isSource ? '../../dist/src/storage/spooler.worker.js' : './spooler.worker.js', import.meta.url);
+  return new URL(
+    isSource ? '../../dist/src/storage/spooler.worker.js' : './spooler.worker.js',
+    import.meta.url,
+  );
 }
 
 function spoolerDied(folder: string, cause: Error): StorageError {
-  return new StorageError('ERR_STORAGE_IO', `the spooler of ${folder} is being replaced: ${cause.message}`, { path: folder }, { cause });
+  return new StorageError(
+    'ERR_STORAGE_IO',
+    `the spooler of ${folder} is being replaced: ${cause.message}`,
+    { path: folder },
+    { cause },
+  );
 }
 
 function timedOut(folder: string, deadlineMs: number): StorageError {

@@ -163,7 +163,8 @@ export class Spooler {
       this.#write();
       if (sync || this.#options.fsync === 'always' || this.#isFilling()) this.#sync();
       this.#giveBack();
-      if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytes) this.#endSegment();
+      if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytes)
+        this.#endSegment();
       // Last, since rows must not wait for it.
       if (this.#documentIsStale) this.#writeDocument();
       if (everything) this.#expire();
@@ -274,7 +275,12 @@ export class Spooler {
         const fd = this.#files.open(path, 'wx');
         const createdUs = this.#clock.nowUs();
         const { experiment } = this.#document;
-        this.#segment = new SegmentWriter(this.#files, fd, path, { ...identity, segment: number, createdUs, experiment });
+        this.#segment = new SegmentWriter(this.#files, fd, path, {
+          ...identity,
+          segment: number,
+          createdUs,
+          experiment,
+        });
         break;
       } catch (error) {
         // A name that somebody has used before; others can be had.
@@ -318,7 +324,8 @@ export class Spooler {
 
   #keep(takes: readonly Take[]): void {
     if (this.#options.overflow === 'overwrite') return;
-    for (const { chunk, generation, from, rows } of takes) this.#kept.set(chunk, { generation, rows: from + rows });
+    for (const { chunk, generation, from, rows } of takes)
+      this.#kept.set(chunk, { generation, rows: from + rows });
   }
 
   /** Gives chunks back to the ring whose rows are all kept. */
@@ -424,7 +431,8 @@ export class Spooler {
       if (number <= this.#document.expired.throughSegment) continue;
       const record = records.get(number);
       if (record !== undefined && (record.lastChunk ?? -1) < oldestChunk) continue;
-      const index = record === undefined ? this.#finishForOther(number) : this.#scan(number, record.bytes, false);
+      const index =
+        record === undefined ? this.#finishForOther(number) : this.#scan(number, record.bytes, false);
       for (const { chunk, firstRow, rows } of index?.entries ?? []) {
         onDisk.set(chunk, Math.max(onDisk.get(chunk) ?? 0, firstRow + rows));
       }
@@ -432,7 +440,8 @@ export class Spooler {
     for (const { chunk, generation, sequence, rows } of views) {
       const kept = Math.min(rows, onDisk.get(sequence) ?? 0);
       this.#ring.untake(chunk, generation, kept);
-      if (kept > 0 && this.#options.overflow !== 'overwrite') this.#kept.set(chunk, { generation, rows: kept });
+      if (kept > 0 && this.#options.overflow !== 'overwrite')
+        this.#kept.set(chunk, { generation, rows: kept });
     }
     const rows = rowsOf(this.#document.segments) + this.#document.expired.rows - this.#options.rowsBefore;
     this.#words.setKept(rows);
@@ -444,7 +453,8 @@ export class Spooler {
     const index = this.#scan(number, undefined, true);
     const fd = this.#files.open(path, 'r+');
     try {
-      if (index !== undefined && index.validBytes < index.fileBytes) this.#files.truncate(fd, index.validBytes);
+      if (index !== undefined && index.validBytes < index.fileBytes)
+        this.#files.truncate(fd, index.validBytes);
       this.#files.sync(fd);
     } finally {
       this.#files.close(fd);

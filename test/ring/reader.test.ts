@@ -7,8 +7,9 @@ import {
   CHUNK_TIME_MIN_OFFSET,
   TIME_US_MAX,
 } from '../../assembly/layout.js';
-import { compileFilter } from '../../src/readers/filter.js';
-import { takeSnapshot } from '../../src/readers/snapshot.js';
+import { MemoryStore } from '../../src/readers/memory-store.js';
+import type { RowSource } from '../../src/readers/rows.js';
+import type { Batch } from '../../src/ring/batch.js';
 import { batchesOf, latenciesOf, makeRing } from '../support/ring.js';
 
 const oddTime = fc.oneof(
@@ -103,9 +104,10 @@ describe('a reader of the ring', () => {
       },
       read: { value: (view: ReturnType<typeof reader.chunks>[number]) => reader.read(view) },
     }) as typeof reader;
-    const { batches, lappedRows } = takeSnapshot(slow, compileFilter(undefined, 'default'));
-    expect(lappedRows).toBe(CHUNK_ROWS);
-    expect(batches.flatMap(({ latencyMs }) => [...latencyMs])).toEqual(
+    const store = new MemoryStore(slow, {} as RowSource, true);
+    const { refs } = store.snapshot(-Infinity, Infinity);
+    expect(store.lappedRows).toBe(CHUNK_ROWS);
+    expect(refs.flatMap((ref) => [...(ref.read() as Batch).latencyMs])).toEqual(
       Array.from({ length: CHUNK_ROWS }, (_, i) => CHUNK_ROWS + i),
     );
   });

@@ -1,0 +1,42 @@
+/** Where rows come from: memory, disk or both. From here on nobody can tell which. */
+import type { BatchRef } from '../ring/batch.js';
+import type { CompiledFilter } from './filter.js';
+import type { RowSource } from './rows.js';
+
+/** All readable rows of an experiment at one moment. */
+export interface Snapshot {
+  /** Ascending by `firstSequence`; no row is in two of them. */
+  readonly refs: readonly BatchRef[];
+}
+
+export interface RowStore {
+  readonly source: RowSource;
+  /** What can be read now; may leave out what holds no time of the range (µs, both ends inclusive). */
+  snapshot(timeMinUs: number, timeMaxUs: number): Snapshot;
+}
+
+/** A filter put to a snapshot. It can be read as often as wanted, and gives the same rows each time. */
+export interface View {
+  readonly source: RowSource;
+  readonly filter: CompiledFilter;
+  /** Those of the snapshot whose time range meets the filter's. */
+  readonly refs: readonly BatchRef[];
+}
+
+export function openView(store: RowStore, filter: CompiledFilter): View {
+  const { timeMinUs, timeMaxUs, nothing } = filter;
+  const refs = nothing
+    ? []
+    : store.snapshot(timeMinUs, timeMaxUs).refs.filter((ref) => meets(ref, timeMinUs, timeMaxUs));
+  return { source: store.source, filter, refs };
+}
+
+/** Whether rows of that time range may lie in the given one, both ends inclusive. */
+export function meets(
+  rows: { readonly timeMinUs: number; readonly timeMaxUs: number },
+  timeMinUs: number,
+  timeMaxUs: number,
+): boolean {
+  // What readers tell as a row's time is floored, and may lie below the range's lower end.
+  return rows.timeMaxUs >= timeMinUs && Math.floor(rows.timeMinUs) <= timeMaxUs;
+}

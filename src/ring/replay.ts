@@ -1,0 +1,47 @@
+/** Replay: rows of an earlier life of the experiment go into the accumulators of a new memory. */
+import {
+  COLUMN_COST_OFFSET,
+  COLUMN_LATENCY_OFFSET,
+  COLUMN_TAG_OFFSET,
+  COLUMN_TIME_OFFSET,
+  COLUMN_TOKENS_OFFSET,
+} from '../../assembly/layout.js';
+import type { Batch } from './batch.js';
+import type { Geometry } from './memory.js';
+import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
+
+/** The chunk and the producer that are borrowed for it. */
+const CHUNK = 0;
+const PRODUCER = 0;
+
+/** To be used before anybody captures: it borrows the memory's first chunk. */
+export class Replay {
+  readonly #module: RingModule;
+  readonly #f64: Float64Array;
+  readonly #i32: Int32Array;
+  readonly #address: number;
+
+  constructor(memory: SharedMemory, { chunksAddress }: Geometry) {
+    this.#module = instantiate(memory);
+    this.#f64 = new Float64Array(memory.buffer);
+    this.#i32 = new Int32Array(memory.buffer);
+    this.#address = chunksAddress;
+  }
+
+  add(batch: Batch): void {
+    this.#f64.set(batch.timeUs, (this.#address + COLUMN_TIME_OFFSET) >> 3);
+    this.#f64.set(batch.latencyMs, (this.#address + COLUMN_LATENCY_OFFSET) >> 3);
+    this.#f64.set(batch.costUsd, (this.#address + COLUMN_COST_OFFSET) >> 3);
+    this.#pairs(COLUMN_TOKENS_OFFSET, batch.promptTokens, batch.completionTokens);
+    this.#pairs(COLUMN_TAG_OFFSET, batch.tags, batch.blobOffsets);
+    this.#module.replay(PRODUCER, CHUNK, batch.rows);
+  }
+
+  #pairs(offsetBytes: number, first: ArrayLike<number>, second: ArrayLike<number>): void {
+    const start = (this.#address + offsetBytes) >> 2;
+    for (let i = 0; i < first.length; i++) {
+      this.#i32[start + 2 * i] = first[i];
+      this.#i32[start + 2 * i + 1] = second[i];
+    }
+  }
+}
