@@ -64,7 +64,7 @@ const thisSystem: LockSystem = {
 };
 
 /**
- * Becomes the one who writes in `folder`, which must exist. Waits a few milliseconds at most.
+ * Becomes the one who writes in `folder`, which must exist. Waits less than a tenth of a second.
  *
  * @throws StateError ERR_LOCKED with `pid`, `host` and `since` of the one who writes now, this process included;
  *   StorageError when the disk fails
@@ -132,7 +132,7 @@ class LockFile implements Lock {
     guarded('refresh a lock', this.path, () => {
       const fd = this.#released ? undefined : ifThere(() => this.#files.open(this.path, 'r+'));
       if (fd === undefined) {
-        throw new StateError('ERR_LOCKED', `the lock ${this.path} is no longer held`, { path: this.path });
+        throw lost(this.path);
       }
       // The same bytes again: whoever keeps the file notes the time by its own clock, which others compare with.
       this.#writeAndClose(fd);
@@ -165,7 +165,10 @@ function livingOther(
 ): LockHolder | undefined {
   // By the clock that the others' times are from.
   const nowMs = files.modifiedMs(own.path);
-  for (const found of files.list(folder)) {
+  const names = files.list(folder);
+  // A list without our own is out of date, or we were silent for a minute: either way it does not say that we may.
+  if (!names.includes(own.name)) throw lost(own.path);
+  for (const found of names) {
     const name = parseTemporaryName(found) ?? found;
     if (name === own.name || parseLockName(name) === undefined) continue;
     const path = join(folder, found);
@@ -222,6 +225,10 @@ function parseHolder(bytes: Uint8Array): LockHolder | undefined {
   } catch {
     return undefined;
   }
+}
+
+function lost(path: string): StateError {
+  return new StateError('ERR_LOCKED', `the lock ${path} is not held any more`, { path });
 }
 
 function lockedBy({ pid, host, sinceUs }: LockHolder, folder: string): StateError {

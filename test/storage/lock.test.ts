@@ -85,6 +85,12 @@ describe('a lock', () => {
     expect(() => lock.refresh()).toThrow(LOCKED);
   });
 
+  it('is not taken by a list of files that does not even have our own', () => {
+    const outdated: FileSystem = { ...nodeFileSystem, list: () => [] };
+    expect(() => acquireLock(outdated, folder)).toThrow(LOCKED);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it('needs a folder', () => {
     const missing = join(folder, 'missing');
     expect(() => acquireLock(nodeFileSystem, missing)).toThrow(
