@@ -9,9 +9,9 @@ import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { LayoutError, NotFoundError, StorageError } from '../errors.js';
 import type { Json } from '../schema/event.js';
-import { guarded, systemCodeOf } from './errors.js';
+import { clearUp, guarded, ifThere } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
-import { DOCUMENT, isTemporaryName, temporaryName } from './paths.js';
+import { DOCUMENT, parseTemporaryName, temporaryName } from './paths.js';
 
 export const FORMAT = 'crucible-telemetry';
 export const FORMAT_VERSION = 1;
@@ -61,14 +61,8 @@ export interface ExperimentDocument {
  */
 export function readDocument(files: FileSystem, folder: string): ExperimentDocument {
   const path = join(folder, DOCUMENT);
-  const bytes = guarded('read an experiment', path, () => {
-    try {
-      return files.readFile(path);
-    } catch (error) {
-      if (systemCodeOf(error) === 'ENOENT') throw new NotFoundError('experiment', basename(folder));
-      throw error;
-    }
-  });
+  const bytes = guarded('read an experiment', path, () => ifThere(() => files.readFile(path)));
+  if (bytes === undefined) throw new NotFoundError('experiment', basename(folder));
   const { checksum, ...document } = parse(bytes, path);
   if (document.format !== FORMAT) throw corrupt(path, 'is not a document of this library');
   if (typeof document.formatVersion === 'number' && document.formatVersion !== FORMAT_VERSION) {
@@ -94,7 +88,7 @@ export function writeDocument(files: FileSystem, folder: string, document: Exper
       writeSynced(files, temporary, encode(document));
       files.rename(temporary, path);
     } catch (error) {
-      attempt(() => files.unlink(temporary));
+      clearUp(() => files.unlink(temporary));
       throw error;
     }
     files.syncFolder(folder);
@@ -103,7 +97,7 @@ export function writeDocument(files: FileSystem, folder: string, document: Exper
 
 function removeLeftovers(files: FileSystem, folder: string): void {
   for (const name of files.list(folder)) {
-    if (isTemporaryName(name, DOCUMENT)) files.unlink(join(folder, name));
+    if (parseTemporaryName(name) === DOCUMENT) files.unlink(join(folder, name));
   }
 }
 
@@ -113,19 +107,10 @@ function writeSynced(files: FileSystem, path: string, bytes: Uint8Array): void {
     writeFully(files, fd, [bytes], 0);
     files.sync(fd);
   } catch (error) {
-    attempt(() => files.close(fd));
+    clearUp(() => files.close(fd));
     throw error;
   }
   files.close(fd);
-}
-
-/** Clearing up after an error must not hide it. */
-function attempt(operation: () => void): void {
-  try {
-    operation();
-  } catch {
-    // What is left over is removed by the next write.
-  }
 }
 
 function encode(document: ExperimentDocument): Uint8Array {

@@ -46,3 +46,24 @@ export function guarded<T>(what: string, path: string, operation: () => T): T {
     throw storageError(cause, what, { path });
   }
 }
+
+/** What `operation` returns, or undefined where there is no such file. */
+export function ifThere<T>(operation: () => T): T | undefined {
+  try {
+    return operation();
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Clears up after an error, which a second one must not hide. */
+export function clearUp(...operations: readonly (() => void)[]): void {
+  for (const operation of operations) {
+    try {
+      operation();
+    } catch {
+      // The first error is the one to report.
+    }
+  }
+}

@@ -7,8 +7,6 @@ import { NotFoundError } from '../errors.js';
 /** The experiment and its finished segments; replaced atomically. */
 export const DOCUMENT = 'experiment.json';
 
-const TEMPORARY = '.tmp-';
-
 /** @throws NotFoundError for an id that no experiment can have, so that no id leads out of `dir` */
 export function experimentFolder(dir: string, id: string): string {
   if (!/^[\w-]{1,64}$/.test(id)) throw new NotFoundError('experiment', id);
@@ -35,18 +33,33 @@ export function parseCompactedName(name: string): number | undefined {
   return parseNumbered(name, compactedName);
 }
 
-/** A name for what will be renamed to `name` once it is whole. Never the same twice. */
-export function temporaryName(name: string): string {
-  return `${TEMPORARY}${randomBytes(8).toString('hex')}-${name}`;
+/** Who writes: the process, and 16 hex digits so that no name is ever used twice. */
+export function lockName(pid: number, token: string): string {
+  return `writer-${pid}-${token}.lock`;
 }
 
-/** Whether a name is one that `temporaryName` gave out for `name`: left over, unless its writer is still at it. */
-export function isTemporaryName(found: string, name: string): boolean {
-  return (
-    found.length === TEMPORARY.length + 17 + name.length &&
-    found.startsWith(TEMPORARY) &&
-    found.endsWith(`-${name}`)
-  );
+/** The process in a lock's name; undefined for any other name. */
+export function parseLockName(name: string): number | undefined {
+  const match = /^writer-([1-9]\d{0,9})-[0-9a-f]{16}\.lock$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/** A name for what will be renamed to `name` once it is whole. @param token 16 hex digits, never used before */
+export function temporaryName(name: string, token = randomToken()): string {
+  return `.tmp-${token}-${name}`;
+}
+
+/**
+ * The name that a temporary one stands for; undefined for any other name. Such a file is left over, unless its writer
+ * is still at it.
+ */
+export function parseTemporaryName(name: string): string | undefined {
+  return /^\.tmp-[0-9a-f]{16}-(.+)$/.exec(name)?.[1];
+}
+
+/** 16 hex digits that nobody else has. */
+export function randomToken(): string {
+  return randomBytes(8).toString('hex');
 }
 
 function digits(segment: number): string {

@@ -6,9 +6,12 @@ import {
   compactedName,
   DOCUMENT,
   experimentFolder,
-  isTemporaryName,
+  lockName,
   parseCompactedName,
+  parseLockName,
   parseSegmentName,
+  parseTemporaryName,
+  randomToken,
   segmentName,
   temporaryName,
 } from '../../src/storage/paths.js';
@@ -62,13 +65,21 @@ describe('segment names', () => {
 });
 
 describe('temporary names', () => {
-  it('are recognised, for what they were made for and nothing else', () => {
+  it('give back what they stand for', () => {
     const name = temporaryName(DOCUMENT);
     expect(name).toMatch(/^\.tmp-/);
-    expect(isTemporaryName(name, DOCUMENT)).toBe(true);
-    expect(isTemporaryName(name, 'ment.json')).toBe(false);
-    expect(isTemporaryName(DOCUMENT, DOCUMENT)).toBe(false);
-    expect(isTemporaryName(temporaryName(segmentName(1)), DOCUMENT)).toBe(false);
+    expect(parseTemporaryName(name)).toBe(DOCUMENT);
+    expect(parseTemporaryName(temporaryName('a-b', '0123456789abcdef'))).toBe('a-b');
+  });
+
+  it.each([
+    DOCUMENT,
+    '.tmp-',
+    '.tmp-0123456789abcdef-',
+    '.tmp-0123456789ABCDEF-a',
+    'x.tmp-0123456789abcdef-a',
+  ])('are not %j', (name) => {
+    expect(parseTemporaryName(name)).toBeUndefined();
   });
 
   it('differ', () => {
@@ -78,4 +89,18 @@ describe('temporary names', () => {
   it('are no segments', () => {
     expect(parseSegmentName(temporaryName(segmentName(1)))).toBeUndefined();
   });
+});
+
+describe('lock names', () => {
+  it('give their process back', () => {
+    expect(lockName(42, '0123456789abcdef')).toBe('writer-42-0123456789abcdef.lock');
+    expect(parseLockName(lockName(4_194_304, randomToken()))).toBe(4_194_304);
+  });
+
+  it.each(['writer-1.lock', 'writer-0-0123456789abcdef.lock', 'writer-1-0123456789abcde.lock', DOCUMENT])(
+    'are not %j',
+    (name) => {
+      expect(parseLockName(name)).toBeUndefined();
+    },
+  );
 });

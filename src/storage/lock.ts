@@ -1,0 +1,240 @@
+/**
+ * One writer per experiment, across threads and processes, on any file system.
+ *
+ * Whoever wants to write first puts a file of its own into the folder, `writer-<pid>-<hex>.lock`, and only then looks
+ * at those of others. If one of them lives it takes its own away again; those whose process has ended it removes. Of
+ * two who hold the lock the later one to put its file there would have seen the other's, so there are never two.
+ * Two who try at the same moment may refuse each other; they try again after a random time. No name is ever used
+ * twice, so removing the file of a dead process can never hit that of a living one.
+ *
+ * A holder on another host, or in another container, cannot be seen. It counts as alive as long as it writes to its
+ * lock file once a minute: see `Lock.refresh`.
+ */
+
+import { join } from 'node:path';
+import { systemClock } from '../clock.js';
+import { StateError } from '../errors.js';
+import { clearUp, guarded, ifThere } from './errors.js';
+import { type FileSystem, writeFully } from './file-system.js';
+import { lockName, parseLockName, parseTemporaryName, randomToken, temporaryName } from './paths.js';
+import { isRunning, type ProcessIdentity, thisProcess } from './process.js';
+
+/** How often `Lock.refresh` must be called at least. */
+export const LOCK_REFRESH_MS = 10_000;
+/** A holder that cannot be seen is taken for dead after so long a silence. */
+const SILENCE_MAX_MS = 60_000;
+const ATTEMPTS = 5;
+const PAUSE_MAX_MS = 8;
+
+export interface LockHolder extends ProcessIdentity {
+  /** Microseconds since the Unix epoch. */
+  readonly sinceUs: number;
+}
+
+export interface Lock {
+  readonly holder: LockHolder;
+  /**
+   * Shows those who cannot see this process that it is alive; to be called every LOCK_REFRESH_MS.
+   *
+   * @throws StateError ERR_LOCKED when the lock is gone: this process was silent for a minute and somebody else may
+   *   write now; StorageError when the disk fails
+   */
+  refresh(): void;
+  /** Lets others write. More than once is as good as once. @throws StorageError when the disk fails */
+  release(): void;
+}
+
+/** What the lock needs to know of the system, so that tests can stand in for it. */
+export interface LockSystem {
+  self(): ProcessIdentity;
+  /** Undefined when it cannot be known. */
+  isRunning(other: ProcessIdentity): boolean | undefined;
+  /** 16 hex digits, never the same twice. */
+  token(): string;
+  pause(ms: number): void;
+}
+
+const thisSystem: LockSystem = {
+  self: thisProcess,
+  isRunning,
+  token: randomToken,
+  pause(ms) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  },
+};
+
+/**
+ * Becomes the one who writes in `folder`, which must exist. Waits less than a tenth of a second.
+ *
+ * @throws StateError ERR_LOCKED with `pid`, `host` and `since` of the one who writes now, this process included;
+ *   StorageError when the disk fails
+ */
+export function acquireLock(files: FileSystem, folder: string, system = thisSystem): Lock {
+  return guarded('lock an experiment', folder, () => {
+    for (let attempt = 1; ; attempt++) {
+      const own = new LockFile(files, folder, system);
+      let other: LockHolder | undefined;
+      try {
+        other = livingOther(files, folder, own, system);
+      } catch (error) {
+        clearUp(() => own.release());
+        throw error;
+      }
+      if (other === undefined) return own;
+      own.release();
+      if (attempt === ATTEMPTS) throw lockedBy(other, folder);
+      system.pause(attempt * Math.random() * PAUSE_MAX_MS);
+    }
+  });
+}
+
+/** Who writes in `folder`; undefined when nobody does. Changes nothing. @throws StorageError when the disk fails */
+export function holderOf(files: FileSystem, folder: string, system = thisSystem): LockHolder | undefined {
+  return guarded('look for a lock', folder, () => {
+    const names = ifThere(() => files.list(folder)) ?? [];
+    for (const name of names.filter((name) => parseLockName(name) !== undefined)) {
+      const holder = livingHolder(files, join(folder, name), name, Date.now(), system);
+      if (holder !== undefined) return holder;
+    }
+    return undefined;
+  });
+}
+
+class LockFile implements Lock {
+  readonly holder: LockHolder;
+  readonly name: string;
+  readonly path: string;
+  readonly #files: FileSystem;
+  #released = false;
+
+  /** Creates the file, content and all. */
+  constructor(files: FileSystem, folder: string, system: LockSystem) {
+    this.#files = files;
+    this.holder = { ...system.self(), sinceUs: systemClock.nowUs() };
+    const token = system.token();
+    this.name = lockName(this.holder.pid, token);
+    this.path = join(folder, this.name);
+    const temporary = join(folder, temporaryName(this.name, token));
+    try {
+      const fd = files.open(temporary, 'wx');
+      this.#writeAndClose(fd);
+      files.rename(temporary, this.path);
+    } catch (error) {
+      clearUp(
+        () => files.unlink(temporary),
+        () => files.unlink(this.path),
+      );
+      throw error;
+    }
+  }
+
+  refresh(): void {
+    guarded('refresh a lock', this.path, () => {
+      const fd = this.#released ? undefined : ifThere(() => this.#files.open(this.path, 'r+'));
+      if (fd === undefined) {
+        throw lost(this.path);
+      }
+      // The same bytes again: whoever keeps the file notes the time by its own clock, which others compare with.
+      this.#writeAndClose(fd);
+    });
+  }
+
+  release(): void {
+    if (this.#released) return;
+    guarded('release a lock', this.path, () => ifThere(() => this.#files.unlink(this.path)));
+    this.#released = true;
+  }
+
+  #writeAndClose(fd: number): void {
+    try {
+      writeFully(this.#files, fd, [Buffer.from(`${JSON.stringify(this.holder)}\n`)], 0);
+    } catch (error) {
+      clearUp(() => this.#files.close(fd));
+      throw error;
+    }
+    this.#files.close(fd);
+  }
+}
+
+/** The first other holder that lives. What dead ones left is removed. */
+function livingOther(
+  files: FileSystem,
+  folder: string,
+  own: LockFile,
+  system: LockSystem,
+): LockHolder | undefined {
+  // By the clock that the others' times are from.
+  const nowMs = files.modifiedMs(own.path);
+  const names = files.list(folder);
+  // A list without our own is out of date, or we were silent for a minute: either way it does not say that we may.
+  if (!names.includes(own.name)) throw lost(own.path);
+  for (const found of names) {
+    const name = parseTemporaryName(found) ?? found;
+    if (name === own.name || parseLockName(name) === undefined) continue;
+    const path = join(folder, found);
+    const holder = livingHolder(files, path, name, nowMs, system);
+    if (holder === undefined) ifThere(() => files.unlink(path));
+    // A temporary one has not looked at ours yet, and will.
+    else if (found === name) return holder;
+  }
+  return undefined;
+}
+
+/** Who holds a lock; undefined when that process has ended or its lock is gone. */
+function livingHolder(
+  files: FileSystem,
+  path: string,
+  name: string,
+  nowMs: number,
+  system: LockSystem,
+): LockHolder | undefined {
+  const bytes = ifThere(() => files.readFile(path));
+  if (bytes === undefined) return undefined;
+  const holder = parseHolder(bytes);
+  const running = holder === undefined ? undefined : system.isRunning(holder);
+  if (running !== undefined) return running ? holder : undefined;
+  const modifiedMs = ifThere(() => files.modifiedMs(path));
+  if (modifiedMs === undefined || nowMs - modifiedMs > SILENCE_MAX_MS) return undefined;
+  return holder ?? unknownHolder(name, modifiedMs);
+}
+
+/** All that is known of a holder whose lock cannot be read. */
+function unknownHolder(name: string, modifiedMs: number): LockHolder {
+  return {
+    pid: parseLockName(name) as number,
+    processStart: null,
+    bootId: null,
+    pidNamespace: null,
+    host: null,
+    sinceUs: Math.floor(modifiedMs * 1000),
+  };
+}
+
+function parseHolder(bytes: Uint8Array): LockHolder | undefined {
+  try {
+    const holder: LockHolder = JSON.parse(new TextDecoder().decode(bytes));
+    const { pid, processStart, bootId, pidNamespace, host, sinceUs } = holder;
+    const isWhole =
+      Number.isSafeInteger(pid) &&
+      pid > 0 &&
+      [processStart, bootId, pidNamespace, host].every(
+        (value) => value === null || typeof value === 'string',
+      ) &&
+      Number.isFinite(sinceUs);
+    return isWhole ? holder : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function lost(path: string): StateError {
+  return new StateError('ERR_LOCKED', `the lock ${path} is not held any more`, { path });
+}
+
+function lockedBy({ pid, host, sinceUs }: LockHolder, folder: string): StateError {
+  return new StateError(
+    'ERR_LOCKED',
+    `${folder} is being written by process ${pid} on ${host ?? 'an unknown host'}`,
+    { path: folder, pid, host, since: sinceUs },
+  );
+}
