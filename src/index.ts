@@ -6,6 +6,7 @@ export * from './analysis/types.js';
 export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
 export { type CompareOptions, Crucible, type CrucibleOptions } from './capture/crucible.js';
+export type { StorageStatus } from './capture/durability.js';
 export {
   Experiment,
   type ExperimentCounts,
@@ -18,6 +19,7 @@ export {
 } from './capture/experiment.js';
 export type { ExperimentOptions } from './capture/options.js';
 export { Recorder } from './capture/recorder.js';
+export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './capture/reopen.js';
 export { attachExperiment, type ExperimentHandle, ExperimentWriter } from './capture/share.js';
 export { Span, type SpanResult } from './capture/span.js';
 export { type Clock, systemClock } from './clock.js';
@@ -28,4 +30,7 @@ export type { ColumnType } from './schema/columns.js';
 export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
+export type { CutTail, Damage } from './storage/recovery.js';
+export type { DamagedBatch } from './storage/segments.js';
+export type { FsyncPolicy, Retention } from './storage/spooler.js';
 export { VERSION } from './version.js';

@@ -1,4 +1,5 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
+import { resolve } from 'node:path';
 import { compareArms } from '../analysis/compare.js';
 import type { Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -8,12 +9,22 @@ import { mergeEvents } from '../readers/merge-events.js';
 import type { Filter } from '../schema/event.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { VERSION } from '../version.js';
-import { Experiment, type ExportFormat, type ExportOptions } from './experiment.js';
+import { Experiment, type ExperimentOwner, type ExportFormat, type ExportOptions } from './experiment.js';
 import { type ExperimentOptions, resolveOptions } from './options.js';
+import {
+  experimentFolders,
+  type RecoveredExperiment,
+  type RecoverOptions,
+  type RecoveryReport,
+  reopen,
+  unopened,
+} from './reopen.js';
 
 export interface CrucibleOptions {
   /** Threads for analysis. Reserved: analysis runs on the calling thread so far. */
   workers?: number;
+  /** Folder in which experiments live on, each in a folder of its own; absent, they live in memory only. */
+  dir?: string;
   /** Default: the system's clocks. */
   clock?: Clock;
   /** Default: the reference implementation's prices. */
@@ -28,6 +39,7 @@ export interface CompareOptions {
 export class Crucible implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #prices: PriceTable;
+  readonly #dir: string | undefined;
   readonly #experiments = new Map<string, Experiment>();
   #closed = false;
 
@@ -35,15 +47,10 @@ export class Crucible implements AsyncDisposable {
   constructor(options: CrucibleOptions = {}) {
     if (typeof options !== 'object' || options === null)
       throw new ConfigError('options', 'an object', options);
-    const {
-      workers = 0,
-      clock = systemClock,
-      prices = REFERENCE_PRICES,
-      dir,
-    } = options as CrucibleOptions & { dir?: unknown };
-    // Taking a folder and keeping nothing in it would lose data silently.
-    if (dir !== undefined)
-      throw new ConfigError('dir', 'nothing: this version keeps experiments in memory only', dir);
+    const { workers = 0, clock = systemClock, prices = REFERENCE_PRICES, dir } = options;
+    if (dir !== undefined && (typeof dir !== 'string' || dir === '')) {
+      throw new ConfigError('dir', 'a folder', dir);
+    }
     if (!(Number.isSafeInteger(workers) && workers >= 0)) {
       throw new ConfigError('workers', 'a whole number of threads', workers);
     }
@@ -52,18 +59,62 @@ export class Crucible implements AsyncDisposable {
     }
     this.#clock = clock;
     this.#prices = checkPrices(prices);
+    this.#dir = dir;
   }
 
   /** Starts capturing. @throws ConfigError naming the option, StateError ERR_CLOSED */
   startExperiment(options: ExperimentOptions): Experiment {
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
-    const resolved = resolveOptions(options);
+    const resolved = resolveOptions(options, this.#dir);
     if (this.#experiments.has(resolved.id)) throw new ConfigError('id', 'an id not in use', resolved.id);
-    const experiment = new Experiment(resolved, {
+    return this.#add(new Experiment(resolved, this.#owner));
+  }
+
+  /**
+   * Reopens every experiment found under `dir`, after a crash or a stop: those that were running go on, from the
+   * next event, and all can be read. What is whole is kept; the report says what is not, and where. Doing it again
+   * changes nothing.
+   * @param dir - default: this Crucible's; a single experiment's folder will do, too
+   * @throws ConfigError when there is no folder to look in, StateError ERR_CLOSED
+   */
+  async recover(dir = this.#dir, options: RecoverOptions = {}): Promise<RecoveryReport> {
+    if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
+    if (typeof dir !== 'string' || dir === '') throw new ConfigError('dir', 'a folder', dir);
+    const { readOnly = false, onProgress } = options;
+    const found: RecoveredExperiment[] = [];
+    const folders = experimentFolders(resolve(dir));
+    const total = (key: 'rows' | 'bytes') => found.reduce((sum, experiment) => sum + experiment[key], 0);
+    for (const folder of folders) {
+      if (this.experiments().some((experiment) => experiment.storage?.folder === folder)) continue;
+      found.push(await this.#reopen(folder, readOnly));
+      onProgress?.({ done: found.length, total: folders.length, rows: total('rows'), bytes: total('bytes') });
+    }
+    return { dir: resolve(dir), experiments: found, rows: total('rows'), bytes: total('bytes') };
+  }
+
+  async #reopen(folder: string, readOnly: boolean): Promise<RecoveredExperiment> {
+    try {
+      const { options, reopened, report } = await reopen(folder, this.#owner, readOnly);
+      if (this.#closed || this.#experiments.has(options.id)) {
+        reopened.lock?.release();
+        throw new ConfigError('id', 'an id not in use', options.id);
+      }
+      this.#add(new Experiment(options, this.#owner, reopened));
+      return report;
+    } catch (error) {
+      return unopened(folder, error);
+    }
+  }
+
+  get #owner(): ExperimentOwner {
+    return {
       clock: this.#clock,
       prices: this.#prices,
       forget: ({ id }) => this.#experiments.delete(id),
-    });
+    };
+  }
+
+  #add(experiment: Experiment): Experiment {
     this.#experiments.set(experiment.id, experiment);
     return experiment;
   }
@@ -116,10 +167,11 @@ export class Crucible implements AsyncDisposable {
     });
   }
 
-  /** Stops every experiment and lets go of all memory. */
+  /** Stops every experiment and lets go of all memory. @throws StorageError when some rows could not be kept */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.experiments().map((experiment) => experiment.cleanup()));
+    const outcomes = await Promise.allSettled(this.experiments().map((experiment) => experiment.cleanup()));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,6 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STRINGS } from '../../assembly/layout.js';
 import { MetricsCollector } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, StreamingMetrics, WindowRow } from '../analysis/types.js';
@@ -12,32 +11,28 @@ import {
   type WindowSpec,
   windowedMetrics,
 } from '../analysis/windows.js';
-import { anchor, type Clock, systemClock } from '../clock.js';
+import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
 import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
+import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter, within } from '../readers/filter.js';
 import { matches } from '../readers/matches.js';
 import { MemoryStore } from '../readers/memory-store.js';
 import { allEvents, lastEvents, orderedEvents, orderedRows } from '../readers/ordered.js';
-import type { RowSource } from '../readers/rows.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
-import { AccumulatorReader } from '../ring/accumulators.js';
-import { BindingTable } from '../ring/bindings.js';
-import { RingControl } from '../ring/control.js';
-import { Dictionary } from '../ring/dictionary.js';
-import { allocateMemory, type Geometry, prefaultChunks } from '../ring/memory.js';
-import { RingReader } from '../ring/reader.js';
-import type { SharedMemory } from '../ring/wasm.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
+import type { Lock } from '../storage/lock.js';
+import type { ExperimentFields } from '../storage/spooler.js';
 import { VERSION } from '../version.js';
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
-import { EventWriter } from './event-writer.js';
-import type { ResolvedOptions } from './options.js';
+import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
+import { type DurableOptions, type ResolvedOptions, storedOptions } from './options.js';
 import type { Recorder } from './recorder.js';
 import type { ExperimentHandle } from './share.js';
+import { Stores } from './stores.js';
 
 export type ExperimentStatus = 'running' | 'paused' | 'stopped' | 'archived';
 export type ExportFormat = 'csv' | 'jsonl' | 'msgpack' | 'parquet' | 'arrow';
@@ -92,8 +87,28 @@ export interface ExperimentOwner {
   forget(experiment: Experiment): void;
 }
 
+/** An experiment that was captured before, by this process or another. */
+export interface Reopened {
+  readonly stores: Stores;
+  readonly folder: string;
+  /** Of the folder; null when it is only to be read. */
+  readonly lock: Lock | null;
+  readonly past: Past;
+  readonly state: {
+    readonly status: ExperimentStatus;
+    readonly startedAt: number;
+    readonly stoppedAt: number | null;
+    readonly pausedAt: number | null;
+    readonly pausedUs: number;
+    readonly pauseCount: number;
+  };
+}
+
 /** How long `stop` waits for writers on other threads to hand in their last rows. */
 const STOP_GRACE_MS = 250;
+/** How long `flush` and `stop` wait for the disk. */
+const FLUSH_DEADLINE_MS = 30_000;
+const STOP_DEADLINE_MS = 60_000;
 const STOP_POLL_MS = 5;
 
 export class Experiment {
@@ -110,6 +125,7 @@ export class Experiment {
   readonly #options: ResolvedOptions;
   readonly #owner: ExperimentOwner;
   readonly #clock: Clock;
+  readonly #durability: Durability | null;
   #stores: Stores | undefined;
   /** What was counted when the memory was let go. */
   #finalCounts: ExperimentCounts | undefined;
@@ -122,8 +138,11 @@ export class Experiment {
   /** The one stop there is, for everybody who asks for it. */
   #stopping: Promise<void> | undefined;
 
-  /** @internal Use `Crucible.startExperiment`. */
-  constructor(options: ResolvedOptions, owner: ExperimentOwner) {
+  /**
+   * @internal Use `Crucible.startExperiment`.
+   * @param reopened - what is known of it when it has been captured before
+   */
+  constructor(options: ResolvedOptions, owner: ExperimentOwner, reopened?: Reopened) {
     this.id = options.id;
     this.name = options.name;
     this.hypothesis = options.hypothesis;
@@ -134,11 +153,31 @@ export class Experiment {
     this.#options = options;
     this.#owner = owner;
     this.#clock = owner.clock;
-    this.#stores = new Stores(options, owner);
     this.#streaming = options.streamingMetrics;
+    if (reopened === undefined) {
+      this.#stores = new Stores(options, owner);
+      this.startedAt = this.#clock.nowUs();
+      const { memory } = this.#stores;
+      const created =
+        options.durable && createFolder(options.durable.dir, this.id, this.#fields(), this.startedAt);
+      this.#durability = created && new Durability(created.folder, options, memory, NO_PAST);
+      if (created !== null) this.#startWriting(created.lock);
+    } else {
+      const { past, stores, folder, lock, state } = reopened;
+      this.startedAt = state.startedAt;
+      this.#stores = stores;
+      this.#durability = new Durability(folder, options, stores.memory, past);
+      this.#status = state.status;
+      this.#stoppedAt = state.stoppedAt;
+      this.#pausedAt = state.pausedAt;
+      this.#pausedUs = state.pausedUs;
+      this.#pauseCount = state.pauseCount;
+      if (lock !== null) this.#startWriting(lock);
+    }
     this.#stores.control.streaming = this.#streaming;
-    this.startedAt = this.#clock.nowUs();
-    this.#attach();
+    if (this.#status === 'running') this.#attach();
+    else if (this.#status === 'paused') this.#stores.control.pause();
+    else this.#stores.control.stop();
   }
 
   get status(): ExperimentStatus {
@@ -159,13 +198,22 @@ export class Experiment {
 
   get counts(): ExperimentCounts {
     if (this.#stores === undefined) return { ...(this.#finalCounts as ExperimentCounts) };
-    const { published, overwritten, refused, malformed } = this.#published().control.counts();
+    const ring = this.#published().control.counts();
+    const past = this.#durability?.past ?? NO_PAST;
+    const overwritten = past.losses.overwritten + ring.overwritten;
+    const captured = past.rows + past.expired + past.damaged + past.losses.overwritten + ring.published;
+    const expired = this.#durability?.expired ?? 0;
     return {
-      captured: published,
-      retained: published - overwritten,
-      dropped: overwritten + refused,
-      malformed,
+      captured,
+      retained: captured - overwritten - expired - past.damaged,
+      dropped: overwritten + past.losses.refused + ring.refused + past.damaged,
+      malformed: past.losses.malformed + ring.malformed,
     };
+  }
+
+  /** How durable storage is doing; null for an experiment in memory. */
+  get storage(): StorageStatus | null {
+    return this.#durability?.status ?? null;
   }
 
   /** Names and dictionary values that found the dictionary full; captured events keep them all the same. */
@@ -295,6 +343,7 @@ export class Experiment {
     this.#status = 'paused';
     this.#pausedAt = this.#clock.nowUs();
     this.#pauseCount++;
+    this.#durability?.describe(this.#fields());
   }
 
   /** @throws StateError ERR_NOT_PAUSED */
@@ -310,40 +359,61 @@ export class Experiment {
     writer.ring.resume();
     this.#status = 'running';
     this.#endPause();
+    this.#durability?.describe(this.#fields());
   }
 
-  /** Ends capture. What was captured stays readable. Stopping twice changes nothing. */
+  /**
+   * Ends capture. What was captured stays readable. Stopping twice changes nothing.
+   * @throws StorageError when not everything could be made durable; capture has ended all the same, and stopping
+   *   again tries again
+   */
   async stop(): Promise<void> {
     this.#stopping ??= this.#stop();
-    await this.#stopping;
+    try {
+      await this.#stopping;
+    } catch (error) {
+      this.#stopping = undefined;
+      throw error;
+    }
   }
 
   /**
    * Detaches the experiment and unregisters it. Unless `keepData`, its memory is let go and reading it is a
-   * StateError ERR_CLOSED from then on; with it, whoever holds the experiment can read on.
+   * StateError ERR_CLOSED from then on; with it, whoever holds the experiment can read on. Its files stay.
+   * @throws StorageError as `stop`; what could not be made durable is lost then
    */
   async cleanup(options: { keepData?: boolean } = {}): Promise<void> {
-    await this.stop();
-    this.#owner.forget(this);
-    this.#streaming = false;
-    if (options.keepData === true || this.#stores === undefined) return;
-    this.#finalCounts = this.counts;
-    this.#stores.writer.close();
-    this.#stores = undefined;
+    try {
+      await this.stop();
+    } finally {
+      this.#owner.forget(this);
+      this.#streaming = false;
+      this.#durability?.abandon();
+      if (options.keepData !== true) this.#letGo();
+    }
   }
 
   /**
-   * Publishes everything captured so far. An experiment in memory has nothing more to wait for.
-   * `deadlineMs` bounds the wait for durable storage.
+   * Resolves once everything captured before the call is durable: it survives the process, and a power cut. For an
+   * experiment in memory there is nothing to wait for.
+   * @param options.deadlineMs - bounds the wait, default 30,000; what was left is in the report
+   * @throws StorageError when the storage fails; nothing is lost by that, and a later flush may succeed
    */
   async flush(options: { deadlineMs?: number } = {}): Promise<FlushReport> {
-    const { deadlineMs } = options;
-    if (deadlineMs !== undefined && !(deadlineMs >= 0)) {
+    const { deadlineMs = FLUSH_DEADLINE_MS } = options;
+    if (!(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
       throw new ConfigError('deadlineMs', 'a number of milliseconds', deadlineMs);
     }
-    this.#published();
-    const { captured } = this.counts;
-    return { captured, durable: 0, pending: captured, deadlineExceeded: false };
+    if (this.#stores === undefined) throw this.#closed();
+    const { captured, retained } = this.counts;
+    if (this.#durability === null) {
+      return { captured, durable: 0, pending: captured, deadlineExceeded: false };
+    }
+    const outcome = await this.#durability.flush(deadlineMs);
+    const durable = Math.min(captured, this.#durability.durable);
+    const pending = outcome.completed ? 0 : Math.max(0, retained - (durable - this.#durability.expired));
+    if (outcome.error !== null) throw outcome.error;
+    return { captured, durable, pending, deadlineExceeded: !outcome.completed };
   }
 
   // ── Reading ────────────────────────────────────────────────────────────────────────────────────
@@ -439,7 +509,11 @@ export class Experiment {
 
   /** The retained rows. */
   #store(): RowStore {
-    const { reader, source, control, writer } = this.#published();
+    const stores = this.#published();
+    const { reader, source, control, writer } = stores;
+    if (this.#durability !== null) {
+      return new DurableStore(this.#durability.segments, reader, source, (texts) => stores.learn(texts));
+    }
     const someoneWrites =
       this.#status !== 'stopped' ||
       control.activeProducers().some((producer) => producer !== writer.ring.producer);
@@ -447,10 +521,20 @@ export class Experiment {
   }
 
   #open(): Stores {
-    if (this.#stores === undefined) {
-      throw new StateError('ERR_CLOSED', `experiment ${this.name} was cleaned up`, { id: this.id });
-    }
+    if (this.#stores === undefined) throw this.#closed();
     return this.#stores;
+  }
+
+  #closed(): StateError {
+    return new StateError('ERR_CLOSED', `experiment ${this.name} was cleaned up`, { id: this.id });
+  }
+
+  #letGo(): void {
+    if (this.#stores === undefined) return;
+    this.#finalCounts = this.counts;
+    this.#stores.writer.close();
+    this.#stores = undefined;
+    this.#durability?.close();
   }
 
   /** The stores, with this thread's rows readable. */
@@ -480,8 +564,11 @@ export class Experiment {
   }
 
   async #stop(): Promise<void> {
-    this.#stopCapture();
-    await this.#collectOtherThreads();
+    if (this.#status === 'running' || this.#status === 'paused') {
+      this.#stopCapture();
+      await this.#collectOtherThreads();
+    }
+    await this.#durability?.finish(this.#fields(), STOP_DEADLINE_MS);
   }
 
   #stopCapture(): void {
@@ -502,6 +589,42 @@ export class Experiment {
       await sleep(STOP_POLL_MS);
     }
     control.adopt(others());
+  }
+
+  #startWriting(lock: Lock): void {
+    const { memory, geometry, writer } = this.#open();
+    const options = this.#options as ResolvedOptions & { durable: DurableOptions };
+    (this.#durability as Durability).start(
+      lock,
+      options,
+      memory,
+      geometry,
+      this.#owner.prices.version,
+      () => writer.ring.publish(),
+      () => this.#fields(),
+    );
+  }
+
+  /** What the experiment's document says of it. */
+  #fields(): ExperimentFields {
+    const { id, name, hypothesis, condition, metadata, tags, startedAt, sampleSize } = this;
+    const { stoppedAt, pausedAt, status, pauseCount } = this;
+    return {
+      id,
+      name,
+      hypothesis,
+      condition,
+      metadata,
+      tags: [...tags],
+      sampleSize,
+      status,
+      startedAt,
+      stoppedAt,
+      pausedAt,
+      pausedUs: this.#pausedUs,
+      pauseCount,
+      options: storedOptions(this.#options),
+    };
   }
 
   #endPause(): void {
@@ -530,46 +653,5 @@ export class Experiment {
         status: this.#status,
       },
     );
-  }
-}
-
-/** The experiment's memory and everything that looks into it; let go as a whole. */
-class Stores {
-  readonly memory: SharedMemory;
-  readonly geometry: Geometry;
-  readonly writer: EventWriter;
-  readonly control: RingControl;
-  readonly reader: RingReader;
-  readonly accumulators: AccumulatorReader;
-  readonly bindings: BindingTable;
-  readonly source: RowSource;
-
-  constructor(options: ResolvedOptions, { clock, prices }: ExperimentOwner) {
-    const { memory, geometry } = allocateMemory({
-      capacityRows: options.capacity,
-      columns: options.columns,
-      producerCount: options.producers,
-      overflow: options.overflow,
-      ...anchor(clock),
-    });
-    if (options.prefault) prefaultChunks(memory, geometry);
-    this.memory = memory;
-    this.geometry = geometry;
-    this.writer = new EventWriter(memory, geometry, prices, clock);
-    this.control = new RingControl(memory, geometry);
-    this.reader = new RingReader(memory, geometry);
-    this.accumulators = new AccumulatorReader(memory, geometry);
-    this.bindings = new BindingTable(memory.buffer);
-    const strings = new Dictionary(memory.buffer, STRINGS);
-    this.source = {
-      experimentId: options.id,
-      experimentName: options.name,
-      condition: options.condition,
-      tags: options.tags,
-      priceVersion: prices.version,
-      columns: options.columns,
-      binding: (id) => this.bindings.binding(id),
-      text: (id) => strings.text(id),
-    };
   }
 }

@@ -1,11 +1,14 @@
 /** What an experiment can be asked for, and the check that it makes sense. */
 import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
 import { PRODUCER_MAX } from '../../assembly/layout.js';
 import { ConfigError } from '../errors.js';
 import type { OverflowPolicy } from '../ring/memory.js';
 import { type ColumnType, checkColumns } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
 import { events as registry } from '../schema/registry.js';
+import type { FsyncPolicy, Retention } from '../storage/spooler.js';
+import type { FileSystemModule } from '../storage/spooler.worker.js';
 
 export interface ExperimentOptions {
   name: string;
@@ -21,10 +24,27 @@ export interface ExperimentOptions {
   /** Rows kept in memory, rounded up to whole chunks of 1,024; default 1,048,576. */
   capacity?: number;
   /**
-   * What a full ring does; every lost row is counted. Default 'overwrite'. 'block' waits for rows to become
-   * durable; in memory, where that never happens, it is 'reject'.
+   * What a full ring does; every lost row is counted. Default 'overwrite', and 'block' with `dir`. 'block' waits, at
+   * most `blockMs`, for rows to become durable; in memory, where that never happens, it is 'reject'.
    */
   overflow?: OverflowPolicy;
+  /** Folder in which the experiment gets a folder of its own; absent, it lives in memory only. */
+  dir?: string;
+  /** Upper bound on what the death of the process may lose, ms; default 200. */
+  flushIntervalMs?: number;
+  /**
+   * When rows are synced to the disk, so that they survive a power cut too: every `flushIntervalMs` (default), as
+   * soon as they are written, or never. `flush` and `stop` always sync.
+   */
+  fsync?: FsyncPolicy;
+  /** How long 'block' makes a thread wait for room, ms; default 100. */
+  blockMs?: number;
+  /** A segment file that is larger is finished and the next one begun; default 64 MiB. */
+  segmentBytes?: number;
+  /** Which finished segments are deleted, if any; deleted rows are counted. Default none. */
+  retention?: Retention;
+  /** For storage other than a local disk, and for tests: a module whose default export makes a `FileSystem`. */
+  fileSystem?: FileSystemModule;
   /** Metadata keys stored as typed columns instead of being encoded. */
   columns?: Record<string, ColumnType>;
   /** Which events of the bus are captured: the registry's (default), all, or those named. */
@@ -53,14 +73,35 @@ export interface ResolvedOptions {
   readonly streamingMetrics: boolean;
   readonly producers: number;
   readonly prefault: boolean;
+  /** Null: in memory only. */
+  readonly durable: DurableOptions | null;
+}
+
+export interface DurableOptions {
+  readonly dir: string;
+  readonly flushIntervalMs: number;
+  readonly fsync: FsyncPolicy;
+  readonly blockMs: number;
+  readonly segmentBytes: number;
+  readonly retention: Retention;
+  readonly fileSystem: FileSystemModule | null;
 }
 
 const CAPACITY_DEFAULT = 1_048_576;
 const PRODUCERS_DEFAULT = 8;
 const PRODUCERS_MAX = PRODUCER_MAX;
 const COLUMNS_MAX = 64;
+const FLUSH_INTERVAL_MS_DEFAULT = 200;
+const FLUSH_INTERVAL_MS_MAX = 3_600_000;
+const BLOCK_MS_DEFAULT = 100;
+const BLOCK_MS_MAX = 60_000;
+const SEGMENT_BYTES_DEFAULT = 64 * 2 ** 20;
+const SEGMENT_BYTES_MIN = 64 * 2 ** 10;
+const SEGMENT_BYTES_MAX = 2 ** 40;
 /** Options announced by the contract whose part is not built yet. */
-const NOT_YET: readonly string[] = ['dir', 'flushIntervalMs', 'fsync', 'sampling'];
+const NOT_YET: readonly string[] = ['sampling'];
+/** Options that mean nothing without a folder. */
+const DURABLE = ['flushIntervalMs', 'fsync', 'blockMs', 'segmentBytes', 'retention', 'fileSystem'] as const;
 const KNOWN = new Set([
   'name',
   'hypothesis',
@@ -76,16 +117,21 @@ const KNOWN = new Set([
   'streamingMetrics',
   'producers',
   'prefault',
+  'dir',
+  ...DURABLE,
 ]);
 
-/** @throws ConfigError naming the option, what was expected and what was given */
-export function resolveOptions(options: ExperimentOptions): ResolvedOptions {
+/**
+ * @param dir - where experiments go that do not say so themselves
+ * @throws ConfigError naming the option, what was expected and what was given
+ */
+export function resolveOptions(options: ExperimentOptions, dir?: string): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
   for (const key of Object.keys(options)) {
     if (KNOWN.has(key) || (options as unknown as Record<string, unknown>)[key] === undefined) continue;
     throw new ConfigError(
       key,
-      NOT_YET.includes(key) ? 'nothing: this version keeps experiments in memory only' : 'no such option',
+      NOT_YET.includes(key) ? 'nothing: this version captures every event' : 'no such option',
       (options as unknown as Record<string, unknown>)[key],
     );
   }
@@ -98,7 +144,6 @@ export function resolveOptions(options: ExperimentOptions): ResolvedOptions {
     sampleSize,
     id = randomBytes(8).toString('hex'),
     capacity = CAPACITY_DEFAULT,
-    overflow = 'overwrite',
     events = 'standard',
     streamingMetrics = true,
     producers = PRODUCERS_DEFAULT,
@@ -119,6 +164,8 @@ export function resolveOptions(options: ExperimentOptions): ResolvedOptions {
     throw new ConfigError('id', '1 to 64 letters, digits, _ or -', id);
   }
   requireCount('capacity', capacity, Number.MAX_SAFE_INTEGER);
+  const durable = resolveDurable(options, dir);
+  const { overflow = durable === null ? 'overwrite' : 'block' } = options;
   requireOneOf('overflow', overflow, ['overwrite', 'block', 'reject']);
   requireCount('producers', producers, PRODUCERS_MAX);
   for (const [path, value] of [
@@ -143,6 +190,93 @@ export function resolveOptions(options: ExperimentOptions): ResolvedOptions {
     streamingMetrics,
     producers,
     prefault,
+    durable,
+  };
+}
+
+/** Options as the experiment's document keeps them, for `restoreOptions`. */
+export function storedOptions(options: ResolvedOptions): Record<string, Json> {
+  const { capacity, overflow, columns, events, streamingMetrics, producers, prefault, durable } = options;
+  const { flushIntervalMs, fsync, blockMs, segmentBytes, retention } = durable as DurableOptions;
+  return {
+    capacity,
+    overflow,
+    columns: columns.map(({ name, type }) => ({ name, type })),
+    events: events === 'all' ? 'all' : [...events],
+    streamingMetrics,
+    producers,
+    prefault,
+    flushIntervalMs,
+    fsync,
+    blockMs,
+    segmentBytes,
+    retention: { ...retention },
+  };
+}
+
+/**
+ * Options of an experiment that was stored.
+ * @param fields - what its document says of it
+ * @throws ConfigError when another version of the library has written something there that this one does not know
+ */
+export function restoreOptions(fields: Readonly<Record<string, Json>>, dir: string): ResolvedOptions {
+  const { columns, ...stored } = fields.options as Record<string, Json>;
+  const { id, name, hypothesis, condition, tags, metadata, sampleSize } = fields;
+  const resolved = resolveOptions({
+    ...stored,
+    id,
+    name,
+    condition,
+    tags,
+    metadata,
+    hypothesis: hypothesis ?? undefined,
+    sampleSize: sampleSize ?? undefined,
+    dir,
+  } as ExperimentOptions);
+  // As they were: events that are registered today may declare others.
+  return { ...resolved, columns: columns as unknown as ResolvedOptions['columns'] };
+}
+
+function resolveDurable(options: ExperimentOptions, defaultDir: string | undefined): DurableOptions | null {
+  const { dir = defaultDir } = options;
+  if (dir === undefined) {
+    const useless = DURABLE.find((key) => options[key] !== undefined);
+    if (useless === undefined) return null;
+    throw new ConfigError(useless, 'nothing, since the experiment has no dir', options[useless]);
+  }
+  const {
+    flushIntervalMs = FLUSH_INTERVAL_MS_DEFAULT,
+    fsync = 'interval',
+    blockMs = BLOCK_MS_DEFAULT,
+    segmentBytes = SEGMENT_BYTES_DEFAULT,
+    retention = {},
+    fileSystem = null,
+  } = options;
+  requireText('dir', dir);
+  requireCount('flushIntervalMs', flushIntervalMs, FLUSH_INTERVAL_MS_MAX);
+  requireOneOf('fsync', fsync, ['interval', 'always', 'never']);
+  if (blockMs !== 0) requireCount('blockMs', blockMs, BLOCK_MS_MAX);
+  requireCount('segmentBytes', segmentBytes, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN);
+  if (typeof retention !== 'object' || retention === null) {
+    throw new ConfigError('retention', 'an object with maxBytes or maxAgeMs', retention);
+  }
+  for (const [key, value] of Object.entries(retention)) {
+    if (key !== 'maxBytes' && key !== 'maxAgeMs')
+      throw new ConfigError(`retention.${key}`, 'no such option', value);
+    if (value !== undefined) requireCount(`retention.${key}`, value, Number.MAX_SAFE_INTEGER);
+  }
+  if (fileSystem !== null && typeof fileSystem.url !== 'string') {
+    throw new ConfigError('fileSystem', 'an object with the url of a module', fileSystem);
+  }
+  // The thread that writes may be given another working directory than this one has by then.
+  return {
+    dir: resolve(dir),
+    flushIntervalMs,
+    fsync,
+    blockMs,
+    segmentBytes,
+    retention: { ...retention },
+    fileSystem,
   };
 }
 
@@ -174,9 +308,9 @@ function requireText(path: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') throw new ConfigError(path, 'a non-empty string', value);
 }
 
-function requireCount(path: string, value: unknown, max: number): void {
-  if (!(Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= max)) {
-    throw new ConfigError(path, `a whole number from 1 to ${max}`, value);
+function requireCount(path: string, value: unknown, max: number, min = 1): void {
+  if (!(Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max)) {
+    throw new ConfigError(path, `a whole number from ${min} to ${max}`, value);
   }
 }
 

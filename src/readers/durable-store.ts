@@ -15,10 +15,19 @@ export class DurableStore implements RowStore {
   readonly #reader: RingReader;
   readonly #segments: Segments;
 
-  constructor(segments: Segments, reader: RingReader, source: RowSource) {
+  readonly #learn: (texts: Segments['texts']) => void;
+
+  /** @param learn - is told the dictionaries that the segments' rows refer to, before any row is read */
+  constructor(
+    segments: Segments,
+    reader: RingReader,
+    source: RowSource,
+    learn: (texts: Segments['texts']) => void,
+  ) {
     this.#segments = segments;
     this.#reader = reader;
     this.source = source;
+    this.#learn = learn;
   }
 
   snapshot(timeMinUs: number, timeMaxUs: number): Snapshot {
@@ -35,6 +44,7 @@ export class DurableStore implements RowStore {
     // The ring first: what has left it by the time the segments are listed is in them.
     const views = this.#reader.chunks();
     const onDisk = this.#segments.refs();
+    this.#learn(this.#segments.texts);
     const ends = new Map<number, number>();
     for (const { firstSequence, rows } of onDisk) {
       const chunk = Math.floor(firstSequence / CHUNK_ROWS);

@@ -68,8 +68,9 @@ export class BindingTable {
 
   /** @see Dictionary.restore */
   restore(texts: readonly string[]): void {
+    const from = this.size;
     this.#dictionary.restore(texts);
-    for (let id = 1; id < texts.length; id++) this.#slots[id] = this.#assignSlot(this.binding(id).event);
+    for (let id = from; id < texts.length; id++) this.#slots[id] = this.#assignSlot(this.binding(id).event);
   }
 
   binding(id: number): Binding {

@@ -3,6 +3,7 @@ import {
   CAPTURE_PAUSED,
   CAPTURE_RUNNING,
   CAPTURE_STOPPED,
+  HEADER_NEXT_SEQUENCE_OFFSET,
   HEADER_OVERWRITTEN_OFFSET,
   HEADER_STATE_OFFSET,
   HEADER_STREAMING_OFFSET,
@@ -70,6 +71,11 @@ export class RingControl {
   /** Whether rows are folded into the accumulators when they are published. */
   set streaming(wanted: boolean) {
     Atomics.store(this.#i32, HEADER_STREAMING_OFFSET >> 2, wanted ? 1 : 0);
+  }
+
+  /** Sequence of the next chunk to be claimed; to be set before anybody captures. */
+  set nextSequence(sequence: number) {
+    Atomics.store(this.#i64, HEADER_NEXT_SEQUENCE_OFFSET >> 3, BigInt(sequence));
   }
 
   counts(): RingCounts {

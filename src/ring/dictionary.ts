@@ -67,9 +67,9 @@ export class Dictionary {
     return this.#ids.get(text) ?? this.#append(text);
   }
 
-  /** Gives the texts of an earlier dictionary the ids they had there: text i the id i. Only for an empty one. */
+  /** Gives the texts of an earlier dictionary the ids they had there, as far as they are not there yet. */
   restore(texts: readonly string[]): void {
-    for (let id = 1; id < texts.length; id++) {
+    for (let id = this.size; id < texts.length; id++) {
       const given = this.#append(texts[id]);
       // Two threads may have given one text two ids; the first is the one to be found.
       if (given !== id) throw new RangeError(`dictionary id ${id} became ${given}`);

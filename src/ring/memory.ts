@@ -23,7 +23,6 @@ import {
   HEADER_MAGIC_OFFSET,
   HEADER_MEMORY_BYTES_OFFSET,
   HEADER_NEXT_EVENT_SLOT_OFFSET,
-  HEADER_NEXT_SEQUENCE_OFFSET,
   HEADER_NEXT_SLOT_OFFSET,
   HEADER_OVERFLOW_OFFSET,
   HEADER_PRODUCER_COUNT_OFFSET,
@@ -92,8 +91,6 @@ export interface MemoryOptions {
   blockMs?: number;
   /** Chunks are written to disk, by a thread that is woken when some are ready. Default false. */
   spooled?: boolean;
-  /** Sequence of the first chunk; above those that exist already. Default 0. */
-  nextSequence?: number;
   /** The same instant on both clocks: monotonic nanoseconds and microseconds since the Unix epoch. */
   anchorNs: bigint;
   anchorUs: number;
@@ -206,7 +203,6 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
     [HEADER_WAKE_EVERY_OFFSET, options.spooled ? wakeEvery(geometry.chunkCount) : 0],
   ];
   for (const [offset, value] of words) header.setUint32(offset, value, true);
-  header.setBigInt64(HEADER_NEXT_SEQUENCE_OFFSET, BigInt(options.nextSequence ?? 0), true);
   header.setBigInt64(HEADER_ANCHOR_NS_OFFSET, options.anchorNs, true);
   header.setFloat64(HEADER_ANCHOR_US_OFFSET, options.anchorUs, true);
   const chain = new Uint16Array(memory.buffer, ROW_CHAIN, CHUNK_ROWS);

@@ -21,6 +21,8 @@ import {
   unlinkSync,
   writevSync,
 } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { ifThere } from './errors.js';
 
 /** 'r' to read; 'r+' to read and write an existing file; 'wx' to create one that must not exist yet, and write it. */
 export type OpenMode = 'r' | 'r+' | 'wx';
@@ -81,6 +83,15 @@ export const nodeFileSystem: FileSystem = {
   },
   modifiedMs: (path) => statSync(path).mtimeMs,
 };
+
+/** Creates a folder and those above it so that a power cut does not take them away again. */
+export function ensureFolder(files: FileSystem, path: string): void {
+  if (ifThere(() => files.list(path)) !== undefined) return;
+  const parent = dirname(resolve(path));
+  if (parent !== path) ensureFolder(files, parent);
+  files.makeFolder(path);
+  files.syncFolder(parent);
+}
 
 /** Writes all of `buffers` from `position` on, however many calls it takes. @returns the position after them */
 export function writeFully(

@@ -56,6 +56,17 @@ export class Segments {
     return [...this.#damaged.values()];
   }
 
+  /** The dictionaries that batches refer to: each segment's continue those of the one before. */
+  get texts(): { bindings: readonly string[]; strings: readonly string[] } {
+    let bindings: readonly string[] = [];
+    let strings: readonly string[] = [];
+    for (const { index } of this.#known.values()) {
+      if (index.bindings.length > bindings.length) bindings = index.bindings;
+      if (index.strings.length > strings.length) strings = index.strings;
+    }
+    return { bindings, strings };
+  }
+
   /** All batches there are now, by segment; a row may be in two of them. */
   refs(): BatchRef[] {
     const numbers = segmentNumbers(this.files, this.#folder);

@@ -5,11 +5,8 @@
  */
 import { serializeError, TelemetryError, type WireError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
-import type { Json } from '../schema/event.js';
 import type { FileSystem } from './file-system.js';
-import { Spooler, type SpoolerOptions, Superseded } from './spooler.js';
-
-export type ExperimentFields = Readonly<Record<string, Json>>;
+import { type ExperimentFields, Spooler, type SpoolerOptions, Superseded } from './spooler.js';
 
 /** From the experiment's thread. */
 export type SpoolerOrder =

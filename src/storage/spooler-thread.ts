@@ -6,9 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { deserializeError, StorageError, type TelemetryError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
 import { nodeFileSystem } from './file-system.js';
-import type { SpoolerOptions } from './spooler.js';
+import type { ExperimentFields, SpoolerOptions } from './spooler.js';
 import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
-import { type ExperimentFields, runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
+import { runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
 
 /** Between two looks at whether the spooler still moves. */
 const WATCH_INTERVAL_MS = 1000;

@@ -87,6 +87,9 @@ const systemSpoolerClock: SpoolerClock = {
   nowMs: () => performance.now(),
 };
 
+/** What the document says of the experiment. */
+export type ExperimentFields = Readonly<Record<string, Json>>;
+
 export class Spooler {
   readonly #options: SpoolerOptions;
   readonly #files: FileSystem;
@@ -136,8 +139,10 @@ export class Spooler {
     this.#takeOver();
   }
 
-  /** Replaces the experiment's part of its document, at the next step. */
-  set experiment(experiment: Readonly<Record<string, Json>>) {
+  /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
+  set experiment(experiment: ExperimentFields) {
+    const timeless = (fields: ExperimentFields) => JSON.stringify({ ...fields, pausedUs: 0 });
+    if (timeless(experiment) === timeless(this.#document.experiment)) return;
     this.#document = { ...this.#document, experiment };
     this.#documentIsStale = true;
   }
@@ -177,7 +182,7 @@ export class Spooler {
     this.#beat();
     guarded('end a segment', this.#options.folder, () => {
       if (this.#segment !== undefined) this.#endSegment();
-      this.#writeDocument();
+      if (this.#documentIsStale) this.#writeDocument();
     });
   }
 

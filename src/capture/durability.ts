@@ -1,0 +1,237 @@
+/** Durability: an experiment's place on disk, and the thread that fills it. */
+import { ConfigError, type TelemetryError } from '../errors.js';
+import type { Geometry } from '../ring/memory.js';
+import { SpoolWords } from '../ring/spool.js';
+import type { SharedMemory } from '../ring/wasm.js';
+import type { Json } from '../schema/event.js';
+import { atExit } from '../storage/at-exit.js';
+import { FORMAT, FORMAT_VERSION, writeDocument } from '../storage/document.js';
+import { guarded } from '../storage/errors.js';
+import { ensureFolder, type FileSystem, nodeFileSystem } from '../storage/file-system.js';
+import { acquireLock, LOCK_REFRESH_MS, type Lock } from '../storage/lock.js';
+import { DOCUMENT, experimentFolder } from '../storage/paths.js';
+import type { RingLosses } from '../storage/segment-format.js';
+import { type DamagedBatch, Segments } from '../storage/segments.js';
+import type { FlushOutcome } from '../storage/spooler-thread.js';
+import { SpoolerThread } from '../storage/spooler-thread.js';
+import { VERSION } from '../version.js';
+import type { DurableOptions, ResolvedOptions } from './options.js';
+
+/** How the storage of an experiment is doing. */
+export interface StorageStatus {
+  /** The experiment's folder. */
+  readonly folder: string;
+  /** Rows in segments, and of those, rows that are safe from a power cut. */
+  readonly written: number;
+  readonly durable: number;
+  /** Rows in segments that were deleted on purpose. */
+  readonly expired: number;
+  /** Why rows are not becoming durable; null while they are. */
+  readonly error: TelemetryError | null;
+  /** Threads that had to take the place of one that died or hung. */
+  readonly restarts: number;
+  /** Batches that could not be read because their bytes have changed. */
+  readonly damaged: readonly DamagedBatch[];
+}
+
+/** What an experiment had before this process opened it. */
+export interface Past {
+  /** Rows that can be read. */
+  readonly rows: number;
+  readonly expired: number;
+  /** Rows that cannot be read although they were written. */
+  readonly damaged: number;
+  readonly losses: RingLosses;
+}
+
+export const NO_PAST: Past = {
+  rows: 0,
+  expired: 0,
+  damaged: 0,
+  losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
+};
+
+type Fields = Readonly<Record<string, Json>>;
+
+/** How long the end of a process may be held up. */
+const EXIT_DEADLINE_MS = 10_000;
+
+export class Durability {
+  readonly folder: string;
+  readonly segments: Segments;
+  readonly past: Past;
+  readonly #words: SpoolWords;
+  #writing: { lock: Lock; thread: SpoolerThread; refresh: NodeJS.Timeout; forget: () => void } | undefined;
+
+  /** @param past - what was there before */
+  constructor(folder: string, options: ResolvedOptions, memory: SharedMemory, past: Past) {
+    this.folder = folder;
+    this.past = past;
+    this.segments = new Segments(nodeFileSystem, folder, options.columns);
+    this.#words = new SpoolWords(memory);
+  }
+
+  /** Whether rows captured now become durable. */
+  get isWriting(): boolean {
+    return this.#writing !== undefined;
+  }
+
+  /** Rows in segments, of this process and of those before. */
+  get written(): number {
+    return this.past.rows + this.past.expired + this.#words.written;
+  }
+
+  get durable(): number {
+    return this.past.rows + this.past.expired + this.#words.durable;
+  }
+
+  get expired(): number {
+    return this.past.expired + this.#words.expired;
+  }
+
+  get status(): StorageStatus {
+    const { folder, written, durable, expired } = this;
+    const thread = this.#writing?.thread;
+    return {
+      folder,
+      written,
+      durable,
+      expired,
+      error: thread?.error ?? null,
+      restarts: thread?.restarts ?? 0,
+      damaged: this.segments.damaged,
+    };
+  }
+
+  /**
+   * Starts the thread that writes.
+   * @param lock - of the folder; this object's from now on
+   * @param publish - makes the calling thread's rows readable
+   * @param fields - what the document is to say of the experiment
+   */
+  start(
+    lock: Lock,
+    options: ResolvedOptions & { durable: DurableOptions },
+    memory: SharedMemory,
+    geometry: Geometry,
+    priceVersion: string,
+    publish: () => void,
+    fields: () => Fields,
+  ): void {
+    const { fsync, flushIntervalMs, segmentBytes, retention, fileSystem } = options.durable;
+    const { losses, rows, expired } = this.past;
+    const thread = new SpoolerThread(
+      {
+        memory,
+        geometry,
+        folder: this.folder,
+        identity: {
+          formatVersion: FORMAT_VERSION,
+          libraryVersion: VERSION,
+          experimentId: options.id,
+          columns: options.columns,
+          priceVersion,
+        },
+        overflow: options.overflow,
+        fsync,
+        flushIntervalMs,
+        segmentBytes,
+        retention,
+        losses,
+        rowsBefore: rows + expired,
+      },
+      fields(),
+      fileSystem,
+      (error) => warn(options.name, error),
+    );
+    const refresh = setInterval(() => this.#refresh(), LOCK_REFRESH_MS).unref();
+    const forget = atExit(() => {
+      publish();
+      if (!thread.finishNow(fields(), EXIT_DEADLINE_MS)) {
+        process.emitWarning(`${options.name}: not everything could be written to ${this.folder}`);
+      }
+      lock.release();
+    });
+    this.#writing = { lock, thread, refresh, forget };
+  }
+
+  /** Replaces what the document says of the experiment. */
+  describe(fields: Fields): void {
+    if (this.#writing !== undefined) this.#writing.thread.experiment = fields;
+  }
+
+  async flush(deadlineMs: number): Promise<FlushOutcome> {
+    return (await this.#writing?.thread.flush(deadlineMs)) ?? { completed: true, error: null };
+  }
+
+  /** Makes everything durable and stops writing. @throws StorageError; it may be called again */
+  async finish(fields: Fields, deadlineMs: number): Promise<void> {
+    const writing = this.#writing;
+    if (writing === undefined) return;
+    await writing.thread.finish(fields, deadlineMs);
+    this.#release();
+  }
+
+  /** Stops writing, whatever is left to be written. */
+  abandon(): void {
+    this.#writing?.thread.abandon();
+    this.#release();
+  }
+
+  /** Lets go of the files that reading has opened. */
+  close(): void {
+    this.segments.close();
+  }
+
+  #release(): void {
+    const writing = this.#writing;
+    if (writing === undefined) return;
+    this.#writing = undefined;
+    clearInterval(writing.refresh);
+    writing.forget();
+    writing.lock.release();
+  }
+
+  #refresh(): void {
+    try {
+      this.#writing?.lock.refresh();
+    } catch (error) {
+      process.emitWarning(error as Error);
+    }
+  }
+}
+
+/** Makes the folder of a new experiment and its document. @throws StorageError, StateError ERR_LOCKED, ConfigError */
+export function createFolder(
+  dir: string,
+  id: string,
+  fields: Fields,
+  nowUs: number,
+): { folder: string; lock: Lock } {
+  const files: FileSystem = nodeFileSystem;
+  const folder = experimentFolder(dir, id);
+  guarded('create an experiment', folder, () => ensureFolder(files, folder));
+  const lock = acquireLock(files, folder);
+  try {
+    if (files.list(folder).includes(DOCUMENT))
+      throw new ConfigError('id', `an id that is not in ${dir} yet`, id);
+    writeDocument(files, folder, {
+      format: FORMAT,
+      formatVersion: FORMAT_VERSION,
+      libraryVersion: VERSION,
+      experiment: fields,
+      segments: [],
+      current: null,
+      expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 },
+      updatedAtUs: nowUs,
+    });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  return { folder, lock };
+}
+
+function warn(name: string, error: TelemetryError | null): void {
+  if (error !== null) process.emitWarning(`${name}: ${error.message}`, { code: error.code });
+}

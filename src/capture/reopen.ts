@@ -1,0 +1,195 @@
+/** Reopening experiments that are on disk. */
+import { dirname, join } from 'node:path';
+import { CHUNK_ROWS } from '../../assembly/layout.js';
+import type { Clock } from '../clock.js';
+import { serializeError, TelemetryError, type WireError } from '../errors.js';
+import { Replay } from '../ring/replay.js';
+import type { Json } from '../schema/event.js';
+import type { PriceTable } from '../schema/prices.js';
+import { type ExperimentDocument, readDocument } from '../storage/document.js';
+import { ifThere } from '../storage/errors.js';
+import { nodeFileSystem as files } from '../storage/file-system.js';
+import { acquireLock, holderOf, type Lock, type LockHolder } from '../storage/lock.js';
+import { DOCUMENT } from '../storage/paths.js';
+import { type CutTail, type Damage, type FolderContents, openFolder } from '../storage/recovery.js';
+import type { ExperimentStatus, Reopened } from './experiment.js';
+import { type ResolvedOptions, restoreOptions } from './options.js';
+import { Stores } from './stores.js';
+
+export interface RecoverOptions {
+  /** Changes nothing on disk and captures nothing; default false. */
+  readOnly?: boolean;
+  /** Called when an experiment has been looked at. */
+  onProgress?: (progress: { done: number; total: number; rows: number; bytes: number }) => void;
+}
+
+/** What was found under a folder. */
+export interface RecoveryReport {
+  readonly dir: string;
+  readonly experiments: readonly RecoveredExperiment[];
+  /** Over all experiments: rows that can be read, and bytes of their segments. */
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+export interface RecoveredExperiment {
+  readonly id: string;
+  readonly name: string | null;
+  readonly folder: string;
+  /**
+   * 'write': it goes on where it ended, if it was running. 'read': it can be read; `heldBy` says who writes it, if
+   * somebody does. 'none': it could not be opened; `error` says why.
+   */
+  readonly access: 'write' | 'read' | 'none';
+  readonly heldBy: { readonly pid: number; readonly host: string | null } | null;
+  readonly status: ExperimentStatus | null;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly segments: number;
+  /** Times of the first and last event, µs since the Unix epoch. */
+  readonly timeRange: readonly [number, number] | null;
+  /** Rows being written when the process ended, whose bytes were cut off: they had not been acknowledged. */
+  readonly cut: readonly CutTail[];
+  /** What is not as it was written, and what is missing because of it. */
+  readonly damage: readonly Damage[];
+  /** Rows that had not been kept in the first place, as counted when the last rows were written. */
+  readonly dropped: number;
+  readonly error: WireError | null;
+}
+
+/** Folders of experiments under `dir`, or `dir` itself when it is one, in the order of their names. */
+export function experimentFolders(dir: string): string[] {
+  const isExperiment = (folder: string) =>
+    ifThere(() => files.readFile(join(folder, DOCUMENT))) !== undefined;
+  if (isExperiment(dir)) return [dir];
+  const names = ifThere(() => files.list(dir)) ?? [];
+  return names
+    .sort()
+    .map((name) => join(dir, name))
+    .filter(isExperiment);
+}
+
+export interface Recovered {
+  readonly options: ResolvedOptions;
+  readonly reopened: Reopened;
+  readonly report: RecoveredExperiment;
+}
+
+/**
+ * Reads an experiment's folder. Unless `readOnly`, or somebody else writes it, it is repaired, and captured on if it
+ * was running.
+ * @throws TelemetryError when it cannot be opened
+ */
+export async function reopen(
+  folder: string,
+  owner: { clock: Clock; prices: PriceTable },
+  readOnly: boolean,
+): Promise<Recovered> {
+  const stored = readDocument(files, folder);
+  const holder = holderOf(files, folder);
+  const mayWrite = !readOnly && holder === undefined;
+  const lock = mayWrite ? acquireLock(files, folder) : null;
+  try {
+    return await reopenLocked(folder, owner, stored, holder, lock);
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+async function reopenLocked(
+  folder: string,
+  owner: { clock: Clock; prices: PriceTable },
+  stored: ExperimentDocument,
+  holder: LockHolder | undefined,
+  lock: Lock | null,
+): Promise<Recovered> {
+  const fields = stored.experiment;
+  const goesOn = lock !== null && (fields.status === 'running' || fields.status === 'paused');
+  const asStored = restoreOptions(fields, dirname(folder));
+  // A ring is only needed where rows will be captured.
+  const options = goesOn ? asStored : { ...asStored, capacity: CHUNK_ROWS, producers: 1 };
+  const stores = new Stores(options, owner);
+  const replay = options.streamingMetrics ? new Replay(stores.memory, stores.geometry) : undefined;
+  const contents = await openFolder(files, folder, options.columns, {
+    repair: lock !== null,
+    onBatch(batch, texts) {
+      stores.learn(texts);
+      replay?.add(batch);
+    },
+  });
+  stores.learn(contents);
+  stores.control.nextSequence = contents.nextChunk;
+  const state = stateOf(fields, contents, owner.clock.nowUs(), holder !== undefined, goesOn);
+  if (!goesOn) lock?.release();
+  const { rows, losses, damage, document } = contents;
+  const damaged = damage.reduce((sum, { rowsLost }) => sum + (rowsLost ?? 0), 0);
+  const past = { rows, expired: document.expired.rows, damaged, losses };
+  return {
+    options,
+    reopened: { stores, folder, lock: goesOn ? lock : null, past, state },
+    report: {
+      id: options.id,
+      name: options.name,
+      folder,
+      access: goesOn ? 'write' : 'read',
+      heldBy: holder === undefined ? null : { pid: holder.pid, host: holder.host },
+      status: state.status,
+      rows,
+      bytes: contents.bytes,
+      segments: contents.segments,
+      timeRange:
+        contents.timeMinUs === null || contents.timeMaxUs === null
+          ? null
+          : [contents.timeMinUs, contents.timeMaxUs],
+      cut: contents.cut,
+      damage,
+      dropped: losses.overwritten + losses.refused,
+      error: null,
+    },
+  };
+}
+
+/** The report of a folder that could not be opened. */
+export function unopened(folder: string, error: unknown): RecoveredExperiment {
+  if (!(error instanceof TelemetryError)) throw error;
+  return {
+    id: folder.split(/[\\/]/).at(-1) as string,
+    name: null,
+    folder,
+    access: 'none',
+    heldBy: null,
+    status: null,
+    rows: 0,
+    bytes: 0,
+    segments: 0,
+    timeRange: null,
+    cut: [],
+    damage: [],
+    dropped: 0,
+    error: serializeError(error),
+  };
+}
+
+/** Where the experiment stands. The time in which no process had it counts as paused. */
+function stateOf(
+  fields: Readonly<Record<string, Json>>,
+  contents: FolderContents,
+  nowUs: number,
+  isHeld: boolean,
+  goesOn: boolean,
+): Reopened['state'] {
+  const state = fields as unknown as Reopened['state'];
+  const { startedAt, stoppedAt, pausedAt, pausedUs, pauseCount } = state;
+  const wasOpen = state.status === 'running' || state.status === 'paused';
+  const lastSeenUs = Math.max(contents.timeMaxUs ?? startedAt, contents.document.updatedAtUs);
+  if (goesOn && state.status === 'running') {
+    const absentUs = Math.max(0, nowUs - lastSeenUs);
+    return { status: 'running', startedAt, stoppedAt, pausedAt, pausedUs: pausedUs + absentUs, pauseCount };
+  }
+  if (wasOpen && !goesOn && !isHeld) {
+    // Nobody captures it any more, and nobody has said when it ended.
+    return { status: 'stopped', startedAt, stoppedAt: lastSeenUs, pausedAt: null, pausedUs, pauseCount };
+  }
+  return { status: state.status, startedAt, stoppedAt, pausedAt, pausedUs, pauseCount };
+}
