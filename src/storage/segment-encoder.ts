@@ -7,7 +7,7 @@
  *
  * Fields are not #private: the hot path reads them for every buffer.
  */
-import { DICTIONARY_CAPACITY, FLAG_BLOB, FLAG_SUCCEEDED, FLAGS_DECIDED } from '../../assembly/layout.js';
+import { DICTIONARY_CAPACITY } from '../../assembly/layout.js';
 import {
   ALIGN_BYTES,
   alignUp,
@@ -18,6 +18,7 @@ import {
 import { schemaMessage } from '../arrow/schema.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
+import { isWordColumn } from '../ring/memory.js';
 import type { ColumnType } from '../schema/columns.js';
 import * as columns from './segment-columns.js';
 import { type BatchEntry, IDENTITY_KEY, type RingLosses, type SegmentIdentity } from './segment-format.js';
@@ -117,7 +118,14 @@ export class SegmentEncoder {
   private readonly models = new UniqueValues(MODEL_DICTIONARY);
   private readonly providers = new UniqueValues(PROVIDER_DICTIONARY);
   private readonly bindingTexts = new DictionaryValues(BINDING_DICTIONARY);
-  private readonly stringTexts = new DictionaryValues(STRING_DICTIONARY);
+  private readonly bindingDictionaries: readonly DictionaryValues[] = [
+    this.events,
+    this.models,
+    this.providers,
+    this.bindingTexts,
+  ];
+  /** One, or none when no column is of texts. */
+  private readonly stringDictionaries: readonly DictionaryValues[];
   private readonly dictionaries: readonly DictionaryValues[];
   /** Dictionary messages that `rewind` might take back: where they begin, and how it stood before them. */
   private stagedDictionaries: { position: number; values: DictionaryValues; written: number }[] = [];
@@ -128,6 +136,24 @@ export class SegmentEncoder {
   private readonly lengths: Float64Array;
   private readonly places: Float64Array;
   private readonly range: columns.TimeRange = { minUs: 0, maxUs: 0 };
+  private readonly bindingIndices: columns.BindingIndices = {
+    events: this.events.byBinding,
+    models: this.models.byBinding,
+    providers: this.providers.byBinding,
+  };
+  private readonly tagPlaces: columns.TagPlaces = {
+    eventsAt: 0,
+    modelsAt: 0,
+    modelBitsAt: 0,
+    providersAt: 0,
+    providerBitsAt: 0,
+    decidedBitsAt: 0,
+    successBitsAt: 0,
+    bindingsAt: 0,
+    flagsAt: 0,
+    payloadBitsAt: 0,
+  };
+  private readonly tagCounts: columns.TagCounts = { models: 0, providers: 0, decided: 0, payloads: 0 };
 
   /** Bytes of the segment that were handed out. */
   private taken = 0;
@@ -140,13 +166,8 @@ export class SegmentEncoder {
   constructor(identity: SegmentIdentity) {
     this.identity = identity;
     this.types = identity.columns.map(({ type }) => type);
-    this.dictionaries = [
-      this.events,
-      this.models,
-      this.providers,
-      this.bindingTexts,
-      ...(hasStrings(identity.columns) ? [this.stringTexts] : []),
-    ];
+    this.stringDictionaries = hasStrings(identity.columns) ? [new DictionaryValues(STRING_DICTIONARY)] : [];
+    this.dictionaries = [...this.bindingDictionaries, ...this.stringDictionaries];
     const buffers = bufferCount(identity.columns);
     this.template = batchTemplate(DECLARED + this.types.length, buffers, { [SEAL_KEY]: BATCH_SEAL.text });
     this.bits = bitsPerRow(identity.columns);
@@ -184,14 +205,15 @@ export class SegmentEncoder {
       this.providers.learn(id, provider);
       this.bindingTexts.texts.push(JSON.stringify([event, model, provider, bound]));
     }
-    this.flush();
+    this.flush(this.bindingDictionaries);
   }
 
   /** Stages what is new of the texts below `count`, if the segment has any column of texts. See `bindings`. */
   strings(count: number, text: (id: number) => string): void {
-    if (!this.dictionaries.includes(this.stringTexts)) return;
-    for (let id = this.stringTexts.known; id < count; id++) this.stringTexts.texts.push(text(id));
-    this.flush();
+    for (const strings of this.stringDictionaries) {
+      for (let id = strings.known; id < count; id++) strings.texts.push(text(id));
+    }
+    this.flush(this.stringDictionaries);
   }
 
   /**
@@ -199,7 +221,7 @@ export class SegmentEncoder {
    * @returns where the message is, and what it says of itself
    */
   batch(batch: Batch, chunk: number, firstRow: number, losses: RingLosses): BatchEntry {
-    this.flush();
+    this.flush(this.dictionaries);
     const { rows, producer, tags, blob } = batch;
     const payloadFrom = columns.payloadStart(tags, batch.blobOffsets, rows, blob.length);
     const bodyBytes = this.measure(rows, blob.length - payloadFrom);
@@ -229,7 +251,8 @@ export class SegmentEncoder {
 
   /** Stages the marker that nothing follows. */
   end(): void {
-    this.bytes.set(END_OF_STREAM, this.reserve(END_OF_STREAM.length));
+    const start = this.reserve(END_OF_STREAM.length);
+    this.bytes.set(END_OF_STREAM, start);
   }
 
   /** Hands out what is staged: a view that holds until the next message is staged. */
@@ -259,9 +282,9 @@ export class SegmentEncoder {
     }
   }
 
-  /** Stages a message for each dictionary that has new values, or no message yet. */
-  private flush(): void {
-    for (const values of this.dictionaries) if (values.written < values.known) this.writeDictionary(values);
+  /** Stages a message for each of the dictionaries that has new values, or no message yet. */
+  private flush(dictionaries: readonly DictionaryValues[]): void {
+    for (const values of dictionaries) if (values.written < values.known) this.writeDictionary(values);
   }
 
   private writeDictionary(values: DictionaryValues): void {
@@ -335,7 +358,7 @@ export class SegmentEncoder {
 
   private writeColumns(start: number, batch: Batch, payloadFrom: number): void {
     const { rows, tags, latencyMs, costUsd, promptTokens, completionTokens, blob, blobOffsets } = batch;
-    const { words, shorts, doubles, places } = this;
+    const { words, doubles, places } = this;
     const word = (buffer: number) => places[buffer] >> 2;
     const bits = (column: number) => word(validityBuffer(column));
     const values = (column: number) => word(valuesBuffer(column));
@@ -343,32 +366,34 @@ export class SegmentEncoder {
       this.setWord(start + this.template.nodesAt + 16 * column + 8, rows - valid);
 
     columns.writeTimes(batch.timeUs, rows, words, values(TIMESTAMP), this.range);
-    columns.writeIndices(tags, this.events.byBinding, rows, words, values(EVENT));
-    for (const [column, { byBinding }] of [
-      [MODEL, this.models],
-      [PROVIDER, this.providers],
-    ] as const) {
-      const valid = columns.writeNullableIndices(tags, byBinding, rows, words, values(column), bits(column));
-      setNulls(column, valid);
-    }
-    for (const [column, numbers] of [
-      [LATENCY, latencyMs],
-      [COST, costUsd],
-    ] as const) {
-      doubles.set(firstOf(numbers, rows), values(column) >> 1);
-      setNulls(column, columns.writeValueBits(numbers, rows, words, bits(column)));
-    }
+    doubles.set(firstOf(latencyMs, rows), values(LATENCY) >> 1);
+    setNulls(LATENCY, columns.writeValueBits(doubles, words, values(LATENCY) >> 1, rows, bits(LATENCY)));
+    doubles.set(firstOf(costUsd, rows), values(COST) >> 1);
+    setNulls(COST, columns.writeValueBits(doubles, words, values(COST) >> 1, rows, bits(COST)));
     for (const [column, tokens] of [
       [PROMPT_TOKENS, promptTokens],
       [COMPLETION_TOKENS, completionTokens],
     ] as const) {
       words.set(firstOf(tokens, rows), values(column));
-      setNulls(column, columns.writeTokenBits(tokens, rows, words, bits(column)));
+      setNulls(column, columns.writeTokenBits(words, values(column), rows, bits(column)));
     }
-    setNulls(SUCCESS, columns.writeFlagBits(tags, FLAGS_DECIDED, rows, words, bits(SUCCESS)));
-    columns.writeFlagBits(tags, FLAG_SUCCEEDED, rows, words, values(SUCCESS));
-    columns.writeTags(tags, rows, words, values(BINDING), shorts, values(FLAGS) << 1);
-    setNulls(PAYLOAD, columns.writeFlagBits(tags, FLAG_BLOB, rows, words, bits(PAYLOAD)));
+
+    const { tagPlaces, tagCounts } = this;
+    tagPlaces.eventsAt = values(EVENT);
+    tagPlaces.modelsAt = values(MODEL);
+    tagPlaces.modelBitsAt = bits(MODEL);
+    tagPlaces.providersAt = values(PROVIDER);
+    tagPlaces.providerBitsAt = bits(PROVIDER);
+    tagPlaces.decidedBitsAt = bits(SUCCESS);
+    tagPlaces.successBitsAt = values(SUCCESS);
+    tagPlaces.bindingsAt = values(BINDING);
+    tagPlaces.flagsAt = values(FLAGS) << 1;
+    tagPlaces.payloadBitsAt = bits(PAYLOAD);
+    columns.writeTags(tags, rows, this.bindingIndices, words, this.shorts, tagPlaces, tagCounts);
+    setNulls(MODEL, tagCounts.models);
+    setNulls(PROVIDER, tagCounts.providers);
+    setNulls(SUCCESS, tagCounts.decided);
+    setNulls(PAYLOAD, tagCounts.payloads);
     const payloadBytes = blob.length - payloadFrom;
     columns.writePayloadOffsets(tags, blobOffsets, payloadFrom, payloadBytes, rows, words, values(PAYLOAD));
     this.bytes.set(blob.subarray(payloadFrom), places[PAYLOAD_BYTES_BUFFER]);
@@ -382,17 +407,15 @@ export class SegmentEncoder {
   /** @returns rows that have a value */
   private writeDeclared({ rows, tags, declared }: Batch, index: number, at: number, bitsAt: number): number {
     const { words, doubles } = this;
-    const values = declared[index];
-    switch (this.types[index]) {
-      case 'f64':
-        return columns.writeDeclaredDoubles(values, tags, rows, doubles, at >> 1, words, bitsAt);
-      case 'bool':
-        return columns.writeDeclaredBools(values, tags, rows, words, at, bitsAt);
-      case 'dict':
-        return columns.writeDeclaredIds(values, tags, rows, words, at, bitsAt);
-      default:
-        return columns.writeDeclaredIntegers(values, tags, rows, words, at, bitsAt);
+    const type = this.types[index];
+    if (isWordColumn(type)) {
+      const codes = declared[index] as Int32Array;
+      if (type === 'dict') return columns.writeDeclaredIds(codes, tags, rows, words, at, bitsAt);
+      return columns.writeDeclaredBools(codes, tags, rows, words, at, bitsAt);
     }
+    const values = declared[index] as Float64Array;
+    if (type !== 'f64') return columns.writeDeclaredIntegers(values, tags, rows, words, at, bitsAt);
+    return columns.writeDeclaredDoubles(values, tags, rows, doubles, at >> 1, words, bitsAt);
   }
 
   private setBuffer(
@@ -416,7 +439,10 @@ export class SegmentEncoder {
     sealMessage(this.bytes, start, start + headBytes, start + bytes);
   }
 
-  /** Makes room in the staging area, where nothing is zero yet. @returns where it begins */
+  /**
+   * Makes room in the staging area, which may become another buffer. What is in the room is left over from before.
+   * @returns where the room begins
+   */
   private reserve(bytes: number): number {
     const start = this.stagedBytes;
     this.stagedBytes += bytes;
