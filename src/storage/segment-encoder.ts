@@ -7,20 +7,14 @@
  *
  * Fields are not #private: the hot path reads them for every buffer.
  */
-import { DICTIONARY_CAPACITY } from '../../assembly/layout.js';
-import {
-  ALIGN_BYTES,
-  alignUp,
-  batchTemplate,
-  END_OF_STREAM,
-  type MessageTemplate,
-} from '../arrow/message.js';
+import { alignUp, batchTemplate, END_OF_STREAM, type MessageTemplate } from '../arrow/message.js';
 import { schemaMessage } from '../arrow/schema.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import { isWordColumn } from '../ring/memory.js';
 import type { ColumnType } from '../schema/columns.js';
 import * as columns from './segment-columns.js';
+import { DictionaryValues, UniqueValues } from './segment-dictionary.js';
 import { type BatchEntry, IDENTITY_KEY, type RingLosses, type SegmentIdentity } from './segment-format.js';
 import {
   BINDING,
@@ -60,55 +54,11 @@ import {
 
 const STAGING_BYTES_MIN = 1 << 20;
 
-/** Values of one dictionary: those that messages have brought, and after them those that none has yet. */
-class DictionaryValues {
-  readonly template: MessageTemplate;
-  readonly dictionary: number;
-  /** Values from number `first` on; the ones before were handed out and are not needed any more. */
-  texts: string[] = [];
-  first = 0;
-  /** Values that messages have brought; -1 before the first message. */
-  written = -1;
-
-  constructor(dictionary: number) {
-    this.dictionary = dictionary;
-    this.template = batchTemplate(1, 3, { [SEAL_KEY]: DICTIONARY_SEAL.text }, dictionary);
-  }
-
-  get known(): number {
-    return this.first + this.texts.length;
-  }
-
-  get unwritten(): readonly string[] {
-    return this.texts.slice(Math.max(this.written, 0) - this.first);
-  }
-
-  forgetWritten(): void {
-    if (this.written <= this.first) return;
-    this.texts = this.texts.slice(this.written - this.first);
-    this.first = this.written;
-  }
-}
-
-/** A dictionary whose values are told apart by their text. */
-class UniqueValues extends DictionaryValues {
-  readonly #numbers = new Map<string, number>();
-  /** The value's number by binding; -1 where the binding has none. */
-  readonly byBinding = new Int32Array(DICTIONARY_CAPACITY);
-
-  learn(binding: number, text: string | null): void {
-    this.byBinding[binding] = text === null ? -1 : this.#number(text);
-  }
-
-  #number(text: string): number {
-    let number = this.#numbers.get(text);
-    if (number === undefined) {
-      number = this.known;
-      this.#numbers.set(text, number);
-      this.texts.push(text);
-    }
-    return number;
-  }
+/** A dictionary message that `rewind` might take back: where it begins, and `values.written` before it. */
+interface StagedDictionary {
+  readonly position: number;
+  readonly values: DictionaryValues;
+  readonly written: number;
 }
 
 export class SegmentEncoder {
@@ -127,8 +77,8 @@ export class SegmentEncoder {
   /** One, or none when no column is of texts. */
   private readonly stringDictionaries: readonly DictionaryValues[];
   private readonly dictionaries: readonly DictionaryValues[];
-  /** Dictionary messages that `rewind` might take back: where they begin, and how it stood before them. */
-  private stagedDictionaries: { position: number; values: DictionaryValues; written: number }[] = [];
+  /** In the order they were staged. */
+  private stagedDictionaries: StagedDictionary[] = [];
 
   private readonly template: MessageTemplate;
   private readonly bits: Uint8Array;
@@ -157,7 +107,8 @@ export class SegmentEncoder {
 
   /** Bytes of the segment that were handed out. */
   private taken = 0;
-  stagedBytes = 0;
+  /** Bytes in the staging area. */
+  private staged = 0;
   private bytes!: Buffer;
   private words!: Int32Array;
   private shorts!: Uint16Array;
@@ -176,9 +127,14 @@ export class SegmentEncoder {
     this.allocate(STAGING_BYTES_MIN);
   }
 
+  /** Bytes that `take` would hand out. */
+  get stagedBytes(): number {
+    return this.staged;
+  }
+
   /** Bytes of the segment so far, staged ones included. */
   get position(): number {
-    return this.taken + this.stagedBytes;
+    return this.taken + this.staged;
   }
 
   /** Stages the message that a segment begins with. */
@@ -246,7 +202,17 @@ export class SegmentEncoder {
     setSealed(target, end, BATCH_SEAL, 'malformed', losses.malformed);
     setSealed(target, end, BATCH_SEAL, 'overflowed', losses.overflowed);
     this.seal(start, headBytes, bytes);
-    return { chunk, firstRow, rows, producer, timeMinUs: minUs, timeMaxUs: maxUs, losses, offset, bytes };
+    return {
+      chunk,
+      firstRow,
+      rows,
+      producer,
+      timeMinUs: minUs,
+      timeMaxUs: maxUs,
+      losses: { ...losses },
+      offset,
+      bytes,
+    };
   }
 
   /** Stages the marker that nothing follows. */
@@ -257,9 +223,9 @@ export class SegmentEncoder {
 
   /** Hands out what is staged: a view that holds until the next message is staged. */
   take(): Uint8Array {
-    const staged = this.bytes.subarray(0, this.stagedBytes);
-    this.taken += this.stagedBytes;
-    this.stagedBytes = 0;
+    const staged = this.bytes.subarray(0, this.staged);
+    this.taken += this.staged;
+    this.staged = 0;
     this.stagedDictionaries = [];
     for (const values of this.dictionaries) values.forgetWritten();
     return staged;
@@ -274,12 +240,12 @@ export class SegmentEncoder {
     if (position < this.taken || position > this.position) {
       throw new RangeError(`cannot rewind to ${position}: ${this.taken} to ${this.position} are staged`);
     }
-    this.stagedBytes = position - this.taken;
-    for (let last = this.stagedDictionaries.at(-1); last && last.position >= position; ) {
-      last.values.written = last.written;
-      this.stagedDictionaries.pop();
-      last = this.stagedDictionaries.at(-1);
+    this.staged = position - this.taken;
+    const isForgotten = (dictionary: StagedDictionary) => dictionary.position >= position;
+    for (const { values, written } of this.stagedDictionaries.filter(isForgotten).reverse()) {
+      values.written = written;
     }
+    this.stagedDictionaries = this.stagedDictionaries.filter((dictionary) => !isForgotten(dictionary));
   }
 
   /** Stages a message for each of the dictionaries that has new values, or no message yet. */
@@ -352,7 +318,10 @@ export class SegmentEncoder {
       this.setBuffer(start, template, buffer, at - body, lengths[buffer]);
       places[buffer] = at;
       at += alignUp(lengths[buffer]);
-      if (lengths[buffer] > 0) words.fill(0, (at - ALIGN_BYTES) >> 2, at >> 2);
+      if (lengths[buffer] > 0) {
+        words[(at >> 2) - 2] = 0;
+        words[(at >> 2) - 1] = 0;
+      }
     }
   }
 
@@ -444,13 +413,14 @@ export class SegmentEncoder {
    * @returns where the room begins
    */
   private reserve(bytes: number): number {
-    const start = this.stagedBytes;
-    this.stagedBytes += bytes;
-    if (this.stagedBytes > this.bytes.length) {
+    const start = this.staged;
+    const end = start + bytes;
+    if (end > this.bytes.length) {
       const staged = this.bytes.subarray(0, start);
-      this.allocate(Math.max(2 * this.bytes.length, this.stagedBytes));
+      this.allocate(Math.max(2 * this.bytes.length, end));
       this.bytes.set(staged);
     }
+    this.staged = end;
     return start;
   }
 
