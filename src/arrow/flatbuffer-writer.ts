@@ -106,7 +106,7 @@ function writeTable(out: Output, fields: FlatFields): number {
   out.unsigned16(vtable + 2, out.take(0, 1) - table);
   fields.forEach((field, index) => {
     if (field === null) return;
-    const place = places[index]!;
+    const place = places[index];
     out.unsigned16(vtable + 4 + 2 * index, place - table);
     if ('value' in field) out.number(place, INLINE_BYTES[field.kind], field.value);
     else out.refer(place, writeReferred(out, field));

@@ -148,9 +148,9 @@ export interface BatchContent {
 export function readBatchContent(header: FlatTable, bodyBytes: number): BatchContent {
   const buffers = header.pairs(BATCH_BUFFERS);
   for (let index = 0; index < buffers.length; index += 2) {
-    const offset = buffers[index]!;
+    const offset = buffers[index];
     if (offset % ALIGN_BYTES !== 0) throw new RangeError('a buffer is not aligned');
-    if (offset + buffers[index + 1]! > bodyBytes) throw new RangeError('a buffer is outside of the body');
+    if (offset + buffers[index + 1] > bodyBytes) throw new RangeError('a buffer is outside of the body');
   }
   return { rows: header.size(BATCH_LENGTH), buffers };
 }

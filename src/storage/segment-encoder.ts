@@ -7,19 +7,14 @@
  *
  * Fields are not #private: the hot path reads them for every buffer.
  */
-import { DICTIONARY_CAPACITY, FLAG_BLOB, FLAG_SUCCEEDED, FLAGS_DECIDED } from '../../assembly/layout.js';
-import {
-  ALIGN_BYTES,
-  alignUp,
-  batchTemplate,
-  END_OF_STREAM,
-  type MessageTemplate,
-} from '../arrow/message.js';
+import { alignUp, batchTemplate, END_OF_STREAM, type MessageTemplate } from '../arrow/message.js';
 import { schemaMessage } from '../arrow/schema.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
+import { isWordColumn } from '../ring/memory.js';
 import type { ColumnType } from '../schema/columns.js';
 import * as columns from './segment-columns.js';
+import { DictionaryValues, UniqueValues } from './segment-dictionary.js';
 import { type BatchEntry, IDENTITY_KEY, type RingLosses, type SegmentIdentity } from './segment-format.js';
 import {
   BINDING,
@@ -59,55 +54,11 @@ import {
 
 const STAGING_BYTES_MIN = 1 << 20;
 
-/** Values of one dictionary: those that messages have brought, and after them those that none has yet. */
-class DictionaryValues {
-  readonly template: MessageTemplate;
-  readonly dictionary: number;
-  /** Values from number `first` on; the ones before were handed out and are not needed any more. */
-  texts: string[] = [];
-  first = 0;
-  /** Values that messages have brought; -1 before the first message. */
-  written = -1;
-
-  constructor(dictionary: number) {
-    this.dictionary = dictionary;
-    this.template = batchTemplate(1, 3, { [SEAL_KEY]: DICTIONARY_SEAL.text }, dictionary);
-  }
-
-  get known(): number {
-    return this.first + this.texts.length;
-  }
-
-  get unwritten(): readonly string[] {
-    return this.texts.slice(Math.max(this.written, 0) - this.first);
-  }
-
-  forgetWritten(): void {
-    if (this.written <= this.first) return;
-    this.texts = this.texts.slice(this.written - this.first);
-    this.first = this.written;
-  }
-}
-
-/** A dictionary whose values are told apart by their text. */
-class UniqueValues extends DictionaryValues {
-  readonly #numbers = new Map<string, number>();
-  /** The value's number by binding; -1 where the binding has none. */
-  readonly byBinding = new Int32Array(DICTIONARY_CAPACITY);
-
-  learn(binding: number, text: string | null): void {
-    this.byBinding[binding] = text === null ? -1 : this.#number(text);
-  }
-
-  #number(text: string): number {
-    let number = this.#numbers.get(text);
-    if (number === undefined) {
-      number = this.known;
-      this.#numbers.set(text, number);
-      this.texts.push(text);
-    }
-    return number;
-  }
+/** A dictionary message that `rewind` might take back: where it begins, and `values.written` before it. */
+interface StagedDictionary {
+  readonly position: number;
+  readonly values: DictionaryValues;
+  readonly written: number;
 }
 
 export class SegmentEncoder {
@@ -117,10 +68,17 @@ export class SegmentEncoder {
   private readonly models = new UniqueValues(MODEL_DICTIONARY);
   private readonly providers = new UniqueValues(PROVIDER_DICTIONARY);
   private readonly bindingTexts = new DictionaryValues(BINDING_DICTIONARY);
-  private readonly stringTexts = new DictionaryValues(STRING_DICTIONARY);
+  private readonly bindingDictionaries: readonly DictionaryValues[] = [
+    this.events,
+    this.models,
+    this.providers,
+    this.bindingTexts,
+  ];
+  /** One, or none when no column is of texts. */
+  private readonly stringDictionaries: readonly DictionaryValues[];
   private readonly dictionaries: readonly DictionaryValues[];
-  /** Dictionary messages that `rewind` might take back: where they begin, and how it stood before them. */
-  private stagedDictionaries: { position: number; values: DictionaryValues; written: number }[] = [];
+  /** In the order they were staged. */
+  private stagedDictionaries: StagedDictionary[] = [];
 
   private readonly template: MessageTemplate;
   private readonly bits: Uint8Array;
@@ -128,10 +86,29 @@ export class SegmentEncoder {
   private readonly lengths: Float64Array;
   private readonly places: Float64Array;
   private readonly range: columns.TimeRange = { minUs: 0, maxUs: 0 };
+  private readonly bindingIndices: columns.BindingIndices = {
+    events: this.events.byBinding,
+    models: this.models.byBinding,
+    providers: this.providers.byBinding,
+  };
+  private readonly tagPlaces: columns.TagPlaces = {
+    eventsAt: 0,
+    modelsAt: 0,
+    modelBitsAt: 0,
+    providersAt: 0,
+    providerBitsAt: 0,
+    decidedBitsAt: 0,
+    successBitsAt: 0,
+    bindingsAt: 0,
+    flagsAt: 0,
+    payloadBitsAt: 0,
+  };
+  private readonly tagCounts: columns.TagCounts = { models: 0, providers: 0, decided: 0, payloads: 0 };
 
   /** Bytes of the segment that were handed out. */
   private taken = 0;
-  stagedBytes = 0;
+  /** Bytes in the staging area. */
+  private staged = 0;
   private bytes!: Buffer;
   private words!: Int32Array;
   private shorts!: Uint16Array;
@@ -140,13 +117,8 @@ export class SegmentEncoder {
   constructor(identity: SegmentIdentity) {
     this.identity = identity;
     this.types = identity.columns.map(({ type }) => type);
-    this.dictionaries = [
-      this.events,
-      this.models,
-      this.providers,
-      this.bindingTexts,
-      ...(hasStrings(identity.columns) ? [this.stringTexts] : []),
-    ];
+    this.stringDictionaries = hasStrings(identity.columns) ? [new DictionaryValues(STRING_DICTIONARY)] : [];
+    this.dictionaries = [...this.bindingDictionaries, ...this.stringDictionaries];
     const buffers = bufferCount(identity.columns);
     this.template = batchTemplate(DECLARED + this.types.length, buffers, { [SEAL_KEY]: BATCH_SEAL.text });
     this.bits = bitsPerRow(identity.columns);
@@ -155,9 +127,14 @@ export class SegmentEncoder {
     this.allocate(STAGING_BYTES_MIN);
   }
 
+  /** Bytes that `take` would hand out. */
+  get stagedBytes(): number {
+    return this.staged;
+  }
+
   /** Bytes of the segment so far, staged ones included. */
   get position(): number {
-    return this.taken + this.stagedBytes;
+    return this.taken + this.staged;
   }
 
   /** Stages the message that a segment begins with. */
@@ -184,14 +161,15 @@ export class SegmentEncoder {
       this.providers.learn(id, provider);
       this.bindingTexts.texts.push(JSON.stringify([event, model, provider, bound]));
     }
-    this.flush();
+    this.flush(this.bindingDictionaries);
   }
 
   /** Stages what is new of the texts below `count`, if the segment has any column of texts. See `bindings`. */
   strings(count: number, text: (id: number) => string): void {
-    if (!this.dictionaries.includes(this.stringTexts)) return;
-    for (let id = this.stringTexts.known; id < count; id++) this.stringTexts.texts.push(text(id));
-    this.flush();
+    for (const strings of this.stringDictionaries) {
+      for (let id = strings.known; id < count; id++) strings.texts.push(text(id));
+    }
+    this.flush(this.stringDictionaries);
   }
 
   /**
@@ -199,7 +177,7 @@ export class SegmentEncoder {
    * @returns where the message is, and what it says of itself
    */
   batch(batch: Batch, chunk: number, firstRow: number, losses: RingLosses): BatchEntry {
-    this.flush();
+    this.flush(this.dictionaries);
     const { rows, producer, tags, blob } = batch;
     const payloadFrom = columns.payloadStart(tags, batch.blobOffsets, rows, blob.length);
     const bodyBytes = this.measure(rows, blob.length - payloadFrom);
@@ -224,19 +202,30 @@ export class SegmentEncoder {
     setSealed(target, end, BATCH_SEAL, 'malformed', losses.malformed);
     setSealed(target, end, BATCH_SEAL, 'overflowed', losses.overflowed);
     this.seal(start, headBytes, bytes);
-    return { chunk, firstRow, rows, producer, timeMinUs: minUs, timeMaxUs: maxUs, losses, offset, bytes };
+    return {
+      chunk,
+      firstRow,
+      rows,
+      producer,
+      timeMinUs: minUs,
+      timeMaxUs: maxUs,
+      losses: { ...losses },
+      offset,
+      bytes,
+    };
   }
 
   /** Stages the marker that nothing follows. */
   end(): void {
-    this.bytes.set(END_OF_STREAM, this.reserve(END_OF_STREAM.length));
+    const start = this.reserve(END_OF_STREAM.length);
+    this.bytes.set(END_OF_STREAM, start);
   }
 
   /** Hands out what is staged: a view that holds until the next message is staged. */
   take(): Uint8Array {
-    const staged = this.bytes.subarray(0, this.stagedBytes);
-    this.taken += this.stagedBytes;
-    this.stagedBytes = 0;
+    const staged = this.bytes.subarray(0, this.staged);
+    this.taken += this.staged;
+    this.staged = 0;
     this.stagedDictionaries = [];
     for (const values of this.dictionaries) values.forgetWritten();
     return staged;
@@ -251,17 +240,17 @@ export class SegmentEncoder {
     if (position < this.taken || position > this.position) {
       throw new RangeError(`cannot rewind to ${position}: ${this.taken} to ${this.position} are staged`);
     }
-    this.stagedBytes = position - this.taken;
-    for (let last = this.stagedDictionaries.at(-1); last && last.position >= position; ) {
-      last.values.written = last.written;
-      this.stagedDictionaries.pop();
-      last = this.stagedDictionaries.at(-1);
+    this.staged = position - this.taken;
+    const isForgotten = (dictionary: StagedDictionary) => dictionary.position >= position;
+    for (const { values, written } of this.stagedDictionaries.filter(isForgotten).reverse()) {
+      values.written = written;
     }
+    this.stagedDictionaries = this.stagedDictionaries.filter((dictionary) => !isForgotten(dictionary));
   }
 
-  /** Stages a message for each dictionary that has new values, or no message yet. */
-  private flush(): void {
-    for (const values of this.dictionaries) if (values.written < values.known) this.writeDictionary(values);
+  /** Stages a message for each of the dictionaries that has new values, or no message yet. */
+  private flush(dictionaries: readonly DictionaryValues[]): void {
+    for (const values of dictionaries) if (values.written < values.known) this.writeDictionary(values);
   }
 
   private writeDictionary(values: DictionaryValues): void {
@@ -329,13 +318,16 @@ export class SegmentEncoder {
       this.setBuffer(start, template, buffer, at - body, lengths[buffer]);
       places[buffer] = at;
       at += alignUp(lengths[buffer]);
-      if (lengths[buffer] > 0) words.fill(0, (at - ALIGN_BYTES) >> 2, at >> 2);
+      if (lengths[buffer] > 0) {
+        words[(at >> 2) - 2] = 0;
+        words[(at >> 2) - 1] = 0;
+      }
     }
   }
 
   private writeColumns(start: number, batch: Batch, payloadFrom: number): void {
     const { rows, tags, latencyMs, costUsd, promptTokens, completionTokens, blob, blobOffsets } = batch;
-    const { words, shorts, doubles, places } = this;
+    const { words, doubles, places } = this;
     const word = (buffer: number) => places[buffer] >> 2;
     const bits = (column: number) => word(validityBuffer(column));
     const values = (column: number) => word(valuesBuffer(column));
@@ -343,32 +335,34 @@ export class SegmentEncoder {
       this.setWord(start + this.template.nodesAt + 16 * column + 8, rows - valid);
 
     columns.writeTimes(batch.timeUs, rows, words, values(TIMESTAMP), this.range);
-    columns.writeIndices(tags, this.events.byBinding, rows, words, values(EVENT));
-    for (const [column, { byBinding }] of [
-      [MODEL, this.models],
-      [PROVIDER, this.providers],
-    ] as const) {
-      const valid = columns.writeNullableIndices(tags, byBinding, rows, words, values(column), bits(column));
-      setNulls(column, valid);
-    }
-    for (const [column, numbers] of [
-      [LATENCY, latencyMs],
-      [COST, costUsd],
-    ] as const) {
-      doubles.set(firstOf(numbers, rows), values(column) >> 1);
-      setNulls(column, columns.writeValueBits(numbers, rows, words, bits(column)));
-    }
+    doubles.set(firstOf(latencyMs, rows), values(LATENCY) >> 1);
+    setNulls(LATENCY, columns.writeValueBits(doubles, words, values(LATENCY) >> 1, rows, bits(LATENCY)));
+    doubles.set(firstOf(costUsd, rows), values(COST) >> 1);
+    setNulls(COST, columns.writeValueBits(doubles, words, values(COST) >> 1, rows, bits(COST)));
     for (const [column, tokens] of [
       [PROMPT_TOKENS, promptTokens],
       [COMPLETION_TOKENS, completionTokens],
     ] as const) {
       words.set(firstOf(tokens, rows), values(column));
-      setNulls(column, columns.writeTokenBits(tokens, rows, words, bits(column)));
+      setNulls(column, columns.writeTokenBits(words, values(column), rows, bits(column)));
     }
-    setNulls(SUCCESS, columns.writeFlagBits(tags, FLAGS_DECIDED, rows, words, bits(SUCCESS)));
-    columns.writeFlagBits(tags, FLAG_SUCCEEDED, rows, words, values(SUCCESS));
-    columns.writeTags(tags, rows, words, values(BINDING), shorts, values(FLAGS) << 1);
-    setNulls(PAYLOAD, columns.writeFlagBits(tags, FLAG_BLOB, rows, words, bits(PAYLOAD)));
+
+    const { tagPlaces, tagCounts } = this;
+    tagPlaces.eventsAt = values(EVENT);
+    tagPlaces.modelsAt = values(MODEL);
+    tagPlaces.modelBitsAt = bits(MODEL);
+    tagPlaces.providersAt = values(PROVIDER);
+    tagPlaces.providerBitsAt = bits(PROVIDER);
+    tagPlaces.decidedBitsAt = bits(SUCCESS);
+    tagPlaces.successBitsAt = values(SUCCESS);
+    tagPlaces.bindingsAt = values(BINDING);
+    tagPlaces.flagsAt = values(FLAGS) << 1;
+    tagPlaces.payloadBitsAt = bits(PAYLOAD);
+    columns.writeTags(tags, rows, this.bindingIndices, words, this.shorts, tagPlaces, tagCounts);
+    setNulls(MODEL, tagCounts.models);
+    setNulls(PROVIDER, tagCounts.providers);
+    setNulls(SUCCESS, tagCounts.decided);
+    setNulls(PAYLOAD, tagCounts.payloads);
     const payloadBytes = blob.length - payloadFrom;
     columns.writePayloadOffsets(tags, blobOffsets, payloadFrom, payloadBytes, rows, words, values(PAYLOAD));
     this.bytes.set(blob.subarray(payloadFrom), places[PAYLOAD_BYTES_BUFFER]);
@@ -382,17 +376,15 @@ export class SegmentEncoder {
   /** @returns rows that have a value */
   private writeDeclared({ rows, tags, declared }: Batch, index: number, at: number, bitsAt: number): number {
     const { words, doubles } = this;
-    const values = declared[index];
-    switch (this.types[index]) {
-      case 'f64':
-        return columns.writeDeclaredDoubles(values, tags, rows, doubles, at >> 1, words, bitsAt);
-      case 'bool':
-        return columns.writeDeclaredBools(values, tags, rows, words, at, bitsAt);
-      case 'dict':
-        return columns.writeDeclaredIds(values, tags, rows, words, at, bitsAt);
-      default:
-        return columns.writeDeclaredIntegers(values, tags, rows, words, at, bitsAt);
+    const type = this.types[index];
+    if (isWordColumn(type)) {
+      const codes = declared[index] as Int32Array;
+      if (type === 'dict') return columns.writeDeclaredIds(codes, tags, rows, words, at, bitsAt);
+      return columns.writeDeclaredBools(codes, tags, rows, words, at, bitsAt);
     }
+    const values = declared[index] as Float64Array;
+    if (type !== 'f64') return columns.writeDeclaredIntegers(values, tags, rows, words, at, bitsAt);
+    return columns.writeDeclaredDoubles(values, tags, rows, doubles, at >> 1, words, bitsAt);
   }
 
   private setBuffer(
@@ -416,15 +408,19 @@ export class SegmentEncoder {
     sealMessage(this.bytes, start, start + headBytes, start + bytes);
   }
 
-  /** Makes room in the staging area, where nothing is zero yet. @returns where it begins */
+  /**
+   * Makes room in the staging area, which may become another buffer. What is in the room is left over from before.
+   * @returns where the room begins
+   */
   private reserve(bytes: number): number {
-    const start = this.stagedBytes;
-    this.stagedBytes += bytes;
-    if (this.stagedBytes > this.bytes.length) {
+    const start = this.staged;
+    const end = start + bytes;
+    if (end > this.bytes.length) {
       const staged = this.bytes.subarray(0, start);
-      this.allocate(Math.max(2 * this.bytes.length, this.stagedBytes));
+      this.allocate(Math.max(2 * this.bytes.length, end));
       this.bytes.set(staged);
     }
+    this.staged = end;
     return start;
   }
 

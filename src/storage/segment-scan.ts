@@ -19,7 +19,7 @@ import {
   textsOf,
   Unsound,
 } from './segment-message.js';
-import { BINDING_DICTIONARY, STRING_DICTIONARY } from './segment-schema.js';
+import { BINDING_DICTIONARY, DECLARED, STRING_DICTIONARY } from './segment-schema.js';
 import { headBytesOf, verifyBody } from './segment-seal.js';
 
 /** Where bodies are skipped, a block need not hold much more than a message's metadata. */
@@ -27,6 +27,9 @@ const SKIM_BLOCK_BYTES = 1 << 13;
 const STREAM_BLOCK_BYTES = 1 << 20;
 
 const CUT = 'it ends within its first message';
+/** Lengths of marker and metadata that no message reaches: of the schema, and of others by their columns. */
+const SCHEMA_HEAD_BYTES_MAX = 1 << 26;
+const headBytesLimit = (columnCount: number): number => 1024 + 64 * columnCount;
 
 export interface SegmentIndex {
   readonly identity: SegmentIdentity;
@@ -78,7 +81,7 @@ export function scanSegment(files: FileSystem, path: string, options: ScanOption
 /** The index of a segment of which only the schema has been read. @throws StorageError */
 function beginning(file: FileWindow, path: string): SegmentIndex {
   try {
-    const schema = messageAt(file, 0);
+    const schema = messageAt(file, 0, SCHEMA_HEAD_BYTES_MAX);
     if (schema === 'cut' || schema === 'end') throw new Unsound(CUT);
     return {
       identity: identityOf(path, schema.message),
@@ -106,6 +109,7 @@ function beginning(file: FileWindow, path: string): SegmentIndex {
 class SegmentScan {
   readonly #file: FileWindow;
   readonly #identity: SegmentIdentity;
+  readonly #headBytesMax: number;
   readonly #entries: BatchEntry[];
   readonly #damage: Damage[];
   readonly #bindings: string[];
@@ -118,6 +122,7 @@ class SegmentScan {
   constructor(file: FileWindow, from: SegmentIndex) {
     this.#file = file;
     this.#identity = from.identity;
+    this.#headBytesMax = headBytesLimit(DECLARED + from.identity.columns.length);
     this.#entries = [...from.entries];
     // What ended the last scan is looked at again.
     this.#damage = from.damage.filter(({ bytes }) => bytes !== null);
@@ -155,7 +160,7 @@ class SegmentScan {
   }
 
   #next(verifyBodies: boolean): void {
-    const found = messageAt(this.#file, this.#position);
+    const found = messageAt(this.#file, this.#position, this.#headBytesMax);
     if (found === 'cut') {
       this.#torn = true;
     } else if (found === 'end') {
@@ -212,11 +217,13 @@ interface FoundMessage {
   readonly message: ArrowMessage;
 }
 
-/** The message at `offset`; 'end' for the end-of-stream marker, 'cut' when the file ends within it. @throws Unsound */
-function messageAt(file: FileWindow, offset: number): FoundMessage | 'end' | 'cut' {
+/** The message at `offset`: 'end' for the end-of-stream marker, 'cut' when the file ends within it. @throws Unsound */
+function messageAt(file: FileWindow, offset: number, headBytesMax: number): FoundMessage | 'end' | 'cut' {
   const prefix = file.view(offset, PREFIX_BYTES);
   if (prefix === undefined) return 'cut';
   const headBytes = parsed(() => headBytesOf(prefix));
+  // Such a length is damage, and no sign that the file ends too early.
+  if (headBytes > headBytesMax) throw new Unsound('a message has longer metadata than any');
   if (headBytes === PREFIX_BYTES) return 'end';
   const head = file.view(offset, headBytes);
   if (head === undefined) return 'cut';
@@ -239,7 +246,7 @@ class FileWindow {
     this.#files = files;
     this.#fd = fd;
     this.#blockBytes = blockBytes;
-    this.#block = Buffer.allocUnsafe(blockBytes);
+    this.#block = Buffer.allocUnsafe(Math.min(blockBytes, bytes));
   }
 
   /** `bytes` at `offset`, a view that holds until the next call; undefined when the file ends before. */

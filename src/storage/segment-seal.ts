@@ -17,12 +17,15 @@ export const SEAL_KEY = 'crucible';
 const SEAL_BYTES = 255;
 const SEAL_FROM_END = SEAL_BYTES + 1;
 
-/** More than any segment needs; a length beyond it is no length. */
-const METADATA_BYTES_MAX = 1 << 24;
-
 const CRC_DIGITS = 8;
 const CRC_ZEROS = Buffer.from('0'.repeat(CRC_DIGITS));
 const HEX_DIGITS = Buffer.from('0123456789abcdef');
+const NO_DIGIT = 16;
+/** The value of each byte as a digit. */
+const HEX_VALUES = new Uint8Array(256).fill(NO_DIGIT);
+HEX_DIGITS.forEach((byte, value) => {
+  HEX_VALUES[byte] = value;
+});
 
 /** The text with zeros for digits, and where the digits of each number begin, counted from the metadata's end. */
 export interface SealLayout<Name extends string> {
@@ -102,8 +105,8 @@ function writeHex(bytes: Uint8Array, at: number, digits: number, value: number):
 function readHex(bytes: Uint8Array, at: number, digits: number): number {
   let value = 0;
   for (let digit = 0; digit < digits; digit++) {
-    const nibble = HEX_DIGITS.indexOf(bytes[at + digit]!);
-    if (nibble < 0) throw new RangeError('a seal holds something else than digits');
+    const nibble = HEX_VALUES[bytes[at + digit]];
+    if (nibble === NO_DIGIT) throw new RangeError('a seal holds something else than digits');
     value = value * 16 + nibble;
   }
   return value;
@@ -132,7 +135,7 @@ export function headBytesOf(prefix: Uint8Array): number {
   if (view.getInt32(0, true) !== CONTINUATION) throw new RangeError('no message begins here');
   const bytes = view.getInt32(4, true);
   if (bytes === 0) return PREFIX_BYTES;
-  if (bytes < SEAL_FROM_END || bytes > METADATA_BYTES_MAX || bytes % ALIGN_BYTES !== 0) {
+  if (bytes < SEAL_FROM_END || bytes % ALIGN_BYTES !== 0) {
     throw new RangeError('a message gives a length for its metadata that none has');
   }
   return PREFIX_BYTES + bytes;

@@ -1,0 +1,55 @@
+/** What the encoder knows of a segment's dictionaries. */
+import { DICTIONARY_CAPACITY } from '../../assembly/layout.js';
+import { batchTemplate, type MessageTemplate } from '../arrow/message.js';
+import { DICTIONARY_SEAL, SEAL_KEY } from './segment-seal.js';
+
+/** Values of one dictionary: those that messages have brought, and after them those that none has yet. */
+export class DictionaryValues {
+  readonly template: MessageTemplate;
+  readonly dictionary: number;
+  /** Values from number `first` on; the ones before were handed out and are not needed any more. */
+  texts: string[] = [];
+  first = 0;
+  /** Values that messages have brought; -1 before the first message. */
+  written = -1;
+
+  constructor(dictionary: number) {
+    this.dictionary = dictionary;
+    this.template = batchTemplate(1, 3, { [SEAL_KEY]: DICTIONARY_SEAL.text }, dictionary);
+  }
+
+  get known(): number {
+    return this.first + this.texts.length;
+  }
+
+  get unwritten(): readonly string[] {
+    return this.texts.slice(Math.max(this.written, 0) - this.first);
+  }
+
+  forgetWritten(): void {
+    if (this.written <= this.first) return;
+    this.texts = this.texts.slice(this.written - this.first);
+    this.first = this.written;
+  }
+}
+
+/** A dictionary whose values are told apart by their text. */
+export class UniqueValues extends DictionaryValues {
+  readonly #numbers = new Map<string, number>();
+  /** The value's number by binding; -1 where the binding has none. */
+  readonly byBinding = new Int32Array(DICTIONARY_CAPACITY);
+
+  learn(binding: number, text: string | null): void {
+    this.byBinding[binding] = text === null ? -1 : this.#number(text);
+  }
+
+  #number(text: string): number {
+    let number = this.#numbers.get(text);
+    if (number === undefined) {
+      number = this.known;
+      this.#numbers.set(text, number);
+      this.texts.push(text);
+    }
+    return number;
+  }
+}
