@@ -78,7 +78,10 @@ export function* eventsOf({ source }: View, { table, rows, events }: OrderedRows
 
 /** The events that pass the view's filter, ascending by time; ties keep capture order. */
 export async function* orderedEvents(view: View, options?: OrderOptions): AsyncGenerator<EventRow> {
-  for await (const block of orderedRows(view, options)) yield* eventsOf(view, block);
+  for await (const block of orderedRows(view, options)) {
+    // Not yield*, which would wait for each event as if it were a promise.
+    for (const event of eventsOf(view, block)) yield event;
+  }
 }
 
 /** The same as an array. */

@@ -25,6 +25,9 @@ import type { Batch } from './batch.js';
 import { type Geometry, isWordColumn } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 
+/** Of a row, declared columns aside. */
+const COLUMN_BYTES = 40;
+
 /** A chunk as it stood when it was listed. */
 export interface ChunkView {
   readonly chunk: number;
@@ -86,18 +89,30 @@ export class RingReader {
     const { chunk, rows } = view;
     const entry = this.#entry(chunk);
     const address = chunksAddress + chunk * chunkStrideBytes;
+    const [f64, i32] = [this.#f64, this.#i32];
+    // One allocation for all columns: one for each costs more than the copying.
+    const buffer = new ArrayBuffer(rows * (COLUMN_BYTES + 8 * columns.length));
+    let used = 0;
+    const place = (bytes: number) => {
+      used += bytes;
+      return used - bytes;
+    };
     const doubles = (offsetBytes: number) => {
+      const column = new Float64Array(buffer, place(rows * 8), rows);
       const start = (address + offsetBytes) >> 3;
-      return this.#f64.slice(start, start + rows);
+      column.set(f64.subarray(start, start + rows));
+      return column;
     };
-    const words = (offsetBytes: number, count: number) => {
+    const words = (offsetBytes: number) => {
+      const column = new Int32Array(buffer, place(rows * 8), rows);
       const start = (address + offsetBytes) >> 2;
-      return this.#i32.slice(start, start + count);
+      column.set(i32.subarray(start, start + rows));
+      return column;
     };
+    const tokens = (address + COLUMN_TOKENS_OFFSET) >> 2;
+    const tags = (address + COLUMN_TAG_OFFSET) >> 2;
     const blobBytes = this.#i32[(entry + CHUNK_BLOB_END_OFFSET) >> 2];
     const blobAddress = address + blobOffsetBytes;
-    const tokens = words(COLUMN_TOKENS_OFFSET, rows * 2);
-    const tags = words(COLUMN_TAG_OFFSET, rows * 2);
     const batch: Batch = {
       firstSequence: view.sequence * CHUNK_ROWS,
       producer: view.producer,
@@ -105,13 +120,13 @@ export class RingReader {
       timeUs: doubles(COLUMN_TIME_OFFSET),
       latencyMs: doubles(COLUMN_LATENCY_OFFSET),
       costUsd: doubles(COLUMN_COST_OFFSET),
-      promptTokens: everySecond(tokens, 0, new Int32Array(rows)),
-      completionTokens: everySecond(tokens, 1, new Int32Array(rows)),
-      tags: everySecond(tags, 0, new Uint32Array(rows)),
-      blobOffsets: everySecond(tags, 1, new Uint32Array(rows)),
+      promptTokens: everySecond(i32, tokens, new Int32Array(buffer, place(rows * 4), rows)),
+      completionTokens: everySecond(i32, tokens + 1, new Int32Array(buffer, place(rows * 4), rows)),
+      tags: everySecond(i32, tags, new Uint32Array(buffer, place(rows * 4), rows)),
+      blobOffsets: everySecond(i32, tags + 1, new Uint32Array(buffer, place(rows * 4), rows)),
       blob: Buffer.from(this.#bytes.subarray(blobAddress, blobAddress + blobBytes)),
       declared: columns.map(({ type, offsetBytes }) =>
-        isWordColumn(type) ? words(offsetBytes, rows) : doubles(offsetBytes),
+        isWordColumn(type) ? words(offsetBytes) : doubles(offsetBytes),
       ),
     };
     return this.#unchanged(view) ? batch : undefined;
@@ -131,7 +146,7 @@ export class RingReader {
   }
 }
 
-function everySecond<T extends Int32Array | Uint32Array>(pairs: Int32Array, offset: 0 | 1, into: T): T {
-  for (let i = 0; i < into.length; i++) into[i] = pairs[2 * i + offset];
+function everySecond<T extends Int32Array | Uint32Array>(pairs: Int32Array, start: number, into: T): T {
+  for (let i = 0; i < into.length; i++) into[i] = pairs[start + 2 * i];
   return into;
 }
