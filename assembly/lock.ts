@@ -4,13 +4,20 @@
  * publishes for a thread that does not get to it.
  */
 
-/** A thread that died while it published leaves its version odd; nobody waits for it longer than this. */
-const LOCK_SPINS_MAX: i32 = 1 << 24;
+/** The lock is held for about a microsecond, so it is worth spinning for. */
+const SPINS: i32 = 1 << 12;
+/** Its holder may have been put aside by the system; a thread that died there leaves its version odd for ever. */
+const NAPS: i32 = 1 << 13;
+const NAP_NS: i64 = 100_000;
 
-/** Takes the lock, or what is left of it when its holder is gone. */
+/** Takes the lock, or after about a second what is left of it when its holder is gone. */
 @inline
 export function lock(version: i32): void {
-  for (let spins = 0; spins < LOCK_SPINS_MAX; spins++) {
+  for (let spins = 0; spins < SPINS; spins++) {
+    if (tryLock(version)) return;
+  }
+  for (let naps = 0; naps < NAPS; naps++) {
+    atomic.wait<i32>(version, atomic.load<i32>(version) | 1, NAP_NS);
     if (tryLock(version)) return;
   }
 }

@@ -78,7 +78,10 @@ export function* eventsOf({ source }: View, { table, rows, events }: OrderedRows
 
 /** The events that pass the view's filter, ascending by time; ties keep capture order. */
 export async function* orderedEvents(view: View, options?: OrderOptions): AsyncGenerator<EventRow> {
-  for await (const block of orderedRows(view, options)) yield* eventsOf(view, block);
+  for await (const block of orderedRows(view, options)) {
+    // Not yield*, which would wait for each event as if it were a promise.
+    for (const event of eventsOf(view, block)) yield event;
+  }
 }
 
 /** The same as an array. */
@@ -94,10 +97,11 @@ export async function allEvents(view: View, options?: OrderOptions): Promise<Eve
 export async function lastEvents(view: View, count: number, options?: OrderOptions): Promise<EventRow[]> {
   const latestFirst: EventRow[][] = [];
   let missing = count;
-  for await (const block of orderedRows(view, { ...options, latestFirst: true })) {
-    const events = [...eventsOf(view, block)].slice(-missing);
-    latestFirst.push(events);
-    missing -= events.length;
+  for await (const { table, rows, events } of orderedRows(view, { ...options, latestFirst: true })) {
+    const skipped = Math.max(0, rows.length - missing);
+    const wanted = { table, rows: rows.subarray(skipped), events: events?.slice(skipped) };
+    latestFirst.push([...eventsOf(view, wanted)]);
+    missing -= wanted.rows.length;
     if (missing <= 0) break;
   }
   return latestFirst.reverse().flat();

@@ -36,28 +36,48 @@ export function estimateCuts(
   const byLow = [...refs.keys()].sort((a, b) => lows[a] - lows[b]);
   const byHigh = [...refs.keys()].sort((a, b) => highs[a] - highs[b]);
   const cuts: number[] = [];
+  const density = new Density();
   let nowUs = Number.NEGATIVE_INFINITY;
-  /** Rows a microsecond of the refs that have begun and not ended, and rows since the last cut. */
-  let density = 0;
+  /** Rows since the last cut. */
   let rows = 0;
   for (let begun = 0, ended = 0; ended < refs.length; ) {
     const begins = begun < refs.length && lows[byLow[begun]] <= highs[byHigh[ended]];
     const untilUs = begins ? lows[byLow[begun]] : highs[byHigh[ended]];
-    while (density > 0 && untilUs > nowUs && rows + density * (untilUs - nowUs) > sliceRows) {
-      const fullUs = Math.max(Math.floor(nowUs + (sliceRows - rows) / density), nowUs + 1);
+    const perUs = density.value;
+    while (perUs > 0 && untilUs > nowUs && rows + perUs * (untilUs - nowUs) > sliceRows) {
+      const fullUs = Math.max(Math.floor(nowUs + (sliceRows - rows) / perUs), nowUs + 1);
       // Where doubles are further apart than a microsecond, the next one may be none.
       nowUs = fullUs > nowUs ? Math.min(untilUs, fullUs) : untilUs;
       rows = 0;
       cuts.push(nowUs);
     }
-    if (density > 0) rows += density * (untilUs - nowUs);
+    if (perUs > 0) rows += perUs * (untilUs - nowUs);
     nowUs = untilUs;
-    if (begins) density += densities[byLow[begun++]];
-    else density -= densities[byHigh[ended++]];
-    // Rounding must not leave a density where there is nothing.
-    if (begun === ended) density = 0;
+    if (begins) density.add(densities[byLow[begun++]]);
+    else density.add(-densities[byHigh[ended++]]);
   }
   return cuts;
+}
+
+/**
+ * Rows a microsecond, of the refs that have begun and not ended. Compensated (Neumaier): what rounding leaves of
+ * refs that have ended would be many rows in a gap of years.
+ */
+class Density {
+  #sum = 0;
+  #lost = 0;
+
+  get value(): number {
+    return this.#sum + this.#lost;
+  }
+
+  add(density: number): void {
+    const sum = this.#sum + density;
+    const [larger, smaller] =
+      Math.abs(this.#sum) >= Math.abs(density) ? [this.#sum, density] : [density, this.#sum];
+    this.#lost += larger - sum + smaller;
+    this.#sum = sum;
+  }
 }
 
 /** Finds where to cut a slice that holds too much, from a look at all its times. */

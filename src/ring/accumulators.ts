@@ -73,8 +73,11 @@ export class MetricTally {
   }
 }
 
-/** Attempts at a producer's lock; it is held for about a microsecond unless its thread died with it. */
-const LOCK_ATTEMPTS_MAX = 1_000_000;
+/** A producer's lock is held for about a microsecond, so it is worth spinning for. */
+const SPINS = 4096;
+/** Its holder may have been put aside by the system; one that died has left it for ever. */
+const NAPS = 4096;
+const NAP_MS = 0.25;
 
 export class AccumulatorReader {
   readonly #geometry: Geometry;
@@ -129,10 +132,13 @@ export class AccumulatorReader {
 
   /** Makes the version odd. @returns false when whoever holds it does not let go: its thread has ended */
   #lock(version: number): boolean {
-    for (let attempt = 0; attempt < LOCK_ATTEMPTS_MAX; attempt++) {
+    for (let attempt = 0; attempt < SPINS + NAPS; attempt++) {
       const seen = Atomics.load(this.#i32, version);
-      if ((seen & 1) === 0 && Atomics.compareExchange(this.#i32, version, seen, seen + 1) === seen)
-        return true;
+      if ((seen & 1) === 0) {
+        if (Atomics.compareExchange(this.#i32, version, seen, seen + 1) === seen) return true;
+      } else if (attempt >= SPINS) {
+        Atomics.wait(this.#i32, version, seen, NAP_MS);
+      }
     }
     return false;
   }

@@ -277,9 +277,19 @@ export function categoryFields(
   return fields;
 }
 
+/** snake_case spellings of the names that are looked for in every event: those in FIELDS, and the lifted ones. */
+const SNAKE_CASE = new Map<string, string>();
+
 /** A key's value under its camelCase or snake_case spelling, else null. */
 export function lifted(source: Record<string, Json>, camel: string): Json {
-  return source[camel] ?? source[snakeCase(camel)] ?? null;
+  const value = source[camel];
+  if (value !== undefined && value !== null) return value;
+  let snake = SNAKE_CASE.get(camel);
+  if (snake === undefined) {
+    snake = snakeCase(camel);
+    SNAKE_CASE.set(camel, snake);
+  }
+  return source[snake] ?? null;
 }
 
 export function snakeCase(camel: string): string {

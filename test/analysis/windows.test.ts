@@ -4,10 +4,12 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { WindowedOptions, WindowSpec } from '../../src/analysis/windows.js';
+import { type WindowedOptions, type WindowSpec, windowedMetrics } from '../../src/analysis/windows.js';
 import { ConfigError } from '../../src/errors.js';
+import { orderedRows } from '../../src/readers/ordered.js';
 import type { EventRow } from '../../src/schema/event.js';
 import { START_US, useBench } from '../capture/support.js';
+import { LiveBatches, refTo, viewOf } from '../support/rows.js';
 
 const bench = useBench();
 
@@ -294,5 +296,101 @@ describe('windowedMetrics, for any events and windows', () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('windowedMetrics over many batches', () => {
+  interface Row {
+    readonly time: number;
+    readonly value: number;
+  }
+
+  /** With all rows at hand: the rule of windows as it is defined, and of the last one in particular. */
+  function atOnce(rows: readonly Row[], { sizeUs, stepUs, align = 'first' }: WindowedOptions) {
+    const [first, last] = [rows[0]!.time, rows.at(-1)!.time];
+    const originUs = align === 'first' ? first : 0;
+    const firstWindow = align === 'first' ? 0 : Math.floor((first - sizeUs) / stepUs) + 1;
+    const complete = Math.floor((last + stepUs - sizeUs - originUs) / stepUs);
+    const covering = Math.ceil((last - originUs - sizeUs + 1) / stepUs);
+    const windows: (readonly [start: number, end: number, values: number[]])[] = [];
+    let from = 0;
+    for (let k = firstWindow; k <= Math.max(complete, covering, firstWindow); k++) {
+      const start = originUs + k * stepUs;
+      const end = start + sizeUs;
+      while (from < rows.length && rows[from]!.time < start) from++;
+      if (from === rows.length) break;
+      if (rows[from]!.time >= end) {
+        k = Math.max(k, Math.floor((rows[from]!.time - originUs - sizeUs) / stepUs));
+        continue;
+      }
+      let to = from;
+      while (to < rows.length && rows[to]!.time < end) to++;
+      windows.push([start, end, rows.slice(from, to).map(({ value }) => value)]);
+    }
+    return windows;
+  }
+
+  const shape = fc.record({
+    sizeUs: fc.oneof(fc.integer({ min: 1, max: 3000 }), fc.double({ min: 0.3, max: 500, noNaN: true })),
+    stepOfSize: fc.constantFrom(0.1, 1 / 3, 0.5, 1, 1.5, 7),
+    align: fc.constantFrom<'first' | 'epoch'>('first', 'epoch'),
+  });
+
+  it('is the same as with all rows at hand, whatever the windows', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat({ max: 40 }), fc.constantFrom(0, 0, 1, 7, 5000)), {
+          minLength: 1,
+          maxLength: 30,
+        }),
+        shape,
+        fc.integer({ min: 1, max: 50 }),
+        async (runs, { sizeUs, stepOfSize, align }, sliceRows) => {
+          const options = { sizeUs, stepUs: sizeUs * stepOfSize, align };
+          // Runs of up to 40 rows at the same or at following times, with gaps between them.
+          let time = 1_000_000;
+          const times = runs.flatMap(([rows, step]) =>
+            Array.from({ length: rows + 1 }, () => (time += step)),
+          );
+          const refs = [];
+          for (let first = 0; first < times.length; first += 32) {
+            refs.push(refTo({ firstSequence: first, timesUs: times.slice(first, first + 32) }));
+          }
+          const rows = await windowedMetrics(orderedRows(viewOf(refs), { sliceRows }), options);
+          const expected = atOnce(
+            times.map((at, value) => ({ time: at, value })),
+            options,
+          );
+          expect(rows.map(({ windowStart, windowEnd }) => [windowStart, windowEnd])).toEqual(
+            expected.map(([start, end]) => [start, end]),
+          );
+          rows.forEach((row, i) => {
+            const values = expected[i]![2];
+            expect(row.eventCount).toBe(values.length);
+            expect(row.successCount).toBe(values.length);
+            const middle = (values.length - 1) / 2;
+            expect(row.latencyQuantiles.p50).toBe(
+              (values[Math.floor(middle)]! + values[Math.ceil(middle)]!) / 2,
+            );
+          });
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('holds no more batches, however many rows there are', async () => {
+    const live = new LiveBatches(10);
+    const refs = Array.from({ length: 100 }, (_, n) =>
+      refTo({ firstSequence: n * 32, timesUs: Array.from({ length: 32 }, (_, i) => n * 32 + i) }, (batch) =>
+        live.handOut(batch),
+      ),
+    );
+    const rows = await windowedMetrics(orderedRows(viewOf(refs), { sliceRows: 320 }), {
+      sizeUs: 100,
+      stepUs: 50,
+    });
+    expect(rows).toHaveLength(63);
+    expect(live.most).toBeLessThanOrEqual(18);
   });
 });
