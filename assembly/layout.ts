@@ -198,6 +198,11 @@ export const CHUNK_OPEN = 1;
 /** Complete. With Overwrite anybody may claim it. */
 export const CHUNK_SEALED = 2;
 
+/** What a claim returns when every chunk belongs to somebody, */
+export const CLAIM_REFUSED = -1;
+/** or when it could not be tried. */
+export const CLAIM_BUSY = -2;
+
 // ── Chunk: 1,024 rows, column by column ──────────────────────────────────────────────────────────
 export const CHUNK_ROWS = 1024;
 /** Rows between two publications; a power of two, and 8 bytes a row of it are CHUNK_ALIGN_BYTES. */

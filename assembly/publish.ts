@@ -50,7 +50,7 @@ import {
   TAG_BINDING_MASK,
   TIME_US_MAX,
 } from './layout';
-import { lock, tryLock, unlock } from './lock';
+import { lock, unlock } from './lock';
 import { chunkAddress, entryOf, producerAddress, rowsWritten } from './ring';
 
 /**
@@ -59,25 +59,28 @@ import { chunkAddress, entryOf, producerAddress, rowsWritten } from './ring';
  * @param producer - the producer's number
  * @param rows - rows written to its open chunk, in [published, CHUNK_ROWS]
  * @param blobEnd - bytes used in the chunk's byte area by those rows
+ * @param force - go on without the lock, whose holder is gone
+ * @returns false when somebody holds the lock
  */
-export function publish(producer: i32, rows: i32, blobEnd: i32): void {
+export function publish(producer: i32, rows: i32, blobEnd: i32, force: bool): bool {
   const address = producerAddress(producer);
-  lock(address + PRODUCER_STATS_VERSION_OFFSET);
+  const version = address + PRODUCER_STATS_VERSION_OFFSET;
+  if (!lock(version) && !force) return false;
   publishTo(producer, address, rows, blobEnd);
-  unlock(address + PRODUCER_STATS_VERSION_OFFSET);
+  unlock(version);
+  return true;
 }
 
 /**
  * Publishes for a producer whose own thread does not get to it: what it has written to its open chunk.
  *
- * @param adopting - its thread is known to be gone, so a lock that it left behind may be broken
- * @returns false when the lock is held and the caller had better try again later
+ * @param force - go on without the lock, whose holder is gone
+ * @returns false when somebody holds the lock
  */
-export function publishWritten(producer: i32, adopting: bool): bool {
+export function publishWritten(producer: i32, force: bool): bool {
   const address = producerAddress(producer);
   const version = address + PRODUCER_STATS_VERSION_OFFSET;
-  if (adopting) lock(version);
-  else if (!tryLock(version)) return false;
+  if (!lock(version) && !force) return false;
   const chunk = load<i32>(address, PRODUCER_CHUNK_OFFSET);
   if (chunk >= 0) {
     const rows = rowsWritten(chunk, load<i32>(entryOf(chunk), CHUNK_PUBLISHED_OFFSET));

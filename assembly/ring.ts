@@ -20,6 +20,8 @@ import {
   CHUNK_STATE_OFFSET,
   CHUNK_TIME_MAX_OFFSET,
   CHUNK_TIME_MIN_OFFSET,
+  CLAIM_BUSY,
+  CLAIM_REFUSED,
   COLUMN_TAG_OFFSET,
   HEADER_CHUNK_COUNT_OFFSET,
   HEADER_CHUNK_STRIDE_OFFSET,
@@ -66,9 +68,18 @@ export function producerAddress(producer: i32): i32 {
  * Tries each chunk at most once, the least recently claimed first. Free chunks are always taken, sealed ones
  * only where the policy is Overwrite; open ones belong to somebody.
  *
- * @returns the chunk's directory index, or -1 when none could be had
+ * @param force - go on without the producer's lock, whose holder is gone
+ * @returns the chunk's directory index, CLAIM_REFUSED when none could be had, CLAIM_BUSY when somebody holds the lock
  */
-export function claim(producer: i32): i32 {
+export function claim(producer: i32, force: bool): i32 {
+  const version = producerAddress(producer) + PRODUCER_STATS_VERSION_OFFSET;
+  if (!lock(version) && !force) return CLAIM_BUSY;
+  const chunk = claimLocked(producer);
+  unlock(version);
+  return chunk;
+}
+
+function claimLocked(producer: i32): i32 {
   const count = load<i32>(HEADER_CHUNK_COUNT_OFFSET);
   const overwrite = load<i32>(HEADER_OVERFLOW_OFFSET) == OVERFLOW_OVERWRITE;
   for (let tries = 0; tries < count; tries++) {
@@ -81,7 +92,7 @@ export function claim(producer: i32): i32 {
     open(entry, chunk, producer, state == CHUNK_SEALED);
     return chunk;
   }
-  return -1;
+  return CLAIM_REFUSED;
 }
 
 /** Makes an entry that was just won by compare-and-swap the producer's empty open chunk. */
@@ -102,11 +113,9 @@ function open(entry: i32, chunk: i32, producer: i32, reused: bool): void {
   // A row is known to be written by its tag, which lets others publish for a thread that does not get to it.
   memory.fill(chunkAddress(chunk) + COLUMN_TAG_OFFSET, 0, CHUNK_ROWS << 3);
   const address = producerAddress(producer);
-  lock(address + PRODUCER_STATS_VERSION_OFFSET);
   store<i32>(address, 0, PRODUCER_FOLDED_OFFSET);
   store<i32>(address, 0, PRODUCER_BLOB_END_OFFSET);
   store<i32>(address, chunk, PRODUCER_CHUNK_OFFSET);
-  unlock(address + PRODUCER_STATS_VERSION_OFFSET);
   atomic.add<i32>(entry + CHUNK_GENERATION_OFFSET, 1);
 }
 

@@ -16,6 +16,7 @@ import {
   PRODUCER_STATE_OFFSET,
   PRODUCERS,
 } from '../../assembly/layout.js';
+import { insist } from './insist.js';
 import type { Geometry } from './memory.js';
 import { instantiate, type SharedMemory } from './wasm.js';
 
@@ -112,6 +113,6 @@ export class RingControl {
    */
   adopt(producers: readonly number[]): void {
     const ring = instantiate(this.#memory);
-    for (const producer of producers) ring.publishWritten(producer, 1);
+    for (const producer of producers) insist((force) => ring.publishWritten(producer, force), 0);
   }
 }

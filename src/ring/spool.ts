@@ -172,9 +172,13 @@ export class SpoolRing {
     return Number(Atomics.load(this.#i64, HEADER_NEXT_SEQUENCE_OFFSET >> 3));
   }
 
-  /** Publishes what a thread has written and not got round to. @returns false when it is doing so itself just now */
-  publishFor(producer: number): boolean {
-    return this.#module.publishWritten(producer, 0) !== 0;
+  /**
+   * Publishes what a thread has written and not got round to.
+   * @param force - although somebody holds its lock, who must be gone
+   * @returns false when somebody holds its lock
+   */
+  publishFor(producer: number, force: boolean): boolean {
+    return this.#module.publishWritten(producer, force ? 1 : 0) !== 0;
   }
 
   /** Rows of the chunk that have been taken. */

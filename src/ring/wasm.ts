@@ -9,13 +9,12 @@ export interface SharedMemory {
 /** Operations on one experiment's memory. Numbers are i32 unless said otherwise. */
 export interface RingModule {
   /** @see assembly/ring.ts */
-  claim(producer: number): number;
+  claim(producer: number, force: number): number;
   seal(producer: number): void;
   release(chunk: number): void;
   /** @see assembly/publish.ts */
-  publish(producer: number, rows: number, blobEnd: number): void;
-  /** @returns 0 when the producer is publishing itself just now */
-  publishWritten(producer: number, adopting: number): number;
+  publish(producer: number, rows: number, blobEnd: number, force: number): number;
+  publishWritten(producer: number, force: number): number;
   replay(producer: number, chunk: number, rows: number): void;
   /** @see assembly/bytes.ts */
   copy(target: number, source: number, bytes: number): void;

@@ -16,6 +16,7 @@ import {
   BATCH_ROWS,
   CAPTURE_RUNNING,
   CHUNK_ROWS,
+  CLAIM_BUSY,
   COLUMN_COST_OFFSET,
   COLUMN_LATENCY_OFFSET,
   COLUMN_TAG_OFFSET,
@@ -39,6 +40,7 @@ import {
   PRODUCERS,
 } from '../../assembly/layout.js';
 import { StateError } from '../errors.js';
+import { insist } from './insist.js';
 import type { ColumnPlacement, Geometry } from './memory.js';
 import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
 
@@ -136,7 +138,9 @@ export class RingWriter {
   publish(): void {
     if (this.pendingRows === 0) return;
     const rows = this.rows;
-    this.module.publish(this.producer, rows, this.blobEnd);
+    if (this.module.publish(this.producer, rows, this.blobEnd, 0) === 0) {
+      insist((force) => this.module.publish(this.producer, rows, this.blobEnd, force), 0);
+    }
     this.publishedRows = rows;
   }
 
@@ -239,7 +243,7 @@ export class RingWriter {
     let releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
     // Nothing was released since the last refusal: there is no use in trying every chunk again.
     if (releases === this.refusedAt) return -1;
-    let chunk = this.module.claim(this.producer);
+    let chunk = this.tryClaim();
     const blockMs = this.i32[HEADER_BLOCK_MS_OFFSET >> 2];
     const deadlineMs = chunk < 0 && blockMs > 0 ? performance.now() + blockMs : 0;
     while (chunk < 0) {
@@ -249,10 +253,14 @@ export class RingWriter {
       Atomics.notify(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2);
       Atomics.wait(this.i32, HEADER_RELEASES_OFFSET >> 2, releases, leftMs);
       releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
-      chunk = this.module.claim(this.producer);
+      chunk = this.tryClaim();
     }
     this.refusedAt = chunk < 0 ? releases : undefined;
     return chunk;
+  }
+
+  private tryClaim(): number {
+    return insist((force) => this.module.claim(this.producer, force), CLAIM_BUSY);
   }
 
   private seal(): void {
@@ -278,8 +286,8 @@ const CLOSED_MODULE: RingModule = {
   claim: () => -1,
   seal: () => {},
   release: () => {},
-  publish: () => {},
-  publishWritten: () => 0,
+  publish: () => 1,
+  publishWritten: () => 1,
   replay: () => {},
   copy: () => {},
 };

@@ -71,8 +71,8 @@ export interface StepOptions {
 
 /** Staged bytes at which they are written. */
 const STAGE_BYTES = 1 << 20;
-/** Attempts at taking a producer's lock, which it holds for a few microseconds. */
-const PUBLISH_ATTEMPTS = 1000;
+/** A producer's lock is held for microseconds; after so long its holder is taken for dead, ms. */
+const LOCK_PATIENCE_MS = 1000;
 /** Another spooler has taken over. */
 export class Superseded extends Error {}
 
@@ -107,6 +107,8 @@ export class Spooler {
   readonly #isKnown: (chunk: number, generation: number, rows: number) => boolean;
   /** Chunks that have rows in a segment and are not given back yet. */
   readonly #kept = new Map<number, { generation: number; rows: number }>();
+  /** Producers whose lock was held at the last attempt, and since when. */
+  readonly #lockedSinceMs = new Map<number, number>();
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
@@ -198,9 +200,14 @@ export class Spooler {
   #publishForAll(): boolean {
     let complete = true;
     for (const producer of this.#control.activeProducers()) {
-      let attempts = 0;
-      while (attempts < PUBLISH_ATTEMPTS && !this.#ring.publishFor(producer)) attempts++;
-      if (attempts === PUBLISH_ATTEMPTS) complete = false;
+      const nowMs = this.#clock.nowMs();
+      const sinceMs = this.#lockedSinceMs.get(producer) ?? nowMs;
+      if (this.#ring.publishFor(producer, nowMs - sinceMs > LOCK_PATIENCE_MS)) {
+        this.#lockedSinceMs.delete(producer);
+      } else {
+        this.#lockedSinceMs.set(producer, sinceMs);
+        complete = false;
+      }
     }
     return complete;
   }

@@ -307,6 +307,7 @@ export function fileOf(bytes: Uint8Array): FileSystem {
       return part.length;
     },
     readFile: () => bytes,
+    modifiedMs: () => 0,
     list: () => [],
     write: refuse,
     truncate: refuse,
