@@ -1,10 +1,12 @@
 /** Every benchmark by name. */
 import { capture } from './capture.bench.js';
+import { durable } from './durable.bench.js';
 import type { Bench } from './harness.js';
 import { hotPath } from './hot-path.bench.js';
 import { memory } from './memory.bench.js';
 import { peersMemory } from './peers/memory.bench.js';
 import { peers } from './peers.bench.js';
+import { reading } from './reading.bench.js';
 import { suite } from './suite.bench.js';
 import { tail } from './tail.bench.js';
 import { threads } from './threads.bench.js';
@@ -15,6 +17,8 @@ export const benches: Readonly<Record<string, Bench>> = {
   tail,
   memory,
   threads,
+  durable,
+  reading,
   peers,
   'peers-memory': peersMemory,
   suite,
