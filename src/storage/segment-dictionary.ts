@@ -3,15 +3,22 @@ import { DICTIONARY_CAPACITY } from '../../assembly/layout.js';
 import { batchTemplate, type MessageTemplate } from '../arrow/message.js';
 import { DICTIONARY_SEAL, SEAL_KEY } from './segment-seal.js';
 
+/**
+ * A dictionary no larger than this is brought whole whenever it grows, since some readers (polars) know no deltas; a
+ * larger one grows by deltas, since its messages would soon be most of the segment.
+ */
+export const WHOLE_BYTES_MAX = 1 << 14;
+
 /** Values of one dictionary: those that messages have brought, and after them those that none has yet. */
 export class DictionaryValues {
   readonly template: MessageTemplate;
   readonly dictionary: number;
-  /** Values from number `first` on; the ones before were handed out and are not needed any more. */
-  texts: string[] = [];
-  first = 0;
   /** Values that messages have brought; -1 before the first message. */
   written = -1;
+  /** Values from number `first` on; the ones before are not needed any more. */
+  private texts: string[] = [];
+  private first = 0;
+  private bytes = 0;
 
   constructor(dictionary: number) {
     this.dictionary = dictionary;
@@ -22,12 +29,19 @@ export class DictionaryValues {
     return this.first + this.texts.length;
   }
 
-  get unwritten(): readonly string[] {
-    return this.texts.slice(Math.max(this.written, 0) - this.first);
+  push(text: string): void {
+    this.texts.push(text);
+    this.bytes += Buffer.byteLength(text);
+  }
+
+  /** What the next message is to bring: all values from number `from` on. */
+  get next(): { readonly from: number; readonly texts: readonly string[] } {
+    const from = this.bytes <= WHOLE_BYTES_MAX ? 0 : Math.max(this.written, 0);
+    return { from, texts: this.texts.slice(from - this.first) };
   }
 
   forgetWritten(): void {
-    if (this.written <= this.first) return;
+    if (this.bytes <= WHOLE_BYTES_MAX || this.written <= this.first) return;
     this.texts = this.texts.slice(this.written - this.first);
     this.first = this.written;
   }
@@ -48,7 +62,7 @@ export class UniqueValues extends DictionaryValues {
     if (number === undefined) {
       number = this.known;
       this.#numbers.set(text, number);
-      this.texts.push(text);
+      this.push(text);
     }
     return number;
   }

@@ -159,7 +159,7 @@ export class SegmentEncoder {
       this.events.learn(id, event);
       this.models.learn(id, model);
       this.providers.learn(id, provider);
-      this.bindingTexts.texts.push(JSON.stringify([event, model, provider, bound]));
+      this.bindingTexts.push(JSON.stringify([event, model, provider, bound]));
     }
     this.flush(this.bindingDictionaries);
   }
@@ -167,7 +167,7 @@ export class SegmentEncoder {
   /** Stages what is new of the texts below `count`, if the segment has any column of texts. See `bindings`. */
   strings(count: number, text: (id: number) => string): void {
     for (const strings of this.stringDictionaries) {
-      for (let id = strings.known; id < count; id++) strings.texts.push(text(id));
+      for (let id = strings.known; id < count; id++) strings.push(text(id));
     }
     this.flush(this.stringDictionaries);
   }
@@ -255,7 +255,7 @@ export class SegmentEncoder {
 
   private writeDictionary(values: DictionaryValues): void {
     const { template, written } = values;
-    const texts = values.unwritten;
+    const { from, texts } = values.next;
     const sizes = texts.map((text) => Buffer.byteLength(text));
     const textBytes = sizes.reduce((sum, size) => sum + size, 0);
     const offsetBytes = 4 * (texts.length + 1);
@@ -268,7 +268,7 @@ export class SegmentEncoder {
     this.setWord(start + template.bodyLengthAt, bodyBytes);
     this.setWord(start + template.rowsAt, texts.length);
     this.setWord(start + template.nodesAt, texts.length);
-    this.bytes[start + template.isDeltaAt!] = written < 0 ? 0 : 1;
+    this.bytes[start + template.isDeltaAt!] = from === 0 ? 0 : 1;
     const offsets = start + headBytes;
     const data = offsets + alignUp(offsetBytes);
     this.setBuffer(start, template, 1, 0, offsetBytes);
@@ -285,7 +285,7 @@ export class SegmentEncoder {
 
     const end = start + headBytes;
     setSealed(this.bytes, end, DICTIONARY_SEAL, 'dict', values.dictionary);
-    setSealed(this.bytes, end, DICTIONARY_SEAL, 'from', Math.max(written, 0));
+    setSealed(this.bytes, end, DICTIONARY_SEAL, 'from', from);
     setSealed(this.bytes, end, DICTIONARY_SEAL, 'count', texts.length);
     this.seal(start, headBytes, headBytes + bodyBytes);
     values.written = values.known;

@@ -95,7 +95,9 @@ export function dictionaryContentOf(
   const content = parsed(() => readDictionaryContent(message.header, message.bodyBytes));
   if (content.dictionary > STRING_DICTIONARY) throw new Unsound('a dictionary is none of a segment');
   const from = parsed(() => sealed(head, DICTIONARY_SEAL, 'from'));
-  if (from !== (valueCounts[content.dictionary] ?? 0)) throw new Unsound('dictionary values are missing');
+  const known = valueCounts[content.dictionary] ?? 0;
+  const isWhole = content.isDelta ? from === known : from === 0 && content.rows >= known;
+  if (!isWhole) throw new Unsound('dictionary values are missing');
   return content;
 }
 

@@ -200,15 +200,16 @@ class SegmentScan {
     const body = this.#file.view(this.#position + head.length, message.bodyBytes);
     if (body === undefined) throw new Unsound('the file became shorter while it was read');
     parsed(() => verifyBody(seal, crc32(body)));
-    const { dictionary, rows } = content;
-    if (dictionary === BINDING_DICTIONARY) append(this.#bindings, textsOf(content, body));
-    if (dictionary === STRING_DICTIONARY) append(this.#strings, textsOf(content, body));
-    this.#valueCounts[dictionary] = (this.#valueCounts[dictionary] ?? 0) + rows;
+    const { dictionary, rows, isDelta } = content;
+    const from = isDelta ? (this.#valueCounts[dictionary] ?? 0) : 0;
+    if (dictionary === BINDING_DICTIONARY) setFrom(this.#bindings, from, textsOf(content, body));
+    if (dictionary === STRING_DICTIONARY) setFrom(this.#strings, from, textsOf(content, body));
+    this.#valueCounts[dictionary] = from + rows;
   }
 }
 
-function append(texts: string[], more: readonly string[]): void {
-  for (const text of more) texts.push(text);
+function setFrom(texts: string[], from: number, more: readonly string[]): void {
+  for (let i = 0; i < more.length; i++) texts[from + i] = more[i];
 }
 
 interface FoundMessage {

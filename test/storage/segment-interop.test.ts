@@ -2,6 +2,7 @@
 import { tableFromIPC as flechetteTable } from '@uwdata/flechette';
 import { tableFromIPC as arrowTable, type Table } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
+import { HEADER_DICTIONARY, readDictionaryContent, readMessage } from '../../src/arrow/message.js';
 import type { Batch } from '../../src/ring/batch.js';
 import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
 import {
@@ -9,6 +10,7 @@ import {
   identityOf,
   logicalRow,
   messageBounds,
+  NO_LOSSES,
   type TestSegment,
   trafficSegment,
 } from './segment-support.js';
@@ -58,6 +60,37 @@ function expectedRows(batches: readonly Batch[]): Row[] {
   );
 }
 
+function oneRow(binding: number): Batch {
+  return {
+    firstSequence: binding * 1024,
+    producer: 0,
+    rows: 1,
+    timeUs: Float64Array.of(binding),
+    latencyMs: Float64Array.of(1),
+    costUsd: Float64Array.of(Number.NaN),
+    promptTokens: Int32Array.of(-1),
+    completionTokens: Int32Array.of(-1),
+    tags: Uint32Array.of(binding),
+    blobOffsets: Uint32Array.of(0),
+    blob: Buffer.alloc(0),
+    declared: [],
+  };
+}
+
+/** How many dictionary messages bring all values, and how many only new ones. */
+function deltasIn(bytes: Buffer): { whole: number; deltas: number } {
+  const counts = { whole: 0, deltas: 0 };
+  for (const at of messageBounds(bytes).slice(0, -1)) {
+    const metadataBytes = bytes.readInt32LE(at + 4);
+    if (metadataBytes === 0) continue;
+    const { headerType, header } = readMessage(bytes.subarray(at + 8, at + 8 + metadataBytes));
+    if (headerType !== HEADER_DICTIONARY) continue;
+    if (readDictionaryContent(header, bytes.length).isDelta) counts.deltas++;
+    else counts.whole++;
+  }
+  return counts;
+}
+
 describe.each(Object.keys(READERS))('%s', (name) => {
   const rowsOf = READERS[name]!;
 
@@ -75,6 +108,26 @@ describe.each(Object.keys(READERS))('%s', (name) => {
       const rows = rowsOf(segment.bytes.subarray(0, bound));
       expect(rows).toEqual(expectedRows(segment.batches.slice(0, whole.length)));
     }
+  });
+
+  it('reads dictionaries that grow: brought whole while they are small, by deltas when they are large', () => {
+    const encoder = new SegmentEncoder(identityOf([]));
+    encoder.begin();
+    const parts: Uint8Array[] = [];
+    const expected: unknown[] = [];
+    // An event name of its own for each binding, of 1 KiB: the first few messages are whole, the later ones are not.
+    const eventOf = (id: number) => (id === 0 ? '(overflow)' : `${id} ${'e'.repeat(1024)}`);
+    const binding = (id: number) => ({ event: eventOf(id), model: null, provider: null, bound: {} });
+    for (let id = 1; id <= 40; id++) {
+      encoder.bindings(id + 1, binding);
+      encoder.batch(oneRow(id), id, 0, NO_LOSSES);
+      parts.push(Buffer.from(encoder.take()));
+      expected.push(eventOf(id));
+    }
+    encoder.end();
+    const bytes = Buffer.concat([...parts, Buffer.from(encoder.take())]);
+    expect(deltasIn(bytes)).toEqual({ whole: 15 + 15 + 2, deltas: 25 + 25 });
+    expect(rowsOf(bytes).map(({ event }) => event)).toEqual(expected);
   });
 
   it('reads a segment without a row, with dictionaries or without', () => {
