@@ -135,6 +135,8 @@ describe('examples', () => {
   const EXPECTED: Record<string, RegExp> = {
     'quick-start.js': /^4 events, \$0\.006, success rate 1\n4 rows in .*quick-start\.csv\n$/,
     'ab-test.js': /^prompt-b: latency -20\.0 %, cost \$-0\.0240\nprogress 20\/20\n$/,
+    'durable.js':
+      /^the child was ended by SIGKILL\ndoomed: 10000 events, 0 damaged\n10001 latencies, mean 104\.50 ms\n$/,
     'threads.js': /^15000 events from 3 threads, 0 dropped\n$/,
     'import-csv.js':
       /^4 rows imported, 0 malformed\n6 s, latency p50 1565 ms, p99 4655\.8 ms\n2783 tokens, success rate 0\.75\n$/,
@@ -148,7 +150,7 @@ describe('examples', () => {
   it.each(Object.entries(EXPECTED))('%s runs and prints what it should', async (file, expected) => {
     const folder = await mkdtemp(join(tmpdir(), 'crucible-example-'));
     try {
-      const args = file === 'quick-start.js' ? [folder] : [];
+      const args = file === 'quick-start.js' || file === 'durable.js' ? [folder] : [];
       const { stdout, stderr } = await run(process.execPath, [join('examples', file), ...args], {
         timeout: 30_000,
       });
