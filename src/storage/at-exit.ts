@@ -26,8 +26,8 @@ function listen(): void {
   if (isListening) return;
   isListening = true;
   process.on('exit', runTasks);
-  // Only the main thread gets signals.
-  if (isMainThread) for (const signal of SIGNALS) process.on(signal, onSignal);
+  // Only the main thread gets signals. First in line, so that listeners for one time only are still counted.
+  if (isMainThread) for (const signal of SIGNALS) process.prependListener(signal, onSignal);
 }
 
 function stopListening(): void {

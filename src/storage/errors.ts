@@ -52,7 +52,9 @@ export function ifThere<T>(operation: () => T): T | undefined {
   try {
     return operation();
   } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    // ENOTDIR: the path leads through a file as if it were a folder.
+    const code = systemCodeOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw error;
   }
 }

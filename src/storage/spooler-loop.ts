@@ -12,8 +12,8 @@ import { type ExperimentFields, Spooler, type SpoolerOptions, Superseded } from 
 export type SpoolerOrder =
   /** What the document is to say from now on. */
   | { readonly kind: 'experiment'; readonly experiment: ExperimentFields }
-  /** Make everything durable, end the segment, write the document, stop. */
-  | { readonly kind: 'finish'; readonly experiment: ExperimentFields };
+  /** Make everything durable, end the segment, write the document, stop; that is the flush `ticket`, if it is one. */
+  | { readonly kind: 'finish'; readonly experiment: ExperimentFields; readonly ticket: number | null };
 
 /** To the experiment's thread. */
 export type SpoolerNews =
@@ -53,11 +53,14 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
   let retryAtMs = 0;
   for (;;) {
     const wakes = words.wakes;
+    // Before the orders: a flush that is asked for after an order is not answered without it.
+    let ticket = words.requested;
     for (let order = desk.receive(); order !== undefined; order = desk.receive()) {
       experiment = order.experiment;
-      if (order.kind === 'finish') finishing = true;
+      if (order.kind !== 'finish') continue;
+      finishing = true;
+      ticket = order.ticket ?? ticket;
     }
-    const ticket = words.requested;
     const asked = !words.isAttempted(ticket);
     const nowMs = performance.now();
     if (failure !== null && !asked && !finishing && nowMs < retryAtMs) {

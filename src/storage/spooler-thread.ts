@@ -121,7 +121,7 @@ export class SpoolerThread {
       };
       this.#finish = { settle };
       this.#worker?.ref();
-      this.#order({ kind: 'finish', experiment });
+      this.#order({ kind: 'finish', experiment, ticket: null });
     });
     if (error !== null) {
       this.#worker?.unref();
@@ -136,7 +136,8 @@ export class SpoolerThread {
    */
   finishNow(experiment: ExperimentFields, deadlineMs: number): boolean {
     if (this.#ended) return true;
-    this.#order({ kind: 'finish', experiment });
+    // The order says which flush it is: the thread may have carried it out and ended before that is asked for.
+    this.#order({ kind: 'finish', experiment, ticket: (this.#words.requested + 1) | 0 });
     const ticket = this.#words.request();
     const deadlineAtMs = performance.now() + deadlineMs;
     for (let leftMs = deadlineMs; leftMs > 0; leftMs = deadlineAtMs - performance.now()) {
@@ -167,7 +168,7 @@ export class SpoolerThread {
         // An error would be followed by another attempt; at the end of a process there is one.
         if (ordered) return undefined;
         ordered = true;
-        return { kind: 'finish', experiment };
+        return { kind: 'finish', experiment, ticket };
       },
       post: (news) => {
         if (news.kind === 'finished' && news.error !== null) {
@@ -201,7 +202,9 @@ export class SpoolerThread {
     this.#worker = worker;
     if (this.#flushes.size === 0 && this.#finish === undefined) worker.unref();
     // It may have been replaced in the midst of finishing.
-    this.#order({ kind: this.#finish === undefined ? 'experiment' : 'finish', experiment: this.#experiment });
+    const experiment = this.#experiment;
+    if (this.#finish === undefined) this.#order({ kind: 'experiment', experiment });
+    else this.#order({ kind: 'finish', experiment, ticket: null });
   }
 
   #hear(news: SpoolerNews): void {
