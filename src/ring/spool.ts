@@ -4,6 +4,7 @@
  */
 import {
   CHUNK_ENTRY_BYTES,
+  CHUNK_FREE,
   CHUNK_GENERATION_OFFSET,
   CHUNK_PUBLISHED_OFFSET,
   CHUNK_SEALED,
@@ -62,10 +63,10 @@ export class SpoolWords {
     Atomics.add(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows));
   }
 
-  /** For a spooler that takes over: all `rows` of the segments are written and durable. */
-  setKept(rows: number): void {
+  /** For a spooler that takes over: all `rows` of the segments are written, and durable but for `unsyncedRows`. */
+  setKept(rows: number, unsyncedRows: number): void {
     Atomics.store(this.#i64, HEADER_SPOOL_WRITTEN_OFFSET >> 3, BigInt(rows));
-    Atomics.store(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows));
+    Atomics.store(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows - unsyncedRows));
   }
 
   addExpired(rows: number): void {
@@ -216,6 +217,12 @@ export class SpoolRing {
     if (Atomics.load(this.#i32, this.#entry(chunk, CHUNK_PUBLISHED_OFFSET)) > kept) return false;
     this.#module.release(chunk);
     return true;
+  }
+
+  /** Whether the chunk has been given back, and nobody has claimed it since. */
+  isReleased({ chunk, generation }: ChunkView): boolean {
+    const isFree = Atomics.load(this.#i32, this.#entry(chunk, CHUNK_STATE_OFFSET)) === CHUNK_FREE;
+    return isFree && Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
   }
 
   /** Counts rows as lost that were taken and can be kept no more. */

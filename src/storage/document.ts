@@ -30,6 +30,8 @@ export interface SegmentRecord {
   readonly lastChunk: number | null;
   /** Whether it was ended in good order; false for one that a crash left behind. */
   readonly ended: boolean;
+  /** Of `rows`, those that no sync has confirmed, if there are any: a power cut may take them. */
+  readonly unsyncedRows?: number;
 }
 
 export interface ExperimentDocument {

@@ -28,8 +28,8 @@ export class SegmentWriter {
   readonly #files: FileSystem;
   readonly #fd: number;
   readonly #path: string;
-  readonly #durable = new Summary();
-  readonly #written = new Summary();
+  /** Of what is synced. */
+  readonly #summary = new Summary();
   /** The encoder's bytes, while a write of them has not succeeded. */
   #pending: Uint8Array | undefined;
   #writtenBytes = 0;
@@ -86,7 +86,6 @@ export class SegmentWriter {
     const written = this.staged;
     this.staged = [];
     this.unsynced.push(...written);
-    this.#written.add(written);
     return written;
   }
 
@@ -98,32 +97,40 @@ export class SegmentWriter {
     this.#syncedBytes = this.#writtenBytes;
     const synced = this.unsynced;
     this.unsynced = [];
-    this.#durable.add(synced);
+    this.#summary.add(synced);
     return synced;
   }
 
   /** Closes a segment of which everything is synced. */
   end(): SegmentRecord {
-    this.#close();
-    return this.#durable.record(this.number, this.#syncedBytes, true);
+    this.close();
+    return this.#summary.record(this.number, this.#syncedBytes, true);
   }
 
   /**
-   * Closes the file after an error.
-   * @param cut - rows that are not known to be on disk are written again elsewhere: cut them off
+   * Closes the file after an error, and cuts off what is written again elsewhere.
+   * @param kept - how many of `unsynced` are not, and stay in the file, whatever becomes of them
    * @returns undefined when nothing is left of it
    */
-  abandon(cut: boolean): SegmentRecord | undefined {
+  abandon(kept: number): SegmentRecord | undefined {
+    const last = this.unsynced[kept - 1];
+    const bytes = last === undefined ? this.#syncedBytes : last.entry.offset + last.entry.bytes;
     // The disk may refuse this too; a reader goes by the record and by the sequences of the rows.
-    if (cut) this.#attempt(() => this.#files.truncate(this.#fd, this.#syncedBytes));
-    this.#close();
-    if (!cut) return this.#written.record(this.number, this.#writtenBytes, false);
-    if (this.#syncedBytes > 0) return this.#durable.record(this.number, this.#syncedBytes, false);
-    this.#attempt(() => this.#files.unlink(this.#path));
-    return undefined;
+    this.#attempt(() => this.#files.truncate(this.#fd, bytes));
+    this.close();
+    if (bytes === 0) {
+      this.#attempt(() => this.#files.unlink(this.#path));
+      return undefined;
+    }
+    const unsynced = this.unsynced.slice(0, kept);
+    const unsyncedRows = unsynced.reduce((sum, { rows }) => sum + rows, 0);
+    this.#summary.add(unsynced);
+    const record = this.#summary.record(this.number, bytes, false);
+    return unsyncedRows === 0 ? record : { ...record, unsyncedRows };
   }
 
-  #close(): void {
+  /** Lets go of the file as it is. */
+  close(): void {
     this.#attempt(() => this.#files.close(this.#fd));
   }
 

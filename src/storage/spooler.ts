@@ -23,7 +23,7 @@ import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { MsgpackReader } from '../schema/msgpack.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded, isFull, systemCodeOf } from './errors.js';
+import { ifThere, isFull, storageError, systemCodeOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { segmentName } from './paths.js';
 import { ReadyIds } from './ready-ids.js';
@@ -109,6 +109,8 @@ export class Spooler {
   readonly #kept = new Map<number, { generation: number; rows: number }>();
   /** Producers whose lock was held at the last attempt, and since when. */
   readonly #lockedSinceMs = new Map<number, number>();
+  /** Segments whose files are still to be deleted, oldest first. */
+  readonly #expired: number[] = [];
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
@@ -136,9 +138,9 @@ export class Spooler {
     this.#readyStrings = new ReadyIds(this.#strings, clock);
     this.#dictColumns = geometry.columns.flatMap(({ type }, i) => (type === 'dict' ? [i] : []));
     this.#isKnown = (chunk, generation, rows) => this.#ring.taken(chunk, generation) >= rows;
-    this.#document = guarded('take over', options.folder, () => readDocument(files, options.folder));
+    this.#document = attempt('take over', options.folder, () => readDocument(files, options.folder));
     this.#nextSegment = 1;
-    this.#takeOver();
+    attempt('take over', options.folder, () => this.#takeOver());
   }
 
   /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
@@ -162,7 +164,7 @@ export class Spooler {
    */
   step({ everything, sync }: StepOptions): boolean {
     this.#beat();
-    return guarded('write a segment', this.#options.folder, () => {
+    return attempt('write a segment', this.#options.folder, () => {
       if (this.#segment?.isEnding) this.#endSegment();
       this.#write();
       const published = everything ? this.#publishForAll() : true;
@@ -182,7 +184,7 @@ export class Spooler {
   /** Ends the segment in good order and writes the document. Every row must have been taken by a `step` before. */
   finish(): void {
     this.#beat();
-    guarded('end a segment', this.#options.folder, () => {
+    attempt('end a segment', this.#options.folder, () => {
       if (this.#segment !== undefined) this.#endSegment();
       if (this.#documentIsStale) this.#writeDocument();
     });
@@ -190,7 +192,7 @@ export class Spooler {
 
   /** Lets go of the open file, whatever its state. */
   close(): void {
-    this.#segment?.abandon(false);
+    this.#segment?.close();
     this.#segment = undefined;
   }
 
@@ -364,12 +366,14 @@ export class Spooler {
     const restored = (take: Take) => this.#ring.untake(take.chunk, take.generation, take.from);
     const lost = segment.staged.filter((take) => !restored(take));
     if (lost.length > 0) this.#ring.addOverwritten(rowsOf(lost));
-    const inRing = this.#options.fsync !== 'never' && this.#options.overflow !== 'overwrite';
-    if (inRing) {
-      segment.unsynced.forEach(restored);
-      this.#words.addWritten(-rowsOf(segment.unsynced));
+    const { fsync, overflow } = this.#options;
+    let kept = segment.unsynced.length;
+    // Chunks that were given back once they were written may be anybody's by now.
+    if (fsync !== 'never' || overflow === 'overwrite') {
+      while (kept > 0 && restored(segment.unsynced[kept - 1])) kept--;
+      this.#words.addWritten(-rowsOf(segment.unsynced.slice(kept)));
     }
-    this.#addRecord(segment.abandon(inRing));
+    this.#addRecord(segment.abandon(kept));
   }
 
   #endSegment(): void {
@@ -399,6 +403,7 @@ export class Spooler {
 
   /** Deletes old segments, if that is wanted. The document goes first: what it does not list is not missed. */
   #expire(): void {
+    this.#deleteExpired();
     const { maxBytes, maxAgeMs } = this.#options.retention;
     if (maxBytes === undefined && maxAgeMs === undefined) return;
     const segments = [...this.#document.segments];
@@ -425,7 +430,15 @@ export class Spooler {
       },
     });
     this.#words.addExpired(rowsOf(expired));
-    for (const { segment } of expired) this.#files.unlink(join(this.#options.folder, segmentName(segment)));
+    this.#expired.push(...expired.map(({ segment }) => segment));
+    this.#deleteExpired();
+  }
+
+  #deleteExpired(): void {
+    for (const segment of [...this.#expired]) {
+      ifThere(() => this.#files.unlink(join(this.#options.folder, segmentName(segment))));
+      this.#expired.shift();
+    }
   }
 
   /**
@@ -434,13 +447,17 @@ export class Spooler {
    */
   #takeOver(): void {
     this.#checkEpoch();
-    const views = this.#reader.chunks();
+    const { folder, overflow, rowsBefore } = this.#options;
+    const views = this.#reader.chunks().filter((view) => !this.#ring.isReleased(view));
     const oldestChunk = views[0]?.sequence ?? Number.POSITIVE_INFINITY;
     const onDisk = new Map<number, number>();
     const records = new Map(this.#document.segments.map((record) => [record.segment, record]));
-    for (const number of segmentNumbers(this.#files, this.#options.folder)) {
+    for (const number of segmentNumbers(this.#files, folder)) {
       this.#nextSegment = Math.max(this.#nextSegment, number + 1);
-      if (number <= this.#document.expired.throughSegment) continue;
+      if (number <= this.#document.expired.throughSegment) {
+        this.#expired.push(number);
+        continue;
+      }
       const record = records.get(number);
       if (record !== undefined && (record.lastChunk ?? -1) < oldestChunk) continue;
       const index =
@@ -449,41 +466,52 @@ export class Spooler {
         onDisk.set(chunk, Math.max(onDisk.get(chunk) ?? 0, firstRow + rows));
       }
     }
-    for (const { chunk, generation, sequence, rows } of views) {
-      const kept = Math.min(rows, onDisk.get(sequence) ?? 0);
-      this.#ring.untake(chunk, generation, kept);
-      if (kept > 0 && this.#options.overflow !== 'overwrite')
-        this.#kept.set(chunk, { generation, rows: kept });
+    // Their bytes are synced by now; so must be their names, before anything counts as durable.
+    if (this.#documentIsStale) this.#files.syncFolder(folder);
+    for (const view of views) {
+      const { chunk, generation, sequence } = view;
+      const kept = Math.min(view.rows, onDisk.get(sequence) ?? 0);
+      const taken = this.#ring.taken(chunk, generation);
+      if (taken < kept) this.#ring.take(view, taken, kept);
+      else this.#ring.untake(chunk, generation, kept);
+      if (kept > 0 && overflow !== 'overwrite') this.#kept.set(chunk, { generation, rows: kept });
     }
-    const rows = rowsOf(this.#document.segments) + this.#document.expired.rows - this.#options.rowsBefore;
-    this.#words.setKept(rows);
+    const { segments, expired } = this.#document;
+    const unsyncedRows = segments.reduce((sum, record) => sum + (record.unsyncedRows ?? 0), 0);
+    this.#words.setKept(rowsOf(segments) + expired.rows - rowsBefore, unsyncedRows);
   }
 
-  /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing in it */
+  /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing of ours in it */
   #finishForOther(number: number): SegmentIndex | undefined {
     const path = join(this.#options.folder, segmentName(number));
     const index = this.#scan(number, undefined, true);
+    if (index === undefined) return undefined;
+    const { experimentId } = this.#options.identity;
+    // Somebody put it there: whoever opens the folder next says so.
+    if (index.identity.experimentId !== experimentId || index.identity.segment !== number) return undefined;
     const fd = this.#files.open(path, 'r+');
     try {
-      if (index !== undefined && index.validBytes < index.fileBytes)
-        this.#files.truncate(fd, index.validBytes);
+      if (index.torn) this.#files.truncate(fd, index.validBytes);
       this.#files.sync(fd);
     } finally {
       this.#files.close(fd);
     }
-    if (index !== undefined) this.#addRecord(recordOf(number, index));
-    else this.#files.unlink(path);
+    // What follows damage is not cut off: it is for whoever opens the folder next to report.
+    const bytes = index.torn ? index.validBytes : index.fileBytes;
+    this.#addRecord({ ...recordOf(number, index), bytes });
     return index;
   }
 
   /** @returns undefined when not even the first message of the segment is whole */
   #scan(number: number, limitBytes: number | undefined, verifyBodies: boolean): SegmentIndex | undefined {
+    const path = join(this.#options.folder, segmentName(number));
     try {
-      const path = join(this.#options.folder, segmentName(number));
       return scanSegment(this.#files, path, { verifyBodies, limitBytes });
     } catch (error) {
-      if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
-      throw error;
+      if (!(error instanceof StorageError) || error.code !== 'ERR_SEGMENT_CORRUPT') throw error;
+      // Created, and nothing came of it.
+      if (limitBytes === undefined && error.context.isCut === true) this.#files.unlink(path);
+      return undefined;
     }
   }
 
@@ -494,6 +522,15 @@ export class Spooler {
 
   #checkEpoch(): void {
     if (this.#words.epoch !== this.#options.epoch) throw new Superseded('another spooler has taken over');
+  }
+}
+
+/** As `guarded`, but that another spooler has taken over is no failure of the storage. */
+function attempt<T>(what: string, path: string, operation: () => T): T {
+  try {
+    return operation();
+  } catch (cause) {
+    throw cause instanceof Superseded ? cause : storageError(cause, what, { path });
   }
 }
 
