@@ -47,6 +47,8 @@ export interface FolderContents {
   readonly timeMaxUs: number | null;
   readonly damage: readonly Damage[];
   readonly cut: readonly CutTail[];
+  /** Whether anything on disk was changed. */
+  readonly changed: boolean;
   /** What the ring had lost or could not understand, as of the newest batch. */
   readonly losses: RingLosses;
   /** Sequence for the next chunk. */
@@ -61,6 +63,8 @@ export interface OpenOptions {
   readonly repair: boolean;
   /** Called with the dictionaries that a segment's batches refer to, and then with each batch, in file order. */
   readonly onBatch?: (batch: Batch, texts: Dictionaries) => void;
+  /** Called with the bytes of every batch that has been read. */
+  readonly onBytes?: (bytes: number) => void;
 }
 
 export interface Dictionaries {
@@ -104,6 +108,7 @@ class Examination {
   #timeMinUs = Number.POSITIVE_INFINITY;
   #timeMaxUs = Number.NEGATIVE_INFINITY;
   #nextChunk = 0;
+  #changed = false;
   #bytesSinceTurn = 0;
 
   constructor(files: FileSystem, folder: string, columns: SegmentColumns, options: OpenOptions) {
@@ -125,6 +130,7 @@ class Examination {
       timeMaxUs: isEmpty ? null : this.#timeMaxUs,
       damage: this.#damage,
       cut: this.#cut,
+      changed: this.#changed,
       losses: this.#losses,
       nextChunk: this.#nextChunk,
       bindings: this.#bindings,
@@ -205,6 +211,7 @@ class Examination {
     try {
       for (const entry of index.entries) {
         await this.#pace(entry.bytes);
+        this.#options.onBytes?.(entry.bytes);
         this.#nextChunk = Math.max(this.#nextChunk, entry.chunk + 1);
         const batch = this.#read(fd, entry, number);
         if (batch === undefined) continue;
@@ -261,6 +268,7 @@ class Examination {
         if (bytes > index.validBytes && index.torn) {
           this.#files.truncate(fd, index.validBytes);
           this.#cut.push({ file: segmentName(number), bytes: bytes - index.validBytes });
+          this.#changed = true;
         }
         this.#files.sync(fd);
         return bytes;
@@ -298,14 +306,19 @@ class Examination {
   }
 
   #removeUnbegun(number: number): void {
-    const path = join(this.#folder, segmentName(number));
-    if (this.#options.repair) guarded('repair a segment', path, () => this.#files.unlink(path));
+    this.#remove(number, 'repair a segment');
   }
 
   /** The document no longer lists it; the process ended before it was deleted. */
   #removeExpired(number: number): void {
+    this.#remove(number, 'delete a segment');
+  }
+
+  #remove(number: number, what: string): void {
+    if (!this.#options.repair) return;
     const path = join(this.#folder, segmentName(number));
-    if (this.#options.repair) guarded('delete a segment', path, () => this.#files.unlink(path));
+    guarded(what, path, () => this.#files.unlink(path));
+    this.#changed = true;
   }
 
   /** Lists the segments that were finished just now. */
@@ -314,6 +327,7 @@ class Examination {
     if (segments.length === this.#document.segments.length && this.#document.current === null) return;
     this.#document = { ...this.#document, segments, current: null };
     writeDocument(this.#files, this.#folder, this.#document);
+    this.#changed = true;
   }
 
   async #pace(bytes: number): Promise<void> {
