@@ -179,12 +179,12 @@ class Examination {
     if (identity.segment !== number) {
       this.#addDamage(number, 0, null, 0, `it was written as segment ${identity.segment}`);
     }
-    const found = await this.#batches(number, index);
+    await this.#batches(number, index);
     if (index.bindings.length > this.#bindings.length) this.#bindings = index.bindings;
     if (index.strings.length > this.#strings.length) this.#strings = index.strings;
     this.#segments++;
     this.#bytes += index.validBytes;
-    if (record === undefined) this.#finish(number, index, found);
+    if (record === undefined) this.#finish(number, index);
     else this.#compare(number, index, record);
   }
 
@@ -203,20 +203,17 @@ class Examination {
     }
   }
 
-  /** Reads every batch. @returns those that are whole */
-  async #batches(number: number, index: SegmentIndex): Promise<BatchEntry[]> {
+  /** Reads every batch. */
+  async #batches(number: number, index: SegmentIndex): Promise<void> {
     const path = join(this.#folder, segmentName(number));
     const fd = this.#files.open(path, 'r');
-    const whole: BatchEntry[] = [];
     try {
       for (const entry of index.entries) {
         await this.#pace(entry.bytes);
         this.#options.onBytes?.(entry.bytes);
         this.#nextChunk = Math.max(this.#nextChunk, entry.chunk + 1);
         const batch = this.#read(fd, entry, number);
-        if (batch === undefined) continue;
-        whole.push(entry);
-        this.#take(batch, entry, index);
+        if (batch !== undefined) this.#take(batch, entry, index);
       }
     } finally {
       this.#files.close(fd);
@@ -225,7 +222,6 @@ class Examination {
       // How many rows a file should have is known once it is finished; `compare` says what is missing then.
       this.#addDamage(number, offset, bytes, null, reason);
     }
-    return whole;
   }
 
   #read(fd: number, entry: BatchEntry, number: number): Batch | undefined {
@@ -257,8 +253,11 @@ class Examination {
     this.#options.onBatch?.(subBatch(batch, rows - fresh, rows), texts);
   }
 
-  /** A segment that nobody finished is as long as what is whole of it. */
-  #finish(number: number, index: SegmentIndex, whole: readonly BatchEntry[]): void {
+  /**
+   * A segment that nobody finished is as long as what is whole of it. Rows of a batch whose body is broken are listed,
+   * as in a segment whose body broke later: the next one who opens the folder is to find the same of it.
+   */
+  #finish(number: number, index: SegmentIndex): void {
     if (!this.#options.repair) return;
     const path = join(this.#folder, segmentName(number));
     const fileBytes = guarded('repair a segment', path, () => {
@@ -277,7 +276,7 @@ class Examination {
       }
     });
     const bytes = index.torn ? index.validBytes : fileBytes;
-    this.#records.set(number, { ...recordOf(number, { ...index, entries: whole }), bytes });
+    this.#records.set(number, { ...recordOf(number, index), bytes });
   }
 
   /** Whether a finished segment still is what it was. */
@@ -288,7 +287,9 @@ class Examination {
     const missing = record.rows - rows;
     if (isReported) {
       const at = this.#damage.findIndex(({ file, bytes }) => file === segmentName(number) && bytes === null);
-      this.#damage[at] = { ...this.#damage[at], rowsLost: missing };
+      // Listed when it was damaged already: nobody has counted what came after.
+      const isUnknown = missing === 0 && !record.ended;
+      this.#damage[at] = { ...this.#damage[at], rowsLost: isUnknown ? null : missing };
     } else {
       const reason = `it is ${record.bytes - index.validBytes} bytes shorter than it was`;
       this.#addDamage(number, index.validBytes, null, missing, reason);
