@@ -16,6 +16,7 @@ import {
   type RecoveredExperiment,
   type RecoverOptions,
   type RecoveryReport,
+  type ReopenOptions,
   reopen,
   unopened,
 } from './reopen.js';
@@ -72,7 +73,7 @@ export class Crucible implements AsyncDisposable {
 
   /**
    * Reopens every experiment found under `dir`, after a crash or a stop: those that were running go on, from the
-   * next event, and all can be read. What is whole is kept; the report says what is not, and where. Doing it again
+   * next event, unless `resume` is false, and all can be read. What is whole is kept; the report says what is not, and where. Doing it again
    * changes nothing.
    * @param dir - default: this Crucible's; a single experiment's folder will do, too
    * @throws ConfigError when there is no folder to look in, StateError ERR_CLOSED
@@ -80,21 +81,28 @@ export class Crucible implements AsyncDisposable {
   async recover(dir = this.#dir, options: RecoverOptions = {}): Promise<RecoveryReport> {
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
     if (typeof dir !== 'string' || dir === '') throw new ConfigError('dir', 'a folder', dir);
-    const { readOnly = false, onProgress } = options;
+    const { readOnly = false, resume = true, onProgress } = options;
     const found: RecoveredExperiment[] = [];
     const folders = experimentFolders(resolve(dir));
     const total = (key: 'rows' | 'bytes') => found.reduce((sum, experiment) => sum + experiment[key], 0);
+    let bytesRead = 0;
+    const progress = () =>
+      onProgress?.({ done: found.length, total: folders.length, rows: total('rows'), bytes: bytesRead });
+    const onBytes = (bytes: number) => {
+      bytesRead += bytes;
+      progress();
+    };
     for (const folder of folders) {
       if (this.experiments().some((experiment) => experiment.storage?.folder === folder)) continue;
-      found.push(await this.#reopen(folder, readOnly));
-      onProgress?.({ done: found.length, total: folders.length, rows: total('rows'), bytes: total('bytes') });
+      found.push(await this.#reopen(folder, { readOnly, resume, onBytes }));
+      progress();
     }
     return { dir: resolve(dir), experiments: found, rows: total('rows'), bytes: total('bytes') };
   }
 
-  async #reopen(folder: string, readOnly: boolean): Promise<RecoveredExperiment> {
+  async #reopen(folder: string, how: ReopenOptions): Promise<RecoveredExperiment> {
     try {
-      const { options, reopened, report } = await reopen(folder, this.#owner, readOnly);
+      const { options, reopened, report } = await reopen(folder, this.#owner, how);
       if (this.#closed || this.#experiments.has(options.id)) {
         reopened.lock?.release();
         throw new ConfigError('id', 'an id not in use', options.id);

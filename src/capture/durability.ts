@@ -119,7 +119,7 @@ export class Durability {
     fields: () => Fields,
   ): void {
     const { fsync, flushIntervalMs, segmentBytes, retention, fileSystem } = options.durable;
-    const { losses, rows, expired } = this.past;
+    const { losses, rows, expired, damaged } = this.past;
     const thread = new SpoolerThread(
       {
         memory,
@@ -138,7 +138,7 @@ export class Durability {
         segmentBytes,
         retention,
         losses,
-        rowsBefore: rows + expired,
+        rowsBefore: rows + expired + damaged,
       },
       fields(),
       fileSystem,

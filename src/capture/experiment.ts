@@ -135,6 +135,7 @@ export class Experiment {
   #pausedUs = 0;
   #pauseCount = 0;
   #streaming: boolean;
+  #isAttached = false;
   /** The one stop there is, for everybody who asks for it. */
   #stopping: Promise<void> | undefined;
 
@@ -175,9 +176,14 @@ export class Experiment {
       if (lock !== null) this.#startWriting(lock);
     }
     this.#stores.control.streaming = this.#streaming;
-    if (this.#status === 'running') this.#attach();
-    else if (this.#status === 'paused') this.#stores.control.pause();
-    else this.#stores.control.stop();
+    // What another process captures is only read here, whatever its status.
+    const capturesHere = reopened === undefined || reopened.lock !== null;
+    if (!capturesHere || this.#status === 'stopped' || this.#status === 'archived') {
+      this.#stores.control.stop();
+    } else {
+      this.#attach();
+      if (this.#status === 'paused') this.#stores.control.pause();
+    }
   }
 
   get status(): ExperimentStatus {
@@ -550,6 +556,7 @@ export class Experiment {
   }
 
   #attach(): void {
+    this.#isAttached = true;
     telemetry.attach(this.#handlerId, this.#options.events, (event, measurements, metadata) => {
       if (this.#status !== 'running') return;
       const run = activeRun.getStore();
@@ -573,7 +580,9 @@ export class Experiment {
 
   #stopCapture(): void {
     const { writer, control } = this.#open();
-    telemetry.detach(this.#handlerId);
+    // Otherwise the handler by this name is that of whoever captures it.
+    if (this.#isAttached) telemetry.detach(this.#handlerId);
+    this.#isAttached = false;
     writer.ring.suspend();
     control.stop();
     this.#endPause();

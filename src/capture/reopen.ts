@@ -6,11 +6,11 @@ import { serializeError, TelemetryError, type WireError } from '../errors.js';
 import { Replay } from '../ring/replay.js';
 import type { Json } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
-import { type ExperimentDocument, readDocument } from '../storage/document.js';
-import { ifThere } from '../storage/errors.js';
+import { readDocument, writeDocument } from '../storage/document.js';
+import { storageError, systemCodeOf } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { acquireLock, holderOf, type Lock, type LockHolder } from '../storage/lock.js';
-import { DOCUMENT } from '../storage/paths.js';
+import { DOCUMENT, parseSegmentName } from '../storage/paths.js';
 import { type CutTail, type Damage, type FolderContents, openFolder } from '../storage/recovery.js';
 import type { ExperimentStatus, Reopened } from './experiment.js';
 import { type ResolvedOptions, restoreOptions } from './options.js';
@@ -19,7 +19,15 @@ import { Stores } from './stores.js';
 export interface RecoverOptions {
   /** Changes nothing on disk and captures nothing; default false. */
   readOnly?: boolean;
-  /** Called when an experiment has been looked at. */
+  /**
+   * Whether experiments that were running go on; default true. With false they are stopped, as of their last sign of
+   * life: what to do with them when nothing more will be captured.
+   */
+  resume?: boolean;
+  /**
+   * Called every now and then: experiments looked at and how many there are, rows of those, and bytes read so far.
+   * What it throws ends the recovery.
+   */
   onProgress?: (progress: { done: number; total: number; rows: number; bytes: number }) => void;
 }
 
@@ -43,6 +51,10 @@ export interface RecoveredExperiment {
   readonly access: 'write' | 'read' | 'none';
   readonly heldBy: { readonly pid: number; readonly host: string | null } | null;
   readonly status: ExperimentStatus | null;
+  /** Whether it was running or paused when its process ended, or the machine. */
+  readonly interrupted: boolean;
+  /** Whether anything on disk was changed. */
+  readonly changed: boolean;
   readonly rows: number;
   readonly bytes: number;
   readonly segments: number;
@@ -59,14 +71,25 @@ export interface RecoveredExperiment {
 
 /** Folders of experiments under `dir`, or `dir` itself when it is one, in the order of their names. */
 export function experimentFolders(dir: string): string[] {
-  const isExperiment = (folder: string) =>
-    ifThere(() => files.readFile(join(folder, DOCUMENT))) !== undefined;
-  if (isExperiment(dir)) return [dir];
-  const names = ifThere(() => files.list(dir)) ?? [];
-  return names
-    .sort()
-    .map((name) => join(dir, name))
-    .filter(isExperiment);
+  const names = namesIn(dir).sort();
+  if (isExperiment(names)) return [dir];
+  return names.map((name) => join(dir, name)).filter((folder) => isExperiment(namesIn(folder)));
+}
+
+/** Segments whose document is gone are an experiment too: one that cannot be opened, which must not go unsaid. */
+function isExperiment(names: readonly string[]): boolean {
+  return names.some((name) => name === DOCUMENT || parseSegmentName(name) !== undefined);
+}
+
+/** Names in a folder; none in what is no folder. */
+function namesIn(path: string): string[] {
+  try {
+    return files.list(path);
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw storageError(error, 'look for experiments', { path });
+  }
 }
 
 export interface Recovered {
@@ -75,22 +98,27 @@ export interface Recovered {
   readonly report: RecoveredExperiment;
 }
 
+export interface ReopenOptions {
+  readonly readOnly: boolean;
+  readonly resume: boolean;
+  readonly onBytes: (bytes: number) => void;
+}
+
 /**
  * Reads an experiment's folder. Unless `readOnly`, or somebody else writes it, it is repaired, and captured on if it
- * was running.
+ * was running and is to `resume`.
  * @throws TelemetryError when it cannot be opened
  */
 export async function reopen(
   folder: string,
   owner: { clock: Clock; prices: PriceTable },
-  readOnly: boolean,
+  options: ReopenOptions,
 ): Promise<Recovered> {
-  const stored = readDocument(files, folder);
   const holder = holderOf(files, folder);
-  const mayWrite = !readOnly && holder === undefined;
+  const mayWrite = !options.readOnly && holder === undefined;
   const lock = mayWrite ? acquireLock(files, folder) : null;
   try {
-    return await reopenLocked(folder, owner, stored, holder, lock);
+    return await reopenLocked(folder, owner, options, holder, lock);
   } catch (error) {
     lock?.release();
     throw error;
@@ -100,12 +128,13 @@ export async function reopen(
 async function reopenLocked(
   folder: string,
   owner: { clock: Clock; prices: PriceTable },
-  stored: ExperimentDocument,
+  { resume, onBytes }: ReopenOptions,
   holder: LockHolder | undefined,
   lock: Lock | null,
 ): Promise<Recovered> {
-  const fields = stored.experiment;
-  const goesOn = lock !== null && (fields.status === 'running' || fields.status === 'paused');
+  const fields = readDocument(files, folder).experiment;
+  const wasOpen = fields.status === 'running' || fields.status === 'paused';
+  const goesOn = lock !== null && resume && wasOpen;
   const asStored = restoreOptions(fields, dirname(folder));
   // A ring is only needed where rows will be captured.
   const options = goesOn ? asStored : { ...asStored, capacity: CHUNK_ROWS, producers: 1 };
@@ -117,10 +146,14 @@ async function reopenLocked(
       stores.learn(texts);
       replay?.add(batch);
     },
+    onBytes,
   });
   stores.learn(contents);
   stores.control.nextSequence = contents.nextChunk;
+  const interrupted = wasOpen && holder === undefined;
   const state = stateOf(fields, contents, owner.clock.nowUs(), holder !== undefined, goesOn);
+  const ends = lock !== null && interrupted && !goesOn;
+  if (ends) writeDocument(files, folder, { ...contents.document, experiment: { ...fields, ...state } });
   if (!goesOn) lock?.release();
   const { rows, losses, damage, document } = contents;
   const damaged = damage.reduce((sum, { rowsLost }) => sum + (rowsLost ?? 0), 0);
@@ -135,6 +168,8 @@ async function reopenLocked(
       access: goesOn ? 'write' : 'read',
       heldBy: holder === undefined ? null : { pid: holder.pid, host: holder.host },
       status: state.status,
+      interrupted,
+      changed: contents.changed || ends,
       rows,
       bytes: contents.bytes,
       segments: contents.segments,
@@ -160,6 +195,8 @@ export function unopened(folder: string, error: unknown): RecoveredExperiment {
     access: 'none',
     heldBy: null,
     status: null,
+    interrupted: false,
+    changed: false,
     rows: 0,
     bytes: 0,
     segments: 0,

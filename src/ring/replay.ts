@@ -5,6 +5,9 @@ import {
   COLUMN_TAG_OFFSET,
   COLUMN_TIME_OFFSET,
   COLUMN_TOKENS_OFFSET,
+  PRODUCER_BYTES,
+  PRODUCER_STATS_VERSION_OFFSET,
+  PRODUCERS,
 } from '../../assembly/layout.js';
 import type { Batch } from './batch.js';
 import type { Geometry } from './memory.js';
@@ -26,6 +29,9 @@ export class Replay {
     this.#f64 = new Float64Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
     this.#address = chunksAddress;
+    // Readers pass over a producer that has never published.
+    const version = PRODUCERS + PRODUCER * PRODUCER_BYTES + PRODUCER_STATS_VERSION_OFFSET;
+    Atomics.add(this.#i32, version >> 2, 2);
   }
 
   add(batch: Batch): void {

@@ -47,6 +47,8 @@ export interface FolderContents {
   readonly timeMaxUs: number | null;
   readonly damage: readonly Damage[];
   readonly cut: readonly CutTail[];
+  /** Whether anything on disk was changed. */
+  readonly changed: boolean;
   /** What the ring had lost or could not understand, as of the newest batch. */
   readonly losses: RingLosses;
   /** Sequence for the next chunk. */
@@ -61,6 +63,8 @@ export interface OpenOptions {
   readonly repair: boolean;
   /** Called with the dictionaries that a segment's batches refer to, and then with each batch, in file order. */
   readonly onBatch?: (batch: Batch, texts: Dictionaries) => void;
+  /** Called with the bytes of every batch that has been read. */
+  readonly onBytes?: (bytes: number) => void;
 }
 
 export interface Dictionaries {
@@ -104,6 +108,7 @@ class Examination {
   #timeMinUs = Number.POSITIVE_INFINITY;
   #timeMaxUs = Number.NEGATIVE_INFINITY;
   #nextChunk = 0;
+  #changed = false;
   #bytesSinceTurn = 0;
 
   constructor(files: FileSystem, folder: string, columns: SegmentColumns, options: OpenOptions) {
@@ -125,6 +130,7 @@ class Examination {
       timeMaxUs: isEmpty ? null : this.#timeMaxUs,
       damage: this.#damage,
       cut: this.#cut,
+      changed: this.#changed,
       losses: this.#losses,
       nextChunk: this.#nextChunk,
       bindings: this.#bindings,
@@ -173,12 +179,12 @@ class Examination {
     if (identity.segment !== number) {
       this.#addDamage(number, 0, null, 0, `it was written as segment ${identity.segment}`);
     }
-    const found = await this.#batches(number, index);
+    await this.#batches(number, index);
     if (index.bindings.length > this.#bindings.length) this.#bindings = index.bindings;
     if (index.strings.length > this.#strings.length) this.#strings = index.strings;
     this.#segments++;
     this.#bytes += index.validBytes;
-    if (record === undefined) this.#finish(number, index, found);
+    if (record === undefined) this.#finish(number, index);
     else this.#compare(number, index, record);
   }
 
@@ -197,19 +203,17 @@ class Examination {
     }
   }
 
-  /** Reads every batch. @returns those that are whole */
-  async #batches(number: number, index: SegmentIndex): Promise<BatchEntry[]> {
+  /** Reads every batch. */
+  async #batches(number: number, index: SegmentIndex): Promise<void> {
     const path = join(this.#folder, segmentName(number));
     const fd = this.#files.open(path, 'r');
-    const whole: BatchEntry[] = [];
     try {
       for (const entry of index.entries) {
         await this.#pace(entry.bytes);
+        this.#options.onBytes?.(entry.bytes);
         this.#nextChunk = Math.max(this.#nextChunk, entry.chunk + 1);
         const batch = this.#read(fd, entry, number);
-        if (batch === undefined) continue;
-        whole.push(entry);
-        this.#take(batch, entry, index);
+        if (batch !== undefined) this.#take(batch, entry, index);
       }
     } finally {
       this.#files.close(fd);
@@ -218,7 +222,6 @@ class Examination {
       // How many rows a file should have is known once it is finished; `compare` says what is missing then.
       this.#addDamage(number, offset, bytes, null, reason);
     }
-    return whole;
   }
 
   #read(fd: number, entry: BatchEntry, number: number): Batch | undefined {
@@ -250,8 +253,11 @@ class Examination {
     this.#options.onBatch?.(subBatch(batch, rows - fresh, rows), texts);
   }
 
-  /** A segment that nobody finished is as long as what is whole of it. */
-  #finish(number: number, index: SegmentIndex, whole: readonly BatchEntry[]): void {
+  /**
+   * A segment that nobody finished is as long as what is whole of it. Rows of a batch whose body is broken are listed,
+   * as in a segment whose body broke later: the next one who opens the folder is to find the same of it.
+   */
+  #finish(number: number, index: SegmentIndex): void {
     if (!this.#options.repair) return;
     const path = join(this.#folder, segmentName(number));
     const fileBytes = guarded('repair a segment', path, () => {
@@ -261,6 +267,7 @@ class Examination {
         if (bytes > index.validBytes && index.torn) {
           this.#files.truncate(fd, index.validBytes);
           this.#cut.push({ file: segmentName(number), bytes: bytes - index.validBytes });
+          this.#changed = true;
         }
         this.#files.sync(fd);
         return bytes;
@@ -269,7 +276,7 @@ class Examination {
       }
     });
     const bytes = index.torn ? index.validBytes : fileBytes;
-    this.#records.set(number, { ...recordOf(number, { ...index, entries: whole }), bytes });
+    this.#records.set(number, { ...recordOf(number, index), bytes });
   }
 
   /** Whether a finished segment still is what it was. */
@@ -280,7 +287,9 @@ class Examination {
     const missing = record.rows - rows;
     if (isReported) {
       const at = this.#damage.findIndex(({ file, bytes }) => file === segmentName(number) && bytes === null);
-      this.#damage[at] = { ...this.#damage[at], rowsLost: missing };
+      // Listed when it was damaged already: nobody has counted what came after.
+      const isUnknown = missing === 0 && !record.ended;
+      this.#damage[at] = { ...this.#damage[at], rowsLost: isUnknown ? null : missing };
     } else {
       const reason = `it is ${record.bytes - index.validBytes} bytes shorter than it was`;
       this.#addDamage(number, index.validBytes, null, missing, reason);
@@ -298,14 +307,19 @@ class Examination {
   }
 
   #removeUnbegun(number: number): void {
-    const path = join(this.#folder, segmentName(number));
-    if (this.#options.repair) guarded('repair a segment', path, () => this.#files.unlink(path));
+    this.#remove(number, 'repair a segment');
   }
 
   /** The document no longer lists it; the process ended before it was deleted. */
   #removeExpired(number: number): void {
+    this.#remove(number, 'delete a segment');
+  }
+
+  #remove(number: number, what: string): void {
+    if (!this.#options.repair) return;
     const path = join(this.#folder, segmentName(number));
-    if (this.#options.repair) guarded('delete a segment', path, () => this.#files.unlink(path));
+    guarded(what, path, () => this.#files.unlink(path));
+    this.#changed = true;
   }
 
   /** Lists the segments that were finished just now. */
@@ -314,6 +328,7 @@ class Examination {
     if (segments.length === this.#document.segments.length && this.#document.current === null) return;
     this.#document = { ...this.#document, segments, current: null };
     writeDocument(this.#files, this.#folder, this.#document);
+    this.#changed = true;
   }
 
   async #pace(bytes: number): Promise<void> {

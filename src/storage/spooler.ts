@@ -55,7 +55,7 @@ export interface SpoolerOptions {
   readonly retention: Retention;
   /** What had been lost before this memory existed. */
   readonly losses: RingLosses;
-  /** Rows that were on disk before this memory existed. */
+  /** Rows that the document lists from before this memory existed, those included that cannot be read. */
   readonly rowsBefore: number;
   /** This spooler's number; one with a higher number replaces it. */
   readonly epoch: number;

@@ -1,0 +1,193 @@
+/**
+ * What experiments there are in a folder, without reading their rows: their documents, the sizes of their segments,
+ * and the metadata of the batches in the segment that was written last. Nothing is changed, nothing verified but what
+ * is read; `Crucible.recover` reads and verifies all of it.
+ */
+import { join, resolve } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { StorageError, serializeError, TelemetryError, type WireError } from '../errors.js';
+import type { Json } from '../schema/event.js';
+import { type ExperimentDocument, readDocument, type SegmentRecord } from '../storage/document.js';
+import { guarded, ifThere } from '../storage/errors.js';
+import { nodeFileSystem as files } from '../storage/file-system.js';
+import { holderOf } from '../storage/lock.js';
+import { compactedName, parseSegmentName, segmentName } from '../storage/paths.js';
+import { type SegmentIndex, scanSegment } from '../storage/segment-scan.js';
+import { recordOf } from '../storage/segment-writer.js';
+import type { ExperimentStatus } from './experiment.js';
+import { experimentFolders } from './reopen.js';
+
+/** An experiment on disk, as it is now. Times in µs since the Unix epoch. */
+export interface StoredExperiment {
+  readonly id: string;
+  readonly folder: string;
+  /** What its document says of it; null when that cannot be read: `error` says why. */
+  readonly experiment: StoredFields | null;
+  readonly error: WireError | null;
+  /** The version of the library that wrote the document. */
+  readonly libraryVersion: string | null;
+  /** Who captures it now. */
+  readonly heldBy: { readonly pid: number; readonly host: string | null } | null;
+  /** Whether it is running or paused by its document, and nobody captures it: its process has died. */
+  readonly interrupted: boolean;
+  /** When it ended; of one that has not been stopped, the last time that anything was written of it. */
+  readonly lastSeenAt: number | null;
+  /** Rows in its segments. A row that had to be written twice, after an error of the disk, counts twice here. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly segments: number;
+  /** Segments that are listed and not there. */
+  readonly missingSegments: number;
+  readonly timeRange: readonly [number, number] | null;
+  /** Rows that had not been kept in the first place, as counted when the last rows were written. */
+  readonly dropped: number;
+}
+
+export interface StoredFields {
+  readonly id: string;
+  readonly name: string;
+  readonly hypothesis: string | null;
+  readonly condition: string;
+  readonly tags: readonly string[];
+  readonly metadata: Readonly<Record<string, Json>>;
+  readonly sampleSize: number | null;
+  readonly status: ExperimentStatus;
+  readonly startedAt: number;
+  readonly stoppedAt: number | null;
+  readonly pausedAt: number | null;
+  /** Time spent in pauses, µs. */
+  readonly pausedUs: number;
+  readonly pauseCount: number;
+  /** As it was started, defaults filled in. */
+  readonly options: Readonly<Record<string, Json>>;
+}
+
+/**
+ * The experiments found under `dir`, or in it when it is a single experiment's folder, in the order of their ids.
+ * They may be being captured meanwhile.
+ * @throws StorageError when the disk fails
+ */
+export async function listExperiments(dir: string): Promise<StoredExperiment[]> {
+  const found: StoredExperiment[] = [];
+  for (const folder of experimentFolders(resolve(dir))) {
+    found.push(look(folder));
+    await turn();
+  }
+  return found;
+}
+
+function look(folder: string): StoredExperiment {
+  try {
+    // In this order: one that is stopped in between must not look as if its process had died.
+    const holder = holderOf(files, folder);
+    const document = readDocument(files, folder);
+    return describe(folder, document, holder && { pid: holder.pid, host: holder.host });
+  } catch (error) {
+    if (!(error instanceof TelemetryError)) throw error;
+    return {
+      id: folder.split(/[\\/]/).at(-1) as string,
+      folder,
+      experiment: null,
+      error: serializeError(error),
+      libraryVersion: null,
+      heldBy: null,
+      interrupted: false,
+      lastSeenAt: null,
+      ...NOTHING,
+    };
+  }
+}
+
+function describe(
+  folder: string,
+  document: ExperimentDocument,
+  heldBy: StoredExperiment['heldBy'] | undefined,
+): StoredExperiment {
+  const fields = document.experiment as unknown as StoredFields;
+  const totals = totalsOf(folder, document);
+  const isOpen = fields.status === 'running' || fields.status === 'paused';
+  const lastWrittenAt = Math.max(totals.timeRange?.[1] ?? fields.startedAt, document.updatedAtUs);
+  return {
+    id: fields.id,
+    folder,
+    experiment: fields,
+    error: null,
+    libraryVersion: document.libraryVersion,
+    heldBy: heldBy ?? null,
+    interrupted: isOpen && heldBy === undefined,
+    lastSeenAt: fields.stoppedAt ?? lastWrittenAt,
+    ...totals,
+  };
+}
+
+type Totals = Pick<
+  StoredExperiment,
+  'rows' | 'bytes' | 'segments' | 'missingSegments' | 'timeRange' | 'dropped'
+>;
+
+const NOTHING: Totals = {
+  rows: 0,
+  bytes: 0,
+  segments: 0,
+  missingSegments: 0,
+  timeRange: null,
+  dropped: 0,
+};
+
+function totalsOf(folder: string, { segments, expired }: ExperimentDocument): Totals {
+  const names = new Set(guarded('look at an experiment', folder, () => files.list(folder)));
+  const isThere = ({ form, segment }: SegmentRecord) =>
+    names.has(form === 'parquet' ? compactedName(segment) : segmentName(segment));
+  const listed = new Set(segments.map(({ segment }) => segment));
+  const unlisted = [...names]
+    .flatMap((name) => parseSegmentName(name) ?? [])
+    .filter((number) => number > expired.throughSegment && !listed.has(number))
+    .sort((a, b) => a - b)
+    .flatMap((number) => skim(folder, number) ?? []);
+  const finished = segments.filter(isThere);
+  const all = [...finished, ...unlisted.map((index) => recordOf(index.identity.segment, index))];
+  const times = all.flatMap(({ timeMinUs, timeMaxUs }) =>
+    timeMinUs === null || timeMaxUs === null ? [] : [{ timeMinUs, timeMaxUs }],
+  );
+  const sum = (key: 'rows' | 'bytes') => all.reduce((total, record) => total + record[key], 0);
+  return {
+    rows: sum('rows'),
+    bytes: sum('bytes'),
+    segments: all.length,
+    missingSegments: segments.length - finished.length,
+    timeRange:
+      times.length === 0
+        ? null
+        : [
+            Math.min(...times.map(({ timeMinUs }) => timeMinUs)),
+            Math.max(...times.map(({ timeMaxUs }) => timeMaxUs)),
+          ],
+    dropped: droppedAsOf(unlisted.findLast(({ entries }) => entries.length > 0) ?? newest(folder, finished)),
+  };
+}
+
+/** The newest finished segment with rows in it, as long as it is Arrow. */
+function newest(folder: string, finished: readonly SegmentRecord[]): SegmentIndex | undefined {
+  const record = finished.findLast(({ rows, form }) => rows > 0 && form === 'arrow');
+  return record && skim(folder, record.segment);
+}
+
+/** Counters of losses only grow, and every batch has them as of when it was written. */
+function droppedAsOf(index: SegmentIndex | undefined): number {
+  const losses = index?.entries.at(-1)?.losses;
+  return losses === undefined ? 0 : losses.overwritten + losses.refused;
+}
+
+/** The metadata of a segment's batches; undefined when it is gone by now, or not even its beginning can be read. */
+function skim(folder: string, number: number): SegmentIndex | undefined {
+  const path = join(folder, segmentName(number));
+  return guarded('look at a segment', path, () => {
+    try {
+      return ifThere(() => scanSegment(files, path));
+    } catch (error) {
+      // Recovery says what is wrong with it.
+      if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
+      throw error;
+    }
+  });
+}
