@@ -15,6 +15,8 @@ export interface CliEnvironment {
   /** Monotonic, in ms. */
   nowMs: () => number;
   version: string;
+  /** The process's number. */
+  pid: number;
   /** Loaded on demand: help and usage errors need no WebAssembly and no workers. */
   loadLibrary: () => Promise<Library>;
 }
@@ -43,15 +45,11 @@ export interface Command {
   run(context: CommandContext): Promise<void>;
 }
 
-/** Where experiments are kept unless `--dir` says otherwise. */
-export const DEFAULT_DIR = '.crucible';
-
 export const COMMON_OPTIONS = {
   dir: {
     type: 'string',
     value: 'DIR',
-    default: DEFAULT_DIR,
-    description: 'reserved: experiments live in memory so far',
+    description: 'folder that experiments are kept in (default: what CRUCIBLE_DIR says)',
   },
   json: { type: 'flag', description: 'print one JSON document and nothing else' },
   help: { type: 'flag', short: 'h', description: 'show this help' },
