@@ -40,6 +40,8 @@ export interface Command {
   usage: string;
   /** Paragraphs for `--help`, between usage and options; they are wrapped. */
   details?: readonly string[];
+  /** What `--json` prints, as lines for `--help`; they are not wrapped. */
+  json?: readonly string[];
   positionals: { min: number; max: number };
   options: OptionTable;
   run(context: CommandContext): Promise<void>;

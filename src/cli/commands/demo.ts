@@ -46,7 +46,12 @@ export const demo = defineCommand({
   details: [
     'Asks every question once in each of two arms: one request to one model, and the treatment. The server is part of this program; its latencies, failures and token counts follow public traces of LLM services.',
     'With --dir, or CRUCIBLE_DIR, both experiments are kept in that folder while they run: kill the demo, even with kill -9, and get them back with crucible recover. Without, they live in memory, and what is left is the exported files.',
-    '--json: { strategy, seed, requests, timeScale, control, treatment: { finished, answered, failed, correct, extraRequests }, interrupted, elapsedMs, hedgeDelayMs, kept: null or { dir, experiments: [{ id, name, folder, captured, durable }] }, comparison, verdicts, files: [{ path, rows, bytes }] }.',
+  ],
+  json: [
+    '{ strategy, seed, requests, timeScale, interrupted, elapsedMs, hedgeDelayMs,',
+    '  control and treatment: { finished, answered, failed, correct, extraRequests },',
+    '  kept: { dir, experiments: [{ id, name, folder, captured, durable }] } or null,',
+    '  comparison, verdicts, files: [{ path, rows, bytes }] }',
   ],
   positionals: { min: 0, max: 0 },
   options: {

@@ -18,7 +18,10 @@ export const importCommand = defineCommand({
     'Each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
-    '--json: { id, name, dir: or null, rows, skipped, malformed, errors: [{ line, message }], bytes, counts, elapsedMs, metrics, files: [{ path, rows, bytes }] }.',
+  ],
+  json: [
+    '{ id, name, dir or null, rows, skipped, malformed, errors: [{ line, message }], bytes, elapsedMs,',
+    '  counts: { captured, retained, dropped, malformed }, metrics, files: [{ path, rows, bytes }] }',
   ],
   positionals: { min: 1, max: 1 },
   options: {

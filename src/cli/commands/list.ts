@@ -10,7 +10,14 @@ export const list = defineCommand({
   usage: '[DIR] [options]',
   details: [
     'Only looks, and not at every event: experiments may be being captured meanwhile. The status says by which process; interrupted means that its process ended without stopping it. Times are UTC. Without DIR and --dir, the folder that CRUCIBLE_DIR names.',
-    '--json: { dir, experiments: [{ id, folder, experiment: { name, condition, status, startedAt, … } or null, error: { code, message } or null, libraryVersion, heldBy: { pid, host } or null, interrupted, lastSeenAt, rows, bytes, segments, missingSegments, timeRange, dropped }] }; times in microseconds since 1970.',
+  ],
+  json: [
+    '{ dir, experiments: [{',
+    '    id, folder, experiment: { name, condition, status, startedAt, stoppedAt, options, … } or null,',
+    '    error: { code, message } or null, libraryVersion, heldBy: { pid, host } or null, interrupted,',
+    '    lastSeenAt, rows, bytes, segments, missingSegments, timeRange: [first, last] or null,',
+    '    dropped }] }',
+    'Times in microseconds since 1970.',
   ],
   positionals: { min: 0, max: 1 },
   options: {},

@@ -14,7 +14,14 @@ export const recover = defineCommand({
   details: [
     'Reads and verifies every event. An experiment that nobody stopped before its process ended is stopped, as of its last sign of life; what was just being written is cut off; what is damaged stays as it is and is told, with its place and what it costs. Experiments that a process is capturing are only looked at. A second time there is nothing to do, and nothing is changed. Without DIR and --dir, the folder that CRUCIBLE_DIR names; the folder of a single experiment will do, too.',
     'The exit status is 0 when everything could be read, 1 when something is damaged or missing.',
-    "--json: { dir, rows, bytes, experiments: [{ id, name, folder, access: 'read' or 'none', heldBy: { pid, host } or null, status, interrupted, changed, rows, bytes, segments, timeRange, cut: [{ file, bytes }], damage: [{ file, offset, bytes, rowsLost, reason }], dropped, error: { code, message } or null }] }; times in microseconds since 1970.",
+  ],
+  json: [
+    '{ dir, rows, bytes, experiments: [{',
+    '    id, name, folder, status, access: "read" or "none", heldBy: { pid, host } or null,',
+    '    interrupted, changed, rows, bytes, segments, timeRange: [first, last] or null, dropped,',
+    '    cut: [{ file, bytes }], damage: [{ file, offset, bytes, rowsLost, reason }],',
+    '    error: { code, message } or null }] }',
+    'Times in microseconds since 1970.',
   ],
   positionals: { min: 0, max: 1 },
   options: {},

@@ -15,7 +15,14 @@ export const show = defineCommand({
   usage: 'ID --dir DIR [options]',
   details: [
     'Reads and verifies every event, and changes nothing: the experiment may be being captured meanwhile. The beginning of an ID will do where no other begins so. Times are UTC. Without --dir, the folder that CRUCIBLE_DIR names.',
-    "--json: the experiment's fields { id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status, sampleSize, pauseCount, counts: { captured, retained, dropped, malformed } }, and { interrupted, heldBy, options, libraryVersion, storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped }, streaming: the streaming metrics, or null where they are off }; times in microseconds since 1970.",
+  ],
+  json: [
+    '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status,',
+    '  sampleSize, pauseCount, counts: { captured, retained, dropped, malformed }, interrupted,',
+    '  heldBy: { pid, host } or null, options, libraryVersion,',
+    '  storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },',
+    '  streaming: { count, latency, cost, reliability, tokens, byEvent, … } or null }',
+    'Times in microseconds since 1970.',
   ],
   positionals: { min: 1, max: 1 },
   options: {},

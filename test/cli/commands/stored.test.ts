@@ -90,6 +90,20 @@ describe.each([['list'], ['recover']])('crucible %s', (command) => {
   });
 });
 
+it('prints with --json what the help says', async () => {
+  const id = await capture('mine');
+  for (const argv of [
+    ['list', dir],
+    ['recover', dir],
+    ['show', id, '--dir', dir],
+  ]) {
+    const document = await json(...argv);
+    const said = commands.find(({ name }) => name === argv[0])!.json!.join('\n');
+    const keys = [...Object.keys(document), ...Object.keys(document.experiments?.[0] ?? {})];
+    expect(keys.filter((key) => !new RegExp(`\\b${key}\\b`).test(said))).toEqual([]);
+  }
+});
+
 describe('crucible list', () => {
   it('shows what is stopped, running and interrupted, newest first, and changes nothing', async () => {
     const stopped = await capture('stopped');
