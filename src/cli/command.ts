@@ -15,6 +15,8 @@ export interface CliEnvironment {
   /** Monotonic, in ms. */
   nowMs: () => number;
   version: string;
+  /** The process's number. */
+  pid: number;
   /** Loaded on demand: help and usage errors need no WebAssembly and no workers. */
   loadLibrary: () => Promise<Library>;
 }
@@ -38,20 +40,18 @@ export interface Command {
   usage: string;
   /** Paragraphs for `--help`, between usage and options; they are wrapped. */
   details?: readonly string[];
+  /** What `--json` prints, as lines for `--help`; they are not wrapped. */
+  json?: readonly string[];
   positionals: { min: number; max: number };
   options: OptionTable;
   run(context: CommandContext): Promise<void>;
 }
 
-/** Where experiments are kept unless `--dir` says otherwise. */
-export const DEFAULT_DIR = '.crucible';
-
 export const COMMON_OPTIONS = {
   dir: {
     type: 'string',
     value: 'DIR',
-    default: DEFAULT_DIR,
-    description: 'reserved: experiments live in memory so far',
+    description: 'folder that experiments are kept in (default: what CRUCIBLE_DIR says)',
   },
   json: { type: 'flag', description: 'print one JSON document and nothing else' },
   help: { type: 'flag', short: 'h', description: 'show this help' },

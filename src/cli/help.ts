@@ -46,6 +46,9 @@ export function commandHelp(command: Command, options: HelpOptions): string[] {
     '',
     bold('Options:'),
     ...optionLines({ ...command.options, ...COMMON_OPTIONS }, options),
+    ...(command.json === undefined
+      ? []
+      : ['', bold('With --json:'), ...command.json.map((line) => `  ${line}`)]),
   ];
 }
 

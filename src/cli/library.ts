@@ -5,6 +5,13 @@
 
 import type { Comparison, Metrics, StreamingMetrics } from '../analysis/types.js';
 import type { Emit } from '../demo/clients.js';
+import type {
+  ExperimentCounts,
+  RecoverOptions,
+  RecoveryReport,
+  StorageStatus,
+  StoredExperiment,
+} from '../index.js';
 import type { Intervals } from './report/comparison.js';
 
 export interface ExportFile {
@@ -32,11 +39,17 @@ export interface ImportProgress {
 export interface LibraryExperiment {
   readonly id: string;
   readonly name: string;
+  readonly counts: ExperimentCounts;
+  /** Null for an experiment in memory. */
+  readonly storage: Pick<StorageStatus, 'folder' | 'durable' | 'error'> | null;
   run<T>(fn: () => T): T;
   streamingMetrics(): StreamingMetrics;
   export(format: ExportFormat, options: { path: string }): Promise<ExportFile>;
   metrics(): Promise<Metrics>;
   stop(): Promise<void>;
+  cleanup(): Promise<void>;
+  /** The fields of SEMANTICS. */
+  toJSON(): Record<string, unknown>;
   importFile(
     path: string,
     options: {
@@ -58,6 +71,8 @@ export interface LibraryCrucible {
     tags?: string[];
     metadata?: Record<string, string | number | null>;
   }): LibraryExperiment;
+  experiment(id: string): LibraryExperiment;
+  recover(dir: string, options: RecoverOptions): Promise<RecoveryReport>;
   compare(ids: readonly string[]): Promise<Comparison>;
   exportMultiple(
     ids: readonly string[],
@@ -68,16 +83,19 @@ export interface LibraryCrucible {
 }
 
 export interface Library extends Intervals {
-  open(): LibraryCrucible;
+  /** @param dir - where experiments live on; absent, they live in memory only */
+  open(dir?: string): LibraryCrucible;
+  listExperiments(dir: string): Promise<StoredExperiment[]>;
   emit: Emit;
 }
 
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
-  const { Crucible, telemetry } = await import('../index.js');
+  const { Crucible, listExperiments, telemetry } = await import('../index.js');
   const { twoProportionZ, welchTTest } = await import('../stats/index.js');
   return {
-    open: () => new Crucible(),
+    open: (dir) => new Crucible(dir === undefined ? {} : { dir }),
+    listExperiments,
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
     meanInterval: (x, y) => welchTTest(x, y).confidenceInterval,
     proportionInterval: (x, y) => twoProportionZ(x, y).confidenceInterval,

@@ -8,6 +8,7 @@ import type { TextStream } from './terminal/stream.js';
 /** What is needed of `process`. */
 export interface HostProcess {
   readonly argv: readonly string[];
+  readonly pid: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: HostStream;
   readonly stderr: HostStream;
@@ -53,6 +54,7 @@ export async function runProcess(
     signal: stop.signal,
     nowMs: () => performance.now(),
     version,
+    pid: host.pid,
     loadLibrary,
   });
   host.exitCode = readerGone ? EXIT_OK : status;

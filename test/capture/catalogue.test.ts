@@ -73,11 +73,11 @@ describe('listExperiments', () => {
   });
 
   it('tells of one whose process was killed, drops included, and changes nothing', async () => {
-    const id = killedExperiment(dir, { rows: 5000 });
+    const id = killedExperiment(dir, { rows: 100_000 });
     const before = bytesOf(join(dir, id));
     const [listed] = await listExperiments(dir);
     expect(listed).toMatchObject({ id, interrupted: true, heldBy: null, experiment: { status: 'running' } });
-    expect(listed!.rows + listed!.dropped).toBe(5000);
+    expect(listed!.rows + listed!.dropped).toBe(100_000);
     expect(listed!.lastSeenAt).toBeGreaterThanOrEqual(listed!.timeRange![1]);
     expect(bytesOf(join(dir, id))).toEqual(before);
   });

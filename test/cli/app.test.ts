@@ -88,7 +88,7 @@ Says what is known of it.
 Options:
       --limit N    rows at most (default 5)
       --only a|b   parts to show (repeatable)
-      --dir DIR    reserved: experiments live in memory so far (default .crucible)
+      --dir DIR    folder that experiments are kept in (default: what CRUCIBLE_DIR says)
       --json       print one JSON document and nothing else
   -h, --help       show this help
 `,

@@ -15,6 +15,7 @@ class FakeStream extends EventEmitter {
 class FakeProcess extends EventEmitter implements HostProcess {
   readonly argv: string[];
   readonly env = {};
+  readonly pid = 4711;
   readonly stdout = new FakeStream();
   readonly stderr = new FakeStream();
   readonly exits: number[] = [];

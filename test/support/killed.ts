@@ -1,7 +1,8 @@
 /** An experiment whose process was killed in the midst of capturing. Runs the built library: `npm run build` first. */
 import { spawnSync } from 'node:child_process';
 
-/** @returns the experiment's id. All `rows` are durable; the segment that they are in has not been ended. */
+/** @returns the experiment's id. All `rows` are durable, but for those that found 4,096 others waiting for
+ *   the disk; the segment that they are in has not been ended. */
 export function killedExperiment(
   dir: string,
   options: { rows: number; name?: string; condition?: string; pause?: boolean },
@@ -13,7 +14,11 @@ export function killedExperiment(
     const options = { name: ${JSON.stringify(name)}, condition: ${JSON.stringify(condition)} };
     const experiment = crucible.startExperiment({ ...options, overflow: 'reject', capacity: 4096 });
     const recorder = experiment.recorder('e', { model: 'm' });
-    for (let i = 1; i <= ${rows}; i++) recorder.record(i, 0.5, 10, 20, i % 2 === 0);
+    const record = (i) => recorder.record(i, 0.5, 10, 20, i % 2 === 0);
+    for (let i = 1; i < ${rows}; i++) record(i);
+    // A batch tells of all drops before it.
+    await experiment.flush();
+    record(${rows});
     if (${pause}) {
       experiment.pause();
       const status = async () => (await listExperiments(${JSON.stringify(dir)}))[0].experiment.status;

@@ -70,10 +70,15 @@ export class DemoDisplay {
       target: this.target,
       streaming: this.arms[arm].streamingMetrics(),
       trend: this.trends[arm].means,
+      storage: storageOf(this.arms[arm]),
     }));
   }
 
   private elapsedMs(): number {
     return this.context.nowMs() - this.startedMs;
   }
+}
+
+function storageOf({ counts, storage }: LibraryExperiment): LiveArm['storage'] {
+  return storage && { captured: counts.captured, durable: storage.durable, error: storage.error };
 }

@@ -11,12 +11,21 @@ import {
   type Treatment,
 } from '../../demo/run.js';
 import { type CommandContext, defineCommand } from '../command.js';
-import { EXPORT_FORMATS, type ExportFile, type Library, type LibraryCrucible } from '../library.js';
+import { dirOf } from '../folder.js';
+import {
+  EXPORT_FORMATS,
+  type ExportFile,
+  type Library,
+  type LibraryCrucible,
+  type LibraryExperiment,
+} from '../library.js';
 import { comparisonLines, verdict } from '../report/comparison.js';
 import { filesLines } from '../report/files.js';
 import type { ReportOptions } from '../report/measures.js';
 import { metricsLines } from '../report/metrics.js';
+import { keptLines } from '../report/stored.js';
 import { formatCount, formatDuration, formatNumber, formatShare } from '../terminal/numbers.js';
+import { shellArgument } from '../terminal/text.js';
 import { wrap } from '../terminal/width.js';
 import { DemoDisplay } from './demo-display.js';
 
@@ -36,6 +45,13 @@ export const demo = defineCommand({
   usage: '[options]',
   details: [
     'Asks every question once in each of two arms: one request to one model, and the treatment. The server is part of this program; its latencies, failures and token counts follow public traces of LLM services.',
+    'With --dir, or CRUCIBLE_DIR, both experiments are kept in that folder while they run: kill the demo, even with kill -9, and get them back with crucible recover. Without, they live in memory, and what is left is the exported files.',
+  ],
+  json: [
+    '{ strategy, seed, requests, timeScale, interrupted, elapsedMs, hedgeDelayMs,',
+    '  control and treatment: { finished, answered, failed, correct, extraRequests },',
+    '  kept: { dir, experiments: [{ id, name, folder, captured, durable }] } or null,',
+    '  comparison, verdicts, files: [{ path, rows, bytes }] }',
   ],
   positionals: { min: 0, max: 0 },
   options: {
@@ -76,16 +92,19 @@ export const demo = defineCommand({
     if (!options.json) print(...bannerLines(plan, options.speed, { style, width }), '');
 
     const library = await context.loadLibrary();
-    const crucible = library.open();
+    const dir = dirOf(context);
+    const crucible = library.open(dir);
     try {
-      const { ids, result } = await runArms(context, library, crucible, plan);
+      const { arms, result } = await runArms(context, library, crucible, plan, dir);
+      const ids = arms.map(({ id }) => id);
       // Stopped before each arm had an answer, there is nothing to compare and may be nothing to export.
       const complete = Math.min(result.control.finished, result.treatment.finished) > 0;
       const comparison = complete ? await crucible.compare(ids) : null;
       const files = complete
         ? await exportAll(crucible, ids, [...new Set(options.format)], options.out, plan)
         : [];
-      const outcome: Outcome = { plan, result, comparison, files };
+      const kept = dir === undefined ? null : { dir, arms };
+      const outcome: Outcome = { plan, result, comparison, files, kept };
       print(
         ...(options.json
           ? [JSON.stringify(demoDocument(outcome, library), null, 2)]
@@ -114,13 +133,23 @@ function bannerLines(plan: Plan, speed: number, { style }: ReportOptions): strin
   ];
 }
 
+/** What makes the folder worth while: that nothing can happen to it. */
+function durableLines(dir: string, { style, pid }: CommandContext): string[] {
+  return [
+    `  Kept in ${style.bold(dir)} as it goes. Try to lose it:`,
+    `    kill -9 ${pid}`,
+    `    crucible recover ${shellArgument(dir)}`,
+  ];
+}
+
 /** Runs both arms under the live display and stops their experiments. */
 async function runArms(
   context: CommandContext,
   library: Library,
   crucible: LibraryCrucible,
   plan: Plan,
-): Promise<{ ids: string[]; result: DemoResult }> {
+  dir: string | undefined,
+): Promise<{ arms: LibraryExperiment[]; result: DemoResult }> {
   const start = (name: string) =>
     crucible.startExperiment({
       name,
@@ -131,6 +160,7 @@ async function runArms(
     });
   const control = start('control');
   const treatment = start(plan.strategy);
+  if (dir !== undefined && !context.options.json) context.print(...durableLines(dir, context), '');
   const display = new DemoDisplay(context, { control, treatment }, plan.requests);
   // A program that wants one document wants silence besides.
   if (!context.options.json) display.start();
@@ -143,7 +173,7 @@ async function runArms(
       signal: context.signal,
       onProgress: (counts) => display.update(counts),
     });
-    return { ids: [control.id, treatment.id], result };
+    return { arms: [control, treatment], result };
   } finally {
     display.close();
     await Promise.all([control.stop(), treatment.stop()]);
@@ -173,10 +203,12 @@ interface Outcome {
   /** Null, with no files, when the run was stopped before each arm had finished a question. */
   comparison: Comparison | null;
   files: readonly ExportFile[];
+  /** Null in memory. */
+  kept: { dir: string; arms: readonly LibraryExperiment[] } | null;
 }
 
 function resultLines(
-  { plan, result, comparison, files }: Outcome,
+  { plan, result, comparison, files, kept }: Outcome,
   library: Library,
   options: ReportOptions,
 ): string[] {
@@ -184,7 +216,8 @@ function resultLines(
   const { control, treatment } = result;
   const stopped = `stopped early: ${formatNumber(control.finished)} and ${formatNumber(treatment.finished)} of ${formatCount(plan.requests, 'question')} finished; those under way are left out`;
   const lines = result.interrupted ? wrap(stopped, options.width).map(yellow) : [];
-  if (comparison === null) return lines;
+  const keptWhere = kept === null ? [] : keptLines(kept.dir, kept.arms);
+  if (comparison === null) return [...lines, ...keptWhere];
   return [
     ...lines,
     `${bold('Metrics')}${dim(`  ${formatDuration(result.elapsedMs)}; latencies as measured here, failures among them`)}`,
@@ -195,6 +228,7 @@ function resultLines(
     '',
     bold('Files'),
     ...filesLines(files, options),
+    ...(kept === null ? [] : ['', ...keptWhere]),
   ];
 }
 
@@ -208,10 +242,18 @@ function answersLine(strategy: Treatment, { control, treatment, hedgeDelayMs }: 
   return `Correct answers: control ${correct(control)} %, ${strategy} ${correct(treatment)} %. Extra requests: ${formatNumber(treatment.extraRequests)}${when}.`;
 }
 
-function demoDocument({ plan, result, comparison, files }: Outcome, library: Library) {
+function demoDocument({ plan, result, comparison, files, kept }: Outcome, library: Library) {
+  const describe = ({ id, name, counts, storage }: LibraryExperiment) => ({
+    id,
+    name,
+    folder: storage?.folder ?? null,
+    captured: counts.captured,
+    durable: storage?.durable ?? 0,
+  });
   return {
     ...plan,
     ...result,
+    kept: kept && { dir: kept.dir, experiments: kept.arms.map(describe) },
     comparison,
     verdicts: comparison?.treatments.map((treatment) => verdict(comparison, treatment, library)) ?? [],
     files,

@@ -12,10 +12,11 @@ export const help = defineCommand({
     const [name] = positionals;
     const shown = name === undefined ? commands : [findCommand(name, commands)];
     if (options.json) {
-      const described = shown.map(({ name, summary, usage, options: own }) => ({
+      const described = shown.map(({ name, summary, usage, json = [], options: own }) => ({
         name,
         summary,
         usage,
+        json,
         options: { ...own, ...COMMON_OPTIONS },
       }));
       print(JSON.stringify(described, null, 2));

@@ -2,9 +2,11 @@ import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
+import { dirOf } from '../folder.js';
 import { EXPORT_FORMATS, type ExportFile, type ExportFormat } from '../library.js';
 import { filesLines } from '../report/files.js';
 import { metricsLines } from '../report/metrics.js';
+import { keptLines } from '../report/stored.js';
 import { formatBytes, formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
 import { Progress } from '../terminal/progress.js';
 
@@ -15,6 +17,11 @@ export const importCommand = defineCommand({
   details: [
     'Each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
+    'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
+  ],
+  json: [
+    '{ id, name, dir or null, rows, skipped, malformed, errors: [{ line, message }], bytes, elapsedMs,',
+    '  counts: { captured, retained, dropped, malformed }, metrics, files: [{ path, rows, bytes }] }',
   ],
   positionals: { min: 1, max: 1 },
   options: {
@@ -28,14 +35,16 @@ export const importCommand = defineCommand({
     },
     out: { type: 'list', value: 'FILE', description: 'also write the events to this .csv or .jsonl file' },
   },
-  async run({ options, positionals, signal, style, width, live, nowMs, stderr, print, loadLibrary }) {
+  async run(context) {
+    const { options, positionals, signal, style, width, live, nowMs, stderr, print, loadLibrary } = context;
+    const dir = dirOf(context);
     const path = positionals[0]!;
     const map = readMappings(options.map);
     const targets = options.out.map(formatOfPath);
     const { size } = await stat(path);
 
     const library = await loadLibrary();
-    const crucible = library.open();
+    const crucible = library.open(dir);
     const startedMs = nowMs();
     const progress = new Progress(stderr, style, live, nowMs);
     try {
@@ -63,7 +72,16 @@ export const importCommand = defineCommand({
       if (options.json) {
         print(
           JSON.stringify(
-            { id: experiment.id, name: experiment.name, ...imported, elapsedMs, metrics, files },
+            {
+              id: experiment.id,
+              name: experiment.name,
+              dir: dir ?? null,
+              ...imported,
+              counts: experiment.counts,
+              elapsedMs,
+              metrics,
+              files,
+            },
             null,
             2,
           ),
@@ -73,7 +91,8 @@ export const importCommand = defineCommand({
       const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
       print(
         `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(size)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
-        ...malformedLines(imported.malformed ?? 0).map(style.yellow),
+        ...warnings(imported.malformed ?? 0, experiment.counts.dropped).map(style.yellow),
+        ...(dir === undefined ? [] : keptLines(dir, [experiment])),
         ...(files.length > 0 ? filesLines(files, { style, width }) : []),
         '',
         ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
@@ -110,6 +129,11 @@ function readMappings(mappings: readonly string[]): Record<string, string> {
   );
 }
 
-function malformedLines(malformed: number): string[] {
-  return malformed === 0 ? [] : [`! ${formatCount(malformed, 'row')} could be read only in part`];
+function warnings(malformed: number, dropped: number): string[] {
+  return [
+    ...(malformed === 0 ? [] : [`! ${formatCount(malformed, 'row')} could be read only in part`]),
+    ...(dropped === 0
+      ? []
+      : [`! ${formatCount(dropped, 'row')} dropped: the disk was too slow, or memory full`]),
+  ];
 }

@@ -4,5 +4,8 @@ import type { Command } from '../command.js';
 import { demo } from './demo.js';
 import { help } from './help.js';
 import { importCommand } from './import.js';
+import { list } from './list.js';
+import { recover } from './recover.js';
+import { show } from './show.js';
 
-export const commands: readonly Command[] = [demo, importCommand, help];
+export const commands: readonly Command[] = [demo, importCommand, list, show, recover, help];

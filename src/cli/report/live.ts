@@ -2,6 +2,7 @@
 
 import type { StreamingMetrics } from '../../analysis/types.js';
 import {
+  formatCount,
   formatDuration,
   formatNumber,
   formatShare,
@@ -27,6 +28,8 @@ export interface LiveArm {
   streaming: StreamingMetrics;
   /** Mean latencies of recent moments, oldest first; null for a moment without a request. */
   trend: readonly Maybe[];
+  /** Events, those of them that no crash can take any more, and what is in the way; null in memory. */
+  storage: { captured: number; durable: number; error: Error | null } | null;
 }
 
 const TREND_WIDTH = 12;
@@ -50,6 +53,14 @@ export function liveLines(arms: readonly LiveArm[], elapsedMs: number, options: 
   const costDecimals = usdDecimals(all.map(({ cost }) => cost.total));
   const trendHigh = Math.max(...arms.flatMap(({ trend }) => trend.filter((ms) => ms !== null)), 0);
 
+  const stored = arms.map(({ storage }) => storage);
+  const events: MeasureRow[] = stored.every((storage) => storage === null)
+    ? []
+    : group('events', [
+        measureRow('captured', stored, (storage) => formatNumber(storage?.captured)),
+        measureRow('durable', stored, (storage) => formatNumber(storage?.durable)),
+      ]);
+
   const rows: MeasureRow[] = [
     ...group('requests', [
       measureRow('done', arms, ({ done, target }) => `${formatNumber(done)}/${formatNumber(target)}`),
@@ -67,8 +78,12 @@ export function liveLines(arms: readonly LiveArm[], elapsedMs: number, options: 
       measureRow('recent', arms, ({ trend }) => sparkline(trend, TREND_WIDTH, { low: 0, high: trendHigh })),
     ]),
     ...group('cost, USD', [measureRow('total', all, ({ cost }) => formatNumber(cost.total, costDecimals))]),
+    ...events,
   ];
-  return [`  ${progress}`, '', ...measureTable(arms, rows, options)];
+  const errors = arms.flatMap(({ name, storage }) =>
+    storage === null || storage.error === null ? [] : [`  ! ${name}: ${storage.error.message}`],
+  );
+  return [`  ${progress}`, '', ...measureTable(arms, rows, options), ...errors.map(options.style.red)];
 }
 
 /** Turns running totals into a series: the mean latency of what came between two looks. */
@@ -88,10 +103,14 @@ export class LatencyTrend {
 
 /** The same in one plain line, for a log. */
 export function progressLogLine(arms: readonly LiveArm[], elapsedMs: number): string {
-  const parts = arms.map(({ name, done, target, streaming }) => {
+  const parts = arms.map(({ name, done, target, streaming, storage }) => {
     const { mean } = streaming.latency;
     const latency = mean === null ? '' : `, mean ${formatNumber(mean, millisecondDecimals([mean]))} ms`;
-    return `${name} ${formatNumber(done)}/${formatNumber(target)}${latency}`;
+    const durable =
+      storage === null
+        ? ''
+        : `, ${formatNumber(storage.durable)} of ${formatCount(storage.captured, 'event')} durable`;
+    return `${name} ${formatNumber(done)}/${formatNumber(target)}${latency}${durable}`;
   });
   return `${formatDuration(elapsedMs)}: ${parts.join(' · ')}`;
 }

@@ -67,8 +67,8 @@ export function formatDuration(ms: number): string {
 }
 
 /** A count with its noun: `1 row`, `1,200 rows`. */
-export function formatCount(count: number, noun: string): string {
-  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
+export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatNumber(count)} ${count === 1 ? noun : plural}`;
 }
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
@@ -82,4 +82,11 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   return `${formatNumber(value, unit === 0 ? 0 : 1)} ${BYTE_UNITS[unit]}`;
+}
+
+/** A time in µs since the Unix epoch, to the second, as ISO 8601 in UTC: `2026-11-25T09:30:00Z`. */
+export function formatTime(us: Maybe): string {
+  if (us === null || us === undefined) return UNKNOWN;
+  const date = new Date(Math.floor(us / 1000));
+  return Number.isNaN(date.getTime()) ? UNKNOWN : `${date.toISOString().replace(/\.\d+Z$/, '')}Z`;
 }

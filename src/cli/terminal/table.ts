@@ -7,19 +7,23 @@ export interface TableColumn {
   /** With the unit, where there is one: `mean, ms`. */
   header: string;
   align: 'left' | 'right';
+  /** Gives way where a line would be too wide; the first column by default. */
+  shrinks?: true;
+  /** Left out where a line would be too wide all the same, the highest number first. */
+  optional?: number;
 }
 
 export interface TableOptions {
   style?: Style;
-  /** Widest line; the first column gives way. */
+  /** Widest line. */
   width?: number;
   indent?: number;
   /** Columns between two cells. */
   gap?: number;
 }
 
-/** The first column is never cut below this. */
-const MIN_FIRST = 8;
+/** A column that shrinks is never cut below this. */
+const MIN_SHRUNK = 8;
 
 /** Lines of the table, header first (none if all headers are empty); a short row is filled with blanks. */
 export function tableLines(
@@ -28,20 +32,32 @@ export function tableLines(
   options: TableOptions = {},
 ): string[] {
   const { style = NO_STYLE, width = Number.POSITIVE_INFINITY, indent = 2, gap = 3 } = options;
-  const headers = columns.map(({ header }) => header);
-  const widths = columns.map((_, c) =>
-    Math.max(displayWidth(headers[c]!), ...rows.map((row) => displayWidth(row[c] ?? ''))),
+  const widths = columns.map(({ header }, c) =>
+    Math.max(displayWidth(header), ...rows.map((row) => displayWidth(row[c] ?? ''))),
   );
-  const total = indent + widths.reduce((sum, w) => sum + w, 0) + gap * (columns.length - 1);
-  if (total > width) widths[0] = Math.max(MIN_FIRST, widths[0]! - (total - width));
+  const shrinking = Math.max(
+    0,
+    columns.findIndex(({ shrinks }) => shrinks),
+  );
+  const minimum = Math.min(MIN_SHRUNK, widths[shrinking]!);
+  const shown = columns.map((_, c) => c);
+  const excess = () => indent + shown.reduce((sum, c) => sum + widths[c]! + gap, -gap) - width;
+  while (excess() > widths[shrinking]! - minimum) {
+    const rank = (c: number) => columns[c]!.optional ?? 0;
+    const leastWanted = shown.reduce((a, b) => (rank(b) > rank(a) ? b : a));
+    if (rank(leastWanted) === 0) break;
+    shown.splice(shown.indexOf(leastWanted), 1);
+  }
+  widths[shrinking] = Math.max(minimum, widths[shrinking]! - Math.max(0, excess()));
 
   const line = (cells: readonly string[]) =>
-    `${' '.repeat(indent)}${columns
-      .map(({ align }, c) => {
+    `${' '.repeat(indent)}${shown
+      .map((c) => {
         const cell = truncate(cells[c] ?? '', widths[c]!);
-        return align === 'right' ? padStart(cell, widths[c]!) : padEnd(cell, widths[c]!);
+        return columns[c]!.align === 'right' ? padStart(cell, widths[c]!) : padEnd(cell, widths[c]!);
       })
       .join(' '.repeat(gap))}`.trimEnd();
+  const headers = columns.map(({ header }) => header);
   const body = rows.map(line);
   return headers.every((header) => header === '') ? body : [style.dim(line(headers)), ...body];
 }

@@ -44,6 +44,7 @@ describe('crucible demo', () => {
       'export jsonl',
       'close',
     ]);
+    expect(stdout).not.toContain('kill');
     expect(library.rows.get('id-control')!.every(({ event }) => event.startsWith('req_llm.'))).toBe(true);
   });
 
@@ -71,11 +72,26 @@ describe('crucible demo', () => {
       interrupted: false,
       control: { finished: 20 },
       treatment: { finished: 20, extraRequests: 40 },
+      kept: null,
       comparison: { baseline: { name: 'control' }, treatments: [{ name: 'ensemble' }] },
     });
     expect(document.verdicts).toHaveLength(1);
     expect(document.files.map(({ path }: { path: string }) => path)).toEqual([
       join(out, 'new', 'demo-ensemble-7.jsonl'),
+    ]);
+  });
+
+  it('keeps both experiments in a folder, and says how to lose them and get them back', async () => {
+    const { stdout, library } = await runInMemory(arguments_('--dir', 'my data'), [demo]);
+    expect(library.calls[0]).toBe('open my data');
+    expect(stdout).toContain("kill -9 4711\n    crucible recover 'my data'\n");
+    expect(stdout).toContain("Kept in my data:\n  control   crucible show id-control --dir 'my data'\n");
+    const { stdout: json } = await runInMemory(arguments_('--json'), [demo], { env: { CRUCIBLE_DIR: 'd' } });
+    const { kept, control } = JSON.parse(json);
+    expect(kept.dir).toBe('d');
+    expect(kept.experiments).toMatchObject([
+      { id: 'id-control', name: 'control', folder: 'd/id-control', captured: 2 * control.finished },
+      { name: 'hedged' },
     ]);
   });
 

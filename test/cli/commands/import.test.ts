@@ -24,7 +24,7 @@ describe('crucible import', () => {
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(library.calls).toEqual([
-      'open',
+      'open data',
       `import ${file} {"map":{"latencyMs":"latency * 1000","success":"code == 0"},"event":"my.request.stop"}`,
       'stop requests',
       'close',
@@ -32,6 +32,7 @@ describe('crucible import', () => {
     expect(stdout).toContain(`3 rows of ${file} (23 B)`);
     expect(stdout).toContain('1 row could be read only in part');
     expect(stdout).toMatch(/latency, ms +mean +20\.00/);
+    expect(stdout).toContain('Kept in data:\n  requests   crucible show id-requests --dir data\n');
     expect(stdout).not.toContain('bytes');
   });
 
@@ -54,7 +55,15 @@ describe('crucible import', () => {
 
   it('prints one JSON document', async () => {
     const { stdout } = await run(file, '--name', 'mine', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ id: 'id-mine', name: 'mine', rows: 3, malformed: 1 });
+    expect(JSON.parse(stdout)).toMatchObject({
+      id: 'id-mine',
+      name: 'mine',
+      dir: null,
+      rows: 3,
+      malformed: 1,
+      counts: { captured: 3, dropped: 0 },
+    });
+    expect(stdout).not.toContain('Kept in');
   });
 
   it('shows a bar at a terminal, on stderr, and leaves nothing of it', async () => {

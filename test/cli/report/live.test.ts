@@ -19,8 +19,16 @@ describe('the live view', () => {
       target: 10,
       streaming: streamingOf([row(100), row(200), row(300, false)]),
       trend: [null, 100, 400],
+      storage: null,
     },
-    { name: 'hedged', done: 2, target: 10, streaming: streamingOf([row(90), row(110)]), trend: [100, 100] },
+    {
+      name: 'hedged',
+      done: 2,
+      target: 10,
+      streaming: streamingOf([row(90), row(110)]),
+      trend: [100, 100],
+      storage: null,
+    },
   ];
 
   it('shows progress and both arms', () => {
@@ -43,13 +51,46 @@ describe('the live view', () => {
   });
 
   it('has something to show before anything happened', () => {
-    const before: LiveArm = { name: 'control', done: 0, target: 10, streaming: streamingOf([]), trend: [] };
+    const before: LiveArm = {
+      name: 'control',
+      done: 0,
+      target: 10,
+      streaming: streamingOf([]),
+      trend: [],
+      storage: null,
+    };
     expect(liveLines([before], 0, options).join('\n')).toContain('0/10');
   });
 
   it('fits in one line for a log', () => {
     expect(progressLogLine(arms, 61_000)).toBe(
       '1 min 1 s: control 3/10, mean 200.0 ms · hedged 2/10, mean 100.0 ms',
+    );
+  });
+});
+
+describe('the live view of experiments on disk', () => {
+  const arm = (name: string, error: Error | null): LiveArm => ({
+    name,
+    done: 1,
+    target: 10,
+    streaming: streamingOf([]),
+    trend: [],
+    storage: { captured: 1234, durable: 1200, error },
+  });
+
+  it('shows how many events are durable, and what is in the way', () => {
+    const lines = liveLines([arm('control', null), arm('hedged', new Error('disk full'))], 1000, options);
+    expect(lines.filter((line) => /captured|durable/.test(line))).toEqual([
+      '  events        captured       1,234    1,234',
+      '                durable        1,200    1,200',
+    ]);
+    expect(lines.at(-1)).toBe('  ! hedged: disk full');
+  });
+
+  it('says so in the line for a log', () => {
+    expect(progressLogLine([arm('control', null)], 4000)).toBe(
+      '4.0 s: control 1/10, 1,200 of 1,234 events durable',
     );
   });
 });

@@ -1,5 +1,6 @@
 import { runCli } from '../../../src/cli/app.js';
 import type { CliEnvironment, Command } from '../../../src/cli/command.js';
+import type { Library } from '../../../src/cli/library.js';
 import { type FakeLibrary, fakeLibrary } from './fake-library.js';
 import { CollectedStream } from './streams.js';
 
@@ -19,6 +20,8 @@ export async function runInMemory(
     terminal?: boolean;
     signal?: AbortSignal;
     onEmit?: (event: string) => void;
+    /** Instead of the one in memory. */
+    loadLibrary?: () => Promise<Library>;
   } = {},
 ): Promise<CliRun> {
   const size = options.terminal === true ? { columns: 100, rows: 40 } : undefined;
@@ -31,7 +34,8 @@ export async function runInMemory(
     signal: options.signal ?? new AbortController().signal,
     nowMs: () => performance.now(),
     version: '1.2.3',
-    loadLibrary: async () => library,
+    pid: 4711,
+    loadLibrary: options.loadLibrary ?? (async () => library),
   };
   const status = await runCli(argv, commands, environment);
   return { status, stdout: stdout.text, stderr: stderr.text, library };

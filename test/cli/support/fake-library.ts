@@ -29,9 +29,19 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
   const names = new Map<string, string>();
   const calls: string[] = [];
 
-  const experiment = (id: string, name: string): LibraryExperiment => ({
+  const experiment = (id: string, name: string, dir: string | undefined): LibraryExperiment => ({
     id,
     name,
+    get counts() {
+      const captured = rows.get(id)!.length;
+      return { captured, retained: captured, dropped: 0, malformed: 0 };
+    },
+    get storage() {
+      if (dir === undefined) return null;
+      return { folder: `${dir}/${id}`, durable: rows.get(id)!.length, error: null };
+    },
+    cleanup: async () => void calls.push(`cleanup ${name}`),
+    toJSON: () => ({ id, name }),
     run: (fn) => current.run(id, fn),
     streamingMetrics: () => streamingOf(rows.get(id)!),
     metrics: async () => metricsOf(rows.get(id)!),
@@ -51,13 +61,15 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       return { path, rows: rows.get(id)!.length, bytes: 100 };
     },
   });
-  const crucible: LibraryCrucible = {
+  const crucible = (dir: string | undefined): LibraryCrucible => ({
     startExperiment: ({ name }) => {
       const id = `id-${name}`;
       rows.set(id, []);
       names.set(id, name);
-      return experiment(id, name);
+      return experiment(id, name, dir);
     },
+    experiment: (id) => experiment(id, names.get(id)!, dir),
+    recover: async () => ({ dir: '', experiments: [], rows: 0, bytes: 0 }),
     compare: async (ids) =>
       comparisonOf(ids.map((id) => ({ id, name: names.get(id)!, rows: rows.get(id)! }))),
     exportMultiple: async (ids, format, { path }) => {
@@ -65,14 +77,15 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       return { path, rows: ids.reduce((sum, id) => sum + rows.get(id)!.length, 0), bytes: 1000 };
     },
     close: async () => void calls.push('close'),
-  };
+  });
   return {
     calls,
     rows,
-    open: () => {
-      calls.push('open');
-      return crucible;
+    open: (dir) => {
+      calls.push(dir === undefined ? 'open' : `open ${dir}`);
+      return crucible(dir);
     },
+    listExperiments: async () => [],
     emit: (event, measurements, metadata) => {
       const duration = measurements.duration as number | undefined;
       rows.get(current.getStore()!)!.push({

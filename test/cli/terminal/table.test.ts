@@ -23,6 +23,22 @@ describe('tableLines', () => {
     expect(lines.every((line) => displayWidth(line) <= 24)).toBe(true);
   });
 
+  it('leaves out what may be left out, once the column that shrinks can give no more', () => {
+    const wide = [
+      { header: 'id', align: 'left' as const },
+      { header: 'name', align: 'left' as const, shrinks: true as const },
+      { header: 'size', align: 'right' as const, optional: 2 },
+      { header: 'time', align: 'right' as const, optional: 1 },
+    ];
+    const at = (width: number) =>
+      tableLines(wide, [['0123', 'a rather long name', '10', '12']], { width })[1];
+    expect(at(80)).toBe('  0123   a rather long name     10     12');
+    expect(at(35)).toBe('  0123   a rather lo…     10     12');
+    expect(at(28)).toBe('  0123   a rather lo…     12');
+    expect(at(20)).toBe('  0123   a rather l…');
+    expect(at(10)).toBe('  0123   a rathe…');
+  });
+
   it('leaves out a header that says nothing', () => {
     const bare = columns.map((column) => ({ ...column, header: '' }));
     expect(tableLines(bare, [['a', '1']], { indent: 0 })).toEqual(['a   1']);

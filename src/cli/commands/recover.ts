@@ -1,0 +1,102 @@
+import type { RecoveredExperiment, RecoveryReport, StoredExperiment } from '../../index.js';
+import { type CommandContext, defineCommand } from '../command.js';
+import { CommandError, errorDocument } from '../errors.js';
+import { openDir } from '../folder.js';
+import type { Library } from '../library.js';
+import { isDamaged, recoveryLines } from '../report/stored.js';
+import { formatBytes, formatCount } from '../terminal/numbers.js';
+import { Progress } from '../terminal/progress.js';
+
+export const recover = defineCommand({
+  name: 'recover',
+  summary: 'repair the experiments in a folder after a crash, and say what is there',
+  usage: '[DIR] [options]',
+  details: [
+    'Reads and verifies every event. An experiment that nobody stopped before its process ended is stopped, as of its last sign of life; what was just being written is cut off; what is damaged stays as it is and is told, with its place and what it costs. Experiments that a process is capturing are only looked at. A second time there is nothing to do, and nothing is changed. Without DIR and --dir, the folder that CRUCIBLE_DIR names; the folder of a single experiment will do, too.',
+    'The exit status is 0 when everything could be read, 1 when something is damaged or missing.',
+  ],
+  json: [
+    '{ dir, rows, bytes, experiments: [{',
+    '    id, name, folder, status, access: "read" or "none", heldBy: { pid, host } or null,',
+    '    interrupted, changed, rows, bytes, segments, timeRange: [first, last] or null, dropped,',
+    '    cut: [{ file, bytes }], damage: [{ file, offset, bytes, rowsLost, reason }],',
+    '    error: { code, message } or null }] }',
+    'Times in microseconds since 1970.',
+  ],
+  positionals: { min: 0, max: 1 },
+  options: {},
+  async run(context) {
+    const { options, positionals, print, style, width, stdout } = context;
+    const { dir } = await openDir(context, 'recover', positionals[0]);
+    const library = await context.loadLibrary();
+    const stored = await library.listExperiments(dir);
+    const report = await recoverAll(context, library, dir, stored);
+    if (options.json) {
+      const experiments = report.experiments.map((found) => ({
+        ...found,
+        error: errorDocument(found.error),
+      }));
+      print(JSON.stringify({ ...report, experiments }, null, 2));
+    } else if (stored.length === 0) {
+      print(`There are no experiments in ${dir}.`);
+    } else {
+      print(
+        ...recoveryLines(report, { style, width: stdout.isTTY === true ? width : Number.POSITIVE_INFINITY }),
+      );
+    }
+    const damaged = report.experiments.filter(isDamaged);
+    if (damaged.length > 0) throw damagedError(damaged);
+  },
+});
+
+/** One after the other, so that the memory is that of one. */
+async function recoverAll(
+  { stderr, style, live, nowMs, signal }: CommandContext,
+  library: Library,
+  dir: string,
+  stored: readonly StoredExperiment[],
+): Promise<RecoveryReport> {
+  const crucible = library.open();
+  const progress = new Progress(stderr, style, live, nowMs);
+  const totalBytes = stored.reduce((sum, { bytes }) => sum + bytes, 0);
+  const experiments: RecoveredExperiment[] = [];
+  let doneBytes = 0;
+  try {
+    for (const { folder, bytes } of stored) {
+      const report = await crucible.recover(folder, {
+        resume: false,
+        onProgress(state) {
+          signal.throwIfAborted();
+          const done = Math.min(totalBytes, doneBytes + state.bytes);
+          progress.update({ label: 'recover', done, total: totalBytes, format: formatBytes });
+        },
+      });
+      doneBytes += bytes;
+      for (const found of report.experiments) {
+        experiments.push(found);
+        if (found.access !== 'none') await crucible.experiment(found.id).cleanup();
+      }
+    }
+  } finally {
+    progress.close();
+    await crucible.close();
+  }
+  const sum = (key: 'rows' | 'bytes') => experiments.reduce((total, found) => total + found[key], 0);
+  return { dir, experiments, rows: sum('rows'), bytes: sum('bytes') };
+}
+
+function damagedError(experiments: readonly RecoveredExperiment[]): CommandError {
+  const damage = experiments.flatMap((found) => found.damage);
+  const rowsLost = damage.reduce((sum, found) => sum + (found.rowsLost ?? 0), 0);
+  const known = damage.every((found) => found.rowsLost !== null);
+  const unopened = experiments.filter(({ access }) => access === 'none').length;
+  const damaged = experiments.length - unopened;
+  const cost = `${known ? '' : 'at least '}${formatCount(rowsLost, 'event')} lost`;
+  return new CommandError(
+    'ERR_DAMAGED',
+    [
+      ...(unopened === 0 ? [] : [`${formatCount(unopened, 'experiment')} could not be opened`]),
+      ...(damaged === 0 ? [] : [`${formatCount(damaged, 'experiment')} damaged, ${cost}`]),
+    ].join('; '),
+  );
+}

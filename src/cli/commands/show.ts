@@ -1,0 +1,181 @@
+import type { Json, RecoveredExperiment, StoredExperiment, StoredFields } from '../../index.js';
+import { type CommandContext, defineCommand } from '../command.js';
+import { CommandError, hintFor } from '../errors.js';
+import { experimentFolder, openDir } from '../folder.js';
+import type { LibraryCrucible, LibraryExperiment } from '../library.js';
+import type { ReportOptions } from '../report/measures.js';
+import { damageText, factLines, statusText, streamingLines } from '../report/stored.js';
+import { formatBytes, formatCount, formatDuration, formatNumber, formatTime } from '../terminal/numbers.js';
+import { Progress } from '../terminal/progress.js';
+import { oneLine } from '../terminal/text.js';
+
+export const show = defineCommand({
+  name: 'show',
+  summary: 'show everything about one experiment',
+  usage: 'ID --dir DIR [options]',
+  details: [
+    'Reads and verifies every event, and changes nothing: the experiment may be being captured meanwhile. The beginning of an ID will do where no other begins so. Times are UTC. Without --dir, the folder that CRUCIBLE_DIR names.',
+  ],
+  json: [
+    '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status,',
+    '  sampleSize, pauseCount, counts: { captured, retained, dropped, malformed }, interrupted,',
+    '  heldBy: { pid, host } or null, options, libraryVersion,',
+    '  storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },',
+    '  streaming: { count, latency, cost, reliability, tokens, byEvent, … } or null }',
+    'Times in microseconds since 1970.',
+  ],
+  positionals: { min: 1, max: 1 },
+  options: {},
+  async run(context) {
+    const { options, positionals, print, style, width, loadLibrary } = context;
+    const folder = experimentFolder(await openDir(context, 'show'), positionals[0]!);
+    const library = await loadLibrary();
+    const [stored] = await library.listExperiments(folder);
+    if (stored === undefined) throw new CommandError('ERR_NOT_FOUND', `${folder} is no experiment`);
+    const crucible = library.open();
+    try {
+      const report = await look(context, crucible, stored);
+      const experiment = crucible.experiment(report.id);
+      print(
+        ...(options.json
+          ? [JSON.stringify(experimentDocument(experiment, stored, report), null, 2)]
+          : experimentLines(experiment, stored, report, { style, width })),
+      );
+    } finally {
+      await crucible.close();
+    }
+  },
+});
+
+async function look(
+  { stderr, style, live, nowMs, signal }: CommandContext,
+  crucible: LibraryCrucible,
+  { id, folder, bytes: total }: StoredExperiment,
+): Promise<RecoveredExperiment> {
+  const progress = new Progress(stderr, style, live, nowMs);
+  try {
+    const { experiments } = await crucible.recover(folder, {
+      readOnly: true,
+      onProgress({ bytes }) {
+        signal.throwIfAborted();
+        progress.update({ label: id, done: Math.min(bytes, total), total, format: formatBytes });
+      },
+    });
+    const [report] = experiments;
+    if (report === undefined) throw new CommandError('ERR_NOT_FOUND', `${folder} is no experiment`);
+    if (report.error === null) return report;
+    const { code, message } = report.error;
+    throw new CommandError(code, message, hintFor(code));
+  } finally {
+    progress.close();
+  }
+}
+
+function experimentDocument(
+  experiment: LibraryExperiment,
+  { experiment: fields, libraryVersion }: StoredExperiment,
+  report: RecoveredExperiment,
+) {
+  const { folder, rows, bytes, segments, timeRange, cut, damage, dropped, interrupted, heldBy } = report;
+  return {
+    ...experiment.toJSON(),
+    interrupted,
+    heldBy,
+    options: fields?.options ?? null,
+    libraryVersion,
+    storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },
+    streaming: fields?.options.streamingMetrics === false ? null : experiment.streamingMetrics(),
+  };
+}
+
+/** A longer list is shown by its length. */
+const LISTED_MAX = 4;
+
+type Fact = readonly [name: string, value: string];
+
+function experimentLines(
+  experiment: LibraryExperiment,
+  stored: StoredExperiment,
+  report: RecoveredExperiment,
+  options: ReportOptions,
+): string[] {
+  const { red } = options.style;
+  const { counts } = experiment;
+  const { timeRange, damage } = report;
+  const streams = stored.experiment?.options.streamingMetrics !== false && counts.captured > 0;
+  return [
+    ...factLines(oneLine(experiment.name), identityFacts(stored), options),
+    ...section('Metadata', jsonFacts(stored.experiment?.metadata), options),
+    '',
+    ...factLines(
+      'Events',
+      [
+        ['captured', formatNumber(counts.captured)],
+        ['readable', formatNumber(counts.retained)],
+        ['dropped', formatNumber(counts.dropped)],
+        ['malformed', formatNumber(counts.malformed)],
+        ['first', formatTime(timeRange?.[0])],
+        ['last', formatTime(timeRange?.[1])],
+      ],
+      options,
+    ),
+    ...(streams ? ['', ...streamingLines(experiment.streamingMetrics(), options)] : []),
+    '',
+    ...factLines(
+      'Storage',
+      [
+        ['folder', report.folder],
+        ['segments', `${formatNumber(report.segments)}, ${formatBytes(report.bytes)}`],
+        ['damage', damage.length === 0 ? 'none' : formatCount(damage.length, 'place')],
+        ['version', stored.libraryVersion ?? '-'],
+      ],
+      options,
+    ),
+    ...damage.map((found) => red(`  ! ${damageText(found)}`)),
+    ...section('Options', jsonFacts(stored.experiment?.options), options),
+  ];
+}
+
+function section(heading: string, facts: readonly Fact[], options: ReportOptions): string[] {
+  return facts.length === 0 ? [] : ['', ...factLines(heading, facts, options)];
+}
+
+/** What is not known or never happened is left out. */
+function identityFacts(stored: StoredExperiment): Fact[] {
+  const { experiment: fields, id } = stored;
+  if (fields === null) return [['id', id]];
+  const { hypothesis, stoppedAt, pausedAt, pauseCount, sampleSize, tags } = fields;
+  const fact = (name: string, value: string | null): Fact[] => (value ? [[name, oneLine(value)]] : []);
+  return [
+    ['id', id],
+    ...fact('condition', fields.condition),
+    ...fact('hypothesis', hypothesis),
+    ...fact('status', statusText(stored)),
+    ...fact('started', formatTime(fields.startedAt)),
+    ...(stored.interrupted
+      ? fact('last seen', endText(stored.lastSeenAt, fields))
+      : fact('stopped', endText(stoppedAt, fields))),
+    ...fact('paused', pausedAt === null ? null : formatTime(pausedAt)),
+    ...fact('pauses', pauseCount === 0 ? null : pausesText(fields)),
+    ...fact('sample size', sampleSize === null ? null : formatNumber(sampleSize)),
+    ...fact('tags', tags.join(', ')),
+  ];
+}
+
+function endText(at: number | null, { startedAt }: StoredFields): string | null {
+  if (at === null) return null;
+  return `${formatTime(at)}, after ${formatDuration(Math.max(0, at - startedAt) / 1000)}`;
+}
+
+function pausesText({ pauseCount, pausedUs }: StoredFields): string {
+  return `${formatNumber(pauseCount)}, ${formatDuration(pausedUs / 1000)} in all`;
+}
+
+/** Values as JSON; of a long list, how long it is. */
+function jsonFacts(values: Readonly<Record<string, Json>> = {}): Fact[] {
+  return Object.entries(values).map(([name, value]) => {
+    const isLong = Array.isArray(value) && value.length > LISTED_MAX;
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    return [oneLine(name), isLong ? formatCount(value.length, 'entry', 'entries') : oneLine(text)];
+  });
+}

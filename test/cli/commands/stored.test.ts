@@ -1,0 +1,346 @@
+/** list, show and recover, with the library itself on folders in every state. Run `npm run build` first. */
+import { createHash } from 'node:crypto';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { commands } from '../../../src/cli/commands/index.js';
+import { loadLibrary } from '../../../src/cli/library.js';
+import { Crucible, type Experiment } from '../../../src/index.js';
+import { nodeFileSystem } from '../../../src/storage/file-system.js';
+import { scanSegment } from '../../../src/storage/segment-scan.js';
+import { killedExperiment } from '../../support/killed.js';
+import { runInMemory } from '../support/environment.js';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'crucible-stored-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const run = (...argv: string[]) => runInMemory(argv, commands, { loadLibrary });
+const json = async (...argv: string[]) => JSON.parse((await run(...argv, '--json')).stdout);
+
+/** A stopped experiment of 20 events, or one that `during` looks at while it is captured. */
+async function capture(name: string, during: (experiment: Experiment) => Promise<void> = async () => {}) {
+  await using crucible = new Crucible({ dir });
+  const experiment = crucible.startExperiment({
+    name,
+    condition: 'control',
+    hypothesis: 'none',
+    tags: ['a', 'b'],
+    metadata: { seed: 7 },
+    sampleSize: 40,
+    events: ['e'],
+  });
+  const recorder = experiment.recorder('e');
+  for (let i = 1; i <= 20; i++) recorder.record(i, 0.5);
+  await experiment.flush();
+  await during(experiment);
+  return experiment.id;
+}
+
+/** All names and bytes under the folder. */
+function fingerprint(): string {
+  const hash = createHash('sha256');
+  for (const { name, parentPath } of readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .sort((a, b) => (join(a.parentPath, a.name) < join(b.parentPath, b.name) ? -1 : 1))) {
+    hash.update(join(parentPath, name)).update(readFileSync(join(parentPath, name)));
+  }
+  return hash.digest('hex');
+}
+
+describe.each([['list'], ['recover']])('crucible %s', (command) => {
+  it('says so when there is no folder, or nothing in it', async () => {
+    expect(await run(command, join(dir, 'absent'))).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: `error: there is no folder ${join(dir, 'absent')} (ERR_NOT_FOUND)\n`,
+    });
+    writeFileSync(join(dir, 'file'), '');
+    expect(await run(command, join(dir, 'file'))).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('is a file'),
+    });
+    expect(await run(command, dir)).toMatchObject({
+      status: 0,
+      stdout: `There are no experiments in ${dir}.\n`,
+    });
+    expect(await json(command, dir)).toMatchObject({ dir, experiments: [] });
+  });
+
+  it('takes the folder as an argument, as --dir or from CRUCIBLE_DIR, and asks for one', async () => {
+    await capture('mine');
+    const { stdout } = await run(command, dir);
+    expect(stdout).toContain('mine');
+    expect((await run(command, '--dir', dir)).stdout).toBe(stdout);
+    const env = { CRUCIBLE_DIR: dir };
+    expect((await runInMemory([command], commands, { loadLibrary, env })).stdout).toBe(stdout);
+    expect(await run(command)).toMatchObject({ status: 2, stderr: expect.stringContaining('CRUCIBLE_DIR') });
+    expect(await run(command, dir, '--dir', dir)).toMatchObject({ status: 2 });
+  });
+});
+
+it('prints with --json what the help says', async () => {
+  const id = await capture('mine');
+  for (const argv of [
+    ['list', dir],
+    ['recover', dir],
+    ['show', id, '--dir', dir],
+  ]) {
+    const document = await json(...argv);
+    const said = commands.find(({ name }) => name === argv[0])!.json!.join('\n');
+    const keys = [...Object.keys(document), ...Object.keys(document.experiments?.[0] ?? {})];
+    expect(keys.filter((key) => !new RegExp(`\\b${key}\\b`).test(said))).toEqual([]);
+  }
+});
+
+describe('crucible list', () => {
+  it('shows what is stopped, running and interrupted, newest first, and changes nothing', async () => {
+    const stopped = await capture('stopped');
+    const killed = killedExperiment(dir, { rows: 50, name: 'killed', condition: 'treatment' });
+    await capture('running', async ({ id }) => {
+      const before = fingerprint();
+      const { status, stdout, stderr } = await run('list', dir);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const [title, header, ...rows] = stdout.trimEnd().split('\n');
+      expect(title).toBe(`3 experiments in ${dir}`);
+      expect(header!.trim().split(/ {2,}/)).toEqual([
+        ...['id', 'name', 'condition', 'status', 'events', 'dropped', 'started', 'duration', 'size'],
+      ]);
+      const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+      const cells = rows.slice(0, 3).map((row) => row.trim().split(/ {2,}/));
+      expect(cells.map((row) => row.slice(0, 7))).toEqual([
+        [id, 'running', 'control', `running (pid ${process.pid})`, '20', '0', time],
+        [killed, 'killed', 'treatment', 'interrupted', '50', '0', time],
+        [stopped, 'stopped', 'control', 'stopped', '20', '0', time],
+      ]);
+      expect(rows[3]).toContain('1 experiment not stopped before the process ended');
+      expect(rows.at(-1)).toBe(`    crucible recover ${dir}`);
+      expect(fingerprint()).toBe(before);
+    });
+  });
+
+  it('gives the same as one JSON document', async () => {
+    const id = await capture('mine');
+    expect(await json('list', dir)).toMatchObject({
+      dir,
+      experiments: [
+        {
+          id,
+          folder: join(dir, id),
+          experiment: { name: 'mine', condition: 'control', status: 'stopped', metadata: { seed: 7 } },
+          error: null,
+          heldBy: null,
+          interrupted: false,
+          rows: 20,
+          segments: 1,
+          missingSegments: 0,
+          dropped: 0,
+        },
+      ],
+    });
+  });
+
+  it('fits a terminal, and lists what it cannot read', async () => {
+    const id = await capture(`a long name\n${'x'.repeat(100)}`);
+    mkdirSync(join(dir, 'broken'));
+    writeFileSync(join(dir, 'broken', 'experiment.json'), '{}');
+    const { status, stdout } = await runInMemory(['list', dir], commands, { loadLibrary, terminal: true });
+    expect(status).toBe(0);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the styles of a terminal
+    const lines = stdout.replaceAll(/\u001b\[\d+m/g, '').split('\n');
+    expect(lines.filter((line) => line.startsWith('  ') && line.length > 100)).toEqual([]);
+    expect(stdout).toContain(`${id}   a long name`);
+    expect(stdout).toMatch(/broken +- +.*unreadable/);
+    expect(stdout).toMatch(/! broken cannot be read: .*is not a document of\S*\s/);
+    expect((await json('list', dir)).experiments[1]).toMatchObject({
+      id: 'broken',
+      experiment: null,
+      error: { code: 'ERR_SEGMENT_CORRUPT', message: expect.any(String) },
+    });
+  });
+});
+
+describe('crucible show', () => {
+  it('shows everything about one experiment, by the beginning of its id', async () => {
+    const id = await capture('mine');
+    const { status, stdout, stderr } = await run('show', id.slice(0, 8), '--dir', dir);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    for (const fact of [
+      /^mine\n/,
+      /\n {2}id +[0-9a-f]{16}\n/,
+      /\n {2}condition +control\n/,
+      /\n {2}hypothesis +none\n/,
+      /\n {2}status +stopped\n/,
+      /\n {2}stopped +\d{4}-.*Z, after \d/,
+      /\n {2}sample size +40\n/,
+      /\n {2}tags +a, b\n/,
+      /\n {2}seed +7\n/,
+      /\n {2}captured +20\n/,
+      /\n {2}e +20 +10\.50 /,
+      /\n {2}segments +1, \d/,
+      /\n {2}damage +none\n/,
+      /\n {2}flushIntervalMs +200\n/,
+    ]) {
+      expect(stdout).toMatch(fact);
+    }
+  });
+
+  it('gives the same as one JSON document', async () => {
+    const id = await capture('mine');
+    expect(await json('show', id, '--dir', dir)).toMatchObject({
+      id,
+      name: 'mine',
+      hypothesis: 'none',
+      status: 'stopped',
+      pauseCount: 0,
+      counts: { captured: 20, retained: 20, dropped: 0, malformed: 0 },
+      interrupted: false,
+      heldBy: null,
+      options: { fsync: 'interval', flushIntervalMs: 200 },
+      storage: { folder: join(dir, id), rows: 20, segments: 1, damage: [] },
+      streaming: { count: 20, latency: { mean: 10.5 } },
+    });
+  });
+
+  it('shows one that is being captured, and one whose process was killed, and changes nothing', async () => {
+    await capture('running', async ({ id }) => {
+      const { stdout } = await run('show', id, '--dir', dir);
+      expect(stdout).toMatch(new RegExp(`status +running \\(pid ${process.pid}\\)\n`));
+      expect(stdout).toMatch(/captured +20\n/);
+    });
+    const killed = killedExperiment(dir, { rows: 10 });
+    const before = fingerprint();
+    const { stdout } = await run('show', killed, '--dir', dir);
+    expect(stdout).toMatch(/status +interrupted\n +started .*\n +last seen +\d/);
+    expect(fingerprint()).toBe(before);
+  });
+
+  it('says where to look for an id that is not there, or not the only one', async () => {
+    for (const id of ['aa1', 'aa2']) mkdirSync(join(dir, id));
+    expect(await run('show', 'b', '--dir', dir)).toMatchObject({
+      status: 1,
+      stderr: `error: no experiment "b" in ${dir} (ERR_NOT_FOUND)\nhint: crucible list ${dir} shows what there is\n`,
+    });
+    expect((await run('show', 'aa', '--dir', dir)).stderr).toContain('2 experiments begin with "aa"');
+    expect((await run('show', 'aa1', '--dir', dir)).stderr).toContain('is no experiment');
+    expect(await run('show', 'aa1')).toMatchObject({ status: 2 });
+  });
+
+  it('gives the reason when it cannot be opened', async () => {
+    const id = await capture('mine');
+    const path = join(dir, id, 'experiment.json');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('"formatVersion": 1', '"formatVersion": 99'));
+    expect(await run('show', id, '--dir', dir)).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^error: .*expected 1, got 99 .*\nhint: .*another version/),
+    });
+  });
+});
+
+describe('crucible recover', () => {
+  it('ends what was interrupted, tells of it, and has nothing to do the second time', async () => {
+    await capture('stopped');
+    const killed = killedExperiment(dir, { rows: 100 });
+    const segment = join(dir, killed, '000001.arrows');
+    // As if the process had died in the midst of writing a batch.
+    const { offset } = scanSegment(nodeFileSystem, segment).entries[0]!;
+    const bytes = readFileSync(segment);
+    writeFileSync(segment, Buffer.concat([bytes, bytes.subarray(offset, offset + 500)]));
+
+    const { status, stdout, stderr } = await run('recover', dir);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^✓ 120 events in 2 experiments, /);
+    expect(stdout).toMatch(new RegExp(`${killed} +killed +stopped +100 +0 +1 +\\S+ KiB +\\S+Z +\\S+Z\n`));
+    expect(stdout).toContain(`${killed}: not stopped when its process ended; stopped now`);
+    expect(stdout).toContain('500 B at the end of 000001.arrows cut off');
+    expect(stdout).not.toContain('nothing to do');
+
+    const recovered = fingerprint();
+    const again = await run('recover', dir);
+    expect(again).toMatchObject({ status: 0, stderr: '' });
+    expect(again.stdout).toContain('There was nothing to do; nothing was changed.\n');
+    expect(again.stdout).not.toContain(`${killed}: `);
+    expect(fingerprint()).toBe(recovered);
+    const { experiments } = await json('list', dir);
+    expect(experiments.map(({ interrupted }: { interrupted: boolean }) => interrupted)).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it('leaves what somebody captures as it is, and says who', async () => {
+    await capture('running', async (experiment) => {
+      const { status, stdout } = await run('recover', dir);
+      expect(status).toBe(0);
+      expect(stdout).toContain(`${experiment.id}: process ${process.pid} on `);
+      expect(stdout).toContain('is capturing it; left as it is');
+      expect((await json('recover', dir)).experiments[0]).toMatchObject({
+        status: 'running',
+        heldBy: { pid: process.pid },
+        changed: false,
+      });
+      experiment.recorder('e').record(1);
+      expect(experiment.counts.captured).toBe(21);
+    });
+  });
+
+  it('fails for what is damaged, and recovers the rest', async () => {
+    const damaged = await capture('damaged');
+    const segment = join(dir, damaged, '000001.arrows');
+    const bytes = readFileSync(segment);
+    bytes[bytes.length - 20]! ^= 1;
+    writeFileSync(segment, bytes);
+    const lost = await capture('lost');
+    unlinkSync(join(dir, lost, '000001.arrows'));
+    const unlisted = await capture('unlisted');
+    unlinkSync(join(dir, unlisted, 'experiment.json'));
+    const killed = killedExperiment(dir, { rows: 10 });
+
+    const { status, stdout, stderr } = await run('recover', dir);
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      'error: 1 experiment could not be opened; 2 experiments damaged, 40 events lost (ERR_DAMAGED)\n',
+    );
+    expect(stdout).toMatch(/^✗ 10 events in 4 experiments, .*; not everything could be read\n/);
+    expect(stdout).toMatch(
+      new RegExp(`${damaged}: 000001.arrows at byte [\\d,]+: .*checksum; 20 events lost`),
+    );
+    expect(stdout).toContain(`${lost}: 000001.arrows: the file is missing; 20 events lost`);
+    expect(stdout).toContain(`${unlisted}: cannot be opened: its experiment.json is missing`);
+    expect(stdout).toContain(`${killed}: not stopped when its process ended; stopped now`);
+
+    const document = await json('recover', dir);
+    const found = new Map(document.experiments.map((one: { id: string }) => [one.id, one]));
+    expect(found.get(damaged)).toMatchObject({
+      damage: [{ file: '000001.arrows', rowsLost: 20 }],
+      error: null,
+    });
+    expect(found.get(unlisted)).toMatchObject({ access: 'none', error: { code: 'ERR_NOT_FOUND' } });
+    expect(found.get(killed)).toMatchObject({ rows: 10, status: 'stopped', changed: false });
+  });
+
+  it('shows a bar at a terminal, and ends when it is told to', async () => {
+    await capture('mine');
+    const { stderr } = await runInMemory(['recover', dir], commands, { loadLibrary, terminal: true });
+    expect(stderr).toContain('recover  ');
+    expect(stderr.endsWith('\u001b[?25h')).toBe(true);
+    const signal = AbortSignal.abort();
+    expect(await runInMemory(['recover', dir], commands, { loadLibrary, signal })).toMatchObject({
+      status: 1,
+      stderr: 'error: interrupted\n',
+    });
+  });
+});
