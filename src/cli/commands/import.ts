@@ -62,7 +62,13 @@ export const importCommand = defineCommand({
           onProgress: ({ bytes, totalBytes }) =>
             progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
         })
-        .finally(() => progress.close());
+        .finally(() => progress.close())
+        .catch((error: unknown) => {
+          // What was read before is on disk all the same.
+          const isKept = dir !== undefined && experiment.counts.captured > 0;
+          if (isKept) stderr.write(`${keptLines(dir, [experiment]).join('\n')}\n`);
+          throw error;
+        });
       await experiment.stop();
       const metrics = await experiment.metrics();
       const files: ExportFile[] = [];

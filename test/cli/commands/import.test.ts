@@ -73,6 +73,17 @@ describe('crucible import', () => {
     expect(stdout).not.toContain('ETA');
   });
 
+  it('says where the rows are that were read before it was interrupted', async () => {
+    const signal = AbortSignal.abort();
+    const interrupted = (...argv: string[]) =>
+      runInMemory(['import', file, ...argv], [importCommand], { signal });
+    expect(await interrupted()).toMatchObject({ status: 1, stdout: '', stderr: 'error: interrupted\n' });
+    expect(await interrupted('--dir', 'data')).toMatchObject({
+      status: 1,
+      stderr: 'Kept in data:\n  requests   crucible show id-requests --dir data\nerror: interrupted\n',
+    });
+  });
+
   it('refuses a mapping without a target or an expression', async () => {
     for (const map of ['latency', '=x', 'latencyMs=']) {
       expect(await run(file, '--map', map)).toMatchObject({

@@ -54,6 +54,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       for (const latencyMs of [10, 20, 30]) {
         rows.get(id)!.push({ event: options.event ?? 'row', latencyMs, costUsd: null, success: true });
       }
+      options.signal?.throwIfAborted();
       return { rows: 3, malformed: 1 };
     },
     export: async (format, { path }) => {
