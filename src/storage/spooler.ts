@@ -23,7 +23,7 @@ import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { MsgpackReader } from '../schema/msgpack.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded, isFull, systemCodeOf } from './errors.js';
+import { isFull, storageError, systemCodeOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { segmentName } from './paths.js';
 import { ReadyIds } from './ready-ids.js';
@@ -55,7 +55,7 @@ export interface SpoolerOptions {
   readonly retention: Retention;
   /** What had been lost before this memory existed. */
   readonly losses: RingLosses;
-  /** Rows that were on disk before this memory existed. */
+  /** Rows that the document listed, deleted ones included, before this memory existed. */
   readonly rowsBefore: number;
   /** This spooler's number; one with a higher number replaces it. */
   readonly epoch: number;
@@ -136,9 +136,9 @@ export class Spooler {
     this.#readyStrings = new ReadyIds(this.#strings, clock);
     this.#dictColumns = geometry.columns.flatMap(({ type }, i) => (type === 'dict' ? [i] : []));
     this.#isKnown = (chunk, generation, rows) => this.#ring.taken(chunk, generation) >= rows;
-    this.#document = guarded('take over', options.folder, () => readDocument(files, options.folder));
     this.#nextSegment = 1;
-    this.#takeOver();
+    this.#document = this.#guarded('take over', () => readDocument(files, options.folder));
+    this.#guarded('take over', () => this.#takeOver());
   }
 
   /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
@@ -162,7 +162,7 @@ export class Spooler {
    */
   step({ everything, sync }: StepOptions): boolean {
     this.#beat();
-    return guarded('write a segment', this.#options.folder, () => {
+    return this.#guarded('write a segment', () => {
       if (this.#segment?.isEnding) this.#endSegment();
       this.#write();
       const published = everything ? this.#publishForAll() : true;
@@ -182,7 +182,7 @@ export class Spooler {
   /** Ends the segment in good order and writes the document. Every row must have been taken by a `step` before. */
   finish(): void {
     this.#beat();
-    guarded('end a segment', this.#options.folder, () => {
+    this.#guarded('end a segment', () => {
       if (this.#segment !== undefined) this.#endSegment();
       if (this.#documentIsStale) this.#writeDocument();
     });
@@ -363,7 +363,7 @@ export class Spooler {
     this.#segment = undefined;
     const restored = (take: Take) => this.#ring.untake(take.chunk, take.generation, take.from);
     const lost = segment.staged.filter((take) => !restored(take));
-    if (lost.length > 0) this.#ring.addOverwritten(rowsOf(lost));
+    if (lost.length > 0) this.#ring.addLost(rowsOf(lost));
     const inRing = this.#options.fsync !== 'never' && this.#options.overflow !== 'overwrite';
     if (inRing) {
       segment.unsynced.forEach(restored);
@@ -457,6 +457,8 @@ export class Spooler {
     }
     const rows = rowsOf(this.#document.segments) + this.#document.expired.rows - this.#options.rowsBefore;
     this.#words.setKept(rows);
+    // What the other had taken and not written may have been overwritten since.
+    this.#ring.settleTaken(rows);
   }
 
   /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing in it */
@@ -484,6 +486,16 @@ export class Spooler {
     } catch (error) {
       if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
       throw error;
+    }
+  }
+
+  /** What the file system throws becomes a StorageError. Anything else is a fault of this code and stays what it is. */
+  #guarded<T>(what: string, operation: () => T): T {
+    try {
+      return operation();
+    } catch (error) {
+      const isOfSystem = systemCodeOf(error)?.startsWith('ERR_') === false;
+      throw isOfSystem ? storageError(error, what, { path: this.#options.folder }) : error;
     }
   }
 
