@@ -65,6 +65,7 @@ export const HEADER_SPOOL_COMPLETED_OFFSET = 960; // i32 atomic, the last flush 
 export const HEADER_SPOOL_WRITTEN_OFFSET = 1024; // i64 atomic, rows handed to the file system
 export const HEADER_SPOOL_DURABLE_OFFSET = 1088; // i64 atomic, rows synced to the disk
 export const HEADER_SPOOL_EXPIRED_OFFSET = 1152; // i64 atomic, rows in segments that were deleted for their age or size
+export const HEADER_SPOOL_TAKEN_OFFSET = 1216; // i64 atomic, rows taken to be written, but for those given back or lost
 
 export const CAPTURE_RUNNING = 0;
 export const CAPTURE_PAUSED = 1;

@@ -4,7 +4,7 @@ import type { Geometry } from '../ring/memory.js';
 import { SpoolWords } from '../ring/spool.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
-import { atExit } from '../storage/at-exit.js';
+import { atExit, sayAtExit } from '../storage/at-exit.js';
 import { FORMAT, FORMAT_VERSION, writeDocument } from '../storage/document.js';
 import { guarded } from '../storage/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem } from '../storage/file-system.js';
@@ -39,6 +39,8 @@ export interface Past {
   /** Rows that can be read. */
   readonly rows: number;
   readonly expired: number;
+  /** Rows that the document lists, deleted ones included, whether they can be read or not. */
+  readonly listed: number;
   /** Rows that cannot be read although they were written. */
   readonly damaged: number;
   readonly losses: RingLosses;
@@ -47,6 +49,7 @@ export interface Past {
 export const NO_PAST: Past = {
   rows: 0,
   expired: 0,
+  listed: 0,
   damaged: 0,
   losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
 };
@@ -119,7 +122,7 @@ export class Durability {
     fields: () => Fields,
   ): void {
     const { fsync, flushIntervalMs, segmentBytes, retention, fileSystem } = options.durable;
-    const { losses, rows, expired, damaged } = this.past;
+    const { losses, listed } = this.past;
     const thread = new SpoolerThread(
       {
         memory,
@@ -138,7 +141,7 @@ export class Durability {
         segmentBytes,
         retention,
         losses,
-        rowsBefore: rows + expired + damaged,
+        rowsBefore: listed,
       },
       fields(),
       fileSystem,
@@ -148,7 +151,7 @@ export class Durability {
     const forget = atExit(() => {
       publish();
       if (!thread.finishNow(fields(), EXIT_DEADLINE_MS)) {
-        process.emitWarning(`${options.name}: not everything could be written to ${this.folder}`);
+        sayAtExit(`${options.name}: not everything could be written to ${this.folder}`);
       }
       lock.release();
     });

@@ -157,7 +157,9 @@ async function reopenLocked(
   if (!goesOn) lock?.release();
   const { rows, losses, damage, document } = contents;
   const damaged = damage.reduce((sum, { rowsLost }) => sum + (rowsLost ?? 0), 0);
-  const past = { rows, expired: document.expired.rows, damaged, losses };
+  const expired = document.expired.rows;
+  const listed = document.segments.reduce((sum, segment) => sum + segment.rows, expired);
+  const past = { rows, expired, listed, damaged, losses };
   return {
     options,
     reopened: { stores, folder, lock: goesOn ? lock : null, past, state },

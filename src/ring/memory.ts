@@ -87,7 +87,7 @@ export interface MemoryOptions {
   columns: readonly { name: string; type: ColumnType }[];
   producerCount: number;
   overflow: OverflowPolicy;
-  /** How long 'block' waits for a chunk before it refuses; 0, the default, where nothing is ever released. */
+  /** How long 'block', and no other policy, waits for a chunk; 0, the default, where nothing is ever released. */
   blockMs?: number;
   /** Chunks are written to disk, by a thread that is woken when some are ready. Default false. */
   spooled?: boolean;
@@ -199,7 +199,7 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
     [HEADER_NEXT_EVENT_SLOT_OFFSET, SLOT_EVENT_START],
     [HEADER_STREAMING_OFFSET, 1],
     [HEADER_VERSION_OFFSET, LAYOUT_VERSION],
-    [HEADER_BLOCK_MS_OFFSET, options.blockMs ?? 0],
+    [HEADER_BLOCK_MS_OFFSET, options.overflow === 'block' ? (options.blockMs ?? 0) : 0],
     [HEADER_WAKE_EVERY_OFFSET, options.spooled ? wakeEvery(geometry.chunkCount) : 0],
   ];
   for (const [offset, value] of words) header.setUint32(offset, value, true);

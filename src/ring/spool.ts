@@ -19,6 +19,7 @@ import {
   HEADER_SPOOL_EPOCH_OFFSET,
   HEADER_SPOOL_EXPIRED_OFFSET,
   HEADER_SPOOL_REQUESTED_OFFSET,
+  HEADER_SPOOL_TAKEN_OFFSET,
   HEADER_SPOOL_WAKE_OFFSET,
   HEADER_SPOOL_WRITTEN_OFFSET,
   SPOOLED_ROWS_BITS,
@@ -193,7 +194,12 @@ export class SpoolRing {
   take({ chunk, generation }: ChunkView, from: number, to: number): boolean {
     const base = generation << SPOOLED_ROWS_BITS;
     const expected = base | from;
-    return Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | to) === expected;
+    // First, so that rows of a spooler that dies here are missed and not forgotten.
+    this.#addTaken(to - from);
+    if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | to) === expected)
+      return true;
+    this.#addTaken(from - to);
+    return false;
   }
 
   /** Gives rows from `from` on back, which could not be kept. @returns false when the chunk was reused meanwhile */
@@ -204,8 +210,10 @@ export class SpoolRing {
       if (taken <= from)
         return Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
       const expected = base | taken;
-      if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected)
+      if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected) {
+        this.#addTaken(from - taken);
         return true;
+      }
     }
   }
 
@@ -226,8 +234,19 @@ export class SpoolRing {
   }
 
   /** Counts rows as lost that were taken and can be kept no more. */
-  addOverwritten(rows: number): void {
+  addLost(rows: number): void {
     Atomics.add(this.#i64, HEADER_OVERWRITTEN_OFFSET >> 3, BigInt(rows));
+    this.#addTaken(-rows);
+  }
+
+  /** For a spooler that takes over: of the rows that are taken now, only `kept` are on disk. The others are lost. */
+  settleTaken(kept: number): void {
+    const lost = Number(Atomics.load(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3)) - kept;
+    if (lost > 0) this.addLost(lost);
+  }
+
+  #addTaken(rows: number): void {
+    Atomics.add(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3, BigInt(rows));
   }
 
   #spooled(chunk: number): number {

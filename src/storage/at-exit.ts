@@ -5,6 +5,7 @@
  * other threads still run. SIGTERM, SIGINT and SIGHUP do not, unless somebody listens. We listen, do what is to be
  * done, and let the signal have its way: the default one if nobody else listens, and that of the others otherwise.
  */
+import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
@@ -20,6 +21,15 @@ export function atExit(task: () => void): () => void {
     tasks.delete(task);
     if (tasks.size === 0) stopListening();
   };
+}
+
+/** Tells the user something at the end of the process, when it is too late for a warning: those wait for a turn. */
+export function sayAtExit(text: string): void {
+  try {
+    writeSync(2, `${text}\n`);
+  } catch {
+    // Nobody listens.
+  }
 }
 
 function listen(): void {
@@ -50,7 +60,7 @@ function runTasks(): void {
       task();
     } catch (error) {
       // The others must have their turn.
-      process.emitWarning(error instanceof Error ? error : String(error));
+      sayAtExit(String(error));
     }
   }
 }

@@ -47,6 +47,8 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
   let experiment: ExperimentFields | undefined;
   let finishing = false;
   let failure: WireError | null = null;
+  /** Whether the others know that the storage works; they may believe that the spooler before this one had failed. */
+  let isKnownToWork = false;
   // A row written just after a pass waits for the next: twice an interval keeps to the interval.
   let nextPassMs = 0;
   let nextSyncMs = 0;
@@ -79,10 +81,9 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
       if (complete && everything) nextPassMs = nowMs + intervalMs / 2;
       if (complete && syncDue) nextSyncMs = nowMs + intervalMs;
       if (complete && finishing) spooler.finish();
-      if (failure !== null) {
-        failure = null;
-        desk.post({ kind: 'state', error: null });
-      }
+      failure = null;
+      if (!isKnownToWork) desk.post({ kind: 'state', error: null });
+      isKnownToWork = true;
       if (complete && asked) {
         words.answer(ticket, true);
         desk.post({ kind: 'attempted', ticket, error: null });
@@ -102,6 +103,7 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
       const wire = serializeError(error);
       if (failure === null) desk.post({ kind: 'state', error: wire });
       failure = wire;
+      isKnownToWork = false;
       retryAtMs = performance.now() + intervalMs;
       if (asked) {
         words.answer(ticket, false);

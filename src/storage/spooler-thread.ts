@@ -10,14 +10,26 @@ import type { ExperimentFields, SpoolerOptions } from './spooler.js';
 import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
 import { runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
 
-/** Between two looks at whether the spooler still moves. */
-const WATCH_INTERVAL_MS = 1000;
-/** A spooler that has not moved for so long is replaced. Twice as long after each time. */
-const HANG_MS = 10_000;
-const RESTART_DELAY_MS = 10;
-const RESTART_DELAY_MAX_MS = 1000;
-/** At the end of a process, a spooler that has not moved for so long is taken for dead. */
-const EXIT_PATIENCE_MS = 2000;
+/** How patient the experiment's thread is, in ms. */
+export interface SpoolerTiming {
+  /** Between two looks at whether the spooler still moves. */
+  readonly watchMs: number;
+  /** A spooler that has not moved for so long is replaced. Twice as long after each time. */
+  readonly hangMs: number;
+  /** Before a spooler that died is replaced. Twice as long after each time, up to `restartMaxMs`. */
+  readonly restartMs: number;
+  readonly restartMaxMs: number;
+  /** At the end of a process, a spooler that has not moved for so long is taken for dead. */
+  readonly exitPatienceMs: number;
+}
+
+const TIMING: SpoolerTiming = {
+  watchMs: 1000,
+  hangMs: 10_000,
+  restartMs: 10,
+  restartMaxMs: 1000,
+  exitPatienceMs: 2000,
+};
 const HEAP_MB = 128;
 
 export interface FlushOutcome {
@@ -36,14 +48,15 @@ export class SpoolerThread {
   readonly #fileSystem: FileSystemModule | null;
   readonly #words: SpoolWords;
   readonly #onState: (error: TelemetryError | null) => void;
+  readonly #timing: SpoolerTiming;
   readonly #flushes = new Set<Waiting>();
   #experiment: ExperimentFields;
   #worker: Worker | undefined;
   #watch: NodeJS.Timeout;
   #beats = 0;
   #stillForMs = 0;
-  #hangMs = HANG_MS;
-  #restartDelayMs = RESTART_DELAY_MS;
+  #hangMs: number;
+  #restartDelayMs: number;
   #restarts = 0;
   #finish: { settle: (error: TelemetryError | null) => void } | undefined;
   #ended = false;
@@ -55,14 +68,18 @@ export class SpoolerThread {
     experiment: ExperimentFields,
     fileSystem: FileSystemModule | null,
     onState: (error: TelemetryError | null) => void,
+    timing = TIMING,
   ) {
     this.#options = options;
     this.#experiment = experiment;
     this.#fileSystem = fileSystem;
     this.#onState = onState;
+    this.#timing = timing;
+    this.#hangMs = timing.hangMs;
+    this.#restartDelayMs = timing.restartMs;
     this.#words = new SpoolWords(options.memory);
     this.#start();
-    this.#watch = setInterval(() => this.#look(), WATCH_INTERVAL_MS).unref();
+    this.#watch = setInterval(() => this.#look(), timing.watchMs).unref();
   }
 
   /** Why rows are not becoming durable; null while they are. */
@@ -86,7 +103,7 @@ export class SpoolerThread {
     const ticket = this.#words.request();
     return new Promise((resolve) => {
       const timer = setTimeout(
-        () => settle({ completed: false, error: null }),
+        () => settle({ completed: this.#words.isCompleted(ticket), error: null }),
         Math.min(deadlineMs, 2 ** 31 - 1),
       );
       const waiting: Waiting = {
@@ -142,7 +159,7 @@ export class SpoolerThread {
     const deadlineAtMs = performance.now() + deadlineMs;
     for (let leftMs = deadlineMs; leftMs > 0; leftMs = deadlineAtMs - performance.now()) {
       const { beats } = this.#words;
-      if (this.#words.waitAttempted(ticket, Math.min(leftMs, EXIT_PATIENCE_MS))) {
+      if (this.#words.waitAttempted(ticket, Math.min(leftMs, this.#timing.exitPatienceMs))) {
         return this.#words.isCompleted(ticket);
       }
       if (this.#words.beats === beats) break;
@@ -212,10 +229,14 @@ export class SpoolerThread {
     if (news.kind === 'state') this.#setError(error);
     else if (news.kind === 'finished') this.#finish?.settle(error);
     else {
-      this.#restartDelayMs = RESTART_DELAY_MS;
-      for (const { ticket, settle } of this.#flushes) {
-        if (this.#words.isAttempted(ticket)) settle({ completed: this.#words.isCompleted(ticket), error });
-      }
+      this.#restartDelayMs = this.#timing.restartMs;
+      this.#settleAttempted(error);
+    }
+  }
+
+  #settleAttempted(error: TelemetryError | null): void {
+    for (const { ticket, settle } of this.#flushes) {
+      if (this.#words.isAttempted(ticket)) settle({ completed: this.#words.isCompleted(ticket), error });
     }
   }
 
@@ -232,8 +253,10 @@ export class SpoolerThread {
 
   async #replace(): Promise<void> {
     this.#worker = undefined;
+    // It may have done something without living to tell.
+    this.#settleAttempted(this.#error);
     const delayMs = this.#restartDelayMs;
-    this.#restartDelayMs = Math.min(2 * delayMs, RESTART_DELAY_MAX_MS);
+    this.#restartDelayMs = Math.min(2 * delayMs, this.#timing.restartMaxMs);
     const isAwaited = this.#flushes.size > 0 || this.#finish !== undefined;
     await sleep(delayMs, undefined, { ref: isAwaited });
     if (this.#ended || this.#worker !== undefined) return;
@@ -244,7 +267,7 @@ export class SpoolerThread {
   /** Replaces a spooler that does not move. Its epoch is over: should it wake up, it stops. */
   #look(): void {
     const { beats } = this.#words;
-    this.#stillForMs = beats === this.#beats ? this.#stillForMs + WATCH_INTERVAL_MS : 0;
+    this.#stillForMs = beats === this.#beats ? this.#stillForMs + this.#timing.watchMs : 0;
     this.#beats = beats;
     if (this.#stillForMs < this.#hangMs || this.#worker === undefined) {
       this.#words.wake();

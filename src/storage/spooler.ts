@@ -55,7 +55,7 @@ export interface SpoolerOptions {
   readonly retention: Retention;
   /** What had been lost before this memory existed. */
   readonly losses: RingLosses;
-  /** Rows that the document lists from before this memory existed, those included that cannot be read. */
+  /** Rows that the document listed, deleted ones included, before this memory existed. */
   readonly rowsBefore: number;
   /** This spooler's number; one with a higher number replaces it. */
   readonly epoch: number;
@@ -138,9 +138,9 @@ export class Spooler {
     this.#readyStrings = new ReadyIds(this.#strings, clock);
     this.#dictColumns = geometry.columns.flatMap(({ type }, i) => (type === 'dict' ? [i] : []));
     this.#isKnown = (chunk, generation, rows) => this.#ring.taken(chunk, generation) >= rows;
-    this.#document = attempt('take over', options.folder, () => readDocument(files, options.folder));
     this.#nextSegment = 1;
-    attempt('take over', options.folder, () => this.#takeOver());
+    this.#document = this.#guarded('take over', () => readDocument(files, options.folder));
+    this.#guarded('take over', () => this.#takeOver());
   }
 
   /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
@@ -164,7 +164,7 @@ export class Spooler {
    */
   step({ everything, sync }: StepOptions): boolean {
     this.#beat();
-    return attempt('write a segment', this.#options.folder, () => {
+    return this.#guarded('write a segment', () => {
       if (this.#segment?.isEnding) this.#endSegment();
       this.#write();
       const published = everything ? this.#publishForAll() : true;
@@ -184,7 +184,7 @@ export class Spooler {
   /** Ends the segment in good order and writes the document. Every row must have been taken by a `step` before. */
   finish(): void {
     this.#beat();
-    attempt('end a segment', this.#options.folder, () => {
+    this.#guarded('end a segment', () => {
       if (this.#segment !== undefined) this.#endSegment();
       if (this.#documentIsStale) this.#writeDocument();
     });
@@ -365,7 +365,7 @@ export class Spooler {
     this.#segment = undefined;
     const restored = (take: Take) => this.#ring.untake(take.chunk, take.generation, take.from);
     const lost = segment.staged.filter((take) => !restored(take));
-    if (lost.length > 0) this.#ring.addOverwritten(rowsOf(lost));
+    if (lost.length > 0) this.#ring.addLost(rowsOf(lost));
     const { fsync, overflow } = this.#options;
     let kept = segment.unsynced.length;
     // Chunks that were given back once they were written may be anybody's by now.
@@ -478,7 +478,10 @@ export class Spooler {
     }
     const { segments, expired } = this.#document;
     const unsyncedRows = segments.reduce((sum, record) => sum + (record.unsyncedRows ?? 0), 0);
-    this.#words.setKept(rowsOf(segments) + expired.rows - rowsBefore, unsyncedRows);
+    const rows = rowsOf(segments) + expired.rows - rowsBefore;
+    this.#words.setKept(rows, unsyncedRows);
+    // What the other had taken and not written may have been overwritten since.
+    this.#ring.settleTaken(rows);
   }
 
   /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing of ours in it */
@@ -515,6 +518,16 @@ export class Spooler {
     }
   }
 
+  /** What the file system throws becomes a StorageError. Anything else is a fault of this code and stays what it is. */
+  #guarded<T>(what: string, operation: () => T): T {
+    try {
+      return operation();
+    } catch (error) {
+      const isOfSystem = systemCodeOf(error)?.startsWith('ERR_') === false;
+      throw isOfSystem ? storageError(error, what, { path: this.#options.folder }) : error;
+    }
+  }
+
   #beat(): void {
     this.#checkEpoch();
     this.#words.beat();
@@ -522,15 +535,6 @@ export class Spooler {
 
   #checkEpoch(): void {
     if (this.#words.epoch !== this.#options.epoch) throw new Superseded('another spooler has taken over');
-  }
-}
-
-/** As `guarded`, but that another spooler has taken over is no failure of the storage. */
-function attempt<T>(what: string, path: string, operation: () => T): T {
-  try {
-    return operation();
-  } catch (cause) {
-    throw cause instanceof Superseded ? cause : storageError(cause, what, { path });
   }
 }
 

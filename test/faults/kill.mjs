@@ -184,21 +184,22 @@ function start(task) {
 /**
  * What is in the folder, which is left as it is; null when there is no experiment.
  * @param {string} dir
+ * @param {{ gaps?: boolean }} [options] gaps: whether rows may be missing; default false
  */
-export async function read(dir) {
+export async function read(dir, options) {
   const crucible = new Crucible({ dir });
   try {
     const { experiments } = await crucible.recover(dir, { readOnly: true });
     const [report] = experiments;
     if (report === undefined) return null;
-    if (report.access === 'none') return { counts: [], problems: [JSON.stringify(report.error)] };
+    if (report.access === 'none') return { rows: 0, counts: [], problems: [JSON.stringify(report.error)] };
     const before = JSON.stringify(digests(report.folder));
     const inspector = await inspect(crucible.experiment(report.id));
-    const problems = inspector.conclude();
+    const problems = inspector.conclude(options);
     if (report.damage.length > 0) problems.push(`damage: ${JSON.stringify(report.damage)}`);
     if (report.rows !== inspector.rows) problems.push(`${report.rows} rows reported, ${inspector.rows} read`);
     if (JSON.stringify(digests(report.folder)) !== before) problems.push('reading has changed the folder');
-    return { counts: inspector.counts, problems };
+    return { rows: inspector.rows, counts: inspector.counts, problems };
   } finally {
     await crucible.close();
   }

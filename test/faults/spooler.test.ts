@@ -1,0 +1,99 @@
+/** The thread that writes dies, again and again: others take its place, and no row is lost or there twice. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Crucible } from '../../src/index.js';
+import type { OverflowPolicy } from '../../src/ring/memory.js';
+import { seededRandom } from '../support/disks/random.mjs';
+import { BrokenControl } from './broken-disk.mjs';
+import { read } from './kill.mjs';
+import { COLUMNS, inspect, Source } from './rows.mjs';
+
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6));
+const url = new URL('./broken-disk.mjs', import.meta.url).href;
+const noWarning = () => {};
+
+let dir: string;
+const opened: Crucible[] = [];
+
+function open(): Crucible {
+  const crucible = new Crucible({ dir });
+  opened.push(crucible);
+  return crucible;
+}
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'crucible-spooler-'));
+  process.on('warning', noWarning);
+});
+afterEach(async () => {
+  for (const crucible of opened.splice(0)) await crucible.close();
+  rmSync(dir, { recursive: true });
+  process.off('warning', noWarning);
+});
+
+describe.each(['block', 'reject', 'overwrite'] satisfies OverflowPolicy[])('with overflow %s', (overflow) => {
+  it.each(['throw', 'exit', 'allocate'] as const)(
+    `is replaced when it dies: %s (SEED=${seed})`,
+    async (fault) => {
+      const random = seededRandom(seed);
+      const control = new BrokenControl();
+      const crucible = open();
+      const experiment = crucible.startExperiment({
+        name: 'broken',
+        id: 'broken',
+        columns: COLUMNS,
+        overflow,
+        // Room for what comes while nobody writes: a producer that waits for room would keep this thread from seeing to it.
+        capacity: overflow === 'block' ? 262_144 : 8192,
+        flushIntervalMs: 10,
+        segmentBytes: 2 ** 17,
+        fileSystem: { url, spec: { control: control.words, fault } },
+      });
+      const counts = new Int32Array(new SharedArrayBuffer(8));
+      const workerData = { handle: experiment.share(), producer: 1, from: 0, counts, seed, rowsPerMs: 5 };
+      const worker = new Worker(new URL('./kill-worker.mjs', import.meta.url), { workerData });
+      const source = new Source(experiment, 0);
+      // Where a document is written, what is thrown counts as the disk's, and the thread tries again.
+      const dies = fault !== 'throw';
+      const deaths = fault === 'allocate' ? 2 : 8;
+      for (let death = 1; death <= deaths; death++) {
+        control.arm(1 + Math.floor(random() * 12));
+        // A flush that was asked for before is answered by whoever comes after.
+        const flushed = random() < 0.5 ? experiment.flush() : undefined;
+        while (control.faults < death || (dies && experiment.storage!.restarts < death)) {
+          for (let i = 0; i < 50; i++) source.capture();
+          await sleep(1);
+        }
+        if (flushed !== undefined) expect((await flushed).deadlineExceeded).toBe(false);
+      }
+      control.arm(0);
+      await worker.terminate();
+      expect(await experiment.flush()).toMatchObject({ deadlineExceeded: false, pending: 0 });
+      expect(experiment.storage!.restarts).toBeGreaterThanOrEqual(dies ? deaths : 1);
+      expect(experiment.storage).toMatchObject({ error: null });
+
+      const { captured, retained, dropped } = experiment.counts;
+      const gaps = overflow !== 'block';
+      const live = await inspect(experiment);
+      expect(live.conclude({ gaps })).toEqual([]);
+      expect(live.rows).toBe(retained);
+      expect(experiment.storage).toMatchObject({ written: retained, durable: retained });
+      await experiment.stop();
+      await crucible.close();
+
+      const found = await read(dir, { gaps });
+      expect(found!.problems).toEqual([]);
+      expect(found!.rows).toBe(retained);
+      // What was offered is on disk, overwritten or refused; the thread may have been ended within a row.
+      const offered = source.count + counts[1]!;
+      const kept = overflow === 'reject' ? captured + dropped : captured;
+      expect(kept - offered === 0 || kept - offered === 1, `${kept} of ${offered}`).toBe(true);
+      if (overflow === 'overwrite') expect(captured).toBe(retained + dropped);
+      if (overflow === 'block') expect(dropped).toBe(0);
+    },
+  );
+});
