@@ -65,6 +65,7 @@ export const HEADER_SPOOL_COMPLETED_OFFSET = 960; // i32 atomic, the last flush 
 export const HEADER_SPOOL_WRITTEN_OFFSET = 1024; // i64 atomic, rows handed to the file system
 export const HEADER_SPOOL_DURABLE_OFFSET = 1088; // i64 atomic, rows synced to the disk
 export const HEADER_SPOOL_EXPIRED_OFFSET = 1152; // i64 atomic, rows in segments that were deleted for their age or size
+export const HEADER_SPOOL_TAKEN_OFFSET = 1216; // i64 atomic, rows taken and not given back
 
 export const CAPTURE_RUNNING = 0;
 export const CAPTURE_PAUSED = 1;
@@ -189,7 +190,8 @@ export const CHUNK_TIME_MIN_OFFSET = 24; // f64 µs, over published rows
 export const CHUNK_TIME_MAX_OFFSET = 32; // f64 µs
 export const CHUNK_PRODUCER_OFFSET = 40; // i32
 export const CHUNK_SPOOLED_OFFSET = 44; // i32 atomic, published rows the spooler has taken, and of which generation
-/** A spooled word is generation << SPOOLED_ROWS_BITS | rows. */
+export const CHUNK_WRITTEN_OFFSET = 48; // i32 atomic, taken rows that are, or were, in a segment, and of which generation
+/** A spooled or written word is generation << SPOOLED_ROWS_BITS | rows. */
 export const SPOOLED_ROWS_BITS = 11;
 
 export const CHUNK_FREE = 0;

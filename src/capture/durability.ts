@@ -38,6 +38,8 @@ export interface StorageStatus {
 export interface Past {
   /** Rows that can be read. */
   readonly rows: number;
+  /** Rows that the document lists, whether they can be read or not. */
+  readonly listed: number;
   readonly expired: number;
   /** Rows that cannot be read although they were written. */
   readonly damaged: number;
@@ -46,6 +48,7 @@ export interface Past {
 
 export const NO_PAST: Past = {
   rows: 0,
+  listed: 0,
   expired: 0,
   damaged: 0,
   losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
@@ -67,7 +70,7 @@ export class Durability {
   constructor(folder: string, options: ResolvedOptions, memory: SharedMemory, past: Past) {
     this.folder = folder;
     this.past = past;
-    this.segments = new Segments(nodeFileSystem, folder, options.columns);
+    this.segments = new Segments(nodeFileSystem, folder, options.columns, options.id);
     this.#words = new SpoolWords(memory);
   }
 
@@ -119,7 +122,7 @@ export class Durability {
     fields: () => Fields,
   ): void {
     const { fsync, flushIntervalMs, segmentBytes, retention, fileSystem } = options.durable;
-    const { losses, rows, expired } = this.past;
+    const { losses, listed, expired } = this.past;
     const thread = new SpoolerThread(
       {
         memory,
@@ -138,7 +141,7 @@ export class Durability {
         segmentBytes,
         retention,
         losses,
-        rowsBefore: rows + expired,
+        rowsBefore: listed + expired,
       },
       fields(),
       fileSystem,

@@ -124,7 +124,8 @@ async function reopenLocked(
   if (!goesOn) lock?.release();
   const { rows, losses, damage, document } = contents;
   const damaged = damage.reduce((sum, { rowsLost }) => sum + (rowsLost ?? 0), 0);
-  const past = { rows, expired: document.expired.rows, damaged, losses };
+  const listed = document.segments.reduce((sum, segment) => sum + segment.rows, 0);
+  const past = { rows, listed, expired: document.expired.rows, damaged, losses };
   return {
     options,
     reopened: { stores, folder, lock: goesOn ? lock : null, past, state },

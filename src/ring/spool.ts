@@ -4,12 +4,12 @@
  */
 import {
   CHUNK_ENTRY_BYTES,
-  CHUNK_FREE,
   CHUNK_GENERATION_OFFSET,
   CHUNK_PUBLISHED_OFFSET,
   CHUNK_SEALED,
   CHUNK_SPOOLED_OFFSET,
   CHUNK_STATE_OFFSET,
+  CHUNK_WRITTEN_OFFSET,
   HEADER_NEXT_SEQUENCE_OFFSET,
   HEADER_OVERWRITTEN_OFFSET,
   HEADER_SPOOL_ATTEMPTED_OFFSET,
@@ -19,12 +19,13 @@ import {
   HEADER_SPOOL_EPOCH_OFFSET,
   HEADER_SPOOL_EXPIRED_OFFSET,
   HEADER_SPOOL_REQUESTED_OFFSET,
+  HEADER_SPOOL_TAKEN_OFFSET,
   HEADER_SPOOL_WAKE_OFFSET,
   HEADER_SPOOL_WRITTEN_OFFSET,
   SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
 import type { Geometry } from './memory.js';
-import type { ChunkView } from './reader.js';
+import { type ChunkView, spooledRows } from './reader.js';
 import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
 
 /** Flush numbers wrap round at 2^31, as all counters of 32 bits here. */
@@ -184,16 +185,39 @@ export class SpoolRing {
 
   /** Rows of the chunk that have been taken. */
   taken(chunk: number, generation: number): number {
-    const word = Atomics.load(this.#i32, this.#spooled(chunk));
-    const isSame = word >> SPOOLED_ROWS_BITS === (generation << SPOOLED_ROWS_BITS) >> SPOOLED_ROWS_BITS;
-    return isSame ? word & ((1 << SPOOLED_ROWS_BITS) - 1) : 0;
+    return spooledRows(Atomics.load(this.#i32, this.#spooled(chunk)), generation);
+  }
+
+  /** Rows of the chunk that are, or were, in a segment. */
+  written(chunk: number, generation: number): number {
+    return spooledRows(Atomics.load(this.#i32, this.#entry(chunk, CHUNK_WRITTEN_OFFSET)), generation);
+  }
+
+  setWritten(chunk: number, generation: number, rows: number): void {
+    Atomics.store(
+      this.#i32,
+      this.#entry(chunk, CHUNK_WRITTEN_OFFSET),
+      (generation << SPOOLED_ROWS_BITS) | rows,
+    );
+  }
+
+  /** Rows that have been taken and not given back, of all chunks there ever were. */
+  get takenRows(): number {
+    return Number(Atomics.load(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3));
+  }
+
+  addTaken(rows: number): void {
+    Atomics.add(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3, BigInt(rows));
   }
 
   /** Takes rows [from, to): from now on they count as kept. @returns false when the chunk was reused meanwhile */
   take({ chunk, generation }: ChunkView, from: number, to: number): boolean {
     const base = generation << SPOOLED_ROWS_BITS;
     const expected = base | from;
-    return Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | to) === expected;
+    if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | to) !== expected)
+      return false;
+    this.addTaken(to - from);
+    return true;
   }
 
   /** Gives rows from `from` on back, which could not be kept. @returns false when the chunk was reused meanwhile */
@@ -204,8 +228,11 @@ export class SpoolRing {
       if (taken <= from)
         return Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
       const expected = base | taken;
-      if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected)
+      if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected) {
+        this.addTaken(from - taken);
+        if (this.written(chunk, generation) > from) this.setWritten(chunk, generation, from);
         return true;
+      }
     }
   }
 
@@ -219,14 +246,9 @@ export class SpoolRing {
     return true;
   }
 
-  /** Whether the chunk has been given back, and nobody has claimed it since. */
-  isReleased({ chunk, generation }: ChunkView): boolean {
-    const isFree = Atomics.load(this.#i32, this.#entry(chunk, CHUNK_STATE_OFFSET)) === CHUNK_FREE;
-    return isFree && Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
-  }
-
   /** Counts rows as lost that were taken and can be kept no more. */
-  addOverwritten(rows: number): void {
+  loseTaken(rows: number): void {
+    this.addTaken(-rows);
     Atomics.add(this.#i64, HEADER_OVERWRITTEN_OFFSET >> 3, BigInt(rows));
   }
 
