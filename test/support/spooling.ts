@@ -265,6 +265,16 @@ export class SpoolRig {
     return serials;
   }
 
+  /** Rows that the ring holds, published or not. */
+  held(): Set<number> {
+    const serials = this.inRing();
+    this.captured.forEach((rows, producer) => {
+      const pending = this.#pending(producer);
+      for (const { serial } of pending === 0 ? [] : rows.slice(-pending)) serials.add(serial);
+    });
+    return serials;
+  }
+
   /** Rows on the disk as readers find them, ascending; fails when one is there twice or not as it was. */
   onDisk(): ModelRow[] {
     const segments = new Segments(this.disk, FOLDER, this.options.identity.columns, 'exp-1');
@@ -298,7 +308,7 @@ export class SpoolRig {
     const { overflow, fsync } = this.options;
     const disk = this.onDisk();
     const durable = await rowsOf(this.synced());
-    const inRing = this.inRing();
+    const inRing = this.held();
     const readable = new Set(modelRows(this.readable()).map(({ serial }) => serial));
     const { overwritten, refused } = this.ring.control.counts();
     const onDisk = new Set(disk.map(({ serial }) => serial));
@@ -308,10 +318,7 @@ export class SpoolRig {
       const pending = this.#pending(producer);
       return pending === 0 ? [] : rows.slice(-pending);
     });
-    for (const { serial } of unpublished) {
-      inRing.add(serial);
-      readable.add(serial);
-    }
+    for (const { serial } of unpublished) readable.add(serial);
 
     expect(refused, 'refused').toBe(this.refused);
     const missing = accepted.filter(({ serial }) => !readable.has(serial));
