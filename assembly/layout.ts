@@ -190,7 +190,8 @@ export const CHUNK_TIME_MIN_OFFSET = 24; // f64 µs, over published rows
 export const CHUNK_TIME_MAX_OFFSET = 32; // f64 µs
 export const CHUNK_PRODUCER_OFFSET = 40; // i32
 export const CHUNK_SPOOLED_OFFSET = 44; // i32 atomic, published rows the spooler has taken, and of which generation
-/** A spooled word is generation << SPOOLED_ROWS_BITS | rows. */
+export const CHUNK_WRITTEN_OFFSET = 48; // i32 atomic, taken rows that are, or were, in a segment, and of which generation
+/** A spooled or written word is generation << SPOOLED_ROWS_BITS | rows. */
 export const SPOOLED_ROWS_BITS = 11;
 
 export const CHUNK_FREE = 0;

@@ -70,7 +70,7 @@ export class Durability {
   constructor(folder: string, options: ResolvedOptions, memory: SharedMemory, past: Past) {
     this.folder = folder;
     this.past = past;
-    this.segments = new Segments(nodeFileSystem, folder, options.columns);
+    this.segments = new Segments(nodeFileSystem, folder, options.columns, options.id);
     this.#words = new SpoolWords(memory);
   }
 

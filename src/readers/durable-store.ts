@@ -7,9 +7,6 @@ import { mergeRefs } from './merge-refs.js';
 import type { RowSource } from './rows.js';
 import { meets, type RowStore, type Snapshot } from './source.js';
 
-/** The ring is not reused so often while a few chunks are copied. */
-const ATTEMPTS_MAX = 100;
-
 export class DurableStore implements RowStore {
   readonly source: RowSource;
   readonly #reader: RingReader;
@@ -31,37 +28,51 @@ export class DurableStore implements RowStore {
   }
 
   snapshot(timeMinUs: number, timeMaxUs: number): Snapshot {
-    for (let attempt = 1; ; attempt++) {
-      const refs = this.#tryRefs();
-      if (refs !== undefined || attempt === ATTEMPTS_MAX) {
-        return { refs: (refs ?? []).filter((ref) => meets(ref, timeMinUs, timeMaxUs)) };
-      }
-    }
+    const refs = this.#refs().filter((ref) => meets(ref, timeMinUs, timeMaxUs));
+    return { refs };
   }
 
-  /** @returns undefined when a chunk was reused between being listed and being copied; its rows are on disk by now */
-  #tryRefs(): BatchRef[] | undefined {
+  #refs(): BatchRef[] {
     // The ring first: what has left it by the time the segments are listed is in them.
-    const views = this.#reader.chunks();
-    const onDisk = this.#segments.refs();
-    this.#learn(this.#segments.texts);
-    const ends = new Map<number, number>();
-    for (const { firstSequence, rows } of onDisk) {
-      const chunk = Math.floor(firstSequence / CHUNK_ROWS);
-      const end = firstSequence - chunk * CHUNK_ROWS + rows;
-      if (end > (ends.get(chunk) ?? 0)) ends.set(chunk, end);
-    }
+    const views = this.#reader.chunks().map((view) => ({ view, written: this.#reader.written(view) }));
+    let onDisk = this.#list();
+    const ends = endsOf(onDisk);
     const inRing: BatchRef[] = [];
-    for (const view of views) {
-      const from = ends.get(view.sequence) ?? 0;
+    let wasLapped = false;
+    for (const { view, written } of views) {
+      // Rows that were written and are not listed have expired, unless the disk failed and they were taken back.
+      const gone = Math.min(written, this.#reader.written(view));
+      const from = Math.max(ends.get(view.sequence) ?? 0, gone);
       if (from >= view.rows) continue;
       // Copied at once: when somebody wants the rows, their chunk may hold others.
       const batch = this.#reader.read(view, from);
-      if (batch === undefined) return undefined;
+      if (batch === undefined) {
+        wasLapped = true;
+        continue;
+      }
       const { timeMinUs, timeMaxUs } = view;
       const { firstSequence, rows, producer } = batch;
       inRing.push({ firstSequence, rows, producer, timeMinUs, timeMaxUs, read: () => batch });
     }
+    // A chunk that was reused meanwhile had been written before, or is lost.
+    if (wasLapped) onDisk = this.#list();
     return mergeRefs(onDisk, inRing);
   }
+
+  #list(): BatchRef[] {
+    const refs = this.#segments.refs();
+    this.#learn(this.#segments.texts);
+    return refs;
+  }
+}
+
+/** Rows of each chunk that are on disk. */
+function endsOf(refs: readonly BatchRef[]): Map<number, number> {
+  const ends = new Map<number, number>();
+  for (const { firstSequence, rows } of refs) {
+    const chunk = Math.floor(firstSequence / CHUNK_ROWS);
+    const end = firstSequence - chunk * CHUNK_ROWS + rows;
+    if (end > (ends.get(chunk) ?? 0)) ends.set(chunk, end);
+  }
+  return ends;
 }

@@ -17,12 +17,14 @@ import {
   CHUNK_STATE_OFFSET,
   CHUNK_TIME_MAX_OFFSET,
   CHUNK_TIME_MIN_OFFSET,
+  CHUNK_WRITTEN_OFFSET,
   COLUMN_COST_OFFSET,
   COLUMN_LATENCY_OFFSET,
   COLUMN_TAG_OFFSET,
   COLUMN_TIME_OFFSET,
   COLUMN_TOKENS_OFFSET,
   FLAG_BLOB,
+  SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
 import type { Batch, DeclaredValues } from './batch.js';
 import { type Geometry, isWordColumn } from './memory.js';
@@ -135,6 +137,11 @@ export class RingReader {
     return this.#unchanged(view) ? view : undefined;
   }
 
+  /** Rows of the chunk that are, or were, in a segment. */
+  written({ chunk, generation }: ChunkView): number {
+    return spooledRows(Atomics.load(this.#i32, (this.#entry(chunk) + CHUNK_WRITTEN_OFFSET) >> 2), generation);
+  }
+
   /**
    * Copies the chunk's rows from `fromRow` on, as of when it was listed; undefined when the reader was lapped.
    * @param buffers - room that the batch is made of and that the next such call reuses; absent, it has its own
@@ -214,4 +221,10 @@ export class RingReader {
   #entry(chunk: number): number {
     return this.#geometry.directoryAddress + chunk * CHUNK_ENTRY_BYTES;
   }
+}
+
+/** Rows that a spooled or written word of the directory tells of a generation. */
+export function spooledRows(word: number, generation: number): number {
+  const isSame = word >> SPOOLED_ROWS_BITS === (generation << SPOOLED_ROWS_BITS) >> SPOOLED_ROWS_BITS;
+  return isSame ? word & ((1 << SPOOLED_ROWS_BITS) - 1) : 0;
 }

@@ -4,12 +4,12 @@
  */
 import {
   CHUNK_ENTRY_BYTES,
-  CHUNK_FREE,
   CHUNK_GENERATION_OFFSET,
   CHUNK_PUBLISHED_OFFSET,
   CHUNK_SEALED,
   CHUNK_SPOOLED_OFFSET,
   CHUNK_STATE_OFFSET,
+  CHUNK_WRITTEN_OFFSET,
   HEADER_NEXT_SEQUENCE_OFFSET,
   HEADER_OVERWRITTEN_OFFSET,
   HEADER_SPOOL_ATTEMPTED_OFFSET,
@@ -25,7 +25,7 @@ import {
   SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
 import type { Geometry } from './memory.js';
-import type { ChunkView } from './reader.js';
+import { type ChunkView, spooledRows } from './reader.js';
 import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
 
 /** Flush numbers wrap round at 2^31, as all counters of 32 bits here. */
@@ -185,9 +185,29 @@ export class SpoolRing {
 
   /** Rows of the chunk that have been taken. */
   taken(chunk: number, generation: number): number {
-    const word = Atomics.load(this.#i32, this.#spooled(chunk));
-    const isSame = word >> SPOOLED_ROWS_BITS === (generation << SPOOLED_ROWS_BITS) >> SPOOLED_ROWS_BITS;
-    return isSame ? word & ((1 << SPOOLED_ROWS_BITS) - 1) : 0;
+    return spooledRows(Atomics.load(this.#i32, this.#spooled(chunk)), generation);
+  }
+
+  /** Rows of the chunk that are, or were, in a segment. */
+  written(chunk: number, generation: number): number {
+    return spooledRows(Atomics.load(this.#i32, this.#entry(chunk, CHUNK_WRITTEN_OFFSET)), generation);
+  }
+
+  setWritten(chunk: number, generation: number, rows: number): void {
+    Atomics.store(
+      this.#i32,
+      this.#entry(chunk, CHUNK_WRITTEN_OFFSET),
+      (generation << SPOOLED_ROWS_BITS) | rows,
+    );
+  }
+
+  /** Rows that have been taken and not given back, of all chunks there ever were. */
+  get takenRows(): number {
+    return Number(Atomics.load(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3));
+  }
+
+  addTaken(rows: number): void {
+    Atomics.add(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3, BigInt(rows));
   }
 
   /** Takes rows [from, to): from now on they count as kept. @returns false when the chunk was reused meanwhile */
@@ -195,10 +215,10 @@ export class SpoolRing {
     const base = generation << SPOOLED_ROWS_BITS;
     const expected = base | from;
     // First, so that rows of a spooler that dies here are missed and not forgotten.
-    this.#addTaken(to - from);
+    this.addTaken(to - from);
     if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | to) === expected)
       return true;
-    this.#addTaken(from - to);
+    this.addTaken(from - to);
     return false;
   }
 
@@ -211,7 +231,8 @@ export class SpoolRing {
         return Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
       const expected = base | taken;
       if (Atomics.compareExchange(this.#i32, this.#spooled(chunk), expected, base | from) === expected) {
-        this.#addTaken(from - taken);
+        this.addTaken(from - taken);
+        if (this.written(chunk, generation) > from) this.setWritten(chunk, generation, from);
         return true;
       }
     }
@@ -227,26 +248,10 @@ export class SpoolRing {
     return true;
   }
 
-  /** Whether the chunk has been given back, and nobody has claimed it since. */
-  isReleased({ chunk, generation }: ChunkView): boolean {
-    const isFree = Atomics.load(this.#i32, this.#entry(chunk, CHUNK_STATE_OFFSET)) === CHUNK_FREE;
-    return isFree && Atomics.load(this.#i32, this.#entry(chunk, CHUNK_GENERATION_OFFSET)) === generation;
-  }
-
   /** Counts rows as lost that were taken and can be kept no more. */
-  addLost(rows: number): void {
+  loseTaken(rows: number): void {
+    this.addTaken(-rows);
     Atomics.add(this.#i64, HEADER_OVERWRITTEN_OFFSET >> 3, BigInt(rows));
-    this.#addTaken(-rows);
-  }
-
-  /** For a spooler that takes over: of the rows that are taken now, only `kept` are on disk. The others are lost. */
-  settleTaken(kept: number): void {
-    const lost = Number(Atomics.load(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3)) - kept;
-    if (lost > 0) this.addLost(lost);
-  }
-
-  #addTaken(rows: number): void {
-    Atomics.add(this.#i64, HEADER_SPOOL_TAKEN_OFFSET >> 3, BigInt(rows));
   }
 
   #spooled(chunk: number): number {

@@ -7,8 +7,10 @@
  */
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { CHUNK_ROWS } from '../../assembly/layout.js';
 import { StorageError } from '../errors.js';
 import { type Batch, subBatch } from '../ring/batch.js';
+import { OVERFLOW_TEXT } from '../ring/dictionary.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
 import { guarded } from './errors.js';
 import type { FileSystem } from './file-system.js';
@@ -61,7 +63,7 @@ export interface FolderContents {
 export interface OpenOptions {
   /** Cut off what is not whole and list every segment; the caller holds the experiment's lock. */
   readonly repair: boolean;
-  /** Called with the dictionaries that a segment's batches refer to, and then with each batch, in file order. */
+  /** Called with each batch in capture order, every row once, and the dictionaries that all of them refer to. */
   readonly onBatch?: (batch: Batch, texts: Dictionaries) => void;
   /** Called with the bytes of every batch that has been read. */
   readonly onBytes?: (bytes: number) => void;
@@ -73,6 +75,8 @@ export interface Dictionaries {
 }
 
 const NO_LOSSES: RingLosses = { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 };
+/** How the text of a binding begins that was given up. */
+const OVERFLOW_BINDING = JSON.stringify([OVERFLOW_TEXT]).slice(0, -1);
 /** Bytes to read between two turns of the event loop. */
 const PACE_BYTES = 16 << 20;
 
@@ -88,6 +92,18 @@ export async function openFolder(
   return examination.contents;
 }
 
+/** A file, and the segment that is in it. */
+interface Found {
+  /** The number in the file's name. */
+  readonly number: number;
+  readonly index: SegmentIndex;
+}
+
+interface Place {
+  readonly number: number;
+  readonly entry: BatchEntry;
+}
+
 class Examination {
   readonly #files: FileSystem;
   readonly #folder: string;
@@ -96,11 +112,11 @@ class Examination {
   readonly #damage: Damage[] = [];
   readonly #cut: CutTail[] = [];
   readonly #records = new Map<number, SegmentRecord>();
-  /** Rows of each chunk that have been seen: they come in order, from row 0. */
-  readonly #seen = new Map<number, number>();
+  /** Files that hold nothing of use. */
+  readonly #unusable = new Set<number>();
+  readonly #bindings = new KnownTexts((text) => text.startsWith(OVERFLOW_BINDING));
+  readonly #strings = new KnownTexts((text) => text === OVERFLOW_TEXT);
   #document: ExperimentDocument;
-  #bindings: readonly string[] = [];
-  #strings: readonly string[] = [];
   #losses = NO_LOSSES;
   #rows = 0;
   #bytes = 0;
@@ -133,8 +149,8 @@ class Examination {
       changed: this.#changed,
       losses: this.#losses,
       nextChunk: this.#nextChunk,
-      bindings: this.#bindings,
-      strings: this.#strings,
+      bindings: this.#bindings.texts,
+      strings: this.#strings.texts,
     };
   }
 
@@ -145,103 +161,116 @@ class Examination {
       this.#nextChunk = Math.max(this.#nextChunk, (record.lastChunk ?? -1) + 1);
     }
     const present = segmentNumbers(this.#files, this.#folder);
+    const found: Found[] = [];
     for (const number of present) {
       if (number <= expired.throughSegment) this.#removeExpired(number);
-      else await this.#segment(number);
+      else found.push(...this.#look(number));
     }
+    const originals = this.#originals(found);
     for (const { segment, rows } of segments) {
-      if (!present.includes(segment)) this.#addDamage(segment, null, null, rows, 'the file is missing');
+      if (originals.has(segment) || this.#unusable.has(segment)) continue;
+      this.#addDamage(segment, null, null, rows, 'the file is missing');
     }
     const isCurrentMissing = current !== null && !present.includes(current) && !this.#records.has(current);
     if (isCurrentMissing)
       this.#addDamage(current, null, null, null, 'the file is missing; it was being written');
+    for (const { index } of found) {
+      this.#bindings.learn(index.bindings);
+      this.#strings.learn(index.strings);
+    }
+    await this.#read(found);
+    for (const [segment, original] of originals) this.#conclude(segment, original);
     this.#damage.sort((a, b) =>
       a.file < b.file ? -1 : a.file > b.file ? 1 : (a.offset ?? 0) - (b.offset ?? 0),
     );
     if (this.#options.repair) this.#list();
   }
 
-  async #segment(number: number): Promise<void> {
-    const record = this.#records.get(number);
-    const index = this.#scan(number, record);
-    if (index === undefined) return;
-    const { identity } = index;
-    if (identity.experimentId !== this.#document.experiment.id) {
-      this.#addDamage(
-        number,
-        0,
-        null,
-        record?.rows ?? null,
-        `it belongs to experiment ${identity.experimentId}`,
-      );
-      return;
+  /** What is in a file. @returns nothing when it is of no use to this experiment */
+  #look(number: number): Found[] {
+    const index = this.#scan(number);
+    if (index === undefined) return [];
+    const { experimentId, segment } = index.identity;
+    if (experimentId !== this.#document.experiment.id) {
+      const rowsLost = this.#records.get(number)?.rows ?? 0;
+      this.#unusable.add(number);
+      this.#addDamage(number, 0, null, rowsLost, `it belongs to experiment ${experimentId}`);
+      return [];
     }
-    if (identity.segment !== number) {
-      this.#addDamage(number, 0, null, 0, `it was written as segment ${identity.segment}`);
+    if (segment !== number) this.#addDamage(number, 0, null, 0, `it was written as segment ${segment}`);
+    for (const { offset, bytes, reason } of index.damage) {
+      // How many rows a file should have is known once it is finished; `#compare` says what is missing then.
+      this.#addDamage(number, offset, bytes, null, reason);
     }
-    await this.#batches(number, index);
-    if (index.bindings.length > this.#bindings.length) this.#bindings = index.bindings;
-    if (index.strings.length > this.#strings.length) this.#strings = index.strings;
-    this.#segments++;
-    this.#bytes += index.validBytes;
-    if (record === undefined) this.#finish(number, index);
-    else this.#compare(number, index, record);
+    return [{ number, index }];
   }
 
   /** @returns undefined when not even its first message is of use */
-  #scan(number: number, record: SegmentRecord | undefined): SegmentIndex | undefined {
+  #scan(number: number): SegmentIndex | undefined {
+    const path = join(this.#folder, segmentName(number));
     try {
-      const path = join(this.#folder, segmentName(number));
-      return scanSegment(this.#files, path, record === undefined ? {} : { limitBytes: record.bytes });
+      const index = scanSegment(this.#files, path);
+      const record = this.#records.get(index.identity.segment);
+      // What follows the end of a finished segment is written elsewhere.
+      if (record === undefined || index.fileBytes <= record.bytes) return index;
+      return scanSegment(this.#files, path, { limitBytes: record.bytes });
     } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'ERR_SEGMENT_CORRUPT') throw error;
-      const reason = String(error.context.reason);
+      if (!isCorrupt(error)) throw error;
+      this.#unusable.add(number);
+      const record = this.#records.get(number);
       // Created, and the process ended before anything was in it: nothing is lost.
       if (record === undefined && error.context.isCut === true) this.#removeUnbegun(number);
-      else this.#addDamage(number, 0, null, record?.rows ?? null, reason);
+      else this.#addDamage(number, 0, null, record?.rows ?? null, String(error.context.reason));
       return undefined;
     }
   }
 
-  /** Reads every batch. */
-  async #batches(number: number, index: SegmentIndex): Promise<void> {
-    const path = join(this.#folder, segmentName(number));
-    const fd = this.#files.open(path, 'r');
+  /** The file of each segment: the one of its name, unless that holds another. Other files are copies. */
+  #originals(found: readonly Found[]): Map<number, Found> {
+    const originals = new Map<number, Found>();
+    for (const file of found) {
+      const { segment } = file.index.identity;
+      if (segment === file.number || !originals.has(segment)) originals.set(segment, file);
+    }
+    return originals;
+  }
+
+  /** Reads every batch, each row from the first copy of it that is whole. */
+  async #read(found: readonly Found[]): Promise<void> {
+    const places = found
+      .flatMap(({ number, index }) => index.entries.map((entry): Place => ({ number, entry })))
+      .sort((a, b) => firstSequenceOf(a.entry) - firstSequenceOf(b.entry));
+    const broken: { place: Place; reason: string }[] = [];
+    const covered = new Intervals();
+    const file = new OpenFile(this.#files, this.#folder);
     try {
-      for (const entry of index.entries) {
+      for (const place of places) {
+        const { number, entry } = place;
         await this.#pace(entry.bytes);
         this.#options.onBytes?.(entry.bytes);
         this.#nextChunk = Math.max(this.#nextChunk, entry.chunk + 1);
-        const batch = this.#read(fd, entry, number);
-        if (batch !== undefined) this.#take(batch, entry, index);
+        try {
+          const batch = readBatch(this.#files, file.open(number), entry, this.#columns);
+          const fresh = covered.add(batch.firstSequence, batch.firstSequence + batch.rows);
+          // Fewer where it was written again after an error of the disk.
+          if (fresh > 0) this.#take(subBatch(batch, batch.rows - fresh, batch.rows), entry);
+        } catch (error) {
+          if (!isCorrupt(error)) throw error;
+          broken.push({ place, reason: String(error.context.reason) });
+        }
       }
     } finally {
-      this.#files.close(fd);
+      file.close();
     }
-    for (const { offset, bytes, reason } of index.damage) {
-      // How many rows a file should have is known once it is finished; `compare` says what is missing then.
-      this.#addDamage(number, offset, bytes, null, reason);
-    }
-  }
-
-  #read(fd: number, entry: BatchEntry, number: number): Batch | undefined {
-    try {
-      return readBatch(this.#files, fd, entry, this.#columns);
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'ERR_SEGMENT_CORRUPT') throw error;
-      this.#addDamage(number, entry.offset, entry.bytes, entry.rows, String(error.context.reason));
-      return undefined;
+    for (const { place, reason } of broken) {
+      const { offset, bytes, rows } = place.entry;
+      const from = firstSequenceOf(place.entry);
+      this.#addDamage(place.number, offset, bytes, rows - covered.within(from, from + rows), reason);
     }
   }
 
-  #take(batch: Batch, entry: BatchEntry, texts: Dictionaries): void {
-    const { chunk, firstRow, rows, timeMinUs, timeMaxUs, losses } = entry;
-    const seen = this.#seen.get(chunk) ?? 0;
-    const fresh = firstRow + rows - Math.max(seen, firstRow);
-    // Written again after an error of the disk.
-    if (fresh <= 0) return;
-    this.#seen.set(chunk, firstRow + rows);
-    this.#rows += fresh;
+  #take(batch: Batch, { timeMinUs, timeMaxUs, losses }: BatchEntry): void {
+    this.#rows += batch.rows;
     this.#timeMinUs = Math.min(this.#timeMinUs, timeMinUs);
     this.#timeMaxUs = Math.max(this.#timeMaxUs, timeMaxUs);
     this.#losses = {
@@ -250,7 +279,16 @@ class Examination {
       malformed: Math.max(this.#losses.malformed, losses.malformed),
       overflowed: Math.max(this.#losses.overflowed, losses.overflowed),
     };
-    this.#options.onBatch?.(subBatch(batch, rows - fresh, rows), texts);
+    const { texts: bindings } = this.#bindings;
+    this.#options.onBatch?.(batch, { bindings, strings: this.#strings.texts });
+  }
+
+  #conclude(segment: number, { number, index }: Found): void {
+    this.#segments++;
+    this.#bytes += index.validBytes;
+    const record = this.#records.get(segment);
+    if (record !== undefined) this.#compare(number, index, record);
+    else if (segment === number) this.#finish(number, index);
   }
 
   /**
@@ -260,39 +298,36 @@ class Examination {
   #finish(number: number, index: SegmentIndex): void {
     if (!this.#options.repair) return;
     const path = join(this.#folder, segmentName(number));
-    const fileBytes = guarded('repair a segment', path, () => {
+    guarded('repair a segment', path, () => {
       const fd = this.#files.open(path, 'r+');
       try {
-        const bytes = this.#files.sizeBytes(fd);
-        if (bytes > index.validBytes && index.torn) {
+        if (index.torn && index.fileBytes > index.validBytes) {
           this.#files.truncate(fd, index.validBytes);
-          this.#cut.push({ file: segmentName(number), bytes: bytes - index.validBytes });
+          this.#cut.push({ file: segmentName(number), bytes: index.fileBytes - index.validBytes });
           this.#changed = true;
         }
         this.#files.sync(fd);
-        return bytes;
       } finally {
         this.#files.close(fd);
       }
     });
-    const bytes = index.torn ? index.validBytes : fileBytes;
+    const bytes = index.torn ? index.validBytes : index.fileBytes;
     this.#records.set(number, { ...recordOf(number, index), bytes });
   }
 
   /** Whether a finished segment still is what it was. */
   #compare(number: number, index: SegmentIndex, record: SegmentRecord): void {
     const rows = index.entries.reduce((sum, entry) => sum + entry.rows, 0);
-    if (index.validBytes >= record.bytes && rows === record.rows) return;
-    const isReported = index.damage.some(({ bytes }) => bytes === null);
     const missing = record.rows - rows;
-    if (isReported) {
-      const at = this.#damage.findIndex(({ file, bytes }) => file === segmentName(number) && bytes === null);
-      // Listed when it was damaged already: nobody has counted what came after.
-      const isUnknown = missing === 0 && !record.ended;
-      this.#damage[at] = { ...this.#damage[at], rowsLost: isUnknown ? null : missing };
-    } else {
+    if (index.validBytes >= record.bytes && missing <= 0) return;
+    const isRest = ({ file, bytes, offset }: Damage) =>
+      file === segmentName(number) && bytes === null && offset === index.validBytes;
+    const at = this.#damage.findIndex(isRest);
+    if (at < 0) {
       const reason = `it is ${record.bytes - index.validBytes} bytes shorter than it was`;
       this.#addDamage(number, index.validBytes, null, missing, reason);
+    } else if (missing > 0) {
+      this.#damage[at] = { ...this.#damage[at], rowsLost: missing };
     }
   }
 
@@ -337,4 +372,90 @@ class Examination {
     this.#bytesSinceTurn = 0;
     await turn();
   }
+}
+
+/** Texts of a dictionary by id, from all segments. Where one has given up waiting for a text, a later one may have it. */
+class KnownTexts {
+  readonly texts: string[] = [];
+  readonly #isGivenUp: (text: string) => boolean;
+  readonly #givenUp = new Set<number>();
+
+  constructor(isGivenUp: (text: string) => boolean) {
+    this.#isGivenUp = isGivenUp;
+  }
+
+  learn(texts: readonly string[]): void {
+    for (const id of this.#givenUp) {
+      if (id >= texts.length || this.#isGivenUp(texts[id])) continue;
+      this.texts[id] = texts[id];
+      this.#givenUp.delete(id);
+    }
+    for (let id = this.texts.length; id < texts.length; id++) {
+      this.texts.push(texts[id]);
+      if (this.#isGivenUp(texts[id])) this.#givenUp.add(id);
+    }
+  }
+}
+
+/** Sequences that have been seen; ranges are added in the order of their beginnings. */
+class Intervals {
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+
+  /** @returns how many of them are new; they are the last ones */
+  add(start: number, end: number): number {
+    const last = this.#ends.length - 1;
+    if (last >= 0 && start <= this.#ends[last]) {
+      const fresh = end - this.#ends[last];
+      if (fresh > 0) this.#ends[last] = end;
+      return Math.max(0, fresh);
+    }
+    this.#starts.push(start);
+    this.#ends.push(end);
+    return end - start;
+  }
+
+  /** How many of [start, end) have been seen. */
+  within(start: number, end: number): number {
+    let seen = 0;
+    this.#starts.forEach((from, i) => {
+      seen += Math.max(0, Math.min(end, this.#ends[i]) - Math.max(start, from));
+    });
+    return seen;
+  }
+}
+
+/** One segment file at a time, open for reading. */
+class OpenFile {
+  readonly #files: FileSystem;
+  readonly #folder: string;
+  #number = 0;
+  #fd: number | undefined;
+
+  constructor(files: FileSystem, folder: string) {
+    this.#files = files;
+    this.#folder = folder;
+  }
+
+  open(number: number): number {
+    if (this.#fd === undefined || this.#number !== number) {
+      this.close();
+      this.#number = number;
+      this.#fd = this.#files.open(join(this.#folder, segmentName(number)), 'r');
+    }
+    return this.#fd;
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) this.#files.close(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+function firstSequenceOf({ chunk, firstRow }: BatchEntry): number {
+  return chunk * CHUNK_ROWS + firstRow;
+}
+
+function isCorrupt(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT';
 }

@@ -312,6 +312,8 @@ export class Spooler {
     this.#beat();
     try {
       const written = segment.write();
+      for (const { chunk, generation, from, rows } of written)
+        this.#ring.setWritten(chunk, generation, from + rows);
       this.#words.addWritten(rowsOf(written));
       if (this.#options.fsync === 'never') this.#keep(written);
     } catch (error) {
@@ -365,7 +367,7 @@ export class Spooler {
     this.#segment = undefined;
     const restored = (take: Take) => this.#ring.untake(take.chunk, take.generation, take.from);
     const lost = segment.staged.filter((take) => !restored(take));
-    if (lost.length > 0) this.#ring.addLost(rowsOf(lost));
+    if (lost.length > 0) this.#ring.loseTaken(rowsOf(lost));
     const { fsync, overflow } = this.#options;
     let kept = segment.unsynced.length;
     // Chunks that were given back once they were written may be anybody's by now.
@@ -448,7 +450,7 @@ export class Spooler {
   #takeOver(): void {
     this.#checkEpoch();
     const { folder, overflow, rowsBefore } = this.#options;
-    const views = this.#reader.chunks().filter((view) => !this.#ring.isReleased(view));
+    const views = this.#reader.chunks();
     const oldestChunk = views[0]?.sequence ?? Number.POSITIVE_INFINITY;
     const onDisk = new Map<number, number>();
     const records = new Map(this.#document.segments.map((record) => [record.segment, record]));
@@ -470,18 +472,21 @@ export class Spooler {
     if (this.#documentIsStale) this.#files.syncFolder(folder);
     for (const view of views) {
       const { chunk, generation, sequence } = view;
-      const kept = Math.min(view.rows, onDisk.get(sequence) ?? 0);
+      // Not all that was written is there: some has expired.
+      const written = Math.max(onDisk.get(sequence) ?? 0, this.#ring.written(chunk, generation));
+      const kept = Math.min(view.rows, written);
       const taken = this.#ring.taken(chunk, generation);
       if (taken < kept) this.#ring.take(view, taken, kept);
       else this.#ring.untake(chunk, generation, kept);
       if (kept > 0 && overflow !== 'overwrite') this.#kept.set(chunk, { generation, rows: kept });
     }
     const { segments, expired } = this.#document;
-    const unsyncedRows = segments.reduce((sum, record) => sum + (record.unsyncedRows ?? 0), 0);
     const rows = rowsOf(segments) + expired.rows - rowsBefore;
+    const unsyncedRows = segments.reduce((sum, record) => sum + (record.unsyncedRows ?? 0), 0);
     this.#words.setKept(rows, unsyncedRows);
-    // What the other had taken and not written may have been overwritten since.
-    this.#ring.settleTaken(rows);
+    // What was taken, is not written, and has been overwritten since it was taken.
+    const lost = this.#ring.takenRows - rows;
+    if (overflow === 'overwrite' && lost > 0) this.#ring.loseTaken(lost);
   }
 
   /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing of ours in it */
