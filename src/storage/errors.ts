@@ -38,12 +38,13 @@ export function systemCodeOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Runs `operation` and lets what it throws become a `storageError`. */
+/** Runs `operation` and lets what the system throws become a `storageError`. Other errors are mistakes of this code. */
 export function guarded<T>(what: string, path: string, operation: () => T): T {
   try {
     return operation();
-  } catch (cause) {
-    throw storageError(cause, what, { path });
+  } catch (error) {
+    const isOfSystem = systemCodeOf(error)?.startsWith('ERR_') === false;
+    throw isOfSystem ? storageError(error, what, { path }) : error;
   }
 }
 

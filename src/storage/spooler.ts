@@ -23,7 +23,7 @@ import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { MsgpackReader } from '../schema/msgpack.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { ifThere, isFull, storageError, systemCodeOf } from './errors.js';
+import { guarded, ifThere, isFull, systemCodeOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { segmentName } from './paths.js';
 import { ReadyIds } from './ready-ids.js';
@@ -139,8 +139,8 @@ export class Spooler {
     this.#dictColumns = geometry.columns.flatMap(({ type }, i) => (type === 'dict' ? [i] : []));
     this.#isKnown = (chunk, generation, rows) => this.#ring.taken(chunk, generation) >= rows;
     this.#nextSegment = 1;
-    this.#document = this.#guarded('take over', () => readDocument(files, options.folder));
-    this.#guarded('take over', () => this.#takeOver());
+    this.#document = guarded('take over', options.folder, () => readDocument(files, options.folder));
+    guarded('take over', options.folder, () => this.#takeOver());
   }
 
   /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
@@ -164,7 +164,7 @@ export class Spooler {
    */
   step({ everything, sync }: StepOptions): boolean {
     this.#beat();
-    return this.#guarded('write a segment', () => {
+    return guarded('write a segment', this.#options.folder, () => {
       if (this.#segment?.isEnding) this.#endSegment();
       this.#write();
       const published = everything ? this.#publishForAll() : true;
@@ -184,7 +184,7 @@ export class Spooler {
   /** Ends the segment in good order and writes the document. Every row must have been taken by a `step` before. */
   finish(): void {
     this.#beat();
-    this.#guarded('end a segment', () => {
+    guarded('end a segment', this.#options.folder, () => {
       if (this.#segment !== undefined) this.#endSegment();
       if (this.#documentIsStale) this.#writeDocument();
     });
@@ -520,16 +520,6 @@ export class Spooler {
       // Created, and nothing came of it.
       if (limitBytes === undefined && error.context.isCut === true) this.#files.unlink(path);
       return undefined;
-    }
-  }
-
-  /** What the file system throws becomes a StorageError. Anything else is a fault of this code and stays what it is. */
-  #guarded<T>(what: string, operation: () => T): T {
-    try {
-      return operation();
-    } catch (error) {
-      const isOfSystem = systemCodeOf(error)?.startsWith('ERR_') === false;
-      throw isOfSystem ? storageError(error, what, { path: this.#options.folder }) : error;
     }
   }
 

@@ -197,6 +197,7 @@ export class SpoolRig {
       this.lastError = undefined;
       return result;
     } catch (error) {
+      if (this.#kill?.restore !== undefined) return undefined;
       if (!(error instanceof TelemetryError)) throw error;
       this.lastError = error;
       return undefined;
