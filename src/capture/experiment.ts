@@ -175,7 +175,9 @@ export class Experiment {
       if (lock !== null) this.#startWriting(lock);
     }
     this.#stores.control.streaming = this.#streaming;
-    if (this.#status === 'running') this.#attach();
+    // Opened to be read only: whoever captures for it does so elsewhere.
+    if (reopened !== undefined && reopened.lock === null) this.#stores.control.stop();
+    else if (this.#status === 'running') this.#attach();
     else if (this.#status === 'paused') this.#stores.control.pause();
     else this.#stores.control.stop();
   }
