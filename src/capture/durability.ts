@@ -65,6 +65,8 @@ export class Durability {
   readonly past: Past;
   readonly #words: SpoolWords;
   #writing: { lock: Lock; thread: SpoolerThread; refresh: NodeJS.Timeout; forget: () => void } | undefined;
+  /** Of the last thread, once there is none. */
+  #restarts = 0;
 
   /** @param past - what was there before */
   constructor(folder: string, options: ResolvedOptions, memory: SharedMemory, past: Past) {
@@ -101,7 +103,7 @@ export class Durability {
       durable,
       expired,
       error: thread?.error ?? null,
-      restarts: thread?.restarts ?? 0,
+      restarts: thread?.restarts ?? this.#restarts,
       damaged: this.segments.damaged,
     };
   }
@@ -190,6 +192,7 @@ export class Durability {
     const writing = this.#writing;
     if (writing === undefined) return;
     this.#writing = undefined;
+    this.#restarts = writing.thread.restarts;
     clearInterval(writing.refresh);
     writing.forget();
     writing.lock.release();

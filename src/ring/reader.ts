@@ -8,6 +8,7 @@
 import {
   CHUNK_BLOB_END_OFFSET,
   CHUNK_ENTRY_BYTES,
+  CHUNK_FREE,
   CHUNK_GENERATION_OFFSET,
   CHUNK_PRODUCER_OFFSET,
   CHUNK_PUBLISHED_OFFSET,
@@ -121,7 +122,10 @@ export class RingReader {
     const generation = Atomics.load(this.#i32, (entry + CHUNK_GENERATION_OFFSET) >> 2);
     if ((generation & 1) !== 0) return undefined;
     // The state before the count: when it says sealed, the count is final.
-    const sealed = Atomics.load(this.#i32, (entry + CHUNK_STATE_OFFSET) >> 2) === CHUNK_SEALED;
+    const state = Atomics.load(this.#i32, (entry + CHUNK_STATE_OFFSET) >> 2);
+    // Given back: its rows are kept elsewhere, or were and are wanted no more.
+    if (state === CHUNK_FREE) return undefined;
+    const sealed = state === CHUNK_SEALED;
     const rows = Atomics.load(this.#i32, (entry + CHUNK_PUBLISHED_OFFSET) >> 2);
     if (rows === 0) return undefined;
     const view = {

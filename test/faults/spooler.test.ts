@@ -63,12 +63,14 @@ describe.each(['block', 'reject', 'overwrite'] satisfies OverflowPolicy[])('with
       for (let death = 1; death <= deaths; death++) {
         control.arm(1 + Math.floor(random() * 12));
         // A flush that was asked for before is answered by whoever comes after.
-        const flushed = random() < 0.5 ? experiment.flush() : undefined;
+        const flushed = random() < 0.5 ? experiment.flush().catch((error: unknown) => error) : undefined;
         while (control.faults < death || (dies && experiment.storage!.restarts < death)) {
           for (let i = 0; i < 50; i++) source.capture();
           await sleep(1);
         }
-        if (flushed !== undefined) expect((await flushed).deadlineExceeded).toBe(false);
+        const outcome = await flushed;
+        if (dies && outcome !== undefined) expect(outcome).toMatchObject({ deadlineExceeded: false });
+        else if (outcome instanceof Error) expect(outcome).toMatchObject({ code: 'ERR_STORAGE_IO' });
       }
       control.arm(0);
       await worker.terminate();
