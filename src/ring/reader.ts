@@ -102,11 +102,14 @@ export class RingReader {
    * @param known - says which generation of a chunk and how many of its rows the caller has no use for
    */
   chunks(known?: (chunk: number, generation: number, rows: number) => boolean): ChunkView[] {
+    // Chunks claimed while the directory is gone through are left out: one that is seen may have been preceded by one
+    // that was passed by before, and what is read is to be a prefix of what each producer wrote.
+    const limit = Number(Atomics.load(this.#i64, HEADER_NEXT_SEQUENCE_OFFSET >> 3));
     const views: ChunkView[] = [];
     for (let chunk = 0; chunk < this.#geometry.chunkCount; chunk++) {
       if (known !== undefined && this.#isKnown(chunk, known)) continue;
       const view = this.#view(chunk);
-      if (view) views.push(view);
+      if (view !== undefined && view.sequence < limit) views.push(view);
     }
     return views.sort((a, b) => a.sequence - b.sequence);
   }
