@@ -25,6 +25,7 @@ import {
   COLUMN_TIME_OFFSET,
   COLUMN_TOKENS_OFFSET,
   FLAG_BLOB,
+  HEADER_NEXT_SEQUENCE_OFFSET,
   SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
 import type { Batch, DeclaredValues } from './batch.js';
