@@ -142,6 +142,7 @@ export class Durability {
         retention,
         losses,
         rowsBefore: listed + expired,
+        expiredBefore: expired,
       },
       fields(),
       fileSystem,
