@@ -144,6 +144,7 @@ export class Durability {
         retention,
         losses,
         rowsBefore: listed,
+        expiredBefore: this.past.expired,
       },
       fields(),
       fileSystem,

@@ -64,10 +64,14 @@ export class SpoolWords {
     Atomics.add(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows));
   }
 
-  /** For a spooler that takes over: all `rows` of the segments are written, and durable but for `unsyncedRows`. */
-  setKept(rows: number, unsyncedRows: number): void {
+  /**
+   * For a spooler that takes over.
+   * @param rows - written, and durable but for `unsyncedRows`; `expiredRows` of them have been deleted since
+   */
+  setKept(rows: number, unsyncedRows: number, expiredRows: number): void {
     Atomics.store(this.#i64, HEADER_SPOOL_WRITTEN_OFFSET >> 3, BigInt(rows));
     Atomics.store(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows - unsyncedRows));
+    Atomics.store(this.#i64, HEADER_SPOOL_EXPIRED_OFFSET >> 3, BigInt(expiredRows));
   }
 
   addExpired(rows: number): void {

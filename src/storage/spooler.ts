@@ -57,6 +57,8 @@ export interface SpoolerOptions {
   readonly losses: RingLosses;
   /** Rows that the document listed, deleted ones included, before this memory existed. */
   readonly rowsBefore: number;
+  /** Of those, rows that had expired. */
+  readonly expiredBefore: number;
   /** This spooler's number; one with a higher number replaces it. */
   readonly epoch: number;
 }
@@ -138,8 +140,10 @@ export class Spooler {
     this.#readyStrings = new ReadyIds(this.#strings, clock);
     this.#dictColumns = geometry.columns.flatMap(({ type }, i) => (type === 'dict' ? [i] : []));
     this.#isKnown = (chunk, generation, rows) => this.#ring.taken(chunk, generation) >= rows;
-    this.#nextSegment = 1;
     this.#document = guarded('take over', options.folder, () => readDocument(files, options.folder));
+    // Numbers are never used again: what has one that has expired is deleted.
+    const { expired, segments } = this.#document;
+    this.#nextSegment = Math.max(expired.throughSegment, ...segments.map(({ segment }) => segment)) + 1;
     guarded('take over', options.folder, () => this.#takeOver());
   }
 
@@ -449,7 +453,7 @@ export class Spooler {
    */
   #takeOver(): void {
     this.#checkEpoch();
-    const { folder, overflow, rowsBefore } = this.#options;
+    const { folder, overflow, rowsBefore, expiredBefore } = this.#options;
     const views = this.#reader.chunks();
     const oldestChunk = views[0]?.sequence ?? Number.POSITIVE_INFINITY;
     const onDisk = new Map<number, number>();
@@ -468,8 +472,8 @@ export class Spooler {
         onDisk.set(chunk, Math.max(onDisk.get(chunk) ?? 0, firstRow + rows));
       }
     }
-    // Their bytes are synced by now; so must be their names, before anything counts as durable.
-    if (this.#documentIsStale) this.#files.syncFolder(folder);
+    // Names too, before anything counts as durable, or is deleted because the document says that it has expired.
+    this.#files.syncFolder(folder);
     for (const view of views) {
       const { chunk, generation, sequence } = view;
       // Not all that was written is there: some has expired.
@@ -483,7 +487,7 @@ export class Spooler {
     const { segments, expired } = this.#document;
     const rows = rowsOf(segments) + expired.rows - rowsBefore;
     const unsyncedRows = segments.reduce((sum, record) => sum + (record.unsyncedRows ?? 0), 0);
-    this.#words.setKept(rows, unsyncedRows);
+    this.#words.setKept(rows, unsyncedRows, expired.rows - expiredBefore);
     // What was taken, is not written, and has been overwritten since it was taken.
     const lost = this.#ring.takenRows - rows;
     if (overflow === 'overwrite' && lost > 0) this.#ring.loseTaken(lost);

@@ -101,7 +101,7 @@ async function run(options: RigOptions, actions: readonly Action[]): Promise<Spo
   }
   rig.settle();
   rig.attempt((spooler) => spooler.finish());
-  await rig.check({ quiet: !failing });
+  await rig.check({ quiet: !failing, settled: true });
   return rig;
 }
 

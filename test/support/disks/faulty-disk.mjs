@@ -96,6 +96,9 @@ export function createFileSystem(spec, inner) {
   return new FaultyDisk(spec, inner);
 }
 
+/** What `fileSystem.url` of an experiment leads to. */
+export default createFileSystem;
+
 /** @implements {FileSystem} */
 class FaultyDisk {
   /** @type {FileSystem} */
