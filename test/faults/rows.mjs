@@ -19,7 +19,7 @@ const BASE_US = 1_700_000_000_000_000;
 /** Rows that share a recorder; the next ones have another model, and so another binding. */
 const ROWS_PER_RECORDER = 5000;
 
-/** @typedef {import('../../src/index.js').Experiment | import('../../src/index.js').ExperimentWriter} Target */
+/** @typedef {Pick<import('../../src/index.js').Experiment, 'recorder' | 'capture' | 'captureAt'>} Target */
 
 /** @param {number} i */
 const formOf = (i) =>
