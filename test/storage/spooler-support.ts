@@ -58,6 +58,7 @@ export function openBench(wanted: Partial<ExperimentOptions> = {}): Bench {
       ...{ fsync, flushIntervalMs, segmentBytes, retention },
       losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
       rowsBefore: 0,
+      expiredBefore: 0,
     },
     words: new SpoolWords(memory),
     source: new Source(
