@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * A disk that, told to, brings down the thread that uses it: throws what no disk throws, ends the thread, hangs, or
- * takes all memory; or is slow. It also counts what it has written.
+ * takes all memory; or a disk that is slow, or full.
  */
 import { nodeFileSystem } from '../../dist/src/storage/file-system.js';
 
@@ -11,7 +11,7 @@ const FAULTS = 1;
 const RELEASED = 2;
 
 /** @typedef {'throw' | 'exit' | 'hang' | 'allocate'} Fault */
-/** @typedef {{ control: Int32Array, fault?: Fault, writeMsPerMiB?: number }} BrokenSpec */
+/** @typedef {{ control: Int32Array, fault?: Fault, writeMsPerMiB?: number, isFull?: boolean }} BrokenSpec */
 
 /** The test's end. */
 export class BrokenControl {
@@ -36,7 +36,7 @@ export class BrokenControl {
 }
 
 /** @param {BrokenSpec} spec @returns {import('../../src/storage/file-system.js').FileSystem} */
-export default function createFileSystem({ control, fault, writeMsPerMiB = 0 }) {
+export default function createFileSystem({ control, fault, writeMsPerMiB = 0, isFull = false }) {
   const nobody = new Int32Array(new SharedArrayBuffer(4));
 
   function check() {
@@ -54,6 +54,7 @@ export default function createFileSystem({ control, fault, writeMsPerMiB = 0 }) 
   for (const [name, operation] of Object.entries(nodeFileSystem)) {
     files[name] = (/** @type {unknown[]} */ ...args) => {
       check();
+      if (name === 'write' && isFull) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
       if (name === 'write' && writeMsPerMiB > 0) {
         const bytes = /** @type {Uint8Array[]} */ (args[1]).reduce(
           (sum, { byteLength }) => sum + byteLength,

@@ -74,6 +74,12 @@ const MODES = {
     sourceOf(open().experiment, 0)(ROWS);
     process.exit(7);
   },
+  exitFull() {
+    const url = new URL('./broken-disk.mjs', import.meta.url).href;
+    const spec = { control: new Int32Array(new SharedArrayBuffer(12)), isFull: true };
+    sourceOf(open({ fileSystem: { url, spec } }).experiment, 0)(ROWS);
+    process.exit(7);
+  },
   exitInBetween() {
     const capture = sourceOf(open().experiment, 0);
     let turns = 0;

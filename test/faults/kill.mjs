@@ -173,8 +173,8 @@ async function liveAndDie({ rounds, captureMsMax = 400, lies = false, options, o
   if (report.problems.length === 0) rmSync(dir, { recursive: true });
 }
 
-/** @param {object} task */
-function start(task) {
+/** Starts a process that captures until it is killed. @param {object} task */
+export function start(task) {
   const script = new URL('./kill-child.mjs', import.meta.url);
   return spawn(process.execPath, [script.pathname, JSON.stringify(task)], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,10 +1,12 @@
 /** Whatever happens to a process, what it was told is kept is kept. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STRINGS } from '../../assembly/layout.js';
-import { Crucible } from '../../src/index.js';
+import { Crucible, telemetry } from '../../src/index.js';
 import type { Batch } from '../../src/ring/batch.js';
 import { BindingTable } from '../../src/ring/bindings.js';
 import { Dictionary } from '../../src/ring/dictionary.js';
@@ -15,7 +17,7 @@ import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
 import type { BatchEntry } from '../../src/storage/segment-format.js';
 import { readBatch } from '../../src/storage/segment-reader.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
-import { killRounds, read } from './kill.mjs';
+import { killRounds, read, start } from './kill.mjs';
 import { COLUMNS, Source } from './rows.mjs';
 
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6));
@@ -39,6 +41,72 @@ describe('a process killed at a random moment', () => {
     const report = await killRounds({ rounds: 20, seed, options: { fileSystem: { url } } });
     expect(report.problems.join()).toMatch(/of \d+ acknowledged|lost rows captured/);
   }, 120_000);
+});
+
+describe('while a process captures', () => {
+  it('others may look, and capture nothing', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'crucible-look-'));
+    const child = start({
+      dir,
+      journal: join(dir, 'journal'),
+      producers: 1,
+      seed,
+      rowsPerMs: 5,
+      options: { events: 'all' },
+    });
+    try {
+      await once(child.stdout!, 'data');
+      while ((await read(dir))!.rows === 0) await sleep(20);
+      await using crucible = new Crucible({ dir });
+      const { experiments } = await crucible.recover();
+      expect(experiments[0]).toMatchObject({ access: 'read', heldBy: { pid: child.pid }, status: 'running' });
+      const experiment = crucible.experiment('killed');
+      experiment.capture('ours', { latencyMs: 1 });
+      experiment.recorder('ours').record(1);
+      telemetry.execute('ours', { latencyMs: 1 });
+      expect((await experiment.query()).filter(({ eventName }) => eventName === 'ours')).toEqual([]);
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      rmSync(dir, { recursive: true });
+    }
+  });
+});
+
+describe('a folder with damage', () => {
+  it('is captured on, and what is counted as written can be read', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'crucible-damaged-'));
+    try {
+      const left = join(dir, 'left');
+      const first = new Crucible({ dir });
+      const experiment = first.startExperiment({ name: 'damaged', id: 'damaged', segmentBytes: 2 ** 16 });
+      const recorder = experiment.recorder('row');
+      for (let i = 0; i < 5000; i++) recorder.recordAt(i, i);
+      await experiment.flush();
+      const filter = (path: string) => !path.endsWith('.lock');
+      cpSync(experiment.storage!.folder, join(left, 'damaged'), { recursive: true, filter });
+      await first.close();
+      const path = join(left, 'damaged', segmentName(1));
+      const { entries } = scanSegment(files, path);
+      const bytes = readFileSync(path);
+      bytes[entries[1]!.offset + entries[1]!.bytes - 100]! ^= 1;
+      writeFileSync(path, bytes);
+
+      await using second = new Crucible({ dir: left });
+      const { rows, experiments } = await second.recover();
+      const { rows: rowsLost } = entries[1]!;
+      expect(experiments[0]).toMatchObject({ access: 'write', damage: [{ rowsLost }] });
+      expect(rows).toBe(5000 - rowsLost);
+      const recovered = second.experiment('damaged');
+      await recovered.flush();
+      expect(recovered.storage).toMatchObject({ written: rows, durable: rows });
+      recovered.recorder('row').recordAt(0, 0);
+      expect(await recovered.flush()).toMatchObject({ durable: rows + 1, pending: 0 });
+      expect(await recovered.query()).toHaveLength(rows + 1);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
 });
 
 describe('a folder that was changed so that every checksum is right', () => {

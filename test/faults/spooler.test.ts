@@ -75,7 +75,7 @@ describe.each(['block', 'reject', 'overwrite'] satisfies OverflowPolicy[])('with
       control.arm(0);
       await worker.terminate();
       expect(await experiment.flush()).toMatchObject({ deadlineExceeded: false, pending: 0 });
-      expect(experiment.storage!.restarts).toBeGreaterThanOrEqual(dies ? deaths : 1);
+      if (dies) expect(experiment.storage!.restarts).toBeGreaterThanOrEqual(deaths);
       expect(experiment.storage).toMatchObject({ error: null });
 
       const { captured, retained, dropped } = experiment.counts;
