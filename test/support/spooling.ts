@@ -49,6 +49,7 @@ export interface RigOptions {
   readonly segmentBytes?: number;
   readonly retention?: Retention;
   readonly columns?: SegmentColumns;
+  readonly experimentId?: string;
   readonly faults?: readonly Fault[];
   /** Puts something between the spooler and the disk. */
   readonly wrap?: (files: FileSystem) => FileSystem;
@@ -88,6 +89,7 @@ export class SpoolRig {
 
   constructor(options: RigOptions = {}) {
     const { overflow = 'reject', fsync = 'interval', chunks = 4, producers = 2, columns = [] } = options;
+    const { experimentId = 'exp-1' } = options;
     const { segmentBytes = 1 << 20, retention = {}, faults = [], wrap = (files) => files } = options;
     this.ring = makeRing({
       capacityRows: chunks * 1024,
@@ -106,7 +108,7 @@ export class SpoolRig {
       format: FORMAT,
       formatVersion: FORMAT_VERSION,
       libraryVersion: '0.0.0-test',
-      experiment: { id: 'exp-1', name: 'test' },
+      experiment: { id: experimentId, name: 'test' },
       segments: [],
       current: null,
       expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 },
@@ -115,7 +117,7 @@ export class SpoolRig {
     const faulty = createFaultyDisk({ faults, control: this.control.words }, this.disk);
     this.#files = hooked(wrap(faulty), (perform) => this.#operate(perform));
     this.words = new SpoolWords(this.ring.memory);
-    this.segments = new Segments(this.disk, FOLDER, columns, 'exp-1');
+    this.segments = new Segments(this.disk, FOLDER, columns, experimentId);
     this.options = {
       memory: this.ring.memory,
       geometry: this.ring.geometry,
@@ -123,7 +125,7 @@ export class SpoolRig {
       identity: {
         formatVersion: FORMAT_VERSION,
         libraryVersion: '0.0.0-test',
-        experimentId: 'exp-1',
+        experimentId,
         columns,
         priceVersion: '1',
       },
