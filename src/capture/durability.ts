@@ -229,7 +229,7 @@ export function createFolder(
       experiment: fields,
       segments: [],
       current: null,
-      expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 },
+      expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
       updatedAtUs: nowUs,
     });
   } catch (error) {

@@ -49,6 +49,8 @@ export interface ExperimentDocument {
   readonly expired: {
     /** Segments up to this one are gone; 0 = none. */
     readonly throughSegment: number;
+    /** Sequence of the newest chunk that had rows in them; null = none. Later rows are numbered on from there. */
+    readonly lastChunk: number | null;
     readonly segments: number;
     readonly rows: number;
     readonly bytes: number;

@@ -156,6 +156,7 @@ class Examination {
 
   async run(): Promise<void> {
     const { segments, expired, current } = this.#document;
+    this.#nextChunk = (expired.lastChunk ?? -1) + 1;
     for (const record of segments) {
       this.#records.set(record.segment, record);
       this.#nextChunk = Math.max(this.#nextChunk, (record.lastChunk ?? -1) + 1);

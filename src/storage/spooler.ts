@@ -430,6 +430,11 @@ export class Spooler {
       segments,
       expired: {
         throughSegment: expired[expired.length - 1].segment,
+        lastChunk: expired.reduce(
+          (last: number | null, { lastChunk }) =>
+            lastChunk === null ? last : Math.max(last ?? 0, lastChunk),
+          before.lastChunk,
+        ),
         segments: before.segments + expired.length,
         rows: before.rows + rowsOf(expired),
         bytes: before.bytes + expired.reduce((sum, { bytes }) => sum + bytes, 0),

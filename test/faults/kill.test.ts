@@ -109,6 +109,43 @@ describe('a folder with damage', () => {
   });
 });
 
+describe('a folder whose rows have all been deleted for their age', () => {
+  it('is captured on with event ids that it never had', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'crucible-expired-'));
+    try {
+      const left = join(dir, 'left');
+      const first = new Crucible({ dir });
+      const retention = { maxAgeMs: 1 };
+      const options = {
+        name: 'expired',
+        id: 'expired',
+        segmentBytes: 2 ** 16,
+        flushIntervalMs: 5,
+        retention,
+      };
+      const experiment = first.startExperiment(options);
+      const recorder = experiment.recorder('row');
+      for (let i = 0; i < 5000; i++) recorder.recordAt(i, i);
+      const ids = new Set((await experiment.query()).map(({ eventId }) => eventId));
+      while (experiment.storage!.expired < 5000) await experiment.flush();
+      const filter = (path: string) => !path.endsWith('.lock');
+      cpSync(experiment.storage!.folder, join(left, 'expired'), { recursive: true, filter });
+      await first.close();
+
+      await using second = new Crucible({ dir: left });
+      await second.recover();
+      const recovered = second.experiment('expired');
+      expect(recovered.counts).toMatchObject({ captured: 5000, retained: 0, dropped: 0 });
+      recovered.recorder('row').recordAt(1.7e15, 1);
+      const [row] = await recovered.query();
+      expect(row).toMatchObject({ timestamp: 1.7e15 });
+      expect(ids.has(row!.eventId)).toBe(false);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+});
+
 describe('a folder that was changed so that every checksum is right', () => {
   let dir: string;
   beforeEach(() => {

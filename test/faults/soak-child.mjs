@@ -73,13 +73,14 @@ async function summary(experiment) {
   return { captured, retained, expired: experiment.storage.expired };
 }
 
-/** The first rounds load and compile what is used. */
+/** In the first rounds, and the first part of a long run, what is used is loaded and compiled. */
 const WARM_UP = 6;
-const until = performance.now() + minutes * 60_000;
+const startMs = performance.now();
+const durationMs = minutes * 60_000;
 let begun;
 let n = 0;
-for (; n < rounds || performance.now() < until; n++) {
-  if (n === WARM_UP) {
+for (; n < rounds || performance.now() - startMs < durationMs; n++) {
+  if (begun === undefined && n >= WARM_UP && performance.now() - startMs >= durationMs / 5) {
     begun = {
       heapBytes: await heapBytes(),
       openFiles: openFiles(),

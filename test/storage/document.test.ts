@@ -35,7 +35,7 @@ function documentOf(change: Partial<ExperimentDocument> = {}): ExperimentDocumen
       },
     ],
     current: 2,
-    expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 },
+    expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
     updatedAtUs: 1_700_000_000_000_000,
     ...change,
   };
