@@ -52,7 +52,8 @@ export function ifThere<T>(operation: () => T): T | undefined {
   try {
     return operation();
   } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    // ENOTDIR: what should be a folder above it is a file.
+    if (['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')) return undefined;
     throw error;
   }
 }
