@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type Experiment, type ExperimentOptions } from '../../src/index.js';
+import { DurableStore } from '../../src/readers/durable-store.js';
+import type { Batch } from '../../src/ring/batch.js';
 import { nodeFileSystem } from '../../src/storage/file-system.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
+import { SOURCE } from '../support/rows.js';
+import { modelRows, SpoolRig } from '../support/spooling.js';
 
 let dir: string;
 let crucible: Crucible;
@@ -224,6 +228,43 @@ describe('an experiment on disk', () => {
     const rest = entries.slice(2).reduce((sum, { rows }) => sum + rows, 0);
     expect((await experiment.query()).length).toBe(all - second!.rows - rest);
     expect(experiment.storage!.damaged.length).toBe(entries.length - 1);
+  });
+});
+
+describe('a durable store', () => {
+  it('keeps what is on disk when the ring is lapped while it is copied, again and again', () => {
+    const rig = new SpoolRig({ overflow: 'overwrite', chunks: 4, producers: 1 });
+    rig.capture(0, 2000);
+    rig.step({ everything: true, sync: true });
+    rig.capture(0, 500);
+    rig.publish(0);
+    let laps = 0;
+    const reader = new Proxy(rig.ring.reader, {
+      get: (target, name: keyof typeof target) => {
+        if (name !== 'read') return (target[name] as () => unknown).bind(target);
+        return () => {
+          // Whatever was to be copied has been overwritten, after it was written.
+          laps++;
+          rig.step({ everything: true, sync: true });
+          return undefined;
+        };
+      },
+    });
+    const store = new DurableStore(rig.segments, reader, SOURCE, () => {});
+    const { refs } = store.snapshot(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+    expect(laps).toBeGreaterThan(0);
+    expect(modelRows(refs.map((ref) => ref.read() as Batch)).length).toBe(2500);
+  });
+
+  it('shows rows that were taken and could not be written', async () => {
+    const faults = [{ operation: 'write', code: 'ENOSPC' }] as const;
+    const rig = new SpoolRig({ chunks: 4, producers: 1, faults });
+    rig.capture(0, 1500);
+    rig.step({ everything: true, sync: true });
+    expect(rig.words.written).toBe(0);
+    expect(modelRows(rig.readable()).length).toBe(1500);
+    rig.settle();
+    await rig.check({ quiet: true });
   });
 });
 
