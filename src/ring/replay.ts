@@ -16,6 +16,7 @@ import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
 /** The chunk and the producer that are borrowed for it. */
 const CHUNK = 0;
 const PRODUCER = 0;
+const VERSION = (PRODUCERS + PRODUCER * PRODUCER_BYTES + PRODUCER_STATS_VERSION_OFFSET) >> 2;
 
 /** To be used before anybody captures: it borrows the memory's first chunk. */
 export class Replay {
@@ -41,6 +42,8 @@ export class Replay {
     this.#pairs(COLUMN_TOKENS_OFFSET, batch.promptTokens, batch.completionTokens);
     this.#pairs(COLUMN_TAG_OFFSET, batch.tags, batch.blobOffsets);
     this.#module.replay(PRODUCER, CHUNK, batch.rows);
+    // Accumulators whose version is 0 have never been used, for all that readers know.
+    Atomics.add(this.#i32, VERSION, 2);
   }
 
   #pairs(offsetBytes: number, first: ArrayLike<number>, second: ArrayLike<number>): void {

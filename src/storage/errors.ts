@@ -53,9 +53,8 @@ export function ifThere<T>(operation: () => T): T | undefined {
   try {
     return operation();
   } catch (error) {
-    // ENOTDIR: the path leads through a file as if it were a folder.
-    const code = systemCodeOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    // ENOTDIR: what should be a folder above it is a file.
+    if (['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')) return undefined;
     throw error;
   }
 }

@@ -30,7 +30,7 @@ export class SegmentWriter {
   readonly #path: string;
   /** Of what is synced. */
   readonly #summary = new Summary();
-  /** The encoder's bytes, while a write of them has not succeeded. */
+  /** The encoder's bytes, while a write of them has not succeeded. A view: nothing may be staged until it has. */
   #pending: Uint8Array | undefined;
   #writtenBytes = 0;
   #syncedBytes = 0;

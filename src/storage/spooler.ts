@@ -384,6 +384,8 @@ export class Spooler {
 
   #endSegment(): void {
     const segment = this.#segment as SegmentWriter;
+    // Nothing may be staged behind what a failed write has left.
+    if (!segment.isEnding) this.#write();
     segment.beginEnd();
     this.#write();
     this.#sync();

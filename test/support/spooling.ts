@@ -174,6 +174,19 @@ export class SpoolRig {
     }
   }
 
+  /** Captures a row with a text for the declared column `label`. */
+  captureLabelled(producer: number, label: string): void {
+    const serial = this.#serial++;
+    this.#writers[producer]!.capture(
+      `event ${producer}`,
+      { latency_ms: serial },
+      { label },
+      undefined,
+      timeUsOf(serial),
+    );
+    this.captured[producer]!.push({ serial, producer });
+  }
+
   publish(producer: number): void {
     this.#writers[producer]!.ring.publish();
   }
