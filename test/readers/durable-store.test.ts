@@ -240,8 +240,8 @@ describe('a durable store', () => {
     rig.publish(0);
     let laps = 0;
     const reader = new Proxy(rig.ring.reader, {
-      get: (target, name: keyof typeof target) => {
-        if (name !== 'read') return (target[name] as () => unknown).bind(target);
+      get: (target, name: string | symbol) => {
+        if (name !== 'read') return (Reflect.get(target, name) as () => unknown).bind(target);
         return () => {
           // Whatever was to be copied has been overwritten, after it was written.
           laps++;

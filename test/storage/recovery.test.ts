@@ -93,7 +93,13 @@ describe('a folder that is opened', () => {
     writeDocument(disk, FOLDER, {
       ...document,
       segments: document.segments.slice(1),
-      expired: { throughSegment: first!.segment, segments: 1, rows: first!.rows, bytes: first!.bytes },
+      expired: {
+        throughSegment: first!.segment,
+        lastChunk: first!.lastChunk,
+        segments: 1,
+        rows: first!.rows,
+        bytes: first!.bytes,
+      },
     });
     const { contents } = await recovered(disk, { repair: true });
     expect(contents).toMatchObject({ rows: 2010 - first!.rows, damage: [] });

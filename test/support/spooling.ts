@@ -111,7 +111,7 @@ export class SpoolRig {
       experiment: { id: experimentId, name: 'test' },
       segments: [],
       current: null,
-      expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 },
+      expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
       updatedAtUs: 0,
     });
     const faulty = createFaultyDisk({ faults, control: this.control.words }, this.disk);
