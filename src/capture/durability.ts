@@ -5,7 +5,9 @@ import { SpoolWords } from '../ring/spool.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { atExit } from '../storage/at-exit.js';
-import { FORMAT, FORMAT_VERSION, writeDocument } from '../storage/document.js';
+import { listCompacted } from '../storage/compact.js';
+import { type CompactionReport, Compactor } from '../storage/compactor.js';
+import { FORMAT, FORMAT_VERSION, readDocument, writeDocument } from '../storage/document.js';
 import { guarded } from '../storage/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem } from '../storage/file-system.js';
 import { acquireLock, LOCK_REFRESH_MS, type Lock } from '../storage/lock.js';
@@ -60,13 +62,17 @@ export class Durability {
   readonly folder: string;
   readonly segments: Segments;
   readonly past: Past;
+  readonly #options: ResolvedOptions;
   readonly #words: SpoolWords;
-  #writing: { lock: Lock; thread: SpoolerThread; refresh: NodeJS.Timeout; forget: () => void } | undefined;
+  #writing: Writing | undefined;
+  /** What is done to the folder while nobody captures, one thing after the other. */
+  #amendments: Promise<unknown> = Promise.resolve();
 
   /** @param past - what was there before */
   constructor(folder: string, options: ResolvedOptions, memory: SharedMemory, past: Past) {
     this.folder = folder;
     this.past = past;
+    this.#options = options;
     this.segments = new Segments(nodeFileSystem, folder, options.columns);
     this.#words = new SpoolWords(memory);
   }
@@ -118,7 +124,7 @@ export class Durability {
     publish: () => void,
     fields: () => Fields,
   ): void {
-    const { fsync, flushIntervalMs, segmentBytes, retention, fileSystem } = options.durable;
+    const { fsync, flushIntervalMs, segmentBytes, retention, compact, fileSystem } = options.durable;
     const { losses, rows, expired } = this.past;
     const thread = new SpoolerThread(
       {
@@ -143,8 +149,16 @@ export class Durability {
       fields(),
       fileSystem,
       (error) => warn(options.name, error),
+      () => {
+        if (compact !== null && !compactor.isDue) {
+          compactor.run(true).catch((error) => warn(options.name, error));
+        }
+      },
     );
-    const refresh = setInterval(() => this.#refresh(), LOCK_REFRESH_MS).unref();
+    const compactor = new Compactor({ folder: this.folder, fileSystem }, (segment, bytes) =>
+      thread.compacted(segment, bytes),
+    );
+    const refresh = setInterval(() => refreshed(lock), LOCK_REFRESH_MS).unref();
     const forget = atExit(() => {
       publish();
       if (!thread.finishNow(fields(), EXIT_DEADLINE_MS)) {
@@ -152,7 +166,7 @@ export class Durability {
       }
       lock.release();
     });
-    this.#writing = { lock, thread, refresh, forget };
+    this.#writing = { lock, thread, compactor, refresh, forget };
   }
 
   /** Replaces what the document says of the experiment. */
@@ -168,12 +182,49 @@ export class Durability {
   async finish(fields: Fields, deadlineMs: number): Promise<void> {
     const writing = this.#writing;
     if (writing === undefined) return;
+    await writing.compactor.stop();
     await writing.thread.finish(fields, deadlineMs);
     this.#release();
   }
 
+  /** Turns finished segments into Parquet. @throws StorageError; StateError ERR_LOCKED when somebody else writes */
+  compact(): Promise<CompactionReport> {
+    if (this.#writing !== undefined) return this.#writing.compactor.run();
+    const fileSystem = this.#options.durable?.fileSystem ?? null;
+    return this.#amend(() => {
+      const list = async (segment: number, bytes: number) =>
+        listCompacted(nodeFileSystem, this.folder, segment, bytes);
+      return new Compactor({ folder: this.folder, fileSystem }, list).run();
+    });
+  }
+
+  /** Replaces what the document says of an experiment that nobody captures any more. @throws as `compact` */
+  redescribe(fields: Fields): Promise<void> {
+    return this.#amend(async () => {
+      const document = readDocument(nodeFileSystem, this.folder);
+      writeDocument(nodeFileSystem, this.folder, { ...document, experiment: fields });
+    });
+  }
+
+  /** Holds the folder's lock meanwhile. */
+  #amend<T>(work: () => Promise<T>): Promise<T> {
+    const amendment = this.#amendments.then(async () => {
+      const lock = acquireLock(nodeFileSystem, this.folder);
+      const refresh = setInterval(() => refreshed(lock), LOCK_REFRESH_MS).unref();
+      try {
+        return await work();
+      } finally {
+        clearInterval(refresh);
+        lock.release();
+      }
+    });
+    this.#amendments = amendment.catch(() => {});
+    return amendment;
+  }
+
   /** Stops writing, whatever is left to be written. */
   abandon(): void {
+    void this.#writing?.compactor.stop();
     this.#writing?.thread.abandon();
     this.#release();
   }
@@ -191,13 +242,21 @@ export class Durability {
     writing.forget();
     writing.lock.release();
   }
+}
 
-  #refresh(): void {
-    try {
-      this.#writing?.lock.refresh();
-    } catch (error) {
-      process.emitWarning(error as Error);
-    }
+interface Writing {
+  readonly lock: Lock;
+  readonly thread: SpoolerThread;
+  readonly compactor: Compactor;
+  readonly refresh: NodeJS.Timeout;
+  readonly forget: () => void;
+}
+
+function refreshed(lock: Lock): void {
+  try {
+    lock.refresh();
+  } catch (error) {
+    process.emitWarning(error as Error);
   }
 }
 

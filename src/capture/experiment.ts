@@ -23,6 +23,7 @@ import { allEvents, lastEvents, orderedEvents, orderedRows } from '../readers/or
 import { openView, type RowStore, type View } from '../readers/source.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
+import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compactor.js';
 import type { Lock } from '../storage/lock.js';
 import type { ExperimentFields } from '../storage/spooler.js';
 import { VERSION } from '../version.js';
@@ -414,6 +415,18 @@ export class Experiment {
     const pending = outcome.completed ? 0 : Math.max(0, retained - (durable - this.#durability.expired));
     if (outcome.error !== null) throw outcome.error;
     return { captured, durable, pending, deadlineExceeded: !outcome.completed };
+  }
+
+  /**
+   * Turns the finished segments of a durable experiment into Parquet files: smaller, and read by the same methods as
+   * before and by everything that reads Parquet. A thread of its own does the work; every file is read again and
+   * compared before the segment is deleted. Of an experiment in memory there is nothing to compact.
+   * @throws StorageError when that cannot be done; what was compacted until then stays so
+   * @throws StateError ERR_LOCKED when another process writes the experiment, ERR_CLOSED after cleanup
+   */
+  async compact(): Promise<CompactionReport> {
+    this.#open();
+    return this.#durability?.compact() ?? NOTHING_COMPACTED;
   }
 
   // ── Reading ────────────────────────────────────────────────────────────────────────────────────

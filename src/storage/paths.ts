@@ -23,6 +23,11 @@ export function compactedName(segment: number): string {
   return `${digits(segment)}.parquet`;
 }
 
+/** A segment's name in either form. @param segment from 1 */
+export function segmentFileName(segment: number, form: 'arrow' | 'parquet'): string {
+  return form === 'arrow' ? segmentName(segment) : compactedName(segment);
+}
+
 /** The number in a segment's name, from 1; undefined for any other name. */
 export function parseSegmentName(name: string): number | undefined {
   return parseNumbered(name, segmentName);

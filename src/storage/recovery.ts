@@ -10,14 +10,28 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { StorageError } from '../errors.js';
 import { type Batch, subBatch } from '../ring/batch.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded } from './errors.js';
+import { guarded, ifThere } from './errors.js';
 import type { FileSystem } from './file-system.js';
-import { segmentName } from './paths.js';
-import type { BatchEntry, RingLosses, SegmentColumns } from './segment-format.js';
+import { type ParquetIndex, readParquetIndex } from './parquet-footer.js';
+import { ParquetFileReader } from './parquet-reader.js';
+import {
+  compactedName,
+  parseCompactedName,
+  parseTemporaryName,
+  segmentFileName,
+  segmentName,
+} from './paths.js';
+import type {
+  BatchEntry,
+  BatchPlace,
+  RingLosses,
+  SegmentColumns,
+  SegmentIdentity,
+} from './segment-format.js';
 import { readBatch } from './segment-reader.js';
 import { type SegmentIndex, scanSegment } from './segment-scan.js';
 import { recordOf } from './segment-writer.js';
-import { segmentNumbers } from './segments.js';
+import { type SegmentFiles, segmentFiles } from './segments.js';
 
 /** Something in the folder that is not as it was written. */
 export interface Damage {
@@ -138,48 +152,122 @@ class Examination {
       this.#records.set(record.segment, record);
       this.#nextChunk = Math.max(this.#nextChunk, (record.lastChunk ?? -1) + 1);
     }
-    const present = segmentNumbers(this.#files, this.#folder);
-    for (const number of present) {
-      if (number <= expired.throughSegment) this.#removeExpired(number);
-      else await this.#segment(number);
+    this.#removeTemporaries();
+    const files = segmentFiles(this.#files, this.#folder);
+    const present = new Set(files.map(({ segment }) => segment));
+    for (const found of files) {
+      if (found.segment <= expired.throughSegment) this.#removeExpired(found);
+      else await this.#segment(found);
     }
-    for (const { segment, rows } of segments) {
-      if (!present.includes(segment)) this.#addDamage(segment, null, null, rows, 'the file is missing');
+    for (const { segment, form, rows } of segments) {
+      const name = segmentFileName(segment, form);
+      if (!present.has(segment)) this.#addDamage(name, null, null, rows, 'the file is missing');
     }
-    const isCurrentMissing = current !== null && !present.includes(current) && !this.#records.has(current);
-    if (isCurrentMissing)
-      this.#addDamage(current, null, null, null, 'the file is missing; it was being written');
+    if (current !== null && !present.has(current) && !this.#records.has(current)) {
+      const reason = 'the file is missing; it was being written';
+      this.#addDamage(segmentName(current), null, null, null, reason);
+    }
     this.#damage.sort((a, b) =>
       a.file < b.file ? -1 : a.file > b.file ? 1 : (a.offset ?? 0) - (b.offset ?? 0),
     );
     if (this.#options.repair) this.#list();
   }
 
-  async #segment(number: number): Promise<void> {
-    const record = this.#records.get(number);
+  /** Of a segment's two files, which compaction may have left, the one that the document lists is read. */
+  async #segment({ segment, arrow, parquet }: SegmentFiles): Promise<void> {
+    const listed = this.#records.get(segment);
+    const isCompacted = parquet && (!arrow || listed?.form === 'parquet');
+    const record = listed?.form === (isCompacted ? 'parquet' : 'arrow') ? listed : undefined;
+    const isWhole = isCompacted ? await this.#parquet(segment, record) : await this.#arrow(segment, record);
+    if (arrow && parquet && isWhole)
+      this.#remove(segmentFileName(segment, isCompacted ? 'arrow' : 'parquet'));
+  }
+
+  /** @returns whether it is what it was */
+  async #arrow(number: number, record: SegmentRecord | undefined): Promise<boolean> {
+    const name = segmentName(number);
+    const damageBefore = this.#damage.length;
     const index = this.#scan(number, record);
-    if (index === undefined) return;
-    const { identity } = index;
-    if (identity.experimentId !== this.#document.experiment.id) {
-      this.#addDamage(
-        number,
-        0,
-        null,
-        record?.rows ?? null,
-        `it belongs to experiment ${identity.experimentId}`,
-      );
-      return;
-    }
-    if (identity.segment !== number) {
-      this.#addDamage(number, 0, null, 0, `it was written as segment ${identity.segment}`);
-    }
+    if (index === undefined || !this.#isMine(number, name, index.identity, record)) return false;
     const found = await this.#batches(number, index);
-    if (index.bindings.length > this.#bindings.length) this.#bindings = index.bindings;
-    if (index.strings.length > this.#strings.length) this.#strings = index.strings;
+    this.#learn(index);
     this.#segments++;
     this.#bytes += index.validBytes;
     if (record === undefined) this.#finish(number, index, found);
     else this.#compare(number, index, record);
+    return this.#damage.length === damageBefore;
+  }
+
+  /** @returns whether it is what it was */
+  async #parquet(number: number, record: SegmentRecord | undefined): Promise<boolean> {
+    const name = compactedName(number);
+    const damageBefore = this.#damage.length;
+    let index: ParquetIndex;
+    try {
+      index = readParquetIndex(this.#files, join(this.#folder, name));
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      const { offset, reason } = error.context;
+      this.#addDamage(name, Number(offset), null, record?.rows ?? null, String(reason));
+      return false;
+    }
+    if (!this.#isMine(number, name, index.identity, record)) return false;
+    this.#learn(index);
+    await this.#rowGroups(name, index);
+    this.#segments++;
+    this.#bytes += index.fileBytes;
+    const found = recordOf(number, { entries: index.places, validBytes: index.fileBytes, ended: true });
+    if (record === undefined) this.#records.set(number, { ...found, form: 'parquet' });
+    else if (found.rows !== record.rows || found.bytes !== record.bytes) {
+      const missing = Math.max(0, record.rows - found.rows);
+      this.#addDamage(name, null, null, missing, 'it is not the file that was listed');
+    }
+    return this.#damage.length === damageBefore;
+  }
+
+  /** Reads every row group; those that are not wanted are verified only. */
+  async #rowGroups(name: string, index: ParquetIndex): Promise<void> {
+    const reader = new ParquetFileReader(this.#files, join(this.#folder, name), index);
+    try {
+      for (const group of index.groups) {
+        const places = index.places.slice(group.firstBatch, group.firstBatch + group.batches);
+        for (const { chunk } of places) this.#nextChunk = Math.max(this.#nextChunk, chunk + 1);
+        let batches: readonly (Batch | undefined)[] = [];
+        try {
+          if (this.#options.onBatch === undefined) reader.verify(group);
+          else batches = await reader.batches(group);
+        } catch (error) {
+          if (!isCorrupt(error)) throw error;
+          this.#addDamage(name, group.offset, group.bytes, group.rows, String(error.context.reason));
+          continue;
+        }
+        places.forEach((place, i) => {
+          this.#take(batches[i], place, index);
+        });
+        await this.#pace(group.bytes);
+      }
+    } finally {
+      reader.close();
+    }
+  }
+
+  #isMine(
+    number: number,
+    name: string,
+    { experimentId, segment }: SegmentIdentity,
+    record: SegmentRecord | undefined,
+  ): boolean {
+    if (experimentId !== this.#document.experiment.id) {
+      this.#addDamage(name, 0, null, record?.rows ?? null, `it belongs to experiment ${experimentId}`);
+      return false;
+    }
+    if (segment !== number) this.#addDamage(name, 0, null, 0, `it was written as segment ${segment}`);
+    return true;
+  }
+
+  #learn({ bindings, strings }: Dictionaries): void {
+    if (bindings.length > this.#bindings.length) this.#bindings = bindings;
+    if (strings.length > this.#strings.length) this.#strings = strings;
   }
 
   /** @returns undefined when not even its first message is of use */
@@ -188,11 +276,12 @@ class Examination {
       const path = join(this.#folder, segmentName(number));
       return scanSegment(this.#files, path, record === undefined ? {} : { limitBytes: record.bytes });
     } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'ERR_SEGMENT_CORRUPT') throw error;
+      if (!isCorrupt(error)) throw error;
       const reason = String(error.context.reason);
+      const name = segmentName(number);
       // Created, and the process ended before anything was in it: nothing is lost.
-      if (record === undefined && error.context.isCut === true) this.#removeUnbegun(number);
-      else this.#addDamage(number, 0, null, record?.rows ?? null, reason);
+      if (record === undefined && error.context.isCut === true) this.#remove(name);
+      else this.#addDamage(name, 0, null, record?.rows ?? null, reason);
       return undefined;
     }
   }
@@ -216,7 +305,7 @@ class Examination {
     }
     for (const { offset, bytes, reason } of index.damage) {
       // How many rows a file should have is known once it is finished; `compare` says what is missing then.
-      this.#addDamage(number, offset, bytes, null, reason);
+      this.#addDamage(segmentName(number), offset, bytes, null, reason);
     }
     return whole;
   }
@@ -225,14 +314,16 @@ class Examination {
     try {
       return readBatch(this.#files, fd, entry, this.#columns);
     } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'ERR_SEGMENT_CORRUPT') throw error;
-      this.#addDamage(number, entry.offset, entry.bytes, entry.rows, String(error.context.reason));
+      if (!isCorrupt(error)) throw error;
+      const { offset, bytes, rows } = entry;
+      this.#addDamage(segmentName(number), offset, bytes, rows, String(error.context.reason));
       return undefined;
     }
   }
 
-  #take(batch: Batch, entry: BatchEntry, texts: Dictionaries): void {
-    const { chunk, firstRow, rows, timeMinUs, timeMaxUs, losses } = entry;
+  /** @param batch - undefined when nobody wants it */
+  #take(batch: Batch | undefined, place: BatchPlace, texts: Dictionaries): void {
+    const { chunk, firstRow, rows, timeMinUs, timeMaxUs, losses } = place;
     const seen = this.#seen.get(chunk) ?? 0;
     const fresh = firstRow + rows - Math.max(seen, firstRow);
     // Written again after an error of the disk.
@@ -247,7 +338,7 @@ class Examination {
       malformed: Math.max(this.#losses.malformed, losses.malformed),
       overflowed: Math.max(this.#losses.overflowed, losses.overflowed),
     };
-    this.#options.onBatch?.(subBatch(batch, rows - fresh, rows), texts);
+    if (batch !== undefined) this.#options.onBatch?.(subBatch(batch, rows - fresh, rows), texts);
   }
 
   /** A segment that nobody finished is as long as what is whole of it. */
@@ -283,35 +374,47 @@ class Examination {
       this.#damage[at] = { ...this.#damage[at], rowsLost: missing };
     } else {
       const reason = `it is ${record.bytes - index.validBytes} bytes shorter than it was`;
-      this.#addDamage(number, index.validBytes, null, missing, reason);
+      this.#addDamage(segmentName(number), index.validBytes, null, missing, reason);
     }
   }
 
   #addDamage(
-    number: number,
+    file: string,
     offset: number | null,
     bytes: number | null,
     rowsLost: number | null,
     reason: string,
   ): void {
-    this.#damage.push({ file: segmentName(number), offset, bytes, rowsLost, reason });
-  }
-
-  #removeUnbegun(number: number): void {
-    const path = join(this.#folder, segmentName(number));
-    if (this.#options.repair) guarded('repair a segment', path, () => this.#files.unlink(path));
+    this.#damage.push({ file, offset, bytes, rowsLost, reason });
   }
 
   /** The document no longer lists it; the process ended before it was deleted. */
-  #removeExpired(number: number): void {
-    const path = join(this.#folder, segmentName(number));
-    if (this.#options.repair) guarded('delete a segment', path, () => this.#files.unlink(path));
+  #removeExpired({ segment, arrow, parquet }: SegmentFiles): void {
+    if (arrow) this.#remove(segmentName(segment));
+    if (parquet) this.#remove(compactedName(segment));
   }
 
-  /** Lists the segments that were finished just now. */
+  /** What a compaction has left that did not come to its end. */
+  #removeTemporaries(): void {
+    for (const name of this.#files.list(this.#folder)) {
+      const target = parseTemporaryName(name);
+      if (target !== undefined && parseCompactedName(target) !== undefined) this.#remove(name);
+    }
+  }
+
+  #remove(name: string): void {
+    const path = join(this.#folder, name);
+    if (!this.#options.repair) return;
+    guarded('delete a segment', path, () => ifThere(() => this.#files.unlink(path)));
+  }
+
+  /** Lists the segments that were finished just now, and the form in which others were found. */
   #list(): void {
     const segments = [...this.#records.values()].sort((a, b) => a.segment - b.segment);
-    if (segments.length === this.#document.segments.length && this.#document.current === null) return;
+    const listed = this.#document.segments;
+    const isListed =
+      segments.length === listed.length && segments.every(({ form }, i) => form === listed[i].form);
+    if (isListed && this.#document.current === null) return;
     this.#document = { ...this.#document, segments, current: null };
     writeDocument(this.#files, this.#folder, this.#document);
   }
@@ -322,4 +425,8 @@ class Examination {
     this.#bytesSinceTurn = 0;
     await turn();
   }
+}
+
+function isCorrupt(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT';
 }

@@ -2,7 +2,8 @@
  * The segments of an experiment as its readers see them: refs to all record batches in them.
  *
  * What is known of a file is kept, and only what has been appended since is looked at again. A batch's body is read
- * and verified when somebody wants its rows.
+ * and verified when somebody wants its rows. Of a segment that became Parquet a whole row group is decoded for that,
+ * and kept, since the next batch is most likely in it too.
  */
 import { join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
@@ -10,8 +11,10 @@ import { StorageError } from '../errors.js';
 import type { Batch, BatchRef } from '../ring/batch.js';
 import { systemCodeOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
-import { parseSegmentName, segmentName } from './paths.js';
-import type { BatchEntry, SegmentColumns } from './segment-format.js';
+import { type ParquetGroup, type ParquetIndex, readParquetIndex } from './parquet-footer.js';
+import { ParquetFileReader } from './parquet-reader.js';
+import { compactedName, parseCompactedName, parseSegmentName, segmentName } from './paths.js';
+import type { BatchEntry, BatchPlace, SegmentColumns } from './segment-format.js';
 import { readBatch } from './segment-reader.js';
 import { type SegmentIndex, scanSegment } from './segment-scan.js';
 
@@ -23,18 +26,31 @@ export interface DamagedBatch {
   readonly reason: string;
 }
 
-/** Numbers of the segments whose files are there, ascending. */
-export function segmentNumbers(files: FileSystem, folder: string): number[] {
-  return files
-    .list(folder)
-    .flatMap((name) => parseSegmentName(name) ?? [])
-    .sort((a, b) => a - b);
+/** Which files of a segment are there: both while it is being compacted. */
+export interface SegmentFiles {
+  readonly segment: number;
+  readonly arrow: boolean;
+  readonly parquet: boolean;
+}
+
+/** The segments that there are files of, ascending. */
+export function segmentFiles(files: FileSystem, folder: string): SegmentFiles[] {
+  const names = files.list(folder);
+  const arrow = new Set(names.flatMap((name) => parseSegmentName(name) ?? []));
+  const parquet = new Set(names.flatMap((name) => parseCompactedName(name) ?? []));
+  return [...new Set([...arrow, ...parquet])]
+    .sort((a, b) => a - b)
+    .map((segment) => ({ segment, arrow: arrow.has(segment), parquet: parquet.has(segment) }));
 }
 
 interface KnownSegment {
-  readonly index: SegmentIndex;
+  readonly arrow: SegmentIndex | null;
+  readonly texts: { readonly bindings: readonly string[]; readonly strings: readonly string[] };
   readonly refs: SegmentRef[];
 }
+
+/** Row groups that are kept decoded: of one reader the last, and of another. */
+const GROUPS_KEPT = 2;
 
 export class Segments {
   readonly files: FileSystem;
@@ -44,6 +60,9 @@ export class Segments {
   readonly #damaged = new Map<string, DamagedBatch>();
   /** The file that was read last stays open for the next batch. */
   #open: { path: string; fd: number } | undefined;
+  #openParquet: ParquetFileReader | undefined;
+  /** Decoded row groups by path and number, the one used last at the end. */
+  readonly #groups = new Map<string, Promise<Batch[]>>();
 
   constructor(files: FileSystem, folder: string, columns: SegmentColumns) {
     this.files = files;
@@ -60,33 +79,25 @@ export class Segments {
   get texts(): { bindings: readonly string[]; strings: readonly string[] } {
     let bindings: readonly string[] = [];
     let strings: readonly string[] = [];
-    for (const { index } of this.#known.values()) {
-      if (index.bindings.length > bindings.length) bindings = index.bindings;
-      if (index.strings.length > strings.length) strings = index.strings;
+    for (const { texts } of this.#known.values()) {
+      if (texts.bindings.length > bindings.length) bindings = texts.bindings;
+      if (texts.strings.length > strings.length) strings = texts.strings;
     }
     return { bindings, strings };
   }
 
   /** All batches there are now, by segment; a row may be in two of them. */
   refs(): BatchRef[] {
-    const numbers = segmentNumbers(this.files, this.#folder);
-    for (const number of this.#known.keys()) if (!numbers.includes(number)) this.#known.delete(number);
-    return numbers.flatMap((number) => this.#update(number)?.refs ?? []);
+    const present = segmentFiles(this.files, this.#folder);
+    const numbers = new Set(present.map(({ segment }) => segment));
+    for (const number of this.#known.keys()) if (!numbers.has(number)) this.#known.delete(number);
+    return present.flatMap((files) => this.#update(files)?.refs ?? []);
   }
 
-  #update(number: number): KnownSegment | undefined {
-    const path = join(this.#folder, segmentName(number));
-    const known = this.#known.get(number);
+  #update({ segment, arrow }: SegmentFiles): KnownSegment | undefined {
+    const known = this.#known.get(segment);
     try {
-      if (known?.index.ended === true) return known;
-      const index = scanSegment(this.files, path, known === undefined ? {} : { from: known.index });
-      const refs = known?.refs ?? [];
-      for (let i = refs.length; i < index.entries.length; i++) {
-        refs.push(new SegmentRef(this, path, index.entries[i]));
-      }
-      const updated = { index, refs };
-      this.#known.set(number, updated);
-      return updated;
+      return (arrow ? this.#updateArrow(segment, known) : undefined) ?? this.#updateParquet(segment, known);
     } catch (error) {
       // Not even begun, deleted meanwhile, or unreadable: whoever opens the folder looks into that.
       if (isGone(error) || isCorrupt(error)) return known;
@@ -94,31 +105,117 @@ export class Segments {
     }
   }
 
-  /** @internal For SegmentRef. */
-  read(path: string, entry: BatchEntry): Batch | undefined {
+  /** @returns undefined when the file has been deleted since it was listed */
+  #updateArrow(segment: number, known: KnownSegment | undefined): KnownSegment | undefined {
+    if (known !== undefined && known.arrow?.ended !== false) return known;
+    const from = known?.arrow ?? undefined;
+    let index: SegmentIndex;
     try {
-      if (this.#open?.path !== path) {
-        this.close();
-        this.#open = { path, fd: this.files.open(path, 'r') };
-      }
-      return readBatch(this.files, this.#open.fd, entry, this.columns);
+      index = scanSegment(this.files, join(this.#folder, segmentName(segment)), { from });
     } catch (error) {
-      if (isCorrupt(error)) {
-        const { offset, rows } = entry;
-        const reason = error.message;
-        this.#damaged.set(`${path}:${offset}`, { path, offset, rows, reason });
-        return undefined;
-      }
       if (isGone(error)) return undefined;
       throw error;
     }
+    return this.#know(segment, { arrow: index, texts: index, refs: known?.refs ?? [] }, index.entries);
   }
 
-  /** Lets go of the open file; reading opens it again. */
+  #updateParquet(segment: number, known: KnownSegment | undefined): KnownSegment {
+    if (known?.arrow === null) return known;
+    const index = readParquetIndex(this.files, join(this.#folder, compactedName(segment)));
+    return this.#know(segment, { arrow: null, texts: index, refs: [] }, index.places);
+  }
+
+  #know(segment: number, known: KnownSegment, places: readonly (BatchPlace | BatchEntry)[]): KnownSegment {
+    const { refs } = known;
+    for (let i = refs.length; i < places.length; i++) refs.push(new SegmentRef(this, segment, i, places[i]));
+    this.#known.set(segment, known);
+    return known;
+  }
+
+  /**
+   * @internal For SegmentRef.
+   * @param batch - the batch's number within the segment
+   */
+  read(segment: number, batch: number, place: BatchPlace | BatchEntry): MaybePromise<Batch | undefined> {
+    if (!('offset' in place)) return this.#readCompacted(segment, batch);
+    const path = join(this.#folder, segmentName(segment));
+    try {
+      if (this.#open?.path !== path) {
+        this.#closeArrow();
+        this.#open = { path, fd: this.files.open(path, 'r') };
+      }
+      return readBatch(this.files, this.#open.fd, place, this.columns);
+    } catch (error) {
+      // Compacted since the ref was made: it has the same batches.
+      if (isGone(error)) return this.#readCompacted(segment, batch);
+      return this.#addDamage(path, place.rows, error);
+    }
+  }
+
+  async #readCompacted(segment: number, batch: number): Promise<Batch | undefined> {
+    const path = join(this.#folder, compactedName(segment));
+    let group: ParquetGroup | undefined;
+    try {
+      if (this.#openParquet?.path !== path) {
+        this.#closeParquet();
+        this.#openParquet = new ParquetFileReader(this.files, path, readParquetIndex(this.files, path));
+      }
+      group = groupOf(this.#openParquet.index, batch);
+      const batches = await this.#decoded(this.#openParquet, group);
+      return batches[batch - group.firstBatch];
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      return this.#addDamage(path, group?.rows ?? 0, error);
+    }
+  }
+
+  #decoded(reader: ParquetFileReader, group: ParquetGroup): Promise<Batch[]> {
+    const key = `${reader.path}:${group.offset}`;
+    let decoded = this.#groups.get(key);
+    if (decoded === undefined) {
+      decoded = reader.batches(group);
+      decoded.catch(() => this.#groups.delete(key));
+    }
+    this.#groups.delete(key);
+    this.#groups.set(key, decoded);
+    for (const oldest of this.#groups.keys()) {
+      if (this.#groups.size <= GROUPS_KEPT) break;
+      this.#groups.delete(oldest);
+    }
+    return decoded;
+  }
+
+  /** @throws the error, unless it says that bytes have changed */
+  #addDamage(path: string, rows: number, error: unknown): undefined {
+    if (!isCorrupt(error)) throw error;
+    const offset = Number(error.context.offset);
+    this.#damaged.set(`${path}:${offset}`, { path, offset, rows, reason: error.message });
+  }
+
+  /** Lets go of the open files; reading opens them again. */
   close(): void {
+    this.#closeArrow();
+    this.#closeParquet();
+    this.#groups.clear();
+  }
+
+  #closeArrow(): void {
     if (this.#open !== undefined) this.files.close(this.#open.fd);
     this.#open = undefined;
   }
+
+  #closeParquet(): void {
+    this.#openParquet?.close();
+    this.#openParquet = undefined;
+  }
+}
+
+type MaybePromise<T> = T | Promise<T>;
+
+function groupOf({ groups }: ParquetIndex, batch: number): ParquetGroup {
+  const group = groups.findLast(({ firstBatch }) => firstBatch <= batch);
+  if (group === undefined) throw new RangeError(`there is no batch ${batch}`);
+  return group;
 }
 
 class SegmentRef implements BatchRef {
@@ -128,22 +225,24 @@ class SegmentRef implements BatchRef {
   readonly timeMinUs: number;
   readonly timeMaxUs: number;
   private readonly segments: Segments;
-  private readonly path: string;
-  private readonly entry: BatchEntry;
+  private readonly segment: number;
+  private readonly batch: number;
+  private readonly place: BatchPlace | BatchEntry;
 
-  constructor(segments: Segments, path: string, entry: BatchEntry) {
-    this.firstSequence = entry.chunk * CHUNK_ROWS + entry.firstRow;
-    this.rows = entry.rows;
-    this.producer = entry.producer;
-    this.timeMinUs = entry.timeMinUs;
-    this.timeMaxUs = entry.timeMaxUs;
+  constructor(segments: Segments, segment: number, batch: number, place: BatchPlace | BatchEntry) {
+    this.firstSequence = place.chunk * CHUNK_ROWS + place.firstRow;
+    this.rows = place.rows;
+    this.producer = place.producer;
+    this.timeMinUs = place.timeMinUs;
+    this.timeMaxUs = place.timeMaxUs;
     this.segments = segments;
-    this.path = path;
-    this.entry = entry;
+    this.segment = segment;
+    this.batch = batch;
+    this.place = place;
   }
 
-  read(): Batch | undefined {
-    return this.segments.read(this.path, this.entry);
+  read(): MaybePromise<Batch | undefined> {
+    return this.segments.read(this.segment, this.batch, this.place);
   }
 }
 

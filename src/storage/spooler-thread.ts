@@ -8,7 +8,7 @@ import { SpoolWords } from '../ring/spool.js';
 import { nodeFileSystem } from './file-system.js';
 import type { ExperimentFields, SpoolerOptions } from './spooler.js';
 import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
-import { runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
+import { type CompactedOrder, runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
 
 /** Between two looks at whether the spooler still moves. */
 const WATCH_INTERVAL_MS = 1000;
@@ -36,6 +36,9 @@ export class SpoolerThread {
   readonly #fileSystem: FileSystemModule | null;
   readonly #words: SpoolWords;
   readonly #onState: (error: TelemetryError | null) => void;
+  readonly #onListed: () => void;
+  /** By segment; a spooler that takes over is told again. */
+  readonly #compacted = new Map<number, { order: CompactedOrder; settle: () => void }>();
   readonly #flushes = new Set<Waiting>();
   #experiment: ExperimentFields;
   #worker: Worker | undefined;
@@ -49,17 +52,22 @@ export class SpoolerThread {
   #ended = false;
   #error: TelemetryError | null = null;
 
-  /** @param onState - told when the storage fails, and with null when it works again */
+  /**
+   * @param onState - told when the storage fails, and with null when it works again
+   * @param onListed - told when the document lists segments that it did not list before
+   */
   constructor(
     options: Omit<SpoolerOptions, 'epoch'>,
     experiment: ExperimentFields,
     fileSystem: FileSystemModule | null,
     onState: (error: TelemetryError | null) => void,
+    onListed: () => void,
   ) {
     this.#options = options;
     this.#experiment = experiment;
     this.#fileSystem = fileSystem;
     this.#onState = onState;
+    this.#onListed = onListed;
     this.#words = new SpoolWords(options.memory);
     this.#start();
     this.#watch = setInterval(() => this.#look(), WATCH_INTERVAL_MS).unref();
@@ -102,6 +110,16 @@ export class SpoolerThread {
       this.#flushes.add(waiting);
       this.#worker?.ref();
       if (this.#ended) settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
+    });
+  }
+
+  /** Resolves once the document lists a segment's Parquet file and the Arrow one is deleted, or the spooler ends. */
+  compacted(segment: number, bytes: number): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    return new Promise((resolve) => {
+      const order: CompactedOrder = { kind: 'compacted', segment, bytes };
+      this.#compacted.set(segment, { order, settle: resolve });
+      this.#order(order);
     });
   }
 
@@ -201,6 +219,7 @@ export class SpoolerThread {
     this.#worker = worker;
     if (this.#flushes.size === 0 && this.#finish === undefined) worker.unref();
     // It may have been replaced in the midst of finishing.
+    for (const { order } of this.#compacted.values()) this.#order(order);
     this.#order({ kind: this.#finish === undefined ? 'experiment' : 'finish', experiment: this.#experiment });
   }
 
@@ -208,7 +227,11 @@ export class SpoolerThread {
     const error = news.error === null ? null : deserializeError(news.error);
     if (news.kind === 'state') this.#setError(error);
     else if (news.kind === 'finished') this.#finish?.settle(error);
-    else {
+    else if (news.kind === 'listed') this.#onListed();
+    else if (news.kind === 'compacted') {
+      this.#compacted.get(news.segment)?.settle();
+      this.#compacted.delete(news.segment);
+    } else {
       this.#restartDelayMs = RESTART_DELAY_MS;
       for (const { ticket, settle } of this.#flushes) {
         if (this.#words.isAttempted(ticket)) settle({ completed: this.#words.isCompleted(ticket), error });
@@ -261,6 +284,8 @@ export class SpoolerThread {
     for (const { ticket, settle } of this.#flushes) {
       settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
     }
+    for (const { settle } of this.#compacted.values()) settle();
+    this.#compacted.clear();
     const worker = this.#worker;
     this.#worker = undefined;
     void worker?.terminate();

@@ -22,15 +22,17 @@ import { SpoolRing, SpoolWords } from '../ring/spool.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { MsgpackReader } from '../schema/msgpack.js';
+import { withCompacted } from './compact.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded, isFull, systemCodeOf } from './errors.js';
+import { guarded, ifThere, isFull, systemCodeOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
-import { segmentName } from './paths.js';
+import { readParquetIndex } from './parquet-footer.js';
+import { compactedName, segmentFileName, segmentName } from './paths.js';
 import { ReadyIds } from './ready-ids.js';
-import type { RingLosses, SegmentIdentity } from './segment-format.js';
+import type { BatchPlace, RingLosses, SegmentIdentity } from './segment-format.js';
 import { type SegmentIndex, scanSegment } from './segment-scan.js';
 import { recordOf, SegmentWriter, type Take } from './segment-writer.js';
-import { segmentNumbers } from './segments.js';
+import { segmentFiles } from './segments.js';
 
 export type FsyncPolicy = 'interval' | 'always' | 'never';
 
@@ -109,6 +111,8 @@ export class Spooler {
   readonly #kept = new Map<number, { generation: number; rows: number }>();
   /** Producers whose lock was held at the last attempt, and since when. */
   readonly #lockedSinceMs = new Map<number, number>();
+  /** Segments whose Arrow file goes once the document lists their Parquet file. */
+  readonly #compacted = new Set<number>();
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
@@ -149,6 +153,21 @@ export class Spooler {
     this.#documentIsStale = true;
   }
 
+  /** Lists a segment's Parquet file, at the next step, and then deletes the Arrow one. Twice is as good as once. */
+  compacted(segment: number, bytes: number): void {
+    const document = withCompacted(this.#document, segment, bytes);
+    if (document !== undefined) {
+      this.#document = document;
+      this.#documentIsStale = true;
+    }
+    this.#compacted.add(segment);
+  }
+
+  /** Finished segments; another array when there are others. */
+  get segments(): readonly SegmentRecord[] {
+    return this.#document.segments;
+  }
+
   /** Whether there are rows that have been written and not synced. */
   get isUnsynced(): boolean {
     return this.#segment?.isUnsynced ?? false;
@@ -174,6 +193,7 @@ export class Spooler {
         this.#endSegment();
       // Last, since rows must not wait for it.
       if (this.#documentIsStale) this.#writeDocument();
+      this.#removeCompacted();
       if (everything) this.#expire();
       return complete;
     });
@@ -185,6 +205,7 @@ export class Spooler {
     guarded('end a segment', this.#options.folder, () => {
       if (this.#segment !== undefined) this.#endSegment();
       if (this.#documentIsStale) this.#writeDocument();
+      this.#removeCompacted();
     });
   }
 
@@ -397,6 +418,16 @@ export class Spooler {
     this.#documentIsStale = false;
   }
 
+  /** Deletes what the document says has been compacted, or what was compacted when it had expired. */
+  #removeCompacted(): void {
+    for (const segment of this.#compacted) {
+      const isListed = this.#document.segments.some((record) => record.segment === segment);
+      const name = isListed ? segmentName(segment) : compactedName(segment);
+      ifThere(() => this.#files.unlink(join(this.#options.folder, name)));
+      this.#compacted.delete(segment);
+    }
+  }
+
   /** Deletes old segments, if that is wanted. The document goes first: what it does not list is not missed. */
   #expire(): void {
     const { maxBytes, maxAgeMs } = this.#options.retention;
@@ -425,7 +456,8 @@ export class Spooler {
       },
     });
     this.#words.addExpired(rowsOf(expired));
-    for (const { segment } of expired) this.#files.unlink(join(this.#options.folder, segmentName(segment)));
+    for (const { segment, form } of expired)
+      this.#files.unlink(join(this.#options.folder, segmentFileName(segment, form)));
   }
 
   /**
@@ -438,14 +470,14 @@ export class Spooler {
     const oldestChunk = views[0]?.sequence ?? Number.POSITIVE_INFINITY;
     const onDisk = new Map<number, number>();
     const records = new Map(this.#document.segments.map((record) => [record.segment, record]));
-    for (const number of segmentNumbers(this.#files, this.#options.folder)) {
-      this.#nextSegment = Math.max(this.#nextSegment, number + 1);
-      if (number <= this.#document.expired.throughSegment) continue;
-      const record = records.get(number);
+    for (const { segment, arrow } of segmentFiles(this.#files, this.#options.folder)) {
+      this.#nextSegment = Math.max(this.#nextSegment, segment + 1);
+      if (segment <= this.#document.expired.throughSegment) continue;
+      const record = records.get(segment);
       if (record !== undefined && (record.lastChunk ?? -1) < oldestChunk) continue;
-      const index =
-        record === undefined ? this.#finishForOther(number) : this.#scan(number, record.bytes, false);
-      for (const { chunk, firstRow, rows } of index?.entries ?? []) {
+      if (record === undefined && !arrow) continue;
+      const places = record === undefined ? this.#finishForOther(segment)?.entries : this.#placesIn(record);
+      for (const { chunk, firstRow, rows } of places ?? []) {
         onDisk.set(chunk, Math.max(onDisk.get(chunk) ?? 0, firstRow + rows));
       }
     }
@@ -457,6 +489,13 @@ export class Spooler {
     }
     const rows = rowsOf(this.#document.segments) + this.#document.expired.rows - this.#options.rowsBefore;
     this.#words.setKept(rows);
+  }
+
+  /** @returns undefined when the segment is of no use */
+  #placesIn({ segment, form, bytes }: SegmentRecord): readonly BatchPlace[] | undefined {
+    if (form === 'arrow') return this.#scan(segment, bytes, false)?.entries;
+    const path = join(this.#options.folder, segmentFileName(segment, form));
+    return unlessCorrupt(() => readParquetIndex(this.#files, path))?.places;
   }
 
   /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing in it */
@@ -478,13 +517,8 @@ export class Spooler {
 
   /** @returns undefined when not even the first message of the segment is whole */
   #scan(number: number, limitBytes: number | undefined, verifyBodies: boolean): SegmentIndex | undefined {
-    try {
-      const path = join(this.#options.folder, segmentName(number));
-      return scanSegment(this.#files, path, { verifyBodies, limitBytes });
-    } catch (error) {
-      if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
-      throw error;
-    }
+    const path = join(this.#options.folder, segmentName(number));
+    return unlessCorrupt(() => scanSegment(this.#files, path, { verifyBodies, limitBytes }));
   }
 
   #beat(): void {
@@ -511,4 +545,13 @@ function trimmed(batch: Batch): Batch {
 
 function rowsOf(items: readonly { readonly rows: number }[]): number {
   return items.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+function unlessCorrupt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
+    throw error;
+  }
 }
