@@ -191,23 +191,24 @@ export class Durability {
   compact(): Promise<CompactionReport> {
     if (this.#writing !== undefined) return this.#writing.compactor.run();
     const fileSystem = this.#options.durable?.fileSystem ?? null;
-    return this.#amend(() => {
+    return this.exclusively(() => {
       const list = async (segment: number, bytes: number) =>
         listCompacted(nodeFileSystem, this.folder, segment, bytes);
       return new Compactor({ folder: this.folder, fileSystem }, list).run();
     });
   }
 
-  /** Replaces what the document says of an experiment that nobody captures any more. @throws as `compact` */
-  redescribe(fields: Fields): Promise<void> {
-    return this.#amend(async () => {
-      const document = readDocument(nodeFileSystem, this.folder);
-      writeDocument(nodeFileSystem, this.folder, { ...document, experiment: fields });
-    });
+  /** Replaces what the document says of an experiment that nobody captures any more; within `exclusively`. */
+  redescribe(fields: Fields): void {
+    const document = readDocument(nodeFileSystem, this.folder);
+    writeDocument(nodeFileSystem, this.folder, { ...document, experiment: fields });
   }
 
-  /** Holds the folder's lock meanwhile. */
-  #amend<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Holds the folder's lock while something is done to an experiment that nobody captures any more.
+   * @throws StateError ERR_LOCKED when somebody else writes; and what `work` throws
+   */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
     const amendment = this.#amendments.then(async () => {
       const lock = acquireLock(nodeFileSystem, this.folder);
       const refresh = setInterval(() => refreshed(lock), LOCK_REFRESH_MS).unref();
