@@ -96,6 +96,8 @@ export function createFileSystem(spec, inner) {
   return new FaultyDisk(spec, inner);
 }
 
+export default createFileSystem;
+
 /** @implements {FileSystem} */
 class FaultyDisk {
   /** @type {FileSystem} */
