@@ -4,6 +4,7 @@
 
 export * from './analysis/types.js';
 export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
+export type { ArchiveOptions, ArchiveResult } from './capture/archive.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
 export { listExperiments, type StoredExperiment, type StoredFields } from './capture/catalogue.js';
 export { type CompareOptions, Crucible, type CrucibleOptions } from './capture/crucible.js';
@@ -31,6 +32,7 @@ export type { ColumnType } from './schema/columns.js';
 export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
+export type { CompactionReport } from './storage/compactor.js';
 export type { CutTail, Damage } from './storage/recovery.js';
 export type { DamagedBatch } from './storage/segments.js';
 export type { FsyncPolicy, Retention } from './storage/spooler.js';

@@ -5,13 +5,14 @@
  */
 import { join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { StorageError, serializeError, TelemetryError, type WireError } from '../errors.js';
+import { serializeError, TelemetryError, type WireError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord } from '../storage/document.js';
-import { guarded, ifThere } from '../storage/errors.js';
+import { guarded, ifThere, isCorrupt } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { holderOf } from '../storage/lock.js';
-import { compactedName, parseSegmentName, segmentName } from '../storage/paths.js';
+import { parseSegmentName, segmentFileName, segmentName } from '../storage/paths.js';
+import { laterLosses } from '../storage/segment-format.js';
 import { type SegmentIndex, scanSegment } from '../storage/segment-scan.js';
 import { recordOf } from '../storage/segment-writer.js';
 import type { ExperimentStatus } from './experiment.js';
@@ -39,7 +40,7 @@ export interface StoredExperiment {
   /** Segments that are listed and not there. */
   readonly missingSegments: number;
   readonly timeRange: readonly [number, number] | null;
-  /** Rows that had not been kept in the first place, as counted when the last rows were written. */
+  /** Rows that had not been kept in the first place, as counted when the last rows, or the document, were written. */
   readonly dropped: number;
 }
 
@@ -134,10 +135,9 @@ const NOTHING: Totals = {
   dropped: 0,
 };
 
-function totalsOf(folder: string, { segments, expired }: ExperimentDocument): Totals {
+function totalsOf(folder: string, { segments, expired, losses }: ExperimentDocument): Totals {
   const names = new Set(guarded('look at an experiment', folder, () => files.list(folder)));
-  const isThere = ({ form, segment }: SegmentRecord) =>
-    names.has(form === 'parquet' ? compactedName(segment) : segmentName(segment));
+  const isThere = ({ form, segment }: SegmentRecord) => names.has(segmentFileName(segment, form));
   const listed = new Set(segments.map(({ segment }) => segment));
   const unlisted = [...names]
     .flatMap((name) => parseSegmentName(name) ?? [])
@@ -149,6 +149,9 @@ function totalsOf(folder: string, { segments, expired }: ExperimentDocument): To
   const times = all.flatMap(({ timeMinUs, timeMaxUs }) =>
     timeMinUs === null || timeMaxUs === null ? [] : [{ timeMinUs, timeMaxUs }],
   );
+  const newest = unlisted.findLast(({ entries }) => entries.length > 0) ?? newestFinished(folder, finished);
+  const asOfNewest = newest?.entries.at(-1)?.losses ?? losses;
+  const { overwritten, refused } = laterLosses(losses, asOfNewest);
   const sum = (key: 'rows' | 'bytes') => all.reduce((total, record) => total + record[key], 0);
   return {
     rows: sum('rows'),
@@ -162,20 +165,14 @@ function totalsOf(folder: string, { segments, expired }: ExperimentDocument): To
             Math.min(...times.map(({ timeMinUs }) => timeMinUs)),
             Math.max(...times.map(({ timeMaxUs }) => timeMaxUs)),
           ],
-    dropped: droppedAsOf(unlisted.findLast(({ entries }) => entries.length > 0) ?? newest(folder, finished)),
+    dropped: overwritten + refused,
   };
 }
 
-/** The newest finished segment with rows in it, as long as it is Arrow. */
-function newest(folder: string, finished: readonly SegmentRecord[]): SegmentIndex | undefined {
+/** The newest finished segment with rows in it, as long as it is Arrow: the document knows what is in a Parquet one. */
+function newestFinished(folder: string, finished: readonly SegmentRecord[]): SegmentIndex | undefined {
   const record = finished.findLast(({ rows, form }) => rows > 0 && form === 'arrow');
   return record && skim(folder, record.segment);
-}
-
-/** Counters of losses only grow, and every batch has them as of when it was written. */
-function droppedAsOf(index: SegmentIndex | undefined): number {
-  const losses = index?.entries.at(-1)?.losses;
-  return losses === undefined ? 0 : losses.overwritten + losses.refused;
 }
 
 /** The metadata of a segment's batches; undefined when it is gone by now, or not even its beginning can be read. */
@@ -186,7 +183,7 @@ function skim(folder: string, number: number): SegmentIndex | undefined {
       return ifThere(() => scanSegment(files, path));
     } catch (error) {
       // Recovery says what is wrong with it.
-      if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
+      if (isCorrupt(error)) return undefined;
       throw error;
     }
   });

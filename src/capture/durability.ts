@@ -5,12 +5,14 @@ import { SpoolWords } from '../ring/spool.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { atExit, sayAtExit } from '../storage/at-exit.js';
-import { FORMAT, FORMAT_VERSION, writeDocument } from '../storage/document.js';
+import { listCompacted } from '../storage/compact.js';
+import { type CompactionReport, Compactor } from '../storage/compactor.js';
+import { FORMAT, FORMAT_VERSION, readDocument, writeDocument } from '../storage/document.js';
 import { guarded } from '../storage/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem } from '../storage/file-system.js';
 import { acquireLock, LOCK_REFRESH_MS, type Lock } from '../storage/lock.js';
 import { DOCUMENT, experimentFolder } from '../storage/paths.js';
-import type { RingLosses } from '../storage/segment-format.js';
+import { NO_LOSSES, type RingLosses } from '../storage/segment-format.js';
 import { type DamagedBatch, Segments } from '../storage/segments.js';
 import type { FlushOutcome } from '../storage/spooler-thread.js';
 import { SpoolerThread } from '../storage/spooler-thread.js';
@@ -51,7 +53,7 @@ export const NO_PAST: Past = {
   expired: 0,
   listed: 0,
   damaged: 0,
-  losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
+  losses: NO_LOSSES,
 };
 
 type Fields = Readonly<Record<string, Json>>;
@@ -63,15 +65,19 @@ export class Durability {
   readonly folder: string;
   readonly segments: Segments;
   readonly past: Past;
+  readonly #options: ResolvedOptions;
   readonly #words: SpoolWords;
-  #writing: { lock: Lock; thread: SpoolerThread; refresh: NodeJS.Timeout; forget: () => void } | undefined;
+  #writing: Writing | undefined;
   /** Of the last thread, once there is none. */
   #restarts = 0;
+  /** What is done to the folder while nobody captures, one thing after the other. */
+  #amendments: Promise<unknown> = Promise.resolve();
 
   /** @param past - what was there before */
   constructor(folder: string, options: ResolvedOptions, memory: SharedMemory, past: Past) {
     this.folder = folder;
     this.past = past;
+    this.#options = options;
     this.segments = new Segments(nodeFileSystem, folder, options.columns, options.id);
     this.#words = new SpoolWords(memory);
   }
@@ -123,7 +129,7 @@ export class Durability {
     publish: () => void,
     fields: () => Fields,
   ): void {
-    const { fsync, flushIntervalMs, segmentBytes, retention, fileSystem } = options.durable;
+    const { fsync, flushIntervalMs, segmentBytes, retention, compact, fileSystem } = options.durable;
     const { losses, listed } = this.past;
     const thread = new SpoolerThread(
       {
@@ -149,8 +155,16 @@ export class Durability {
       fields(),
       fileSystem,
       (error) => warn(options.name, error),
+      () => {
+        if (compact !== null && !compactor.isDue) {
+          compactor.run(true).catch((error) => warn(options.name, error));
+        }
+      },
     );
-    const refresh = setInterval(() => this.#refresh(), LOCK_REFRESH_MS).unref();
+    const compactor = new Compactor({ folder: this.folder, fileSystem }, (segment, bytes) =>
+      thread.compacted(segment, bytes),
+    );
+    const refresh = setInterval(() => refreshed(lock), LOCK_REFRESH_MS).unref();
     const forget = atExit(() => {
       publish();
       if (!thread.finishNow(fields(), EXIT_DEADLINE_MS)) {
@@ -158,7 +172,7 @@ export class Durability {
       }
       lock.release();
     });
-    this.#writing = { lock, thread, refresh, forget };
+    this.#writing = { lock, thread, compactor, refresh, forget };
   }
 
   /** Replaces what the document says of the experiment. */
@@ -174,12 +188,50 @@ export class Durability {
   async finish(fields: Fields, deadlineMs: number): Promise<void> {
     const writing = this.#writing;
     if (writing === undefined) return;
+    await writing.compactor.stop();
     await writing.thread.finish(fields, deadlineMs);
     this.#release();
   }
 
+  /** Turns finished segments into Parquet. @throws StorageError; StateError ERR_LOCKED when somebody else writes */
+  compact(): Promise<CompactionReport> {
+    if (this.#writing !== undefined) return this.#writing.compactor.run();
+    const fileSystem = this.#options.durable?.fileSystem ?? null;
+    return this.exclusively(() => {
+      const list = async (segment: number, bytes: number) =>
+        listCompacted(nodeFileSystem, this.folder, segment, bytes);
+      return new Compactor({ folder: this.folder, fileSystem }, list).run();
+    });
+  }
+
+  /** Replaces what the document says of an experiment that nobody captures any more; within `exclusively`. */
+  redescribe(fields: Fields): void {
+    const document = readDocument(nodeFileSystem, this.folder);
+    writeDocument(nodeFileSystem, this.folder, { ...document, experiment: fields });
+  }
+
+  /**
+   * Holds the folder's lock while something is done to an experiment that nobody captures any more.
+   * @throws StateError ERR_LOCKED when somebody else writes; and what `work` throws
+   */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const amendment = this.#amendments.then(async () => {
+      const lock = acquireLock(nodeFileSystem, this.folder);
+      const refresh = setInterval(() => refreshed(lock), LOCK_REFRESH_MS).unref();
+      try {
+        return await work();
+      } finally {
+        clearInterval(refresh);
+        lock.release();
+      }
+    });
+    this.#amendments = amendment.catch(() => {});
+    return amendment;
+  }
+
   /** Stops writing, whatever is left to be written. */
   abandon(): void {
+    void this.#writing?.compactor.stop();
     this.#writing?.thread.abandon();
     this.#release();
   }
@@ -198,13 +250,21 @@ export class Durability {
     writing.forget();
     writing.lock.release();
   }
+}
 
-  #refresh(): void {
-    try {
-      this.#writing?.lock.refresh();
-    } catch (error) {
-      process.emitWarning(error as Error);
-    }
+interface Writing {
+  readonly lock: Lock;
+  readonly thread: SpoolerThread;
+  readonly compactor: Compactor;
+  readonly refresh: NodeJS.Timeout;
+  readonly forget: () => void;
+}
+
+function refreshed(lock: Lock): void {
+  try {
+    lock.refresh();
+  } catch (error) {
+    process.emitWarning(error as Error);
   }
 }
 
@@ -230,6 +290,7 @@ export function createFolder(
       segments: [],
       current: null,
       expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
+      losses: NO_LOSSES,
       updatedAtUs: nowUs,
     });
   } catch (error) {

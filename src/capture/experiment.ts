@@ -23,9 +23,11 @@ import { allEvents, lastEvents, orderedEvents, orderedRows } from '../readers/or
 import { openView, type RowStore, type View } from '../readers/source.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
+import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compactor.js';
 import type { Lock } from '../storage/lock.js';
 import type { ExperimentFields } from '../storage/spooler.js';
 import { VERSION } from '../version.js';
+import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
@@ -422,6 +424,18 @@ export class Experiment {
     return { captured, durable, pending, deadlineExceeded: !outcome.completed };
   }
 
+  /**
+   * Turns the finished segments of a durable experiment into Parquet files: smaller, and read by the same methods as
+   * before and by everything that reads Parquet. A thread of its own does the work; every file is read again and
+   * compared before the segment is deleted. Of an experiment in memory there is nothing to compact.
+   * @throws StorageError when that cannot be done; what was compacted until then stays so
+   * @throws StateError ERR_LOCKED when another process writes the experiment, ERR_CLOSED after cleanup
+   */
+  async compact(): Promise<CompactionReport> {
+    this.#open();
+    return this.#durability?.compact() ?? NOTHING_COMPACTED;
+  }
+
   // ── Reading ────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -499,6 +513,36 @@ export class Experiment {
     return Readable.from(exportChunks(this.eventSource(filter), format, encode), { objectMode: false });
   }
 
+  /**
+   * Keeps the retained events outside of the library: as JSON Lines, an experiment_metadata line and then an event a
+   * line, ascending by time; or as one Parquet file with the columns of a segment, in capture order, and a manifest. A
+   * running experiment is stopped first. The file is read again and compared before it gets its name; the experiment
+   * can still be read then, and its status is 'archived'.
+   * @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH: nothing has changed
+   * @throws StorageError when the file cannot be written: nothing is left of it, and the status is 'stopped'
+   * @throws StateError ERR_LOCKED when another process writes the experiment, ERR_CLOSED after cleanup
+   */
+  async archive(options: ArchiveOptions): Promise<ArchiveResult> {
+    const target = await archiveTarget(options, this.name);
+    this.#open();
+    await this.stop();
+    const durability = this.#durability;
+    const archive = async () => {
+      const stores = this.#published();
+      const result = await writeArchive(target, {
+        stores,
+        view: this.#view(undefined),
+        metadata: { ...this.toJSON(), status: 'archived' } as Record<string, Json>,
+        priceVersion: this.#owner.prices.version,
+        createdUs: this.#clock.nowUs(),
+      });
+      durability?.redescribe({ ...this.#fields(), status: 'archived' });
+      this.#status = 'archived';
+      return result;
+    };
+    return durability === null ? archive() : durability.exclusively(archive);
+  }
+
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────
 
   /** @internal The matching events as of now, as often as they are asked for. */
@@ -521,7 +565,8 @@ export class Experiment {
       return new DurableStore(this.#durability.segments, reader, source, (texts) => stores.learn(texts));
     }
     const someoneWrites =
-      this.#status !== 'stopped' ||
+      this.#status === 'running' ||
+      this.#status === 'paused' ||
       control.activeProducers().some((producer) => producer !== writer.ring.producer);
     return new MemoryStore(reader, source, this.#options.overflow === 'overwrite' && someoneWrites);
   }

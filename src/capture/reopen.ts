@@ -10,7 +10,7 @@ import { readDocument, writeDocument } from '../storage/document.js';
 import { storageError, systemCodeOf } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { acquireLock, holderOf, type Lock, type LockHolder } from '../storage/lock.js';
-import { DOCUMENT, parseSegmentName } from '../storage/paths.js';
+import { DOCUMENT, parseCompactedName, parseSegmentName } from '../storage/paths.js';
 import { type CutTail, type Damage, type FolderContents, openFolder } from '../storage/recovery.js';
 import type { ExperimentStatus, Reopened } from './experiment.js';
 import { type ResolvedOptions, restoreOptions } from './options.js';
@@ -64,7 +64,7 @@ export interface RecoveredExperiment {
   readonly cut: readonly CutTail[];
   /** What is not as it was written, and what is missing because of it. */
   readonly damage: readonly Damage[];
-  /** Rows that had not been kept in the first place, as counted when the last rows were written. */
+  /** Rows that had not been kept in the first place, as counted when the last rows, or the document, were written. */
   readonly dropped: number;
   readonly error: WireError | null;
 }
@@ -78,7 +78,8 @@ export function experimentFolders(dir: string): string[] {
 
 /** Segments whose document is gone are an experiment too: one that cannot be opened, which must not go unsaid. */
 function isExperiment(names: readonly string[]): boolean {
-  return names.some((name) => name === DOCUMENT || parseSegmentName(name) !== undefined);
+  const isSegment = (name: string) => (parseSegmentName(name) ?? parseCompactedName(name)) !== undefined;
+  return names.some((name) => name === DOCUMENT || isSegment(name));
 }
 
 /** Names in a folder; none in what is no folder. */

@@ -113,7 +113,8 @@ export async function exportFile(
   }
 }
 
-async function targetPath(extension: string, options: FileExportOptions): Promise<string> {
+/** The file to write, which is no folder. @throws ExportError ERR_EXPORT_PATH */
+export async function targetPath(extension: string, options: FileExportOptions): Promise<string> {
   const path =
     options.path === undefined
       ? await resolveExportPath(options.dir ?? DEFAULT_EXPORT_DIR, options.name ?? '', extension)

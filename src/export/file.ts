@@ -19,6 +19,8 @@ export interface WrittenFile {
 
 /** A complete, synced file under a temporary name, until it is committed or discarded. */
 export interface StagedFile extends WrittenFile {
+  /** Where it is until it is committed. */
+  readonly temporaryPath: string;
   /** Renames it to its target. */
   commit(): Promise<void>;
   /** Removes it; after a commit there is nothing to remove. Never fails. */
@@ -62,6 +64,7 @@ export async function stageFile(path: string, chunks: AsyncIterable<Chunk>): Pro
   return {
     bytes,
     sha256: hash.digest('hex'),
+    temporaryPath: temporary,
     discard,
     async commit() {
       await rename(temporary, path).catch(storageFailure(path));

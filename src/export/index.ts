@@ -1,6 +1,7 @@
 /** Writing events to files and streams. */
 
 export { type AnonymizeOptions, anonymizer } from './anonymize.js';
+export { type ArchivedFile, archiveDiffers, archiveJsonl, EventDigest } from './archive.js';
 export { csvFormat, csvLine, openCsv } from './csv.js';
 export {
   type Chunk,
@@ -17,9 +18,16 @@ export {
   exportFile,
   type FileExportOptions,
   type StreamOptions,
+  targetPath,
 } from './export.js';
 export { type StagedFile, stageFile, type WrittenFile, writeFileAtomically } from './file.js';
 export { formatNamed } from './formats.js';
 export { jsonlFormat, jsonRecord, openJsonl } from './jsonl.js';
-export type { ExportManifest, ManifestExperiment, ManifestTimeRange } from './manifest.js';
+export {
+  type ExportManifest,
+  type ManifestExperiment,
+  type ManifestTimeRange,
+  RowSummary,
+} from './manifest.js';
 export { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
+export { jsonText } from './text.js';

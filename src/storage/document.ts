@@ -11,7 +11,8 @@ import { LayoutError, NotFoundError, StorageError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { clearUp, guarded, ifThere } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
-import { DOCUMENT, parseTemporaryName, temporaryName } from './paths.js';
+import { DOCUMENT, parseTemporaryName, type SegmentForm, temporaryName } from './paths.js';
+import type { RingLosses } from './segment-format.js';
 
 export const FORMAT = 'crucible-telemetry';
 export const FORMAT_VERSION = 1;
@@ -20,7 +21,7 @@ export const FORMAT_VERSION = 1;
 export interface SegmentRecord {
   /** From 1; later segments hold later rows. */
   readonly segment: number;
-  readonly form: 'arrow' | 'parquet';
+  readonly form: SegmentForm;
   readonly bytes: number;
   readonly rows: number;
   /** Least and greatest timestamp, in microseconds since the Unix epoch; null without rows. */
@@ -55,6 +56,8 @@ export interface ExperimentDocument {
     readonly rows: number;
     readonly bytes: number;
   };
+  /** As of when it was written; batches may have been written since, which say so too. */
+  readonly losses: RingLosses;
   /** Microseconds since the Unix epoch. */
   readonly updatedAtUs: number;
 }

@@ -32,6 +32,11 @@ export function isFull(error: unknown): boolean {
   return FULL.includes(systemCodeOf(error) ?? '');
 }
 
+/** Whether an error says that bytes on the disk are not what was written. */
+export function isCorrupt(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT';
+}
+
 /** The system's code of an error (ENOENT, EIO, …), if it has one. */
 export function systemCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;

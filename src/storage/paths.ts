@@ -7,6 +7,9 @@ import { NotFoundError } from '../errors.js';
 /** The experiment and its finished segments; replaced atomically. */
 export const DOCUMENT = 'experiment.json';
 
+/** How a segment's file is written: as it comes, or compacted. */
+export type SegmentForm = 'arrow' | 'parquet';
+
 /** @throws NotFoundError for an id that no experiment can have, so that no id leads out of `dir` */
 export function experimentFolder(dir: string, id: string): string {
   if (!/^[\w-]{1,64}$/.test(id)) throw new NotFoundError('experiment', id);
@@ -21,6 +24,11 @@ export function segmentName(segment: number): string {
 /** A segment's name once it is Parquet. @param segment from 1 */
 export function compactedName(segment: number): string {
   return `${digits(segment)}.parquet`;
+}
+
+/** A segment's name in either form. @param segment from 1 */
+export function segmentFileName(segment: number, form: SegmentForm): string {
+  return form === 'arrow' ? segmentName(segment) : compactedName(segment);
 }
 
 /** The number in a segment's name, from 1; undefined for any other name. */

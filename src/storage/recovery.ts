@@ -3,23 +3,35 @@
  *
  * All segments are read and verified. What is whole is kept; what is not is said, with its place. Only a segment that
  * nobody finished is changed, and only once: bytes after its last whole message are cut off, so that other tools can
- * read it, and it is listed as finished.
+ * read it, and it is listed as finished. What a compaction has left over is removed.
  */
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
-import { StorageError } from '../errors.js';
+import type { StorageError } from '../errors.js';
 import { type Batch, subBatch } from '../ring/batch.js';
-import { OVERFLOW_TEXT } from '../ring/dictionary.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded } from './errors.js';
+import { guarded, isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
-import { segmentName } from './paths.js';
-import type { BatchEntry, RingLosses, SegmentColumns } from './segment-format.js';
-import { readBatch } from './segment-reader.js';
-import { type SegmentIndex, scanSegment } from './segment-scan.js';
-import { recordOf } from './segment-writer.js';
-import { segmentNumbers } from './segments.js';
+import { Intervals } from './intervals.js';
+import { KnownDictionaries } from './known-dictionaries.js';
+import { DecodedGroups } from './parquet-reader.js';
+import {
+  parseCompactedName,
+  parseTemporaryName,
+  type SegmentForm,
+  segmentFileName,
+  segmentName,
+} from './paths.js';
+import { ArrowFile, ParquetFile, type SegmentFile, type SegmentFolder } from './segment-file.js';
+import {
+  type BatchPlace,
+  type Dictionaries,
+  laterLosses,
+  type RingLosses,
+  type SegmentColumns,
+} from './segment-format.js';
+import { type SegmentFiles, segmentFiles } from './segments.js';
 
 /** Something in the folder that is not as it was written. */
 export interface Damage {
@@ -51,7 +63,7 @@ export interface FolderContents {
   readonly cut: readonly CutTail[];
   /** Whether anything on disk was changed. */
   readonly changed: boolean;
-  /** What the ring had lost or could not understand, as of the newest batch. */
+  /** What the ring had lost or could not understand, as of the newest batch or document. */
   readonly losses: RingLosses;
   /** Sequence for the next chunk. */
   readonly nextChunk: number;
@@ -65,22 +77,14 @@ export interface OpenOptions {
   readonly repair: boolean;
   /** Called with each batch in capture order, every row once, and the dictionaries that all of them refer to. */
   readonly onBatch?: (batch: Batch, texts: Dictionaries) => void;
-  /** Called with the bytes of every batch that has been read. */
+  /** Called with the bytes of every batch, or row group of them, before it is read. */
   readonly onBytes?: (bytes: number) => void;
 }
 
-export interface Dictionaries {
-  readonly bindings: readonly string[];
-  readonly strings: readonly string[];
-}
-
-const NO_LOSSES: RingLosses = { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 };
-/** How the text of a binding begins that was given up. */
-const OVERFLOW_BINDING = JSON.stringify([OVERFLOW_TEXT]).slice(0, -1);
 /** Bytes to read between two turns of the event loop. */
 const PACE_BYTES = 16 << 20;
 
-/** @throws NotFoundError, StorageError, LayoutError as `readDocument` and `scanSegment` do */
+/** @throws NotFoundError, StorageError, LayoutError as `readDocument`, `scanSegment` and `readParquetIndex` do */
 export async function openFolder(
   files: FileSystem,
   folder: string,
@@ -92,32 +96,26 @@ export async function openFolder(
   return examination.contents;
 }
 
-/** A file, and the segment that is in it. */
-interface Found {
-  /** The number in the file's name. */
-  readonly number: number;
-  readonly index: SegmentIndex;
-}
-
-interface Place {
-  readonly number: number;
-  readonly entry: BatchEntry;
+/** A batch that cannot be read. */
+interface Broken {
+  readonly file: SegmentFile;
+  readonly place: BatchPlace;
+  readonly error: StorageError;
 }
 
 class Examination {
   readonly #files: FileSystem;
   readonly #folder: string;
-  readonly #columns: SegmentColumns;
+  readonly #segmentFolder: SegmentFolder;
   readonly #options: OpenOptions;
   readonly #damage: Damage[] = [];
   readonly #cut: CutTail[] = [];
   readonly #records = new Map<number, SegmentRecord>();
-  /** Files that hold nothing of use. */
+  /** Segments whose file holds nothing of use. */
   readonly #unusable = new Set<number>();
-  readonly #bindings = new KnownTexts((text) => text.startsWith(OVERFLOW_BINDING));
-  readonly #strings = new KnownTexts((text) => text === OVERFLOW_TEXT);
+  readonly #texts = new KnownDictionaries();
   #document: ExperimentDocument;
-  #losses = NO_LOSSES;
+  #losses: RingLosses;
   #rows = 0;
   #bytes = 0;
   #segments = 0;
@@ -130,9 +128,10 @@ class Examination {
   constructor(files: FileSystem, folder: string, columns: SegmentColumns, options: OpenOptions) {
     this.#files = files;
     this.#folder = folder;
-    this.#columns = columns;
+    this.#segmentFolder = { files, path: folder, columns, decoded: new DecodedGroups() };
     this.#options = options;
     this.#document = readDocument(files, folder);
+    this.#losses = this.#document.losses;
   }
 
   get contents(): FolderContents {
@@ -149,86 +148,104 @@ class Examination {
       changed: this.#changed,
       losses: this.#losses,
       nextChunk: this.#nextChunk,
-      bindings: this.#bindings.texts,
-      strings: this.#strings.texts,
+      bindings: this.#texts.bindings,
+      strings: this.#texts.strings,
     };
   }
 
   async run(): Promise<void> {
-    const { segments, expired, current } = this.#document;
+    const { segments, expired } = this.#document;
     this.#nextChunk = (expired.lastChunk ?? -1) + 1;
     for (const record of segments) {
       this.#records.set(record.segment, record);
       this.#nextChunk = Math.max(this.#nextChunk, (record.lastChunk ?? -1) + 1);
     }
-    const present = segmentNumbers(this.#files, this.#folder);
-    const found: Found[] = [];
-    for (const number of present) {
-      if (number <= expired.throughSegment) this.#removeExpired(number);
-      else found.push(...this.#look(number));
-    }
+    this.#removeTemporaries();
+    const present = segmentFiles(this.#files, this.#folder);
+    const found = present.flatMap((files) => this.#find(files));
     const originals = this.#originals(found);
-    for (const { segment, rows } of segments) {
-      if (originals.has(segment) || this.#unusable.has(segment)) continue;
-      this.#addDamage(segment, null, null, rows, 'the file is missing');
-    }
-    const isCurrentMissing = current !== null && !present.includes(current) && !this.#records.has(current);
-    if (isCurrentMissing)
-      this.#addDamage(current, null, null, null, 'the file is missing; it was being written');
-    for (const { index } of found) {
-      this.#bindings.learn(index.bindings);
-      this.#strings.learn(index.strings);
-    }
+    this.#findMissing(present, originals);
+    for (const { index } of found) this.#texts.learn(index);
     await this.#read(found);
     for (const [segment, original] of originals) this.#conclude(segment, original);
+    for (const files of present) this.#removeLeftover(files, found);
     this.#damage.sort((a, b) =>
       a.file < b.file ? -1 : a.file > b.file ? 1 : (a.offset ?? 0) - (b.offset ?? 0),
     );
     if (this.#options.repair) this.#list();
   }
 
+  // ── Looking ────────────────────────────────────────────────────────────────────────────────────
+
+  /** The file of a segment that is to be read. @returns nothing when it is of no use to this experiment */
+  #find({ segment, arrow, parquet }: SegmentFiles): SegmentFile[] {
+    if (segment <= this.#document.expired.throughSegment) {
+      // The document no longer lists it; the process ended before it was deleted.
+      if (arrow) this.#remove(segmentFileName(segment, 'arrow'), 'delete a segment');
+      if (parquet) this.#remove(segmentFileName(segment, 'parquet'), 'delete a segment');
+      return [];
+    }
+    // Of two files, which compaction may have left, the one that the document lists is read.
+    const isCompacted = parquet && (!arrow || this.#listed(segment, 'parquet') !== undefined);
+    return this.#look(segment, isCompacted ? 'parquet' : 'arrow');
+  }
+
   /** What is in a file. @returns nothing when it is of no use to this experiment */
-  #look(number: number): Found[] {
-    const index = this.#scan(number);
-    if (index === undefined) return [];
-    const { experimentId, segment } = index.identity;
+  #look(number: number, form: SegmentForm): SegmentFile[] {
+    const file = this.#open(number, form);
+    if (file === undefined) return [];
+    const { experimentId, segment } = file.index.identity;
     if (experimentId !== this.#document.experiment.id) {
       const rowsLost = this.#records.get(number)?.rows ?? 0;
       this.#unusable.add(number);
-      this.#addDamage(number, 0, null, rowsLost, `it belongs to experiment ${experimentId}`);
+      this.#addDamage(file.name, 0, null, rowsLost, `it belongs to experiment ${experimentId}`);
       return [];
     }
-    if (segment !== number) this.#addDamage(number, 0, null, 0, `it was written as segment ${segment}`);
-    for (const { offset, bytes, reason } of index.damage) {
-      // How many rows a file should have is known once it is finished; `#compare` says what is missing then.
-      this.#addDamage(number, offset, bytes, null, reason);
+    if (segment !== number) this.#addDamage(file.name, 0, null, 0, `it was written as segment ${segment}`);
+    if (file.form === 'arrow') {
+      for (const { offset, bytes, reason } of file.index.damage) {
+        // How many rows a file should have is known once it is finished; `#compare` says what is missing then.
+        this.#addDamage(file.name, offset, bytes, null, reason);
+      }
     }
-    return [{ number, index }];
+    return [file];
   }
 
-  /** @returns undefined when not even its first message is of use */
-  #scan(number: number): SegmentIndex | undefined {
-    const path = join(this.#folder, segmentName(number));
+  /** @returns undefined when not even the beginning of an Arrow file, or the end of a Parquet one, is of use */
+  #open(number: number, form: SegmentForm): SegmentFile | undefined {
     try {
-      const index = scanSegment(this.#files, path);
-      const record = this.#records.get(index.identity.segment);
-      // What follows the end of a finished segment is written elsewhere.
-      if (record === undefined || index.fileBytes <= record.bytes) return index;
-      return scanSegment(this.#files, path, { limitBytes: record.bytes });
+      return form === 'arrow' ? this.#openArrow(number) : new ParquetFile(this.#segmentFolder, number);
     } catch (error) {
       if (!isCorrupt(error)) throw error;
       this.#unusable.add(number);
+      const name = segmentFileName(number, form);
+      const { isCut, offset, reason } = error.context;
       const record = this.#records.get(number);
       // Created, and the process ended before anything was in it: nothing is lost.
-      if (record === undefined && error.context.isCut === true) this.#removeUnbegun(number);
-      else this.#addDamage(number, 0, null, record?.rows ?? null, String(error.context.reason));
+      if (record === undefined && isCut === true) this.#remove(name, 'repair a segment');
+      else this.#addDamage(name, Number(offset), null, record?.rows ?? null, String(reason));
       return undefined;
     }
   }
 
+  #openArrow(number: number): ArrowFile {
+    const file = new ArrowFile(this.#segmentFolder, number);
+    const { identity, fileBytes } = file.index;
+    const record = this.#listed(identity.segment, 'arrow');
+    // What follows the end of a finished segment is written elsewhere.
+    if (record === undefined || fileBytes <= record.bytes) return file;
+    return new ArrowFile(this.#segmentFolder, number, record.bytes);
+  }
+
+  /** What the document says of a segment, if it lists it in this form. */
+  #listed(segment: number, form: SegmentForm): SegmentRecord | undefined {
+    const record = this.#records.get(segment);
+    return record?.form === form ? record : undefined;
+  }
+
   /** The file of each segment: the one of its name, unless that holds another. Other files are copies. */
-  #originals(found: readonly Found[]): Map<number, Found> {
-    const originals = new Map<number, Found>();
+  #originals(found: readonly SegmentFile[]): Map<number, SegmentFile> {
+    const originals = new Map<number, SegmentFile>();
     for (const file of found) {
       const { segment } = file.index.identity;
       if (segment === file.number || !originals.has(segment)) originals.set(segment, file);
@@ -236,75 +253,107 @@ class Examination {
     return originals;
   }
 
+  #findMissing(present: readonly SegmentFiles[], originals: ReadonlyMap<number, SegmentFile>): void {
+    const { segments, current } = this.#document;
+    for (const { segment, form, rows } of segments) {
+      if (originals.has(segment) || this.#unusable.has(segment)) continue;
+      this.#addDamage(segmentFileName(segment, form), null, null, rows, 'the file is missing');
+    }
+    if (current === null || this.#records.has(current)) return;
+    if (present.some(({ segment }) => segment === current)) return;
+    this.#addDamage(segmentName(current), null, null, null, 'the file is missing; it was being written');
+  }
+
+  // ── Reading ────────────────────────────────────────────────────────────────────────────────────
+
   /** Reads every batch, each row from the first copy of it that is whole. */
-  async #read(found: readonly Found[]): Promise<void> {
-    const places = found
-      .flatMap(({ number, index }) => index.entries.map((entry): Place => ({ number, entry })))
-      .sort((a, b) => firstSequenceOf(a.entry) - firstSequenceOf(b.entry));
-    const broken: { place: Place; reason: string }[] = [];
+  async #read(found: readonly SegmentFile[]): Promise<void> {
+    const batches = found
+      .flatMap((file) => file.places.map((place, batch) => ({ file, batch, place })))
+      .sort((a, b) => firstSequenceOf(a.place) - firstSequenceOf(b.place));
+    const broken: Broken[] = [];
     const covered = new Intervals();
-    const file = new OpenFile(this.#files, this.#folder);
+    // One file at a time is open.
+    let open: SegmentFile | undefined;
     try {
-      for (const place of places) {
-        const { number, entry } = place;
-        await this.#pace(entry.bytes);
-        this.#options.onBytes?.(entry.bytes);
-        this.#nextChunk = Math.max(this.#nextChunk, entry.chunk + 1);
+      for (const { file, batch: number, place } of batches) {
+        if (file !== open) open?.close();
+        open = file;
+        const bytes = file.bytesOf(number);
+        await this.#pace(bytes);
+        this.#options.onBytes?.(bytes);
+        this.#nextChunk = Math.max(this.#nextChunk, place.chunk + 1);
         try {
-          const batch = readBatch(this.#files, file.open(number), entry, this.#columns);
+          const batch = await file.read(number);
           const fresh = covered.add(batch.firstSequence, batch.firstSequence + batch.rows);
           // Fewer where it was written again after an error of the disk.
-          if (fresh > 0) this.#take(subBatch(batch, batch.rows - fresh, batch.rows), entry);
+          if (fresh > 0) this.#take(subBatch(batch, batch.rows - fresh, batch.rows), place);
         } catch (error) {
           if (!isCorrupt(error)) throw error;
-          broken.push({ place, reason: String(error.context.reason) });
+          broken.push({ file, place, error });
         }
       }
     } finally {
-      file.close();
+      open?.close();
     }
-    for (const { place, reason } of broken) {
-      const { offset, bytes, rows } = place.entry;
-      const from = firstSequenceOf(place.entry);
-      this.#addDamage(place.number, offset, bytes, rows - covered.within(from, from + rows), reason);
-    }
+    this.#addBroken(broken, covered);
   }
 
-  #take(batch: Batch, { timeMinUs, timeMaxUs, losses }: BatchEntry): void {
+  #take(batch: Batch, { timeMinUs, timeMaxUs, losses }: BatchPlace): void {
     this.#rows += batch.rows;
     this.#timeMinUs = Math.min(this.#timeMinUs, timeMinUs);
     this.#timeMaxUs = Math.max(this.#timeMaxUs, timeMaxUs);
-    this.#losses = {
-      overwritten: Math.max(this.#losses.overwritten, losses.overwritten),
-      refused: Math.max(this.#losses.refused, losses.refused),
-      malformed: Math.max(this.#losses.malformed, losses.malformed),
-      overflowed: Math.max(this.#losses.overflowed, losses.overflowed),
-    };
-    const { texts: bindings } = this.#bindings;
-    this.#options.onBatch?.(batch, { bindings, strings: this.#strings.texts });
+    this.#losses = laterLosses(this.#losses, losses);
+    this.#options.onBatch?.(batch, this.#texts);
   }
 
-  #conclude(segment: number, { number, index }: Found): void {
+  /** Batches that cannot be read for the same reason, those of a row group, are one damage. */
+  #addBroken(broken: readonly Broken[], covered: Intervals): void {
+    const found = new Map<string, Damage>();
+    for (const { file, place, error } of broken) {
+      const { offset, bytes, reason } = error.context;
+      const key = `${file.name}:${offset}`;
+      const from = firstSequenceOf(place);
+      const missing = place.rows - covered.within(from, from + place.rows);
+      found.set(key, {
+        file: file.name,
+        offset: Number(offset),
+        bytes: Number(bytes),
+        rowsLost: missing + (found.get(key)?.rowsLost ?? 0),
+        reason: String(reason),
+      });
+    }
+    this.#damage.push(...found.values());
+  }
+
+  // ── Concluding ─────────────────────────────────────────────────────────────────────────────────
+
+  #conclude(segment: number, file: SegmentFile): void {
     this.#segments++;
-    this.#bytes += index.validBytes;
-    const record = this.#records.get(segment);
-    if (record !== undefined) this.#compare(number, index, record);
-    else if (segment === number) this.#finish(number, index);
+    this.#bytes += file.bytes;
+    const record = this.#listed(segment, file.form);
+    if (record !== undefined) this.#compare(file, record);
+    else if (segment === file.number) this.#finish(file);
   }
 
   /**
    * A segment that nobody finished is as long as what is whole of it. Rows of a batch whose body is broken are listed,
    * as in a segment whose body broke later: the next one who opens the folder is to find the same of it.
    */
-  #finish(number: number, index: SegmentIndex): void {
+  #finish(file: SegmentFile): void {
     if (!this.#options.repair) return;
-    const path = join(this.#folder, segmentName(number));
+    if (file.form === 'arrow') this.#cutTail(file);
+    this.#records.set(file.number, file.record);
+  }
+
+  #cutTail({ name, index: { torn, fileBytes, validBytes } }: ArrowFile): void {
+    const path = join(this.#folder, name);
     guarded('repair a segment', path, () => {
       const fd = this.#files.open(path, 'r+');
       try {
-        if (index.torn && index.fileBytes > index.validBytes) {
-          this.#files.truncate(fd, index.validBytes);
-          this.#cut.push({ file: segmentName(number), bytes: index.fileBytes - index.validBytes });
+        if (torn && fileBytes > validBytes) {
+          this.#files.truncate(fd, validBytes);
+          this.#cut.push({ file: name, bytes: fileBytes - validBytes });
           this.#changed = true;
         }
         this.#files.sync(fd);
@@ -312,57 +361,73 @@ class Examination {
         this.#files.close(fd);
       }
     });
-    const bytes = index.torn ? index.validBytes : index.fileBytes;
-    this.#records.set(number, { ...recordOf(number, index), bytes });
   }
 
   /** Whether a finished segment still is what it was. */
-  #compare(number: number, index: SegmentIndex, record: SegmentRecord): void {
-    const rows = index.entries.reduce((sum, entry) => sum + entry.rows, 0);
-    const missing = record.rows - rows;
-    if (index.validBytes >= record.bytes && missing <= 0) return;
-    const isRest = ({ file, bytes, offset }: Damage) =>
-      file === segmentName(number) && bytes === null && offset === index.validBytes;
+  #compare(file: SegmentFile, record: SegmentRecord): void {
+    const { name, bytes } = file;
+    const missing = record.rows - file.record.rows;
+    if (file.form === 'parquet') {
+      if (bytes === record.bytes && missing === 0) return;
+      this.#addDamage(name, null, null, Math.max(0, missing), 'it is not the file that was listed');
+      return;
+    }
+    if (bytes >= record.bytes && missing <= 0) return;
+    const isRest = (damage: Damage) =>
+      damage.file === name && damage.bytes === null && damage.offset === bytes;
     const at = this.#damage.findIndex(isRest);
     if (at < 0) {
-      const reason = `it is ${record.bytes - index.validBytes} bytes shorter than it was`;
-      this.#addDamage(number, index.validBytes, null, missing, reason);
+      const reason = `it is ${record.bytes - bytes} bytes shorter than it was`;
+      this.#addDamage(name, bytes, null, missing, reason);
     } else if (missing > 0) {
       this.#damage[at] = { ...this.#damage[at], rowsLost: missing };
     }
   }
 
   #addDamage(
-    number: number,
+    file: string,
     offset: number | null,
     bytes: number | null,
     rowsLost: number | null,
     reason: string,
   ): void {
-    this.#damage.push({ file: segmentName(number), offset, bytes, rowsLost, reason });
+    this.#damage.push({ file, offset, bytes, rowsLost, reason });
   }
 
-  #removeUnbegun(number: number): void {
-    this.#remove(number, 'repair a segment');
+  // ── Repairing ──────────────────────────────────────────────────────────────────────────────────
+
+  /** What a compaction has left that did not come to its end. */
+  #removeTemporaries(): void {
+    for (const name of this.#files.list(this.#folder)) {
+      const target = parseTemporaryName(name);
+      if (target !== undefined && parseCompactedName(target) !== undefined) {
+        this.#remove(name, 'delete a temporary file');
+      }
+    }
   }
 
-  /** The document no longer lists it; the process ended before it was deleted. */
-  #removeExpired(number: number): void {
-    this.#remove(number, 'delete a segment');
+  /** Of a segment's two files the one that was not read, as long as nothing is wrong with the other. */
+  #removeLeftover({ segment, arrow, parquet }: SegmentFiles, found: readonly SegmentFile[]): void {
+    if (!arrow || !parquet) return;
+    const read = found.find(({ number }) => number === segment);
+    if (read === undefined || this.#damage.some(({ file }) => file === read.name)) return;
+    this.#remove(segmentFileName(segment, read.form === 'arrow' ? 'parquet' : 'arrow'), 'delete a segment');
   }
 
-  #remove(number: number, what: string): void {
+  #remove(name: string, what: string): void {
     if (!this.#options.repair) return;
-    const path = join(this.#folder, segmentName(number));
+    const path = join(this.#folder, name);
     guarded(what, path, () => this.#files.unlink(path));
     this.#changed = true;
   }
 
-  /** Lists the segments that were finished just now. */
+  /** Lists the segments that were finished just now, and the form in which others were found. */
   #list(): void {
     const segments = [...this.#records.values()].sort((a, b) => a.segment - b.segment);
-    if (segments.length === this.#document.segments.length && this.#document.current === null) return;
-    this.#document = { ...this.#document, segments, current: null };
+    const listed = this.#document.segments;
+    const isListed = segments.length === listed.length && segments.every((record, i) => record === listed[i]);
+    if (isListed && this.#document.current === null) return;
+    this.#document = { ...this.#document, segments, current: null, losses: this.#losses };
     writeDocument(this.#files, this.#folder, this.#document);
     this.#changed = true;
   }
@@ -375,88 +440,6 @@ class Examination {
   }
 }
 
-/** Texts of a dictionary by id, from all segments. Where one has given up waiting for a text, a later one may have it. */
-class KnownTexts {
-  readonly texts: string[] = [];
-  readonly #isGivenUp: (text: string) => boolean;
-  readonly #givenUp = new Set<number>();
-
-  constructor(isGivenUp: (text: string) => boolean) {
-    this.#isGivenUp = isGivenUp;
-  }
-
-  learn(texts: readonly string[]): void {
-    for (const id of this.#givenUp) {
-      if (id >= texts.length || this.#isGivenUp(texts[id])) continue;
-      this.texts[id] = texts[id];
-      this.#givenUp.delete(id);
-    }
-    for (let id = this.texts.length; id < texts.length; id++) {
-      this.texts.push(texts[id]);
-      if (this.#isGivenUp(texts[id])) this.#givenUp.add(id);
-    }
-  }
-}
-
-/** Sequences that have been seen; ranges are added in the order of their beginnings. */
-class Intervals {
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
-
-  /** @returns how many of them are new; they are the last ones */
-  add(start: number, end: number): number {
-    const last = this.#ends.length - 1;
-    if (last >= 0 && start <= this.#ends[last]) {
-      const fresh = end - this.#ends[last];
-      if (fresh > 0) this.#ends[last] = end;
-      return Math.max(0, fresh);
-    }
-    this.#starts.push(start);
-    this.#ends.push(end);
-    return end - start;
-  }
-
-  /** How many of [start, end) have been seen. */
-  within(start: number, end: number): number {
-    let seen = 0;
-    this.#starts.forEach((from, i) => {
-      seen += Math.max(0, Math.min(end, this.#ends[i]) - Math.max(start, from));
-    });
-    return seen;
-  }
-}
-
-/** One segment file at a time, open for reading. */
-class OpenFile {
-  readonly #files: FileSystem;
-  readonly #folder: string;
-  #number = 0;
-  #fd: number | undefined;
-
-  constructor(files: FileSystem, folder: string) {
-    this.#files = files;
-    this.#folder = folder;
-  }
-
-  open(number: number): number {
-    if (this.#fd === undefined || this.#number !== number) {
-      this.close();
-      this.#number = number;
-      this.#fd = this.#files.open(join(this.#folder, segmentName(number)), 'r');
-    }
-    return this.#fd;
-  }
-
-  close(): void {
-    if (this.#fd !== undefined) this.#files.close(this.#fd);
-    this.#fd = undefined;
-  }
-}
-
-function firstSequenceOf({ chunk, firstRow }: BatchEntry): number {
+function firstSequenceOf({ chunk, firstRow }: BatchPlace): number {
   return chunk * CHUNK_ROWS + firstRow;
-}
-
-function isCorrupt(error: unknown): error is StorageError {
-  return error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT';
 }

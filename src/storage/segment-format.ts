@@ -32,6 +32,24 @@ export interface RingLosses {
   readonly overflowed: number;
 }
 
+export const NO_LOSSES: RingLosses = { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 };
+
+/** The later of two counts: they only grow. */
+export function laterLosses(a: RingLosses, b: RingLosses): RingLosses {
+  return {
+    overwritten: Math.max(a.overwritten, b.overwritten),
+    refused: Math.max(a.refused, b.refused),
+    malformed: Math.max(a.malformed, b.malformed),
+    overflowed: Math.max(a.overflowed, b.overflowed),
+  };
+}
+
+/** Texts that rows refer to, by their ids. */
+export interface Dictionaries {
+  readonly bindings: readonly string[];
+  readonly strings: readonly string[];
+}
+
 /** Where the rows of a record batch belong. */
 export interface BatchPlace {
   /** The chunk's sequence in the order of claims. */

@@ -6,7 +6,7 @@
 import type { SegmentRecord } from './document.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { SegmentEncoder } from './segment-encoder.js';
-import type { BatchEntry, SegmentIdentity } from './segment-format.js';
+import type { BatchEntry, BatchPlace, SegmentIdentity } from './segment-format.js';
 
 /** Rows of a chunk that became a batch of the segment. */
 export interface Take {
@@ -154,7 +154,7 @@ class Summary {
     for (const { entry } of takes) this.addEntry(entry);
   }
 
-  addEntry(entry: BatchEntry): void {
+  addEntry(entry: BatchPlace): void {
     this.#rows += entry.rows;
     this.#timeMinUs = Math.min(this.#timeMinUs, entry.timeMinUs);
     this.#timeMaxUs = Math.max(this.#timeMaxUs, entry.timeMaxUs);
@@ -179,7 +179,7 @@ class Summary {
 /** The record of a segment that somebody else wrote. */
 export function recordOf(
   segment: number,
-  index: { entries: readonly BatchEntry[]; validBytes: number; ended: boolean },
+  index: { entries: readonly BatchPlace[]; validBytes: number; ended: boolean },
 ): SegmentRecord {
   const summary = new Summary();
   for (const entry of index.entries) summary.addEntry(entry);

@@ -13,7 +13,16 @@ export type SpoolerOrder =
   /** What the document is to say from now on. */
   | { readonly kind: 'experiment'; readonly experiment: ExperimentFields }
   /** Make everything durable, end the segment, write the document, stop; that is the flush `ticket`, if it is one. */
-  | { readonly kind: 'finish'; readonly experiment: ExperimentFields; readonly ticket: number | null };
+  | { readonly kind: 'finish'; readonly experiment: ExperimentFields; readonly ticket: number | null }
+  /** A segment's Parquet file is there: list it, and delete the Arrow file. */
+  | CompactedOrder;
+
+export interface CompactedOrder {
+  readonly kind: 'compacted';
+  readonly segment: number;
+  /** Of the Parquet file. */
+  readonly bytes: number;
+}
 
 /** To the experiment's thread. */
 export type SpoolerNews =
@@ -22,7 +31,11 @@ export type SpoolerNews =
   /** The state of the storage has changed. */
   | { readonly kind: 'state'; readonly error: WireError | null }
   /** The order to finish is done, or it failed and the spooler goes on. */
-  | { readonly kind: 'finished'; readonly error: WireError | null };
+  | { readonly kind: 'finished'; readonly error: WireError | null }
+  /** The document lists segments that it did not list before. */
+  | { readonly kind: 'listed'; readonly error: null }
+  /** The order about that segment's Parquet file is done. */
+  | { readonly kind: 'compacted'; readonly segment: number; readonly error: null };
 
 /** Its way to the other threads. */
 export interface SpoolerDesk {
@@ -49,6 +62,8 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
   let failure: WireError | null = null;
   /** Whether the others know that the storage works; they may believe that the spooler before this one had failed. */
   let isKnownToWork = false;
+  let compacted: CompactedOrder[] = [];
+  let listed: readonly unknown[] | undefined;
   // A row written just after a pass waits for the next: twice an interval keeps to the interval.
   let nextPassMs = 0;
   let nextSyncMs = 0;
@@ -58,6 +73,10 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
     // Before the orders: a flush that is asked for after an order is not answered without it.
     let ticket = words.requested;
     for (let order = desk.receive(); order !== undefined; order = desk.receive()) {
+      if (order.kind === 'compacted') {
+        compacted.push(order);
+        continue;
+      }
       experiment = order.experiment;
       if (order.kind !== 'finish') continue;
       finishing = true;
@@ -77,7 +96,14 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
       spooler ??= new Spooler(options, files);
       if (experiment !== undefined) spooler.experiment = experiment;
       experiment = undefined;
+      const isAnnounced = spooler.segments === listed;
+      for (const { segment, bytes } of compacted) spooler.compacted(segment, bytes);
+      if (isAnnounced) listed = spooler.segments;
       const complete = spooler.step({ everything, sync: asked || finishing || syncDue });
+      for (const { segment } of compacted) desk.post({ kind: 'compacted', segment, error: null });
+      compacted = [];
+      if (spooler.segments !== listed) desk.post({ kind: 'listed', error: null });
+      listed = spooler.segments;
       if (complete && everything) nextPassMs = nowMs + intervalMs / 2;
       if (complete && syncDue) nextSyncMs = nowMs + intervalMs;
       if (complete && finishing) spooler.finish();

@@ -8,7 +8,7 @@ import { SpoolWords } from '../ring/spool.js';
 import { nodeFileSystem } from './file-system.js';
 import type { ExperimentFields, SpoolerOptions } from './spooler.js';
 import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
-import { runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
+import { type CompactedOrder, runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
 
 /** How patient the experiment's thread is, in ms. */
 export interface SpoolerTiming {
@@ -48,7 +48,10 @@ export class SpoolerThread {
   readonly #fileSystem: FileSystemModule | null;
   readonly #words: SpoolWords;
   readonly #onState: (error: TelemetryError | null) => void;
+  readonly #onListed: () => void;
   readonly #timing: SpoolerTiming;
+  /** By segment; a spooler that takes over is told again. */
+  readonly #compacted = new Map<number, { order: CompactedOrder; settle: () => void }>();
   readonly #flushes = new Set<Waiting>();
   #experiment: ExperimentFields;
   #worker: Worker | undefined;
@@ -62,18 +65,23 @@ export class SpoolerThread {
   #ended = false;
   #error: TelemetryError | null = null;
 
-  /** @param onState - told when the storage fails, and with null when it works again */
+  /**
+   * @param onState - told when the storage fails, and with null when it works again
+   * @param onListed - told when the document lists segments that it did not list before
+   */
   constructor(
     options: Omit<SpoolerOptions, 'epoch'>,
     experiment: ExperimentFields,
     fileSystem: FileSystemModule | null,
     onState: (error: TelemetryError | null) => void,
+    onListed: () => void,
     timing = TIMING,
   ) {
     this.#options = options;
     this.#experiment = experiment;
     this.#fileSystem = fileSystem;
     this.#onState = onState;
+    this.#onListed = onListed;
     this.#timing = timing;
     this.#hangMs = timing.hangMs;
     this.#restartDelayMs = timing.restartMs;
@@ -119,6 +127,16 @@ export class SpoolerThread {
       this.#flushes.add(waiting);
       this.#worker?.ref();
       if (this.#ended) settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
+    });
+  }
+
+  /** Resolves once the document lists a segment's Parquet file and the Arrow one is deleted, or the spooler ends. */
+  compacted(segment: number, bytes: number): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    return new Promise((resolve) => {
+      const order: CompactedOrder = { kind: 'compacted', segment, bytes };
+      this.#compacted.set(segment, { order, settle: resolve });
+      this.#order(order);
     });
   }
 
@@ -219,6 +237,7 @@ export class SpoolerThread {
     this.#worker = worker;
     if (this.#flushes.size === 0 && this.#finish === undefined) worker.unref();
     // It may have been replaced in the midst of finishing.
+    for (const { order } of this.#compacted.values()) this.#order(order);
     const experiment = this.#experiment;
     if (this.#finish === undefined) this.#order({ kind: 'experiment', experiment });
     else this.#order({ kind: 'finish', experiment, ticket: null });
@@ -228,10 +247,17 @@ export class SpoolerThread {
     const error = news.error === null ? null : deserializeError(news.error);
     if (news.kind === 'state') this.#setError(error);
     else if (news.kind === 'finished') this.#finish?.settle(error);
+    else if (news.kind === 'listed') this.#onListed();
+    else if (news.kind === 'compacted') this.#settleCompacted(news.segment);
     else {
       this.#restartDelayMs = this.#timing.restartMs;
       this.#settleAttempted(error);
     }
+  }
+
+  #settleCompacted(segment: number): void {
+    this.#compacted.get(segment)?.settle();
+    this.#compacted.delete(segment);
   }
 
   #settleAttempted(error: TelemetryError | null): void {
@@ -287,6 +313,8 @@ export class SpoolerThread {
     for (const { ticket, settle } of this.#flushes) {
       settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
     }
+    for (const { settle } of this.#compacted.values()) settle();
+    this.#compacted.clear();
     const worker = this.#worker;
     this.#worker = undefined;
     void worker?.terminate();

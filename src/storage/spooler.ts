@@ -11,7 +11,6 @@
  */
 import { join } from 'node:path';
 import { FLAG_BLOB, STRINGS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import { StorageError } from '../errors.js';
 import type { Batch } from '../ring/batch.js';
 import { BindingTable } from '../ring/bindings.js';
 import { RingControl } from '../ring/control.js';
@@ -22,15 +21,17 @@ import { SpoolRing, SpoolWords } from '../ring/spool.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { MsgpackReader } from '../schema/msgpack.js';
+import { withCompacted } from './compact.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded, ifThere, isFull, systemCodeOf } from './errors.js';
+import { guarded, ifThere, isCorrupt, isFull, systemCodeOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
-import { segmentName } from './paths.js';
+import { readParquetIndex } from './parquet-footer.js';
+import { compactedName, segmentFileName, segmentName } from './paths.js';
 import { ReadyIds } from './ready-ids.js';
-import type { RingLosses, SegmentIdentity } from './segment-format.js';
+import type { BatchPlace, RingLosses, SegmentIdentity } from './segment-format.js';
 import { type SegmentIndex, scanSegment } from './segment-scan.js';
 import { recordOf, SegmentWriter, type Take } from './segment-writer.js';
-import { segmentNumbers } from './segments.js';
+import { segmentFiles } from './segments.js';
 
 export type FsyncPolicy = 'interval' | 'always' | 'never';
 
@@ -111,13 +112,14 @@ export class Spooler {
   readonly #kept = new Map<number, { generation: number; rows: number }>();
   /** Producers whose lock was held at the last attempt, and since when. */
   readonly #lockedSinceMs = new Map<number, number>();
-  /** Segments whose files are still to be deleted, oldest first. */
-  readonly #expired: number[] = [];
+  /** Files still to be deleted whose segments have expired, oldest first. */
+  readonly #expired: string[] = [];
+  /** Segments whose Arrow file goes once the document lists their Parquet file. */
+  readonly #compacted = new Set<number>();
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
   #nextSegment: number;
-  #losses: RingLosses;
 
   /**
    * Takes over the folder: segments that no document lists are finished as they are.
@@ -128,7 +130,6 @@ export class Spooler {
     this.#options = options;
     this.#files = files;
     this.#clock = clock;
-    this.#losses = options.losses;
     this.#words = new SpoolWords(memory);
     this.#ring = new SpoolRing(memory, geometry);
     this.#reader = new RingReader(memory, geometry);
@@ -149,10 +150,25 @@ export class Spooler {
 
   /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
   set experiment(experiment: ExperimentFields) {
-    const timeless = (fields: ExperimentFields) => JSON.stringify({ ...fields, pausedUs: 0 });
-    if (timeless(experiment) === timeless(this.#document.experiment)) return;
+    const timeless = (fields: ExperimentFields) => ({ ...fields, pausedUs: 0 });
+    if (isSame(timeless(experiment), timeless(this.#document.experiment))) return;
     this.#document = { ...this.#document, experiment };
     this.#documentIsStale = true;
+  }
+
+  /** Lists a segment's Parquet file, at the next step, and then deletes the Arrow one. Twice is as good as once. */
+  compacted(segment: number, bytes: number): void {
+    const document = withCompacted(this.#document, segment, bytes);
+    if (document !== undefined) {
+      this.#document = document;
+      this.#documentIsStale = true;
+    }
+    this.#compacted.add(segment);
+  }
+
+  /** Finished segments; another array when there are others. */
+  get segments(): readonly SegmentRecord[] {
+    return this.#document.segments;
   }
 
   /** Whether there are rows that have been written and not synced. */
@@ -180,6 +196,7 @@ export class Spooler {
         this.#endSegment();
       // Last, since rows must not wait for it.
       if (this.#documentIsStale) this.#writeDocument();
+      this.#removeCompacted();
       if (everything) this.#expire();
       return complete;
     });
@@ -190,7 +207,10 @@ export class Spooler {
     this.#beat();
     guarded('end a segment', this.#options.folder, () => {
       if (this.#segment !== undefined) this.#endSegment();
-      if (this.#documentIsStale) this.#writeDocument();
+      // What was lost after the last rows were taken is in no batch.
+      const isToldOfLosses = isSame(this.#document.losses, this.#countLosses());
+      if (this.#documentIsStale || !isToldOfLosses) this.#writeDocument();
+      this.#removeCompacted();
     });
   }
 
@@ -225,24 +245,29 @@ export class Spooler {
    */
   #takeChunks(everything: boolean): boolean {
     const limit = this.#ring.nextSequence;
-    const counts = this.#control.counts();
+    const losses = this.#countLosses();
+    const waiting = new Set<number>();
+    for (const view of this.#reader.chunks(this.#isKnown)) {
+      if (view.sequence >= limit || (!view.sealed && !everything)) continue;
+      if (waiting.has(view.producer) || !this.#takeChunk(view, losses)) waiting.add(view.producer);
+    }
+    return waiting.size === 0;
+  }
+
+  /** What has been lost by now, in this memory and before it. */
+  #countLosses(): RingLosses {
     const { losses } = this.#options;
-    this.#losses = {
+    const counts = this.#control.counts();
+    return {
       overwritten: losses.overwritten + counts.overwritten,
       refused: losses.refused + counts.refused,
       malformed: losses.malformed + counts.malformed,
       overflowed: losses.overflowed + counts.overflowed,
     };
-    const waiting = new Set<number>();
-    for (const view of this.#reader.chunks(this.#isKnown)) {
-      if (view.sequence >= limit || (!view.sealed && !everything)) continue;
-      if (waiting.has(view.producer) || !this.#takeChunk(view)) waiting.add(view.producer);
-    }
-    return waiting.size === 0;
   }
 
   /** @returns false when its rows name something that another thread is just adding to a dictionary */
-  #takeChunk(view: ChunkView): boolean {
+  #takeChunk(view: ChunkView, losses: RingLosses): boolean {
     const from = this.#ring.taken(view.chunk, view.generation);
     const batch = this.#reader.read(view, from, this.#buffers);
     // Reused meanwhile: the rows are lost, and counted by whoever reused the chunk.
@@ -254,7 +279,7 @@ export class Spooler {
       segment.encoder.strings(this.#readyStrings.count, (id) => this.#strings.text(id));
     }
     const mark = segment.encoder.position;
-    const entry = segment.encoder.batch(trimmed(batch), view.sequence, from, this.#losses);
+    const entry = segment.encoder.batch(trimmed(batch), view.sequence, from, losses);
     if (!this.#ring.take(view, from, view.rows)) {
       segment.encoder.rewind(mark);
       return true;
@@ -402,11 +427,22 @@ export class Spooler {
     this.#documentIsStale = true;
   }
 
-  #writeDocument(document = this.#document): void {
+  #writeDocument(changed = this.#document): void {
     this.#checkEpoch();
-    writeDocument(this.#files, this.#options.folder, { ...document, updatedAtUs: this.#clock.nowUs() });
+    const document = { ...changed, losses: this.#countLosses(), updatedAtUs: this.#clock.nowUs() };
+    writeDocument(this.#files, this.#options.folder, document);
     this.#document = document;
     this.#documentIsStale = false;
+  }
+
+  /** Deletes what the document says has been compacted, or what was compacted when it had expired. */
+  #removeCompacted(): void {
+    for (const segment of this.#compacted) {
+      const isListed = this.#document.segments.some((record) => record.segment === segment);
+      const name = isListed ? segmentName(segment) : compactedName(segment);
+      this.#delete(name);
+      this.#compacted.delete(segment);
+    }
   }
 
   /** Deletes old segments, if that is wanted. The document goes first: what it does not list is not missed. */
@@ -443,15 +479,19 @@ export class Spooler {
       },
     });
     this.#words.addExpired(rowsOf(expired));
-    this.#expired.push(...expired.map(({ segment }) => segment));
+    this.#expired.push(...expired.map(({ segment, form }) => segmentFileName(segment, form)));
     this.#deleteExpired();
   }
 
   #deleteExpired(): void {
-    for (const segment of [...this.#expired]) {
-      ifThere(() => this.#files.unlink(join(this.#options.folder, segmentName(segment))));
+    for (const name of [...this.#expired]) {
+      this.#delete(name);
       this.#expired.shift();
     }
+  }
+
+  #delete(name: string): void {
+    ifThere(() => this.#files.unlink(join(this.#options.folder, name)));
   }
 
   /**
@@ -465,17 +505,18 @@ export class Spooler {
     const oldestChunk = views[0]?.sequence ?? Number.POSITIVE_INFINITY;
     const onDisk = new Map<number, number>();
     const records = new Map(this.#document.segments.map((record) => [record.segment, record]));
-    for (const number of segmentNumbers(this.#files, folder)) {
-      this.#nextSegment = Math.max(this.#nextSegment, number + 1);
-      if (number <= this.#document.expired.throughSegment) {
-        this.#expired.push(number);
+    for (const { segment, arrow, parquet } of segmentFiles(this.#files, folder)) {
+      this.#nextSegment = Math.max(this.#nextSegment, segment + 1);
+      if (segment <= this.#document.expired.throughSegment) {
+        if (arrow) this.#expired.push(segmentName(segment));
+        if (parquet) this.#expired.push(compactedName(segment));
         continue;
       }
-      const record = records.get(number);
+      const record = records.get(segment);
       if (record !== undefined && (record.lastChunk ?? -1) < oldestChunk) continue;
-      const index =
-        record === undefined ? this.#finishForOther(number) : this.#scan(number, record.bytes, false);
-      for (const { chunk, firstRow, rows } of index?.entries ?? []) {
+      if (record === undefined && !arrow) continue;
+      const places = record === undefined ? this.#finishForOther(segment)?.entries : this.#placesIn(record);
+      for (const { chunk, firstRow, rows } of places ?? []) {
         onDisk.set(chunk, Math.max(onDisk.get(chunk) ?? 0, firstRow + rows));
       }
     }
@@ -500,10 +541,22 @@ export class Spooler {
     if (overflow === 'overwrite' && lost > 0) this.#ring.loseTaken(lost);
   }
 
+  /** @returns undefined when the segment is gone, or of no use: whoever opens the folder next says so */
+  #placesIn({ segment, form, bytes }: SegmentRecord): readonly BatchPlace[] | undefined {
+    const path = join(this.#options.folder, segmentFileName(segment, form));
+    try {
+      if (form === 'parquet') return ifThere(() => readParquetIndex(this.#files, path))?.places;
+      return ifThere(() => scanSegment(this.#files, path, { limitBytes: bytes }))?.entries;
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      return undefined;
+    }
+  }
+
   /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing of ours in it */
   #finishForOther(number: number): SegmentIndex | undefined {
     const path = join(this.#options.folder, segmentName(number));
-    const index = this.#scan(number, undefined, true);
+    const index = this.#scanUnfinished(path);
     if (index === undefined) return undefined;
     const { experimentId } = this.#options.identity;
     // Somebody put it there: whoever opens the folder next says so.
@@ -522,14 +575,13 @@ export class Spooler {
   }
 
   /** @returns undefined when not even the first message of the segment is whole */
-  #scan(number: number, limitBytes: number | undefined, verifyBodies: boolean): SegmentIndex | undefined {
-    const path = join(this.#options.folder, segmentName(number));
+  #scanUnfinished(path: string): SegmentIndex | undefined {
     try {
-      return scanSegment(this.#files, path, { verifyBodies, limitBytes });
+      return scanSegment(this.#files, path, { verifyBodies: true });
     } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'ERR_SEGMENT_CORRUPT') throw error;
+      if (!isCorrupt(error)) throw error;
       // Created, and nothing came of it.
-      if (limitBytes === undefined && error.context.isCut === true) this.#files.unlink(path);
+      if (error.context.isCut === true) this.#files.unlink(path);
       return undefined;
     }
   }
@@ -558,4 +610,8 @@ function trimmed(batch: Batch): Batch {
 
 function rowsOf(items: readonly { readonly rows: number }[]): number {
   return items.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+function isSame(a: object, b: object): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }

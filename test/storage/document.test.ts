@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LayoutError, NotFoundError, StorageError } from '../../src/errors.js';
 import { type ExperimentDocument, readDocument, writeDocument } from '../../src/storage/document.js';
 import { type FileSystem, writeFully } from '../../src/storage/file-system.js';
+import { NO_LOSSES } from '../../src/storage/segment-format.js';
 import { createFileSystem as createFaultyDisk, type Fault } from '../support/disks/faulty-disk.mjs';
 import { crashStates, everyCrashState, PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
 
@@ -36,6 +37,7 @@ function documentOf(change: Partial<ExperimentDocument> = {}): ExperimentDocumen
     ],
     current: 2,
     expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
+    losses: NO_LOSSES,
     updatedAtUs: 1_700_000_000_000_000,
     ...change,
   };

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/ring/batch.js';
 import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
+import { NO_LOSSES } from '../../src/storage/segment-format.js';
 import { readBatch } from '../../src/storage/segment-reader.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
 import {
@@ -12,7 +13,6 @@ import {
   differences,
   fileOf,
   identityOf,
-  NO_LOSSES,
   segmentOf,
   someRow,
   type TestRow,

@@ -1,16 +1,17 @@
 /** Segments as other readers of Arrow see them: apache-arrow and Flechette, whole and cut after any message. */
+
 import { tableFromIPC as flechetteTable } from '@uwdata/flechette';
 import { tableFromIPC as arrowTable, type Table } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
 import { HEADER_DICTIONARY, readDictionaryContent, readMessage } from '../../src/arrow/message.js';
 import type { Batch } from '../../src/ring/batch.js';
 import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
+import { NO_LOSSES } from '../../src/storage/segment-format.js';
 import {
   bindingOf,
   identityOf,
   logicalRow,
   messageBounds,
-  NO_LOSSES,
   type TestSegment,
   trafficSegment,
 } from './segment-support.js';

@@ -7,11 +7,11 @@ import type { Binding } from '../../src/ring/bindings.js';
 import { Dictionary } from '../../src/ring/dictionary.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
-import type { SegmentColumns } from '../../src/storage/segment-format.js';
+import { NO_LOSSES, type SegmentColumns } from '../../src/storage/segment-format.js';
 import { readBatch } from '../../src/storage/segment-reader.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
 import { batchesOf, makeRing, type TestRing } from '../support/ring.js';
-import { ALL_COLUMNS, fileOf, identityOf, NO_LOSSES } from './segment-support.js';
+import { ALL_COLUMNS, fileOf, identityOf } from './segment-support.js';
 
 function sourceOf(
   columns: SegmentColumns,

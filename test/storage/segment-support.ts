@@ -13,7 +13,12 @@ import type { Batch, DeclaredValues } from '../../src/ring/batch.js';
 import type { Binding } from '../../src/ring/bindings.js';
 import type { FileSystem } from '../../src/storage/file-system.js';
 import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
-import type { BatchEntry, SegmentColumns, SegmentIdentity } from '../../src/storage/segment-format.js';
+import {
+  type BatchEntry,
+  NO_LOSSES,
+  type SegmentColumns,
+  type SegmentIdentity,
+} from '../../src/storage/segment-format.js';
 
 export const ALL_COLUMNS: SegmentColumns = [
   { name: 'temperature', type: 'f64' },
@@ -23,8 +28,6 @@ export const ALL_COLUMNS: SegmentColumns = [
   { name: 'label', type: 'dict' },
   { name: 'region', type: 'dict' },
 ];
-
-export const NO_LOSSES = { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 };
 
 export function identityOf(columns: SegmentColumns = ALL_COLUMNS): SegmentIdentity {
   return {

@@ -1,11 +1,14 @@
 /** The spooler against a model: whatever happens in whatever order, every row is somewhere, once. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readDocument } from '../../src/storage/document.js';
 import { segmentName } from '../../src/storage/paths.js';
+import { NO_LOSSES } from '../../src/storage/segment-format.js';
+import { scanSegment } from '../../src/storage/segment-scan.js';
 import { Spooler, Superseded } from '../../src/storage/spooler.js';
 import type { Fault } from '../support/disks/faulty-disk.mjs';
-import { FOLDER, hooked, type RigOptions, SpoolRig } from '../support/spooling.js';
+import { FOLDER, hooked, type RigOptions, recovered, SpoolRig } from '../support/spooling.js';
 
 type Action =
   | { do: 'capture'; producer: number; rows: number; payload: boolean }
@@ -197,6 +200,26 @@ describe('a spooler', () => {
       expect(rig.expired).toBe(5000);
     },
   );
+
+  it('tells in its document what was lost after the last rows were taken', async () => {
+    const faults = [{ operation: 'write', path: '.arrows', code: 'ENOSPC' }] as const;
+    const rig = new SpoolRig({ overflow: 'reject', chunks: 2, producers: 1, faults });
+    rig.capture(0, 2048);
+    rig.step(ALL);
+    expect(rig.lastError?.code).toBe('ERR_STORAGE_FULL');
+    rig.capture(0, 10);
+    expect(rig.refused).toBe(10);
+    rig.settle();
+    rig.attempt((spooler) => spooler.finish());
+    const { entries } = scanSegment(rig.disk, segmentPath(1));
+    expect(entries.map(({ losses }) => losses.refused)).toEqual([0, 0]);
+    expect(readDocument(rig.disk, FOLDER).losses).toEqual({ ...NO_LOSSES, refused: 10 });
+    expect((await recovered(rig.disk)).contents.losses).toEqual({ ...NO_LOSSES, refused: 10 });
+    // It is not written again for nothing.
+    const operations = rig.disk.journal.length;
+    rig.attempt((spooler) => spooler.finish());
+    expect(rig.disk.journal.length).toBe(operations);
+  });
 
   it('deletes what has expired, once the disk lets it', async () => {
     const retention = { maxBytes: 100_000 };

@@ -24,7 +24,7 @@ import { SpoolWords } from '../../src/ring/spool.js';
 import { FORMAT, FORMAT_VERSION, writeDocument } from '../../src/storage/document.js';
 import type { FileSystem } from '../../src/storage/file-system.js';
 import { type FolderContents, openFolder } from '../../src/storage/recovery.js';
-import type { SegmentColumns } from '../../src/storage/segment-format.js';
+import { NO_LOSSES, type SegmentColumns } from '../../src/storage/segment-format.js';
 import { Segments } from '../../src/storage/segments.js';
 import {
   type FsyncPolicy,
@@ -39,7 +39,6 @@ import { makeRing, type TestRing } from './ring.js';
 import { SOURCE } from './rows.js';
 
 export const FOLDER = '/data/exp-1';
-export const NO_LOSSES = { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 };
 
 export interface RigOptions {
   readonly overflow?: OverflowPolicy;
@@ -112,6 +111,7 @@ export class SpoolRig {
       segments: [],
       current: null,
       expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
+      losses: NO_LOSSES,
       updatedAtUs: 0,
     });
     const faulty = createFaultyDisk({ faults, control: this.control.words }, this.disk);

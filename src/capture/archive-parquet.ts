@@ -1,0 +1,209 @@
+/**
+ * An archive as one Parquet file: written as a segment is when it is compacted, so that it keeps everything that a
+ * segment keeps, and read again event by event.
+ */
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { CHUNK_ROWS } from '../../assembly/layout.js';
+import { archiveDiffers, EventDigest, RowSummary, type StagedFile } from '../export/index.js';
+import { decodeRow, type RowSource } from '../readers/rows.js';
+import type { Batch } from '../ring/batch.js';
+import type { Binding } from '../ring/bindings.js';
+import type { Json } from '../schema/event.js';
+import { clearUp, guarded, isCorrupt, storageError } from '../storage/errors.js';
+import { ensureFolder, type FileSystem, nodeFileSystem, readFully } from '../storage/file-system.js';
+import { readParquetIndex } from '../storage/parquet-footer.js';
+import { ParquetFileReader } from '../storage/parquet-reader.js';
+import { SegmentTexts } from '../storage/parquet-rows.js';
+import { parquetColumns } from '../storage/parquet-schema.js';
+import { ParquetFileWriter } from '../storage/parquet-writer.js';
+import { randomToken } from '../storage/paths.js';
+import { type BatchPlace, FORMAT_VERSION, type SegmentIdentity } from '../storage/segment-format.js';
+import { VERSION } from '../version.js';
+import type { ArchiveParts } from './archive.js';
+import type { Stores } from './stores.js';
+
+/** Rows of a row group: they are encoded in one go, during which the process does nothing else. */
+const GROUP_ROWS = 8192;
+const GROUP_BYTES = 8 << 20;
+const BLOCK_BYTES = 1 << 20;
+
+/** A complete, verified file under a temporary name, until it is committed or discarded. */
+export interface StagedArchive extends Omit<StagedFile, 'temporaryPath'> {
+  readonly summary: RowSummary;
+  /** Columns with their types, in file order. */
+  readonly schema: readonly { readonly name: string; readonly type: string }[];
+}
+
+/** @throws StorageError; nothing is left of the file then */
+export async function stageParquet(path: string, parts: ArchiveParts): Promise<StagedArchive> {
+  const files = nodeFileSystem;
+  const folder = dirname(path);
+  const temporary = join(folder, `.crucible-${randomToken()}.tmp`);
+  const discard = async () => clearUp(() => files.unlink(temporary));
+  try {
+    ensureFolder(files, folder);
+    const written = await write(files, temporary, parts);
+    const { source } = parts.view;
+    const sha256 = await verify(files, temporary, path, source, written.digest).catch((error) => {
+      throw isCorrupt(error) ? archiveDiffers(path, error.message, error) : error;
+    });
+    const schema = parquetColumns(source.columns).map(({ element }) => ({
+      name: element.name,
+      type: element.logical_type?.type ?? element.converted_type ?? String(element.type),
+    }));
+    return {
+      bytes: written.bytes,
+      sha256,
+      summary: written.summary,
+      schema,
+      discard,
+      async commit() {
+        guarded('write an archive', path, () => {
+          files.rename(temporary, path);
+          files.syncFolder(folder);
+        });
+      },
+    };
+  } catch (error) {
+    await discard();
+    throw storageError(error, 'write an archive', { path });
+  }
+}
+
+async function write(files: FileSystem, path: string, parts: ArchiveParts) {
+  const { view, stores } = parts;
+  const digest = new EventDigest();
+  const summary = new RowSummary();
+  const fd = files.open(path, 'wx');
+  try {
+    const writer = await ParquetFileWriter.create(files, fd, identityOf(parts), textsOf(stores));
+    let group: Batch[] = [];
+    let rows = 0;
+    let bytes = 0;
+    const flush = async () => {
+      if (group.length > 0) writer.write(group, group.map(placeOf));
+      group = [];
+      rows = 0;
+      bytes = 0;
+      await turn();
+    };
+    for (const ref of view.refs) {
+      const batch = await ref.read();
+      if (batch === undefined) continue;
+      if (rows + batch.rows > GROUP_ROWS || bytes + batch.blob.length > GROUP_BYTES) await flush();
+      group.push(batch);
+      rows += batch.rows;
+      bytes += batch.blob.length;
+      for (let row = 0; row < batch.rows; row++) {
+        const event = decodeRow(view.source, batch, row);
+        summary.add(event);
+        digest.add(event);
+      }
+    }
+    await flush();
+    const fileBytes = writer.finish();
+    files.sync(fd);
+    return { bytes: fileBytes, digest, summary };
+  } finally {
+    clearUp(() => files.close(fd));
+  }
+}
+
+/** @returns the file's SHA-256. @throws StorageError unless it holds the events that were to be written */
+async function verify(
+  files: FileSystem,
+  temporary: string,
+  path: string,
+  source: RowSource,
+  written: EventDigest,
+): Promise<string> {
+  const index = readParquetIndex(files, temporary);
+  const bindings = index.bindings.map(bindingOf);
+  // Whatever is in the file is taken from there.
+  const own: RowSource = { ...source, binding: (id) => bindings[id], text: (id) => index.strings[id] };
+  const digest = new EventDigest();
+  const reader = new ParquetFileReader(files, temporary, index);
+  try {
+    for (const group of index.groups) {
+      for (const batch of await reader.batches(group)) {
+        for (let row = 0; row < batch.rows; row++) digest.add(decodeRow(own, batch, row));
+      }
+      await turn();
+    }
+  } finally {
+    reader.close();
+  }
+  if (digest.value !== written.value) throw archiveDiffers(path, 'it holds other events');
+  return hashOf(files, temporary);
+}
+
+function hashOf(files: FileSystem, path: string): string {
+  const hash = createHash('sha256');
+  const block = Buffer.allocUnsafe(BLOCK_BYTES);
+  const fd = files.open(path, 'r');
+  try {
+    let position = 0;
+    for (let read = -1; read !== 0; position += read) {
+      read = readFully(files, fd, block, position);
+      hash.update(block.subarray(0, read));
+    }
+  } finally {
+    files.close(fd);
+  }
+  return hash.digest('hex');
+}
+
+function identityOf({ view, metadata, priceVersion, createdUs }: ArchiveParts): SegmentIdentity {
+  return {
+    formatVersion: FORMAT_VERSION,
+    libraryVersion: VERSION,
+    experimentId: view.source.experimentId,
+    segment: 1,
+    createdUs,
+    columns: view.source.columns,
+    priceVersion,
+    experiment: metadata,
+  };
+}
+
+/** The memory's dictionaries, in which those of all segments are. */
+function textsOf({ bindings, strings }: Stores): SegmentTexts {
+  const bindingTexts = Array.from({ length: bindings.size }, (_, id) => {
+    const { event, model, provider, bound } = bindings.binding(id);
+    return JSON.stringify([event, model, provider, bound]);
+  });
+  const texts = Array.from({ length: strings.size }, (_, id) => strings.text(id));
+  return new SegmentTexts(bindingTexts, texts);
+}
+
+function bindingOf(text: string): Binding {
+  const [event, model, provider, bound] = JSON.parse(text) as [
+    string,
+    string | null,
+    string | null,
+    Record<string, Json>,
+  ];
+  return { event, model, provider, bound };
+}
+
+function placeOf(batch: Batch): BatchPlace {
+  let timeMinUs = Number.POSITIVE_INFINITY;
+  let timeMaxUs = Number.NEGATIVE_INFINITY;
+  for (let row = 0; row < batch.rows; row++) {
+    const timeUs = Math.floor(batch.timeUs[row]);
+    timeMinUs = Math.min(timeMinUs, timeUs);
+    timeMaxUs = Math.max(timeMaxUs, timeUs);
+  }
+  const chunk = Math.floor(batch.firstSequence / CHUNK_ROWS);
+  return {
+    chunk,
+    firstRow: batch.firstSequence - chunk * CHUNK_ROWS,
+    rows: batch.rows,
+    producer: batch.producer,
+    timeMinUs,
+    timeMaxUs,
+    losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
+  };
+}

@@ -1,0 +1,136 @@
+/** Archives of an experiment: which file, in which format, and what is told of it. */
+import { basename } from 'node:path';
+import { ConfigError, ExportError } from '../errors.js';
+import {
+  archiveJsonl,
+  DEFAULT_EXPORT_DIR,
+  type ExportManifest,
+  jsonText,
+  MANIFEST_SUFFIX,
+  stageFile,
+  targetPath,
+} from '../export/index.js';
+import { orderedEvents } from '../readers/ordered.js';
+import type { View } from '../readers/source.js';
+import type { Json } from '../schema/event.js';
+import { VERSION } from '../version.js';
+import { type StagedArchive, stageParquet } from './archive-parquet.js';
+import type { Stores } from './stores.js';
+
+export interface ArchiveOptions {
+  /** A local folder; S3 and PostgreSQL are not built yet. */
+  destination: 'local' | 's3' | 'postgres';
+  /** The file to write, anywhere; else it is `<dir>/<name>_archive.jsonl`, or `.parquet`. */
+  path?: string;
+  /** Default `exports`. */
+  dir?: string;
+  /** Default 'jsonl'. */
+  format?: 'jsonl' | 'parquet';
+  [option: string]: unknown;
+}
+
+export interface ArchiveResult {
+  /** Absolute. */
+  path: string;
+  format: 'jsonl' | 'parquet';
+  rows: number;
+  bytes: number;
+  /** Lower-case hex. */
+  sha256: string;
+  /** Path of the manifest; null for JSON Lines, whose first line says the same. */
+  manifest: string | null;
+  /** Rows that are not in it, because their bytes on disk are no longer what was written. */
+  unreadable: number;
+  /** It was read again, and holds what was to be written. */
+  verified: true;
+}
+
+export interface ArchiveTarget {
+  readonly path: string;
+  readonly format: 'jsonl' | 'parquet';
+}
+
+/** What an archive is made of. */
+export interface ArchiveParts {
+  readonly stores: Stores;
+  /** All retained rows. */
+  readonly view: View;
+  /** The experiment's fields. */
+  readonly metadata: Readonly<Record<string, Json>>;
+  readonly priceVersion: string;
+  /** Microseconds since the Unix epoch. */
+  readonly createdUs: number;
+}
+
+const OPTIONS: readonly string[] = ['destination', 'path', 'dir', 'format'];
+
+/** @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH */
+export async function archiveTarget(options: ArchiveOptions, name: string): Promise<ArchiveTarget> {
+  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+  const { destination, path, dir = DEFAULT_EXPORT_DIR, format = 'jsonl' } = options;
+  if (destination === 's3' || destination === 'postgres') {
+    throw new ConfigError('destination', "'local': this version has no other", destination);
+  }
+  if (destination !== 'local') {
+    throw new ConfigError('destination', "one of 'local', 's3', 'postgres'", destination);
+  }
+  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
+  if (unknown !== undefined) throw new ConfigError(unknown, 'no such option', options[unknown]);
+  if (format !== 'jsonl' && format !== 'parquet') {
+    const message = `unsupported archive format ${JSON.stringify(format)}: expected one of jsonl, parquet`;
+    throw new ExportError('ERR_UNSUPPORTED_FORMAT', message, { format, supported: ['jsonl', 'parquet'] });
+  }
+  return { path: await targetPath(format, { path, dir, name: `${name}_archive` }), format };
+}
+
+/** @throws StorageError; nothing is left of the file then */
+export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): Promise<ArchiveResult> {
+  const { path, format } = target;
+  const { view } = parts;
+  const metadata: Record<string, Json> = { ...parts.metadata, libraryVersion: VERSION };
+  const expected = view.refs.reduce((sum, { rows }) => sum + rows, 0);
+  if (format === 'jsonl') {
+    const file = await archiveJsonl(path, metadata, () => orderedEvents(view));
+    return { path, format, ...file, manifest: null, unreadable: expected - file.rows, verified: true };
+  }
+  const data = await stageParquet(path, parts);
+  try {
+    const { bytes, sha256, summary, schema } = data;
+    const { rows } = summary;
+    const content: ArchiveManifest = {
+      file: basename(path),
+      format,
+      rows,
+      bytes,
+      sha256,
+      columns: schema.map(({ name }) => name),
+      schema,
+      timeRange: summary.timeRange(),
+      experiments: summary.experiments(),
+      experiment: metadata,
+      counts: metadata.counts,
+      libraryVersion: VERSION,
+      options: {},
+    };
+    const manifest = path + MANIFEST_SUFFIX;
+    const staged = await stageFile(manifest, single(`${jsonText(content as unknown as Json, 2)}\n`));
+    try {
+      await data.commit();
+      await staged.commit();
+    } finally {
+      await staged.discard();
+    }
+    return { path, format, rows, bytes, sha256, manifest, unreadable: expected - rows, verified: true };
+  } finally {
+    await data.discard();
+  }
+}
+
+interface ArchiveManifest extends ExportManifest {
+  readonly schema: StagedArchive['schema'];
+  readonly experiment: Json;
+}
+
+async function* single(text: string): AsyncGenerator<string> {
+  yield text;
+}

@@ -1,0 +1,54 @@
+/** Compacting all finished segments of an experiment. */
+import { serializeError, type WireError } from '../errors.js';
+import { compactSegment } from './compact.js';
+import { readDocument } from './document.js';
+import { isCorrupt } from './errors.js';
+import type { FileSystem } from './file-system.js';
+import { segmentName } from './paths.js';
+
+/** What a compaction says while it is at work. */
+export type CompactionNews =
+  /** A segment's Parquet file is there; the document is to list it, and the Arrow file to be deleted after that. */
+  | {
+      readonly kind: 'compacted';
+      readonly segment: number;
+      readonly bytesBefore: number;
+      readonly bytes: number;
+    }
+  /** A segment stays as it is, since it is not as it was written. */
+  | { readonly kind: 'skipped'; readonly file: string; readonly reason: string }
+  /** There is nothing left to do, or it cannot be done. */
+  | { readonly kind: 'ended'; readonly error: WireError | null };
+
+/** Writes the Parquet files of all segments that the document lists and that have none. */
+export async function compactAll(
+  files: FileSystem,
+  folder: string,
+  post: (news: CompactionNews) => void,
+): Promise<void> {
+  try {
+    for (const record of readDocument(files, folder).segments) {
+      if (record.form === 'parquet') continue;
+      try {
+        const bytes = await compactSegment(files, folder, record);
+        post({ kind: 'compacted', segment: record.segment, bytesBefore: record.bytes, bytes });
+      } catch (error) {
+        // Deleted meanwhile, since it had become too old.
+        if (!isListed(files, folder, record.segment)) continue;
+        if (!isCorrupt(error)) throw error;
+        post({
+          kind: 'skipped',
+          file: segmentName(record.segment),
+          reason: String(error.context.reason ?? error.message),
+        });
+      }
+    }
+    post({ kind: 'ended', error: null });
+  } catch (error) {
+    post({ kind: 'ended', error: serializeError(error) });
+  }
+}
+
+function isListed(files: FileSystem, folder: string, segment: number): boolean {
+  return readDocument(files, folder).segments.some((record) => record.segment === segment);
+}

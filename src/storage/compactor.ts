@@ -1,0 +1,132 @@
+/** Compaction as the experiment's thread sees it: a thread of its own for each round, and one round at a time. */
+import { Worker } from 'node:worker_threads';
+import { deserializeError, StorageError } from '../errors.js';
+import type { CompactionNews } from './compaction.js';
+import type { CompactorWorkerData } from './compactor.worker.js';
+
+const HEAP_MB = 512;
+
+export interface CompactionReport {
+  /** Segments that became Parquet. */
+  readonly segments: number;
+  /** Of those segments, before and after. */
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Segments that were left as they are because they are not as they were written. */
+  readonly skipped: readonly { readonly file: string; readonly reason: string }[];
+}
+
+export const NOTHING_COMPACTED: CompactionReport = {
+  segments: 0,
+  bytesBefore: 0,
+  bytesAfter: 0,
+  skipped: [],
+};
+
+export class Compactor {
+  readonly #data: CompactorWorkerData;
+  readonly #list: (segment: number, bytes: number) => Promise<void>;
+  #worker: Worker | undefined;
+  #round: Promise<CompactionReport> = Promise.resolve(NOTHING_COMPACTED);
+  #roundsWaiting = 0;
+  #isStopped = false;
+
+  /** @param list - makes the document list a segment's Parquet file, and deletes the Arrow file */
+  constructor(data: CompactorWorkerData, list: (segment: number, bytes: number) => Promise<void>) {
+    this.#data = data;
+    this.#list = list;
+  }
+
+  /**
+   * Compacts every segment that the document lists now, once the round at work is done.
+   * @param background - does not keep the process alive
+   * @throws StorageError when that cannot be done; what was compacted until then stays so
+   */
+  run(background = false): Promise<CompactionReport> {
+    this.#roundsWaiting++;
+    const round = this.#round
+      .catch(() => {})
+      .then(() => {
+        this.#roundsWaiting--;
+        return this.#isStopped ? NOTHING_COMPACTED : this.#compact(background);
+      });
+    this.#round = round;
+    return round;
+  }
+
+  /** Whether a round will begin that does what one asked for now would. */
+  get isDue(): boolean {
+    return this.#roundsWaiting > 0;
+  }
+
+  /**
+   * Ends the round at work: what it has done has been told to `list`, what it had begun is begun again another time.
+   * The list may take its time, on a disk that fails: nobody waits for it here.
+   */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#worker?.terminate();
+  }
+
+  #compact(background: boolean): Promise<CompactionReport> {
+    const worker = new Worker(workerUrl(), {
+      workerData: this.#data,
+      name: 'crucible-compactor',
+      // What the program was started with is not meant for this thread.
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    });
+    if (background) worker.unref();
+    this.#worker = worker;
+    let { segments, bytesBefore, bytesAfter } = NOTHING_COMPACTED;
+    const skipped: { file: string; reason: string }[] = [];
+    const listing: Promise<void>[] = [];
+    return new Promise((resolve, reject) => {
+      let failure: Error | undefined;
+      worker.on('message', (news: CompactionNews) => {
+        if (news.kind === 'compacted') {
+          segments++;
+          bytesBefore += news.bytesBefore;
+          bytesAfter += news.bytes;
+          const listed = this.#list(news.segment, news.bytes);
+          listing.push(listed);
+          // Told at the end of the round.
+          listed.catch(() => {});
+        } else if (news.kind === 'skipped') {
+          skipped.push({ file: news.file, reason: news.reason });
+        } else if (news.error !== null) {
+          failure = deserializeError(news.error);
+        }
+      });
+      worker.on('error', (error) => {
+        failure = died(this.#data.folder, error);
+      });
+      worker.on('exit', () => {
+        this.#worker = undefined;
+        const ended = Promise.all(listing).then(() => {
+          if (failure !== undefined) throw failure;
+          return { segments, bytesBefore, bytesAfter, skipped };
+        });
+        ended.then(resolve, reject);
+      });
+    });
+  }
+}
+
+/** The thread's module; tests run the sources, of which the thread needs the compiled form. */
+function workerUrl(): URL {
+  const isSource = import.meta.url.endsWith('.ts');
+  return new URL(
+    isSource ? '../../dist/src/storage/compactor.worker.js' : './compactor.worker.js',
+    import.meta.url,
+  );
+}
+
+function died(folder: string, cause: Error): StorageError {
+  return new StorageError(
+    'ERR_STORAGE_IO',
+    `segments of ${folder} cannot be compacted: ${cause.message}`,
+    { path: folder },
+    { cause },
+  );
+}
