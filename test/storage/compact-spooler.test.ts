@@ -35,6 +35,7 @@ function optionsOf(ring: TestRing, retention: Retention = {}): SpoolerOptions {
     retention,
     losses: NO_LOSSES,
     rowsBefore: 0,
+    expiredBefore: 0,
     epoch: new SpoolWords(ring.memory).nextEpoch(),
   };
 }
@@ -51,7 +52,7 @@ async function begin(retention?: Retention) {
     experiment: { id: 'exp-1' },
     segments: [],
     current: null,
-    expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 },
+    expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
     losses: NO_LOSSES,
     updatedAtUs: 1,
   });

@@ -62,7 +62,7 @@ function documentOf(segment: TestSegment): ExperimentDocument {
     experiment: { id: 'exp-1' },
     segments: [record],
     current: null,
-    expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 },
+    expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
     losses: NO_LOSSES,
     updatedAtUs: 1,
   };
@@ -476,7 +476,13 @@ describe('a recovery', () => {
     const segment = trafficSegment(3, 25);
     const disk = diskOf(segment);
     await compact(disk, segment);
-    const expired = { throughSegment: 1, segments: 1, rows: rowsOf(segment), bytes: segment.bytes.length };
+    const expired = {
+      throughSegment: 1,
+      lastChunk: 0,
+      segments: 1,
+      rows: rowsOf(segment),
+      bytes: segment.bytes.length,
+    };
     writeDocument(disk, FOLDER, { ...documentOf(segment), segments: [], expired });
     const begun = new PowerLossDisk(
       new Map([...disk.content(), [`${FOLDER}/.tmp-0123456789abcdef-000002.parquet`, Buffer.from('PAR1')]]),

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { NO_LOSSES } from '../../src/storage/segment-format.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
 import { recordOf, SegmentWriter, type Take } from '../../src/storage/segment-writer.js';
 import { createFileSystem as createFaultyDisk, type Fault } from '../support/disks/faulty-disk.mjs';
 import { PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
-import { batchOf, bindingOf, identityOf, NO_LOSSES, type TestRow } from './segment-support.js';
+import { batchOf, bindingOf, identityOf, type TestRow } from './segment-support.js';
 
 const PATH = '/f/000001.arrows';
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/ring/batch.js';
 import { segmentName } from '../../src/storage/paths.js';
-import { Segments, segmentNumbers } from '../../src/storage/segments.js';
+import { Segments, segmentFiles } from '../../src/storage/segments.js';
 import { PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
 import { FOLDER, SpoolRig } from '../support/spooling.js';
 
@@ -38,7 +38,7 @@ describe('segments', () => {
         ),
       ),
     );
-    expect(segmentNumbers(disk, '/f')).toEqual([2, 10, 1_000_000]);
+    expect(segmentFiles(disk, '/f').map(({ segment }) => segment)).toEqual([2, 10, 1_000_000]);
   });
 
   it('grow under their reader, who looks at what is new only', () => {

@@ -22,7 +22,14 @@ afterEach(() => bench.close());
 function start(spec: BrokenSpec | null, timing = IMPATIENT): SpoolerThread {
   const { options, fields } = bench;
   const fileSystem = spec === null ? null : { url, spec };
-  return new SpoolerThread(options, fields, fileSystem, (error) => states.push(error), timing);
+  return new SpoolerThread(
+    options,
+    fields,
+    fileSystem,
+    (error) => states.push(error),
+    () => {},
+    timing,
+  );
 }
 
 function capture(rows: number): void {
