@@ -157,6 +157,7 @@ export class Experiment {
     this.#owner = owner;
     this.#clock = owner.clock;
     this.#streaming = options.streamingMetrics;
+    let lock: Lock | null = null;
     if (reopened === undefined) {
       this.#stores = new Stores(options, owner);
       this.startedAt = this.#clock.nowUs();
@@ -164,9 +165,10 @@ export class Experiment {
       const created =
         options.durable && createFolder(options.durable.dir, this.id, this.#fields(), this.startedAt);
       this.#durability = created && new Durability(created.folder, options, memory, NO_PAST);
-      if (created !== null) this.#startWriting(created.lock);
+      lock = created?.lock ?? null;
     } else {
-      const { past, stores, folder, lock, state } = reopened;
+      const { past, stores, folder, state } = reopened;
+      lock = reopened.lock;
       this.startedAt = state.startedAt;
       this.#stores = stores;
       this.#durability = new Durability(folder, options, stores.memory, past);
@@ -175,7 +177,6 @@ export class Experiment {
       this.#pausedAt = state.pausedAt;
       this.#pausedUs = state.pausedUs;
       this.#pauseCount = state.pauseCount;
-      if (lock !== null) this.#startWriting(lock);
     }
     this.#stores.control.streaming = this.#streaming;
     // What another process captures is only read here, whatever its status.
@@ -183,9 +184,17 @@ export class Experiment {
     if (!capturesHere || this.#status === 'stopped' || this.#status === 'archived') {
       this.#stores.control.stop();
     } else {
-      this.#attach();
+      try {
+        this.#attach();
+      } catch (error) {
+        // Its id is on the bus already.
+        lock?.release();
+        throw error;
+      }
       if (this.#status === 'paused') this.#stores.control.pause();
     }
+    // Last, since from here on there is a thread to be ended.
+    if (lock !== null) this.#startWriting(lock);
   }
 
   get status(): ExperimentStatus {
@@ -419,7 +428,7 @@ export class Experiment {
     }
     const outcome = await this.#durability.flush(deadlineMs);
     const durable = Math.min(captured, this.#durability.durable);
-    const pending = outcome.completed ? 0 : Math.max(0, retained - (durable - this.#durability.expired));
+    const pending = Math.max(0, retained - (durable - this.#durability.expired));
     if (outcome.error !== null) throw outcome.error;
     return { captured, durable, pending, deadlineExceeded: !outcome.completed };
   }

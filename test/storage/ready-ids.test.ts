@@ -8,6 +8,7 @@ import {
   TAG_BINDING_MASK,
 } from '../../assembly/layout.js';
 import type { Batch } from '../../src/ring/batch.js';
+import { segmentName } from '../../src/storage/paths.js';
 import { ReadyIds } from '../../src/storage/ready-ids.js';
 import { openFolder } from '../../src/storage/recovery.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
@@ -88,7 +89,7 @@ function shown(rig: SpoolRig): [serial: number, event: string, label: string | u
     const { bindings, strings } = scanSegment(rig.disk, `${FOLDER}/${name}`);
     const segments = new Segments(rig.disk, FOLDER, columns, 'exp-1');
     for (const ref of segments.refs()) {
-      if ((ref as unknown as { path: string }).path !== `${FOLDER}/${name}`) continue;
+      if (segmentName((ref as unknown as { segment: number }).segment) !== name) continue;
       const batch = ref.read() as Batch;
       for (let i = 0; i < batch.rows; i++) {
         const [event] = JSON.parse(bindings[batch.tags[i]! & TAG_BINDING_MASK]!) as [string];

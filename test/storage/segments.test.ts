@@ -33,7 +33,7 @@ describe('segments', () => {
   it('are found by their names', () => {
     const disk = new PowerLossDisk(
       new Map(
-        ['000010.arrows', '000002.arrows', '1000000.arrows', '2.arrows', 'x.lock', '000003.parquet'].map(
+        ['000010.arrows', '000002.arrows', '1000000.arrows', '2.arrows', 'x.lock', '3.parquet'].map(
           (name) => [`/f/${name}`, new Uint8Array(0)],
         ),
       ),
@@ -65,11 +65,11 @@ describe('segments', () => {
     expect(segments.texts.bindings[1]).toBe('["event 0","model 0",null,{}]');
   });
 
-  it('that are deleted have no rows any more, and were not damaged', () => {
+  it('that are deleted have no rows any more, and were not damaged', async () => {
     write(100);
     const [ref] = segments.refs();
     rig.disk.unlink(pathOf(1));
-    expect(ref!.read()).toBe(undefined);
+    expect(await ref!.read()).toBe(undefined);
     expect([segments.refs(), segments.damaged]).toEqual([[], []]);
   });
 
@@ -83,7 +83,7 @@ describe('segments', () => {
     write(50);
     const [first] = segments.refs();
     const bytes = rig.disk.readFile(pathOf(1));
-    const offset = (first as unknown as { entry: { offset: number; bytes: number } }).entry;
+    const offset = (first as unknown as { place: { offset: number; bytes: number } }).place;
     bytes[offset.offset + offset.bytes - 9]! ^= 1;
     replace(pathOf(1), bytes);
     segments.close();
@@ -98,7 +98,7 @@ describe('segments', () => {
     write(100);
     write(50);
     const [, second] = segments.refs();
-    const { offset } = (second as unknown as { entry: { offset: number } }).entry;
+    const { offset } = (second as unknown as { place: { offset: number } }).place;
     const bytes = rig.disk.readFile(pathOf(1));
     bytes[offset + 40]! ^= 1;
     replace(pathOf(1), bytes);
@@ -131,7 +131,7 @@ describe('segments', () => {
     segments.refs();
     const bytes = rig.disk.readFile(pathOf(1));
     const [, second] = segments.refs();
-    const { offset } = (second as unknown as { entry: { offset: number } }).entry;
+    const { offset } = (second as unknown as { place: { offset: number } }).place;
     replace(pathOf(1), bytes.slice(0, offset));
     expect(rowsOf(segments)).toBe(100);
     expect(segments.damaged).toMatchObject([{ path: pathOf(1), offset, rows: 50 }]);
