@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type Experiment, type ExperimentOptions } from '../../src/index.js';
 import { DurableStore } from '../../src/readers/durable-store.js';
 import type { Batch } from '../../src/ring/batch.js';
+import type { RingReader } from '../../src/ring/reader.js';
 import { nodeFileSystem } from '../../src/storage/file-system.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
 import { SOURCE } from '../support/rows.js';
@@ -240,7 +241,7 @@ describe('a durable store', () => {
     rig.publish(0);
     let laps = 0;
     const reader = new Proxy(rig.ring.reader, {
-      get: (target, name: keyof typeof target) => {
+      get: (target, name: keyof RingReader) => {
         if (name !== 'read') return (target[name] as () => unknown).bind(target);
         return () => {
           // Whatever was to be copied has been overwritten, after it was written.
