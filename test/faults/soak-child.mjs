@@ -73,14 +73,14 @@ async function summary(experiment) {
   return { captured, retained, expired: experiment.storage.expired };
 }
 
-/** In the first rounds, and the first part of a long run, what is used is loaded and compiled. */
+/** In the first rounds, and the first half of a long run, what is used is loaded and compiled: some 160 rounds. */
 const WARM_UP = 6;
 const startMs = performance.now();
 const durationMs = minutes * 60_000;
 let begun;
 let n = 0;
 for (; n < rounds || performance.now() - startMs < durationMs; n++) {
-  if (begun === undefined && n >= WARM_UP && performance.now() - startMs >= durationMs / 5) {
+  if (begun === undefined && n >= WARM_UP && performance.now() - startMs >= durationMs / 2) {
     begun = {
       heapBytes: await heapBytes(),
       openFiles: openFiles(),
