@@ -115,16 +115,26 @@ export async function reopen(
   owner: { clock: Clock; prices: PriceTable },
   options: ReopenOptions,
 ): Promise<Recovered> {
-  const holder = holderOf(files, folder);
-  const mayWrite = !options.readOnly && holder === undefined;
-  const lock = mayWrite ? acquireLock(files, folder) : null;
-  try {
-    return await reopenLocked(folder, owner, options, holder, lock);
-  } catch (error) {
-    lock?.release();
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    const holder = holderOf(files, folder);
+    const mayWrite = !options.readOnly && holder === undefined;
+    const lock = mayWrite ? acquireLock(files, folder) : null;
+    try {
+      return await reopenLocked(folder, owner, options, holder, lock);
+    } catch (error) {
+      lock?.release();
+      // Whoever writes it may delete a file that was just listed: what has expired or was compacted.
+      const isGone = lock === null && systemCodeOf(error) === 'ENOENT';
+      if (isGone && attempt < ATTEMPTS) continue;
+      throw systemCodeOf(error)?.startsWith('ERR_') === false
+        ? storageError(error, 'read an experiment', { path: folder })
+        : error;
+    }
   }
 }
+
+/** At reading a folder whose files are being deleted. */
+const ATTEMPTS = 5;
 
 async function reopenLocked(
   folder: string,
