@@ -426,9 +426,11 @@ export class Experiment {
     if (this.#durability === null) {
       return { captured, durable: 0, pending: captured, deadlineExceeded: false };
     }
+    // Rows that have expired are durable as well: they were, and are not wanted any more.
+    const toKeep = retained + this.#durability.expired;
     const outcome = await this.#durability.flush(deadlineMs);
     const durable = Math.min(captured, this.#durability.durable);
-    const pending = Math.max(0, retained - (durable - this.#durability.expired));
+    const pending = Math.max(0, toKeep - durable);
     if (outcome.error !== null) throw outcome.error;
     return { captured, durable, pending, deadlineExceeded: !outcome.completed };
   }
