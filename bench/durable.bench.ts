@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Crucible, type Experiment } from '../src/index.js';
 import { type Bench, nsText, type Row, type Scale, syntheticCalls } from './harness.js';
+import { filePeers } from './peers/files.js';
 
 const INPUTS = 4096;
 const { latencies, costs } = syntheticCalls(INPUTS);
@@ -165,6 +166,17 @@ export const durable: Bench = {
         bound: fsync === 'never' ? '≥ 10 M/s, 0 lost' : '',
         ...(fsync === 'never' ? { holds: scale.smoke || (perSecond >= 10e6 && dropped === 0) } : {}),
       });
+    }
+    const ours = rows[2].value;
+    for (const { name, run } of filePeers) {
+      const events = scale.smoke ? 500 : 200_000;
+      const seconds = await withFolder(async (dir) => {
+        const start = performance.now();
+        await run(dir, events);
+        return (performance.now() - start) / 1000;
+      });
+      const value = `${(events / seconds / 1e6).toFixed(2)} M/s`;
+      rows.push({ name: `beside: ${name}`, value, against: `ours ${ours}, fsync never`, bound: '' });
     }
     return rows;
   },
