@@ -39,7 +39,10 @@ describe('a process killed at a random moment', () => {
   it('is found out when its disk forgets', async () => {
     const url = new URL('./forgetful-disk.mjs', import.meta.url).href;
     const report = await killRounds({ rounds: 20, seed, options: { fileSystem: { url } } });
-    expect(report.problems.join()).toMatch(/of \d+ acknowledged|lost rows captured/);
+    // A segment that was finished before the kill is missed by recovery itself.
+    expect(report.problems.join()).toMatch(
+      /of \d+ acknowledged|lost rows captured|damage: .*"rowsLost":[1-9]/,
+    );
   }, 120_000);
 });
 
