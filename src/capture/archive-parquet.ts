@@ -19,7 +19,12 @@ import { SegmentTexts } from '../storage/parquet-rows.js';
 import { parquetColumns } from '../storage/parquet-schema.js';
 import { ParquetFileWriter } from '../storage/parquet-writer.js';
 import { randomToken } from '../storage/paths.js';
-import { type BatchPlace, FORMAT_VERSION, type SegmentIdentity } from '../storage/segment-format.js';
+import {
+  type BatchPlace,
+  FORMAT_VERSION,
+  NO_LOSSES,
+  type SegmentIdentity,
+} from '../storage/segment-format.js';
 import { VERSION } from '../version.js';
 import type { ArchiveParts } from './archive.js';
 import type { Stores } from './stores.js';
@@ -204,6 +209,6 @@ function placeOf(batch: Batch): BatchPlace {
     producer: batch.producer,
     timeMinUs,
     timeMaxUs,
-    losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
+    losses: NO_LOSSES,
   };
 }

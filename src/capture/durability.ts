@@ -82,11 +82,6 @@ export class Durability {
     this.#words = new SpoolWords(memory);
   }
 
-  /** Whether rows captured now become durable. */
-  get isWriting(): boolean {
-    return this.#writing !== undefined;
-  }
-
   /** Rows in segments, of this process and of those before. */
   get written(): number {
     return this.past.rows + this.past.expired + this.#words.written;
@@ -122,14 +117,15 @@ export class Durability {
    */
   start(
     lock: Lock,
-    options: ResolvedOptions & { durable: DurableOptions },
     memory: SharedMemory,
     geometry: Geometry,
     priceVersion: string,
     publish: () => void,
     fields: () => Fields,
   ): void {
-    const { fsync, flushIntervalMs, segmentBytes, retention, compact, fileSystem } = options.durable;
+    const options = this.#options;
+    const { fsync, flushIntervalMs, segmentBytes, retention, compact, fileSystem } =
+      options.durable as DurableOptions;
     const { losses, listed } = this.past;
     const thread = new SpoolerThread(
       {

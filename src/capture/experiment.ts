@@ -31,7 +31,7 @@ import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } 
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
-import { type DurableOptions, type ResolvedOptions, storedOptions } from './options.js';
+import { type ResolvedOptions, storedOptions } from './options.js';
 import type { Recorder } from './recorder.js';
 import type { ExperimentHandle } from './share.js';
 import { Stores } from './stores.js';
@@ -658,10 +658,8 @@ export class Experiment {
 
   #startWriting(lock: Lock): void {
     const { memory, geometry, writer } = this.#open();
-    const options = this.#options as ResolvedOptions & { durable: DurableOptions };
     (this.#durability as Durability).start(
       lock,
-      options,
       memory,
       geometry,
       this.#owner.prices.version,

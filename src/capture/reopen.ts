@@ -7,7 +7,7 @@ import { Replay } from '../ring/replay.js';
 import type { Json } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { readDocument, writeDocument } from '../storage/document.js';
-import { storageError, systemCodeOf } from '../storage/errors.js';
+import { ofSystem, storageError, systemCodeOf } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { acquireLock, holderOf, type Lock, type LockHolder } from '../storage/lock.js';
 import { DOCUMENT, parseCompactedName, parseSegmentName } from '../storage/paths.js';
@@ -126,9 +126,7 @@ export async function reopen(
       // Whoever writes it may delete a file that was just listed: what has expired or was compacted.
       const isGone = lock === null && systemCodeOf(error) === 'ENOENT';
       if (isGone && attempt < ATTEMPTS) continue;
-      throw systemCodeOf(error)?.startsWith('ERR_') === false
-        ? storageError(error, 'read an experiment', { path: folder })
-        : error;
+      throw ofSystem(error, 'read an experiment', folder);
     }
   }
 }

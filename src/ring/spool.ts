@@ -10,7 +10,6 @@ import {
   CHUNK_SPOOLED_OFFSET,
   CHUNK_STATE_OFFSET,
   CHUNK_WRITTEN_OFFSET,
-  HEADER_NEXT_SEQUENCE_OFFSET,
   HEADER_OVERWRITTEN_OFFSET,
   HEADER_SPOOL_ATTEMPTED_OFFSET,
   HEADER_SPOOL_BEATS_OFFSET,
@@ -171,11 +170,6 @@ export class SpoolRing {
     this.#i64 = new BigInt64Array(memory.buffer);
     this.#module = instantiate(memory);
     this.#geometry = geometry;
-  }
-
-  /** Chunks with a lower sequence have been claimed. */
-  get nextSequence(): number {
-    return Number(Atomics.load(this.#i64, HEADER_NEXT_SEQUENCE_OFFSET >> 3));
   }
 
   /**

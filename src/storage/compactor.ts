@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { deserializeError, StorageError } from '../errors.js';
 import type { CompactionNews } from './compaction.js';
 import type { CompactorWorkerData } from './compactor.worker.js';
+import { threadUrl } from './thread-url.js';
 
 const HEAP_MB = 512;
 
@@ -69,7 +70,7 @@ export class Compactor {
   }
 
   #compact(background: boolean): Promise<CompactionReport> {
-    const worker = new Worker(workerUrl(), {
+    const worker = new Worker(threadUrl('compactor'), {
       workerData: this.#data,
       name: 'crucible-compactor',
       // What the program was started with is not meant for this thread.
@@ -111,15 +112,6 @@ export class Compactor {
       });
     });
   }
-}
-
-/** The thread's module; tests run the sources, of which the thread needs the compiled form. */
-function workerUrl(): URL {
-  const isSource = import.meta.url.endsWith('.ts');
-  return new URL(
-    isSource ? '../../dist/src/storage/compactor.worker.js' : './compactor.worker.js',
-    import.meta.url,
-  );
 }
 
 function died(folder: string, cause: Error): StorageError {

@@ -43,13 +43,18 @@ export function systemCodeOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Runs `operation` and lets what the system throws become a `storageError`. Other errors are mistakes of this code. */
+/** What the system throws as a `storageError`; other errors, which are ours or mistakes of this code, as they are. */
+export function ofSystem(error: unknown, what: string, path: string): unknown {
+  const isOfSystem = systemCodeOf(error)?.startsWith('ERR_') === false;
+  return isOfSystem ? storageError(error, what, { path }) : error;
+}
+
+/** Runs `operation` and throws what it throws `ofSystem`. */
 export function guarded<T>(what: string, path: string, operation: () => T): T {
   try {
     return operation();
   } catch (error) {
-    const isOfSystem = systemCodeOf(error)?.startsWith('ERR_') === false;
-    throw isOfSystem ? storageError(error, what, { path }) : error;
+    throw ofSystem(error, what, path);
   }
 }
 

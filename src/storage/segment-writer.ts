@@ -4,6 +4,7 @@
  * A write that fails part way is repeated from where it began; bytes already there are the same.
  */
 import type { SegmentRecord } from './document.js';
+import { clearUp } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { SegmentEncoder } from './segment-encoder.js';
 import type { BatchEntry, BatchPlace, SegmentIdentity } from './segment-format.js';
@@ -116,10 +117,10 @@ export class SegmentWriter {
     const last = this.unsynced[kept - 1];
     const bytes = last === undefined ? this.#syncedBytes : last.entry.offset + last.entry.bytes;
     // The disk may refuse this too; a reader goes by the record and by the sequences of the rows.
-    this.#attempt(() => this.#files.truncate(this.#fd, bytes));
+    clearUp(() => this.#files.truncate(this.#fd, bytes));
     this.close();
     if (bytes === 0) {
-      this.#attempt(() => this.#files.unlink(this.#path));
+      clearUp(() => this.#files.unlink(this.#path));
       return undefined;
     }
     const unsynced = this.unsynced.slice(0, kept);
@@ -131,15 +132,7 @@ export class SegmentWriter {
 
   /** Lets go of the file as it is. */
   close(): void {
-    this.#attempt(() => this.#files.close(this.#fd));
-  }
-
-  #attempt(operation: () => void): void {
-    try {
-      operation();
-    } catch {
-      // What matters has been decided before.
-    }
+    clearUp(() => this.#files.close(this.#fd));
   }
 }
 

@@ -9,6 +9,7 @@ import { nodeFileSystem } from './file-system.js';
 import type { ExperimentFields, SpoolerOptions } from './spooler.js';
 import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
 import { type CompactedOrder, runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
+import { threadUrl } from './thread-url.js';
 
 /** How patient the experiment's thread is, in ms. */
 export interface SpoolerTiming {
@@ -218,7 +219,7 @@ export class SpoolerThread {
   #start(): void {
     const options: SpoolerOptions = { ...this.#options, epoch: this.#words.nextEpoch() };
     const workerData: SpoolerWorkerData = { options, fileSystem: this.#fileSystem };
-    const worker = new Worker(workerUrl(), {
+    const worker = new Worker(threadUrl('spooler'), {
       workerData,
       name: 'crucible-spooler',
       // What the program was started with is not meant for this thread.
@@ -319,15 +320,6 @@ export class SpoolerThread {
     this.#worker = undefined;
     void worker?.terminate();
   }
-}
-
-/** The thread's module; tests run the sources, of which the thread needs the compiled form. */
-function workerUrl(): URL {
-  const isSource = import.meta.url.endsWith('.ts');
-  return new URL(
-    isSource ? '../../dist/src/storage/spooler.worker.js' : './spooler.worker.js',
-    import.meta.url,
-  );
 }
 
 function spoolerDied(folder: string, cause: Error): StorageError {

@@ -171,11 +171,6 @@ export class Spooler {
     return this.#document.segments;
   }
 
-  /** Whether there are rows that have been written and not synced. */
-  get isUnsynced(): boolean {
-    return this.#segment?.isUnsynced ?? false;
-  }
-
   /**
    * One pass over the ring.
    * @returns false when there was something that could not be taken just now; try again soon
@@ -239,16 +234,14 @@ export class Spooler {
   }
 
   /**
-   * Takes the rows of all chunks claimed by now, in the order of their claims. Chunks claimed meanwhile are left: a
-   * chunk that is seen may have been preceded by one that was not, and what is on disk must be a prefix of what
-   * each producer wrote.
+   * Takes the rows of all chunks claimed by now, in the order of their claims: what is on disk must be a prefix of
+   * what each producer wrote, as what the reader lists is.
    */
   #takeChunks(everything: boolean): boolean {
-    const limit = this.#ring.nextSequence;
     const losses = this.#countLosses();
     const waiting = new Set<number>();
     for (const view of this.#reader.chunks(this.#isKnown)) {
-      if (view.sequence >= limit || (!view.sealed && !everything)) continue;
+      if (!view.sealed && !everything) continue;
       if (waiting.has(view.producer) || !this.#takeChunk(view, losses)) waiting.add(view.producer);
     }
     return waiting.size === 0;
