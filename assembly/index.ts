@@ -1,4 +1,6 @@
 export { copy } from './bytes';
 export * from './layout';
+export { sumAndRange, sumSquares } from './moments';
 export { publish, publishWritten, replay } from './publish';
 export { claim, release, seal } from './ring';
+export { countKeys, gatherMarked } from './select';

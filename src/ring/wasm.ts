@@ -20,11 +20,21 @@ export interface RingModule {
   copy(target: number, source: number, bytes: number): void;
 }
 
+/** Passes over columns of f64 in a memory of the caller's own; addresses and counts are i32. */
+export interface KernelModule {
+  /** @see assembly/moments.ts */
+  sumAndRange(values: number, count: number, shift: number, out: number): void;
+  sumSquares(values: number, count: number, mean: number, meanLow: number, out: number): void;
+  /** @see assembly/select.ts */
+  countKeys(values: number, count: number, shift: number, bins: number): void;
+  gatherMarked(values: number, count: number, shift: number, marks: number, target: number): number;
+}
+
 /** The part of the WebAssembly interface used here; its own types come only with those of the DOM. */
 interface WebAssemblyApi {
   Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => SharedMemory;
   Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: { env: { memory: SharedMemory } }) => { exports: RingModule };
+  Instance: new (module: object, imports: { env: { memory: SharedMemory } }) => { exports: RingModule & KernelModule };
 }
 
 const api = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
@@ -40,7 +50,7 @@ export function reserveMemory(pages: number): SharedMemory {
  * Binds the module to an experiment's memory. It is compiled once per thread; instances share nothing but the
  * memory they are given.
  */
-export function instantiate(memory: SharedMemory): RingModule {
+export function instantiate(memory: SharedMemory): RingModule & KernelModule {
   compiled ??= new api.Module(readFileSync(new URL('../../assembly/crucible.wasm', import.meta.url)));
   return new api.Instance(compiled, { env: { memory } }).exports;
 }
