@@ -3,4 +3,4 @@ export * from './layout';
 export { sumAndRange, sumSquares } from './moments';
 export { publish, publishWritten, replay } from './publish';
 export { claim, release, seal } from './ring';
-export { countKeys, gatherMarked } from './select';
+export { countKeys, gatherKeys, gatherMarked, selectRank } from './select';

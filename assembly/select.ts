@@ -1,12 +1,10 @@
 /**
- * The passes of an exact radix selection over f64 values, none of them NaN.
+ * The passes of an exact selection over f64 values, none of them NaN or −0.
  *
- * A value's key is its bits, turned so that keys, as unsigned numbers, are ordered as the values are. A histogram of
- * the keys' upper 16 bits says in which bin each wanted rank lies; the few values of those bins are gathered and told
- * apart by the next 16 bits. Nothing is sorted but the handful that is left then.
+ * A value's key is its bits, turned so that keys, as unsigned numbers, are ordered as the values are. Counting the keys
+ * of a range by their upper bits says in which bin each wanted rank lies; the few values of those bins are gathered and
+ * told apart in turn. Nothing is sorted.
  */
-
-export const SELECT_BINS: i32 = 65536;
 
 @inline
 function keyOf(bits: u64): u64 {
@@ -14,44 +12,112 @@ function keyOf(bits: u64): u64 {
   return bits ^ (<u64>(<i64>bits >> 63) | 0x8000_0000_0000_0000);
 }
 
+/** The bin of a value's key, or `binCount` where it lies outside the range. */
+@inline
+function binOf(value: usize, low: u64, amount: u64, binCount: u64): usize {
+  const bin = (keyOf(load<u64>(value)) - low) >> amount;
+  return <usize>(bin < binCount ? bin : binCount);
+}
+
 /**
- * Counts values by 16 bits of their key.
+ * Counts values by bin, which is (key − low) >> shift.
  * @param values - address of f64
- * @param shift - 48 for the upper 16 bits, 32 for those below
- * @param bins - address of u32 × SELECT_BINS, added to
+ * @param bins - address of u32 × (binCount + 1), added to; the last one counts values outside the range
  */
-export function countKeys(values: i32, count: i32, shift: i32, bins: i32): void {
+export function countKeys(
+  values: usize,
+  count: i32,
+  low: u64,
+  shift: i32,
+  binCount: i32,
+  bins: usize,
+): void {
   const amount = <u64>shift;
+  const outside = <u64>binCount;
+  const end = values + (<usize>count << 3);
+  const evenEnd = end - (<usize>(count & 1) << 3);
   let value = values;
-  const end = values + (count << 3);
-  const evenEnd = end - ((count & 1) << 3);
-  while (value < evenEnd) {
-    const first = bins + (<i32>((keyOf(load<u64>(value)) >> amount) & 0xffff) << 2);
-    const second = bins + (<i32>((keyOf(load<u64>(value, 8)) >> amount) & 0xffff) << 2);
+  for (; value < evenEnd; value += 16) {
+    const first = bins + (binOf(value, low, amount, outside) << 2);
+    const second = bins + (binOf(value + 8, low, amount, outside) << 2);
     store<u32>(first, load<u32>(first) + 1);
     store<u32>(second, load<u32>(second) + 1);
-    value += 16;
   }
   if (value < end) {
-    const bin = bins + (<i32>((keyOf(load<u64>(value)) >> amount) & 0xffff) << 2);
+    const bin = bins + (binOf(value, low, amount, outside) << 2);
     store<u32>(bin, load<u32>(bin) + 1);
   }
 }
 
 /**
- * Copies the values whose key is marked.
- * @param marks - address of u8 × SELECT_BINS by 16 bits of the key: 1 = wanted
+ * Copies the values whose bin is marked.
+ * @param marks - address of u8 × (binCount + 1): 1 = wanted
  * @param target - address with room for `count` f64 and one more
  * @returns how many were copied
  */
-export function gatherMarked(values: i32, count: i32, shift: i32, marks: i32, target: i32): i32 {
+export function gatherMarked(
+  values: usize,
+  count: i32,
+  low: u64,
+  shift: i32,
+  binCount: i32,
+  marks: usize,
+  target: usize,
+): i32 {
   const amount = <u64>shift;
+  const outside = <u64>binCount;
   let out = target;
-  for (let value = values, end = values + (count << 3); value < end; value += 8) {
-    const bits = load<u64>(value);
+  for (let value = values, end = values + (<usize>count << 3); value < end; value += 8) {
     // Always stored, and kept by moving on: which values are wanted follows no pattern.
-    store<u64>(out, bits);
-    out += <i32>load<u8>(marks + <i32>((keyOf(bits) >> amount) & 0xffff)) << 3;
+    store<u64>(out, load<u64>(value));
+    out += <usize>load<u8>(marks + binOf(value, low, amount, outside)) << 3;
   }
-  return (out - target) >> 3;
+  return <i32>(out - target) >> 3;
+}
+
+/**
+ * Copies the values whose keys have the given bits where the mask is set.
+ * @param target - address with room for `count` f64 and one more
+ * @returns how many were copied
+ */
+export function gatherKeys(values: usize, count: i32, bits: u64, mask: u64, target: usize): i32 {
+  let out = target;
+  for (let value = values, end = values + (<usize>count << 3); value < end; value += 8) {
+    store<u64>(out, load<u64>(value));
+    out += <usize>(((keyOf(load<u64>(value)) ^ bits) & mask) === 0) << 3;
+  }
+  return <i32>(out - target) >> 3;
+}
+
+/**
+ * The value with the given rank among few values, which are rearranged (Hoare 1961, Find; pivot the median of three).
+ * Those before it are not greater and those after it not less.
+ */
+export function selectRank(values: usize, count: i32, rank: i32): f64 {
+  let left = values;
+  let right = values + (<usize>(count - 1) << 3);
+  const wanted = values + (<usize>rank << 3);
+  while (left < right) {
+    const a = load<f64>(left);
+    const b = load<f64>(left + (((right - left) >> 4) << 3));
+    const c = load<f64>(right);
+    const pivot = max(min(a, b), min(max(a, b), c));
+    let i = left;
+    let j = right;
+    while (i <= j) {
+      while (load<f64>(i) < pivot) i += 8;
+      while (load<f64>(j) > pivot) j -= 8;
+      if (i <= j) {
+        const swapped = load<f64>(i);
+        store<f64>(i, load<f64>(j));
+        store<f64>(j, swapped);
+        i += 8;
+        j -= 8;
+      }
+    }
+    if (wanted <= j) right = j;
+    else if (wanted >= i) left = i;
+    else break;
+  }
+  return load<f64>(wanted);
 }

@@ -1,19 +1,29 @@
 /**
- * ExactColumn: moments and quantiles of any number of values, exact, in bounded memory.
+ * ExactColumns: moments and quantiles of any number of values in any number of columns, exact, in bounded memory.
  *
- * Up to `keepMax` values are kept, and one pass over the rows is enough. Beyond that nothing is kept but sums and
- * histograms of the values' keys, and the rows are gone through twice more: for the squared deviations and the next
- * 16 bits of the keys around each wanted rank, and for the values themselves that are left in question then.
+ * Values are kept up to `keepMax` in all, and where that is enough one pass over the rows is. Beyond, the largest
+ * columns are spilled: they keep nothing but sums and counts of the values' keys by their upper 16 bits. The rows are
+ * then gone through again, for the squared deviations and for the values around each wanted rank: gathered where they
+ * are few enough, otherwise counted by the next 16 bits. One such pass is enough for about 20 × keepMax latencies.
+ *
+ * −0 counts as 0.
  */
 import { isValue } from '../ring/batch.js';
+import { powerOfTwoAtLeast, quotientOf } from '../stats/moments.js';
+import { quantileOfSorted } from '../stats/quantile.js';
 import type { Kernels } from './kernels.js';
-import { placesOf, Selector } from './select.js';
+import { doubleOf, keyOf } from './keys.js';
+import { placesOf, type Run, Selector } from './select.js';
 
-const BINS = 65536;
 /** 4 Mi values are 32 MiB. */
 const KEEP_MAX = 1 << 22;
-/** Values between two calls of the kernels where none are kept. */
-const BLOCK = 1 << 16;
+/** Values of a block, the unit in which memory is taken. */
+const BLOCK_VALUES = 1024;
+const BINS = 1 << 16;
+/** Tables of so many bins at a time: 32 MiB. */
+const TABLES_MAX = 128;
+/** Above the 16 bits that the bins of the first pass tell apart there is nothing. */
+const ROOT_SHIFT = 48;
 
 export interface ColumnSummary {
   readonly count: number;
@@ -24,152 +34,349 @@ export interface ColumnSummary {
   readonly stdDevPopulation: number;
   readonly min: number;
   readonly max: number;
-  /** In the order they were asked for: type 7, interpolated. */
-  readonly quantiles: number[];
+  /** Type 7, in the order they were asked for. */
+  readonly quantiles: readonly number[];
 }
 
-/** A bin of keys in which wanted ranks lie. */
-interface Suspect {
-  /** The key's upper 16 bits. */
-  readonly high: number;
+/**
+ * What a pass was good for. 'again': the same rows are wanted once more. 'afresh': values are gone that were there in
+ * the first pass, and everything has to begin anew.
+ */
+export type PassOutcome = 'done' | 'again' | 'afresh';
+
+/** Keys among which wanted ranks lie: those that differ from `low` in the lower `shift + 16` bits only. */
+interface Search {
+  readonly low: bigint;
+  readonly shift: number;
+  /** Values in it. */
+  readonly size: number;
+  /** Values of the column below it. */
+  readonly before: number;
+  /** Of the column. */
   readonly ranks: readonly number[];
-  /** Counts by the next 16 bits. */
-  readonly middles: Uint32Array;
+  /** What this pass does for it, if anything. */
+  readonly work: { readonly gathers: boolean; readonly address: number; gathered: number } | undefined;
 }
 
-export class ExactColumn {
-  readonly #kernels: Kernels;
-  readonly #selector: Selector;
-  readonly #quantiles: readonly number[];
+export interface KeepOptions {
+  /** Values kept in memory, of all columns together; default 4,194,304. */
+  keepMax?: number;
+}
+
+export class ExactColumns {
+  readonly kernels: Kernels;
+  readonly selector: Selector;
+  readonly blockValues: number;
+  pass = 1;
   readonly #keepMax: number;
-  readonly #values: number;
-  readonly #out: number;
-  #isKept = true;
-  #pass = 1;
-  /** Values in memory. */
-  #held = 0;
-  #count = 0;
-  #shift = Number.NaN;
-  #bins: Uint32Array | undefined;
-  #binsAddress = 0;
-  #suspects: Suspect[] = [];
-  /** Of values whose upper 32 bits are those of a wanted rank: how often each occurs. */
-  #candidates: { ranks: readonly number[]; high: number; middle: number; counts: Map<number, number> }[] = [];
+  readonly #columns: ExactColumn[] = [];
+  readonly #freeBlocks: number[] = [];
+  #keptBlocks = 0;
+  #tables = 0;
+  /** Where the memory of the first pass ends. */
+  #mark = 0;
 
-  /** @param quantiles - wanted, from 0 to 1 */
-  constructor(kernels: Kernels, quantiles: readonly number[], keepMax = KEEP_MAX) {
-    this.#kernels = kernels;
-    this.#quantiles = quantiles;
-    this.#keepMax = Math.max(keepMax, BLOCK);
-    this.#selector = new Selector(kernels);
-    this.#values = kernels.allocate(8 * this.#keepMax);
-    this.#out = kernels.allocate(64);
-    kernels.f64.set([0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0, 0, 0], this.#out >> 3);
+  /** Whoever makes them has the kernels for itself, and gives back what they took. */
+  constructor(kernels: Kernels, { keepMax = KEEP_MAX }: KeepOptions = {}) {
+    this.kernels = kernels;
+    this.selector = new Selector(kernels);
+    this.#keepMax = keepMax;
+    this.blockValues = Math.min(BLOCK_VALUES, keepMax);
   }
 
-  get count(): number {
-    return this.#count;
+  /** A new column. @param quantiles - wanted, from 0 to 1 */
+  column(quantiles: readonly number[]): ExactColumn {
+    const column = new ExactColumn(this, quantiles);
+    this.#columns.push(column);
+    return column;
   }
 
-  /** Takes the given rows' values, as far as they are values; in every pass the same. */
-  add(column: Float64Array, rows: Uint32Array): void {
-    const f64 = this.#kernels.f64;
-    const start = this.#values >> 3;
-    const limit = this.#isKept ? this.#keepMax : BLOCK;
-    let held = this.#held;
-    for (let i = 0; i < rows.length; i++) {
-      const value = column[rows[i]];
-      if (!isValue(value)) continue;
-      if (held === limit) {
-        this.#held = held;
-        this.#flush();
-        held = 0;
-        // From now on in blocks.
-        this.add(column, rows.subarray(i));
-        return;
+  /** To be called when all columns have been given all values; they must be given them as often as it says so. */
+  endPass(): PassOutcome {
+    const { kernels } = this;
+    for (const column of this.#columns) column.flush();
+    const spilled = this.#columns.filter((column) => !column.isKept);
+    if (spilled.length === 0) return 'done';
+    if (spilled.some((column) => column.seen !== column.count)) return 'afresh';
+    for (const column of spilled) column.resolve();
+    if (this.pass === 1) this.#mark = kernels.mark;
+    kernels.release(this.#mark);
+    this.pass++;
+    this.#tables = 0;
+    this.#plan(spilled);
+    return this.pass === 2 || spilled.some((column) => column.searches.length > 0) ? 'again' : 'done';
+  }
+
+  /** Finds work for as many searches as memory allows, small ones first; the others wait for another pass. */
+  #plan(columns: readonly ExactColumn[]): void {
+    let room = this.#keepMax;
+    const open = columns.flatMap((column) => column.searches.splice(0).map((search) => ({ column, search })));
+    open.sort((a, b) => a.search.size - b.search.size);
+    for (const { column, search } of open) {
+      if (search.size <= room) {
+        room -= search.size;
+        // One more, since gathering stores before it decides.
+        const address = this.kernels.allocate(8 * (search.size + 1));
+        column.searches.push({ ...search, work: { gathers: true, address, gathered: 0 } });
+      } else {
+        column.searches.push({ ...search, work: this.tableWork() });
       }
-      f64[start + held++] = value;
     }
-    this.#held = held;
+    for (const { searches } of columns) searches.sort((a, b) => a.before - b.before);
   }
 
-  /** To be called after each pass. @returns whether the same rows are wanted once more */
-  endPass(): boolean {
-    if (this.#isKept) {
-      this.#count = this.#held;
-      if (this.#held > 0) this.#sum();
-      return false;
+  /** A table to count in; undefined when there are enough of them in this pass. */
+  tableWork(): Search['work'] {
+    if (this.#tables === TABLES_MAX) return undefined;
+    this.#tables++;
+    const address = this.kernels.allocate(4 * (BINS + 1));
+    this.kernels.u32.fill(0, address >> 2, (address >> 2) + BINS + 1);
+    return { gathers: false, address, gathered: 0 };
+  }
+
+  takeBlock(): number {
+    return this.#freeBlocks.pop() ?? this.kernels.allocate(8 * this.blockValues);
+  }
+
+  /** Somebody keeps one block more. Spills the largest column where that is too much. */
+  keepBlock(): void {
+    this.#keptBlocks++;
+    if (this.#keptBlocks * this.blockValues <= this.#keepMax) return;
+    const largest = this.#columns.reduce((a, b) => (b.blocks.length > a.blocks.length ? b : a));
+    const blocks = largest.spill();
+    this.#keptBlocks -= blocks.length;
+    this.#freeBlocks.push(...blocks);
+  }
+}
+
+/** One of them. */
+export class ExactColumn {
+  /** Values of the first pass. */
+  count = 0;
+  /** Values of the present pass. */
+  seen = 0;
+  isKept = true;
+  /** Full ones, while values are kept. */
+  blocks: number[] = [];
+  searches: Search[] = [];
+
+  private readonly owner: ExactColumns;
+  private readonly quantiles: readonly number[];
+  private readonly f64: Float64Array;
+  /** Pairs of sums and extremes: what `sumAndRange` leaves, and after it what `sumSquares` does. */
+  private readonly out: number;
+  /** The block being filled; 0 before the first value. */
+  private block = 0;
+  /** Where in f64 the next value goes, and where the block ends. */
+  private at = 0;
+  private end = 0;
+  /** Values with wanted ranks, as far as they are found. */
+  private readonly found = new Map<number, number>();
+
+  constructor(owner: ExactColumns, quantiles: readonly number[]) {
+    this.owner = owner;
+    this.quantiles = quantiles;
+    this.f64 = owner.kernels.f64;
+    this.out = owner.kernels.allocate(64);
+    this.f64.set([0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0, 0, 0], this.out >> 3);
+  }
+
+  /** Takes the given rows' values, as far as they are values. */
+  add(column: Float64Array, rows: Uint32Array): void {
+    if (this.owner.pass > 1 && this.isKept) return;
+    const { f64 } = this;
+    const count = rows.length;
+    let at = this.at;
+    for (let i = 0; i < count; ) {
+      if (at === this.end) {
+        this.turn();
+        at = this.at;
+      }
+      const stop = Math.min(count, i + this.end - at);
+      for (; i < stop; i++) {
+        const value = column[rows[i]];
+        // Stored in any case, and kept by moving on. Adding 0 turns −0 into 0.
+        f64[at] = value + 0;
+        at += isValue(value) ? 1 : 0;
+      }
     }
-    this.#flush();
-    const pass = this.#pass++;
-    if (pass === 1) this.#findSuspects();
-    else if (pass === 2) this.#findCandidates();
-    return pass < 3;
+    this.at = at;
   }
 
   /** @returns undefined where there are no values */
   result(): ColumnSummary | undefined {
-    const count = this.#count;
+    const { count } = this;
     if (count === 0) return undefined;
-    const [sum, sumError, min, max] = this.#kernels.f64.subarray(this.#out >> 3, (this.#out >> 3) + 4);
-    const { mean } = this.#mean();
-    if (this.#isKept) this.#squares();
-    const [squares, squaresError, deviations, deviationsError] = this.#kernels.f64.subarray(
-      (this.#out >> 3) + 4,
-      (this.#out >> 3) + 8,
-    );
-    const deviation = deviations + deviationsError;
-    const m2 = Math.max(0, squares + squaresError - (deviation * deviation) / count);
-    const ranks = this.#ranks();
-    const selected = this.#isKept
-      ? this.#selector.select(this.#values, count, ranks)
-      : this.#candidates.flatMap(pick);
-    const byRank = new Map(ranks.map((rank, i) => [rank, selected[i]]));
+    const { sum, residue, mean, min, max, scale } = this.moments();
+    if (this.isKept) {
+      for (const { values, count } of this.runs()) this.addSquares(values, count, mean, scale);
+      const ranks = this.ranks();
+      const values = this.owner.selector.select(this.runs(), min, max, ranks);
+      ranks.forEach((rank, i) => {
+        this.found.set(rank, values[i]);
+      });
+    }
+    const [squares, squaresLow, deviations, deviationsLow] = this.f64.subarray((this.out >> 3) + 4);
+    const deviation = deviations + deviationsLow;
+    const m2 = Math.max(0, squares + squaresLow - (deviation * deviation) / count);
+    // As if all were there; no others are looked at.
+    const sorted = { length: count, ...Object.fromEntries(this.found) };
     return {
       count,
-      sum: sum + sumError + this.#shift * count,
+      sum: sum + residue,
       mean,
-      stdDev: count > 1 ? Math.sqrt(m2 / (count - 1)) : null,
-      stdDevPopulation: Math.sqrt(m2 / count),
+      stdDev: count > 1 ? Math.sqrt(m2 / (count - 1)) * scale : null,
+      stdDevPopulation: Math.sqrt(m2 / count) * scale,
       min,
       max,
-      quantiles: this.#quantiles.map((p) => {
-        const position = (count - 1) * p;
-        const low = Math.floor(position);
-        const below = byRank.get(low) as number;
-        const above = byRank.get(Math.min(low + 1, count - 1)) as number;
-        return interpolate(below, above, position - low);
-      }),
+      quantiles: this.quantiles.map((p) => quantileOfSorted(sorted, p)),
     };
   }
 
-  /** Takes what is held into the sums of this pass. */
-  #flush(): void {
-    const { module } = this.#kernels;
-    if (this.#isKept) {
-      this.#isKept = false;
-      this.#binsAddress = this.#kernels.allocate(4 * BINS);
-      this.#bins = this.#kernels.u32.subarray(this.#binsAddress >> 2, (this.#binsAddress >> 2) + BINS).fill(0);
+  /** Ends a pass: what is in the block counts. */
+  flush(): void {
+    const held = this.at - (this.block >> 3);
+    if (held > 0 && !(this.isKept && this.owner.pass > 1)) {
+      this.consume(this.block, held);
+      if (!this.isKept) this.at = this.block >> 3;
     }
-    if (this.#held === 0) return;
-    if (this.#pass === 1) {
-      this.#count += this.#held;
-      this.#sum();
-      module.countKeys(this.#values, this.#held, 48, this.#binsAddress);
-    } else if (this.#pass === 2) {
-      this.#squares();
-      this.#eachKey((value, high, middle) => {
-        const suspect = this.#suspects.find((one) => one.high === high);
-        if (suspect !== undefined) suspect.middles[middle]++;
-        return value;
-      });
-    } else {
-      this.#eachKey((value, high, middle) => {
-        const candidate = this.#candidates.find((one) => one.high === high && one.middle === middle);
-        candidate?.counts.set(value, (candidate.counts.get(value) ?? 0) + 1);
-        return value;
-      });
+    if (this.owner.pass === 1) this.count = this.seen;
+  }
+
+  /** Ceases to keep values. @returns the blocks that are free now */
+  spill(): number[] {
+    this.isKept = false;
+    this.searches = [
+      { low: 0n, shift: ROOT_SHIFT, size: 0, before: 0, ranks: [], work: this.owner.tableWork() },
+    ];
+    for (const block of this.blocks) this.search(block, this.owner.blockValues);
+    return this.blocks.splice(0);
+  }
+
+  /** After a pass: takes from each search what it has found, and narrows it down. */
+  resolve(): void {
+    const { u32 } = this.owner.kernels;
+    const wanted = this.ranks();
+    const narrower: Search[] = [];
+    for (const search of this.searches) {
+      const { low, shift, before, work } = search;
+      const isRoot = this.owner.pass === 1;
+      const ranks = isRoot ? wanted : search.ranks;
+      if (work === undefined) {
+        narrower.push(isRoot ? { ...search, size: this.count, ranks } : search);
+      } else if (work.gathers) {
+        this.selectGathered(search, work);
+      } else {
+        const start = work.address >> 2;
+        const bins = u32.subarray(start, start + BINS);
+        for (const place of placesOf(
+          bins,
+          ranks.map((rank) => rank - before),
+        )) {
+          const key = low + (BigInt(place.bin) << BigInt(shift));
+          const first = before + place.before;
+          const inside = place.ranks.map((rank) => rank + first);
+          if (shift === 0) for (const rank of inside) this.found.set(rank, doubleOf(key));
+          else
+            narrower.push({
+              low: key,
+              shift: shift - 16,
+              size: place.size,
+              before: first,
+              ranks: inside,
+              work: undefined,
+            });
+        }
+      }
     }
-    this.#held = 0;
+    this.searches = narrower;
+    this.seen = 0;
+  }
+
+  /** The block is full, or there is none yet: makes room for another value. */
+  private turn(): void {
+    const { owner } = this;
+    if (this.block !== 0) {
+      this.consume(this.block, owner.blockValues);
+      if (this.isKept) {
+        this.blocks.push(this.block);
+        this.block = 0;
+        owner.keepBlock();
+      }
+    }
+    if (this.block === 0) this.block = owner.takeBlock();
+    this.at = this.block >> 3;
+    this.end = this.at + owner.blockValues;
+  }
+
+  /** Takes a block's values into the sums of this pass, and into its searches. */
+  private consume(values: number, count: number): void {
+    const { kernels, pass } = this.owner;
+    this.seen += count;
+    if (pass === 1) kernels.module.sumAndRange(values, count, this.out);
+    else if (pass === 2) {
+      const { mean, scale } = this.moments();
+      this.addSquares(values, count, mean, scale);
+    }
+    if (!this.isKept) this.search(values, count);
+  }
+
+  private search(values: number, count: number): void {
+    const { module } = this.owner.kernels;
+    for (const { low, shift, work } of this.searches) {
+      if (work === undefined) continue;
+      if (work.gathers) {
+        const mask = BigInt.asUintN(64, -1n << BigInt(shift + 16));
+        work.gathered += module.gatherKeys(values, count, low, mask, work.address + 8 * work.gathered);
+      } else {
+        module.countKeys(values, count, low, shift, BINS, work.address);
+      }
+    }
+  }
+
+  private selectGathered({ low, shift, before, ranks }: Search, run: NonNullable<Search['work']>): void {
+    const { min, max } = this.moments();
+    const first = doubleOf(low);
+    const last = doubleOf(low + (1n << BigInt(shift + 16)) - 1n);
+    const runs = [{ values: run.address, count: run.gathered }];
+    const values = this.owner.selector.select(
+      runs,
+      keyOf(min) > low ? min : first,
+      Number.isNaN(last) || last > max ? max : last,
+      ranks.map((rank) => rank - before),
+    );
+    ranks.forEach((rank, i) => {
+      this.found.set(rank, values[i]);
+    });
+  }
+
+  private addSquares(values: number, count: number, mean: number, scale: number): void {
+    this.owner.kernels.module.sumSquares(values, count, mean, 1 / scale, this.out + 32);
+  }
+
+  private moments() {
+    const [high, low, min, max] = this.f64.subarray(this.out >> 3, (this.out >> 3) + 4);
+    const sum = high + low;
+    const residue = high - sum + low;
+    const { mean } = quotientOf(sum, residue, this.count);
+    return { sum, residue, mean, min, max, scale: powerOfTwoAtLeast(Math.max(max - mean, mean - min)) };
+  }
+
+  /** The values kept. */
+  private runs(): Run[] {
+    const { blockValues } = this.owner;
+    const held = this.at - (this.block >> 3);
+    const full = this.blocks.map((values) => ({ values, count: blockValues }));
+    return held > 0 ? [...full, { values: this.block, count: held }] : full;
+  }
+
+  /** The ranks between which the quantiles lie, ascending. */
+  private ranks(): number[] {
+    const last = this.count - 1;
+    const ranks = this.quantiles.flatMap((p) => {
+      const below = Math.floor(last * p);
+      return [below, Math.min(below + 1, last)];
+    });
+    return [...new Set(ranks)].sort((a, b) => a - b);
   }
 }

@@ -1,10 +1,10 @@
 /**
  * Kernels: the module's passes over columns, and the memory they work in. One per thread.
  *
- * The memory is reserved at once and costs nothing until it is touched. Whoever uses it takes what it needs with
- * `allocate` and gives all of it back with `release`.
+ * The memory is reserved at once and costs nothing until it is touched. Whoever uses it has it alone (`exclusively`),
+ * takes what it needs with `allocate`, and finds all of it given back when it is done.
  */
-import { type KernelModule, instantiate, reserveMemory } from '../ring/wasm.js';
+import { instantiate, type KernelModule, reserveMemory } from '../ring/wasm.js';
 
 const PAGE_BYTES = 65536;
 /** 1 GiB. */
@@ -18,6 +18,7 @@ export class Kernels {
   readonly u32: Uint32Array;
   readonly u8: Uint8Array;
   #used = PAGE_BYTES;
+  #lastUse: Promise<unknown> = Promise.resolve();
 
   constructor() {
     const memory = reserveMemory(PAGES);
@@ -27,11 +28,26 @@ export class Kernels {
     this.u8 = new Uint8Array(memory.buffer);
   }
 
-  /** Takes room. @returns its address. @throws RangeError when there is none left */
+  /** Runs `use` when all earlier users are done, and gives back what it took. It must not wait for another use. */
+  exclusively<T>(use: () => Promise<T>): Promise<T> {
+    const turn = this.#lastUse.then(async () => {
+      const { mark } = this;
+      try {
+        return await use();
+      } finally {
+        this.release(mark);
+      }
+    });
+    this.#lastUse = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Takes room; what it holds is arbitrary. @returns its address. @throws RangeError when there is none left */
   allocate(bytes: number): number {
     const address = this.#used;
-    this.#used = Math.ceil((address + bytes) / ALIGN_BYTES) * ALIGN_BYTES;
-    if (this.#used > PAGES * PAGE_BYTES) throw new RangeError(`no room for ${bytes} bytes`);
+    const end = Math.ceil((address + bytes) / ALIGN_BYTES) * ALIGN_BYTES;
+    if (end > PAGES * PAGE_BYTES) throw new RangeError(`no room for ${bytes} bytes`);
+    this.#used = end;
     return address;
   }
 

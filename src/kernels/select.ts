@@ -1,11 +1,21 @@
-/** Exact order statistics by radix selection, in memory. */
+/** Exact order statistics of values in the kernels' memory, without sorting. */
+
 import type { Kernels } from './kernels.js';
+import { doubleOf, keyOf } from './keys.js';
 
-const BINS = 65536;
-/** From here on sorting is quicker than another histogram. */
-const SORT_BELOW = 2048;
+/** So many that their counters stay in the first-level cache. */
+const BIN_BITS = 12;
+const BINS = 1 << BIN_BITS;
+/** From here on partitioning by a pivot is quicker than another histogram. */
+const PIVOT_BELOW = 1024;
 
-/** Working storage of selections, used again and again. */
+/** Values in memory: address and count of f64, none of them NaN or −0. */
+export interface Run {
+  readonly values: number;
+  readonly count: number;
+}
+
+/** Selects; has working storage, which it uses again and again. */
 export class Selector {
   readonly #kernels: Kernels;
   readonly #bins: number;
@@ -13,63 +23,81 @@ export class Selector {
 
   constructor(kernels: Kernels) {
     this.#kernels = kernels;
-    this.#bins = kernels.allocate(4 * BINS);
-    this.#marks = kernels.allocate(BINS);
+    this.#bins = kernels.allocate(4 * (BINS + 1));
+    this.#marks = kernels.allocate(BINS + 1);
+    kernels.u8.fill(0, this.#marks, this.#marks + BINS + 1);
   }
 
   /**
-   * The values with the given ranks, without sorting.
-   * @param values - address of f64, none of them NaN; unchanged
-   * @param count - how many
-   * @param ranks - from 0, ascending, each below `count`
-   * @param shift - bits of the keys below the 16 that are looked at: higher ones are the same in all values
+   * @param runs - the values, in any order; not changed
+   * @param min - the least value, and
+   * @param max - the greatest
+   * @param ranks - from 0, ascending, each below the number of values
+   * @returns the values with these ranks
    */
-  select(values: number, count: number, ranks: readonly number[], shift = 48): number[] {
-    if (ranks.length === 0) return [];
-    if (count <= SORT_BELOW || shift < 0) return this.#sorted(values, count, ranks);
-    const { module, u32, u8 } = this.#kernels;
-    const bins = u32.subarray(this.#bins >> 2, (this.#bins >> 2) + BINS).fill(0);
-    module.countKeys(values, count, shift, this.#bins);
-    const places = placesOf(bins, ranks);
-    const marks = u8.subarray(this.#marks, this.#marks + BINS);
+  select(runs: readonly Run[], min: number, max: number, ranks: readonly number[]): number[] {
     const mark = this.#kernels.mark;
-    // First all wanted bins at once, from many values; then each by itself, from few.
-    for (const { bin } of places) marks[bin] = 1;
-    const wanted = places.reduce((sum, { size }) => sum + size, 0);
-    const gathered = this.#kernels.allocate(8 * (wanted + 1));
-    module.gatherMarked(values, count, shift, this.#marks, gathered);
-    for (const { bin } of places) marks[bin] = 0;
-    const selected: number[] = [];
-    for (const { bin, size, ranks } of places) {
-      const inner = this.#kernels.mark;
-      let candidates = gathered;
-      if (places.length > 1) {
-        candidates = this.#kernels.allocate(8 * (size + 1));
-        marks[bin] = 1;
-        module.gatherMarked(gathered, wanted, shift, this.#marks, candidates);
-        marks[bin] = 0;
-      }
-      selected.push(...this.select(candidates, size, ranks, shift - 16));
-      this.#kernels.release(inner);
-    }
+    const selected = this.#search(runs, keyOf(min), keyOf(max), ranks);
     this.#kernels.release(mark);
     return selected;
   }
 
-  #sorted(values: number, count: number, ranks: readonly number[]): number[] {
-    const { f64 } = this.#kernels;
-    const column = f64.subarray(values >> 3, (values >> 3) + count);
-    // All the same, as far as keys go: what is left differs in nothing.
-    if (count > SORT_BELOW) return ranks.map(() => column[0]);
-    const sorted = column.slice().sort();
-    return ranks.map((rank) => sorted[rank]);
+  #search(runs: readonly Run[], low: bigint, high: bigint, ranks: readonly number[]): number[] {
+    if (low === high) return ranks.map(() => doubleOf(low));
+    const count = runs.reduce((sum, run) => sum + run.count, 0);
+    if (count <= PIVOT_BELOW) return this.#partition(runs, count, ranks);
+    const { module, u32, u8 } = this.#kernels;
+    const shift = Math.max(0, (high - low).toString(2).length - BIN_BITS);
+    const bins = u32.subarray(this.#bins >> 2, (this.#bins >> 2) + BINS + 1).fill(0);
+    for (const run of runs) module.countKeys(run.values, run.count, low, shift, BINS, this.#bins);
+    const places = placesOf(bins, ranks);
+    const gather = (from: readonly Run[], wanted: readonly Place[]): Run => {
+      const target = this.#kernels.allocate(8 * (wanted.reduce((sum, { size }) => sum + size, 0) + 1));
+      for (const { bin } of wanted) u8[this.#marks + bin] = 1;
+      let end = target;
+      for (const { values, count } of from) {
+        end += 8 * module.gatherMarked(values, count, low, shift, BINS, this.#marks, end);
+      }
+      for (const { bin } of wanted) u8[this.#marks + bin] = 0;
+      return { values: target, count: (end - target) / 8 };
+    };
+    // First all wanted bins at once, from many values; then each by itself, from few.
+    const gathered = gather(runs, places);
+    return places.flatMap((place) => {
+      const inner = this.#kernels.mark;
+      const run = places.length === 1 ? gathered : gather([gathered], [place]);
+      const first = low + (BigInt(place.bin) << BigInt(shift));
+      const last = first + (1n << BigInt(shift)) - 1n;
+      const found = this.#search([run], first, last < high ? last : high, place.ranks);
+      this.#kernels.release(inner);
+      return found;
+    });
+  }
+
+  #partition(runs: readonly Run[], count: number, ranks: readonly number[]): number[] {
+    const { module, f64 } = this.#kernels;
+    const copy = this.#kernels.allocate(8 * count);
+    let at = copy >> 3;
+    for (const { values, count } of runs) {
+      f64.copyWithin(at, values >> 3, (values >> 3) + count);
+      at += count;
+    }
+    // What has been told apart so far lies in order.
+    let before = 0;
+    return ranks.map((rank) => {
+      const found = module.selectRank(copy + 8 * before, count - before, rank - before);
+      before = rank;
+      return found;
+    });
   }
 }
 
-interface Place {
+export interface Place {
   readonly bin: number;
   /** Values in the bin. */
   readonly size: number;
+  /** Values in lower bins. */
+  readonly before: number;
   /** Ranks within the bin. */
   readonly ranks: number[];
 }
@@ -81,10 +109,13 @@ export function placesOf(bins: Uint32Array, ranks: readonly number[]): Place[] {
   let next = 0;
   for (let bin = 0; next < ranks.length; bin++) {
     const size = bins[bin];
-    if (size === 0) continue;
+    if (size === 0 || before + size <= ranks[next]) {
+      before += size;
+      continue;
+    }
     const inside: number[] = [];
     while (next < ranks.length && ranks[next] < before + size) inside.push(ranks[next++] - before);
-    if (inside.length > 0) places.push({ bin, size, ranks: inside });
+    places.push({ bin, size, before, ranks: inside });
     before += size;
   }
   return places;

@@ -20,21 +20,34 @@ export interface RingModule {
   copy(target: number, source: number, bytes: number): void;
 }
 
-/** Passes over columns of f64 in a memory of the caller's own; addresses and counts are i32. */
+/** Passes over columns of f64 in a memory of the caller's own; addresses and counts are i32, keys and masks u64. */
 export interface KernelModule {
   /** @see assembly/moments.ts */
-  sumAndRange(values: number, count: number, shift: number, out: number): void;
-  sumSquares(values: number, count: number, mean: number, meanLow: number, out: number): void;
+  sumAndRange(values: number, count: number, out: number): void;
+  sumSquares(values: number, count: number, mean: number, scale: number, out: number): void;
   /** @see assembly/select.ts */
-  countKeys(values: number, count: number, shift: number, bins: number): void;
-  gatherMarked(values: number, count: number, shift: number, marks: number, target: number): number;
+  countKeys(values: number, count: number, low: bigint, shift: number, binCount: number, bins: number): void;
+  gatherMarked(
+    values: number,
+    count: number,
+    low: bigint,
+    shift: number,
+    binCount: number,
+    marks: number,
+    target: number,
+  ): number;
+  gatherKeys(values: number, count: number, bits: bigint, mask: bigint, target: number): number;
+  selectRank(values: number, count: number, rank: number): number;
 }
 
 /** The part of the WebAssembly interface used here; its own types come only with those of the DOM. */
 interface WebAssemblyApi {
   Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => SharedMemory;
   Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: { env: { memory: SharedMemory } }) => { exports: RingModule & KernelModule };
+  Instance: new (
+    module: object,
+    imports: { env: { memory: SharedMemory } },
+  ) => { exports: RingModule & KernelModule };
 }
 
 const api = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
