@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   analysis: ['kernels', 'readers', 'ring', 'stats', 'schema'],
   export: ['schema'],
   import: ['schema'],
-  capture: ['analysis', 'export', 'import', 'readers', 'ring', 'schema', 'storage', 'version'],
+  capture: ['analysis', 'export', 'import', 'kernels', 'readers', 'ring', 'schema', 'storage', 'version'],
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index'],
 };

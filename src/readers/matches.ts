@@ -1,6 +1,7 @@
 /** The rows that pass a filter, batch by batch, in capture order. */
 import { TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { Batch, Columns } from '../ring/batch.js';
+import type { Batch, BatchRoom, Columns } from '../ring/batch.js';
+import type { Binding } from '../ring/bindings.js';
 import type { EventRow } from '../schema/event.js';
 import type { CompiledFilter } from './filter.js';
 import { Pace } from './pace.js';
@@ -18,13 +19,16 @@ export interface Matches extends MatchingRows {
   readonly batch: Batch;
 }
 
-/** Reads each batch once, holds one at a time, and leaves out those of which no row passes. */
-export async function* matches({ source, filter, refs }: View): AsyncGenerator<Matches> {
+/**
+ * Reads each batch once, holds one at a time, and leaves out those of which no row passes.
+ * @param room - for batches that nobody wants any more when the next one is asked for
+ */
+export async function* matches({ source, filter, refs }: View, room?: BatchRoom): AsyncGenerator<Matches> {
   const columns = new ColumnFilter(source, filter);
   const pace = new Pace();
   for (const ref of refs) {
     if (pace.isDue) await pace.rest();
-    const read = ref.read();
+    const read = ref.read(room);
     const batch = read instanceof Promise ? await read : read;
     if (batch === undefined) continue;
     const candidates = columns.rowsOf(batch, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
@@ -42,6 +46,7 @@ export class ColumnFilter {
   readonly #source: RowSource;
   readonly #filter: CompiledFilter;
   readonly #bindings = new Uint8Array(TAG_BINDING_MASK + 1);
+  #identity = new Uint32Array(0);
 
   constructor(source: RowSource, filter: CompiledFilter) {
     this.#source = source;
@@ -50,32 +55,66 @@ export class ColumnFilter {
     this.#bindings[0] = BINDING_PASSES;
   }
 
-  /** The rows that may pass with a time in [fromUs, toUs), ascending by index. */
+  /** The rows that may pass with a time in [fromUs, toUs), ascending by index. Not to be written to. */
   rowsOf(batch: Batch, fromUs: number, toUs: number): Uint32Array {
     const { rows, timeUs, tags } = batch;
-    const { timeMaxUs, success } = this.#filter;
-    const bindings = this.#bindings;
-    const lowestUs = Math.max(fromUs, this.#filter.timeMinUs);
-    const passed = new Uint32Array(rows);
-    let count = 0;
-    for (let row = 0; row < rows; row++) {
-      const time = Math.floor(timeUs[row]);
-      if (time < lowestUs || time >= toUs || time > timeMaxUs) continue;
-      const tag = tags[row];
-      if (success !== undefined && successOf(tag) !== success) continue;
-      const id = tag & TAG_BINDING_MASK;
-      if (bindings[id] !== BINDING_PASSES && !this.#bindingPasses(id)) continue;
-      passed[count++] = row;
+    const { success, binding, timeMinUs, timeMaxUs } = this.#filter;
+    const lowestUs = Math.max(fromUs, timeMinUs);
+    const anyTime =
+      lowestUs === Number.NEGATIVE_INFINITY && Math.min(toUs, timeMaxUs) === Number.POSITIVE_INFINITY;
+    if (anyTime && success === undefined && binding === undefined) return this.#allRows(rows);
+    const passed = anyTime ? this.#allRows(rows).slice() : new Uint32Array(rows);
+    let count = rows;
+    if (!anyTime) {
+      count = 0;
+      // Stored in any case, and kept by moving on: which rows pass follows no pattern.
+      for (let row = 0; row < rows; row++) {
+        const time = Math.floor(timeUs[row]);
+        passed[count] = row;
+        count += time >= lowestUs && time < toUs && time <= timeMaxUs ? 1 : 0;
+      }
     }
+    if (success !== undefined) count = this.#keepOutcome(passed, count, tags, success);
+    if (binding !== undefined) count = this.#keepBound(passed, count, tags, binding);
     return passed.subarray(0, count);
   }
 
-  #bindingPasses(id: number): boolean {
-    if (this.#bindings[id] === 0) {
-      const passes = this.#filter.binding(this.#source.binding(id));
-      this.#bindings[id] = passes ? BINDING_PASSES : BINDING_FAILS;
+  /** 0, 1, 2 and so on. */
+  #allRows(rows: number): Uint32Array {
+    if (this.#identity.length < rows) this.#identity = Uint32Array.from({ length: rows }, (_, row) => row);
+    return this.#identity.subarray(0, rows);
+  }
+
+  /** Moves rows with the outcome to the front. @returns how many there are */
+  #keepOutcome(rows: Uint32Array, count: number, tags: Uint32Array, success: boolean | null): number {
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = rows[i];
+      rows[kept] = row;
+      kept += successOf(tags[row]) === success ? 1 : 0;
     }
-    return this.#bindings[id] === BINDING_PASSES;
+    return kept;
+  }
+
+  /** The same for rows whose binding passes. */
+  #keepBound(
+    rows: Uint32Array,
+    count: number,
+    tags: Uint32Array,
+    passes: (binding: Binding) => boolean,
+  ): number {
+    const bindings = this.#bindings;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = rows[i];
+      const id = tags[row] & TAG_BINDING_MASK;
+      if (bindings[id] === 0) {
+        bindings[id] = passes(this.#source.binding(id)) ? BINDING_PASSES : BINDING_FAILS;
+      }
+      rows[kept] = row;
+      kept += bindings[id] === BINDING_PASSES ? 1 : 0;
+    }
+    return kept;
   }
 }
 

@@ -24,7 +24,7 @@ import {
   COLUMN_TOKENS_OFFSET,
   FLAG_BLOB,
 } from '../../assembly/layout.js';
-import type { Batch, DeclaredValues } from './batch.js';
+import type { Batch, BatchRoom, DeclaredValues } from './batch.js';
 import { type Geometry, isWordColumn } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 
@@ -135,6 +135,12 @@ export class RingReader {
     return this.#unchanged(view) ? view : undefined;
   }
 
+  /** As `read` of all rows, but into the room, until the next such call. */
+  readInto(room: BatchRoom, view: ChunkView): Batch | undefined {
+    room.buffers ??= new BatchBuffers(this.#geometry);
+    return this.read(view, 0, room.buffers);
+  }
+
   /**
    * Copies the chunk's rows from `fromRow` on, as of when it was listed; undefined when the reader was lapped.
    * @param buffers - room that the batch is made of and that the next such call reuses; absent, it has its own
@@ -162,9 +168,10 @@ export class RingReader {
       second: Int32Array | Uint32Array,
     ) => {
       const start = ((address + offsetBytes) >> 2) + 2 * fromRow;
+      const words = this.#i32.subarray(start, start + 2 * rows);
       for (let i = 0; i < rows; i++) {
-        first[i] = this.#i32[start + 2 * i];
-        second[i] = this.#i32[start + 2 * i + 1];
+        first[i] = words[2 * i];
+        second[i] = words[2 * i + 1];
       }
     };
     pairs(COLUMN_TOKENS_OFFSET, into.promptTokens, into.completionTokens);
