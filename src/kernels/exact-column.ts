@@ -9,10 +9,10 @@
  * −0 counts as 0.
  */
 import { isValue } from '../ring/batch.js';
-import { powerOfTwoAtLeast, quotientOf } from '../stats/moments.js';
-import { quantileOfSorted } from '../stats/quantile.js';
 import type { Kernels } from './kernels.js';
 import { doubleOf, keyOf } from './keys.js';
+import { ColumnMoments } from './moments.js';
+import { quantilesOf, ranksOf } from './quantiles.js';
 import { placesOf, type Run, Selector } from './select.js';
 
 /** 4 Mi values are 32 MiB. */
@@ -163,8 +163,7 @@ export class ExactColumn {
   private readonly owner: ExactColumns;
   private readonly quantiles: readonly number[];
   private readonly f64: Float64Array;
-  /** Pairs of sums and extremes: what `sumAndRange` leaves, and after it what `sumSquares` does. */
-  private readonly out: number;
+  private readonly moments: ColumnMoments;
   /** The block being filled; 0 before the first value. */
   private block = 0;
   /** Where in f64 the next value goes, and where the block ends. */
@@ -177,8 +176,7 @@ export class ExactColumn {
     this.owner = owner;
     this.quantiles = quantiles;
     this.f64 = owner.kernels.f64;
-    this.out = owner.kernels.allocate(64);
-    this.f64.set([0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0, 0, 0], this.out >> 3);
+    this.moments = new ColumnMoments(owner.kernels);
   }
 
   /** Takes the given rows' values, as far as they are values. */
@@ -205,31 +203,24 @@ export class ExactColumn {
 
   /** @returns undefined where there are no values */
   result(): ColumnSummary | undefined {
-    const { count } = this;
+    const { count, moments } = this;
     if (count === 0) return undefined;
-    const { sum, residue, mean, min, max, scale } = this.moments();
+    const { sum, mean, min, max, scale } = moments;
     if (this.isKept) {
-      for (const { values, count } of this.runs()) this.addSquares(values, count, mean, scale);
-      const ranks = this.ranks();
-      const values = this.owner.selector.select(this.runs(), min, max, ranks);
-      ranks.forEach((rank, i) => {
-        this.found.set(rank, values[i]);
-      });
+      for (const { values, count } of this.runs()) moments.addSquares(values, count);
+      const ranks = ranksOf(this.quantiles, count);
+      this.find(ranks, this.owner.selector.select(this.runs(), min, max, ranks));
     }
-    const [squares, squaresLow, deviations, deviationsLow] = this.f64.subarray((this.out >> 3) + 4);
-    const deviation = deviations + deviationsLow;
-    const m2 = Math.max(0, squares + squaresLow - (deviation * deviation) / count);
-    // As if all were there; no others are looked at.
-    const sorted = { length: count, ...Object.fromEntries(this.found) };
+    const squares = moments.scaledSquares;
     return {
       count,
-      sum: sum + residue,
+      sum,
       mean,
-      stdDev: count > 1 ? Math.sqrt(m2 / (count - 1)) * scale : null,
-      stdDevPopulation: Math.sqrt(m2 / count) * scale,
+      stdDev: count > 1 ? Math.sqrt(squares / (count - 1)) * scale : null,
+      stdDevPopulation: Math.sqrt(squares / count) * scale,
       min,
       max,
-      quantiles: this.quantiles.map((p) => quantileOfSorted(sorted, p)),
+      quantiles: quantilesOf(this.quantiles, count, this.found),
     };
   }
 
@@ -256,7 +247,7 @@ export class ExactColumn {
   /** After a pass: takes from each search what it has found, and narrows it down. */
   resolve(): void {
     const { u32 } = this.owner.kernels;
-    const wanted = this.ranks();
+    const wanted = ranksOf(this.quantiles, this.count);
     const narrower: Search[] = [];
     for (const search of this.searches) {
       const { low, shift, before, work } = search;
@@ -311,13 +302,10 @@ export class ExactColumn {
 
   /** Takes a block's values into the sums of this pass, and into its searches. */
   private consume(values: number, count: number): void {
-    const { kernels, pass } = this.owner;
+    const { pass } = this.owner;
     this.seen += count;
-    if (pass === 1) kernels.module.sumAndRange(values, count, this.out);
-    else if (pass === 2) {
-      const { mean, scale } = this.moments();
-      this.addSquares(values, count, mean, scale);
-    }
+    if (pass === 1) this.moments.addValues(values, count);
+    else if (pass === 2) this.moments.addSquares(values, count);
     if (!this.isKept) this.search(values, count);
   }
 
@@ -335,7 +323,7 @@ export class ExactColumn {
   }
 
   private selectGathered({ low, shift, before, ranks }: Search, run: NonNullable<Search['work']>): void {
-    const { min, max } = this.moments();
+    const { min, max } = this.moments;
     const first = doubleOf(low);
     const last = doubleOf(low + (1n << BigInt(shift + 16)) - 1n);
     const runs = [{ values: run.address, count: run.gathered }];
@@ -345,21 +333,13 @@ export class ExactColumn {
       Number.isNaN(last) || last > max ? max : last,
       ranks.map((rank) => rank - before),
     );
+    this.find(ranks, values);
+  }
+
+  private find(ranks: readonly number[], values: readonly number[]): void {
     ranks.forEach((rank, i) => {
       this.found.set(rank, values[i]);
     });
-  }
-
-  private addSquares(values: number, count: number, mean: number, scale: number): void {
-    this.owner.kernels.module.sumSquares(values, count, mean, 1 / scale, this.out + 32);
-  }
-
-  private moments() {
-    const [high, low, min, max] = this.f64.subarray(this.out >> 3, (this.out >> 3) + 4);
-    const sum = high + low;
-    const residue = high - sum + low;
-    const { mean } = quotientOf(sum, residue, this.count);
-    return { sum, residue, mean, min, max, scale: powerOfTwoAtLeast(Math.max(max - mean, mean - min)) };
   }
 
   /** The values kept. */
@@ -368,15 +348,5 @@ export class ExactColumn {
     const held = this.at - (this.block >> 3);
     const full = this.blocks.map((values) => ({ values, count: blockValues }));
     return held > 0 ? [...full, { values: this.block, count: held }] : full;
-  }
-
-  /** The ranks between which the quantiles lie, ascending. */
-  private ranks(): number[] {
-    const last = this.count - 1;
-    const ranks = this.quantiles.flatMap((p) => {
-      const below = Math.floor(last * p);
-      return [below, Math.min(below + 1, last)];
-    });
-    return [...new Set(ranks)].sort((a, b) => a - b);
   }
 }
