@@ -1,11 +1,5 @@
 /** Exact metrics over matching rows, in all and by group. */
-import {
-  FLAG_BLOB,
-  FLAG_FAILED,
-  FLAG_METADATA_TOKENS,
-  FLAG_SUCCEEDED,
-  TAG_BINDING_MASK,
-} from '../../assembly/layout.js';
+import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import { StorageError } from '../errors.js';
 import {
   type ColumnSummary,
@@ -14,10 +8,11 @@ import {
   type KeepOptions,
 } from '../kernels/exact-column.js';
 import type { Kernels } from '../kernels/kernels.js';
+import { Staging } from '../kernels/staging.js';
 import { type Matches, matches } from '../readers/matches.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
-import type { BatchRoom } from '../ring/batch.js';
+import type { Batch } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
 import { Grouping, type GroupKey } from './grouping.js';
 import type {
@@ -38,6 +33,10 @@ export interface ExperimentTimes {
 
 const LATENCY_QUANTILES = [0.5, 0.9, 0.95, 0.99, 0.999];
 const COST_QUANTILES = [0.5];
+/** Counters of bindings to begin with. */
+const BINDINGS_MIN = 64;
+/** Numbers that `foldRows` leaves: two times and five counts. */
+const SUMS = 7;
 /** How often a read begins anew whose rows expire while they are read. */
 const ATTEMPTS_MAX = 10;
 
@@ -55,7 +54,7 @@ export async function metricsOf(
   return collected(kernels, options, view, (columns) => {
     const collector = new MetricsCollector(view.source, columns);
     return {
-      add: (rows) => collector.add(rows),
+      add: (matches, staged) => collector.add(matches, staged),
       result: () => collector.result(times),
     };
   });
@@ -80,10 +79,10 @@ export async function metricsBy(
     const grouping = new Grouping(view.source, key);
     const collectors: MetricsCollector[] = [];
     return {
-      add(matches) {
+      add(matches, staged) {
         for (const { group, ...part } of grouping.parts(matches)) {
           collectors[group] ??= new MetricsCollector(view.source, columns);
-          collectors[group].add(part);
+          collectors[group].add(part, staged);
         }
       },
       result() {
@@ -101,7 +100,7 @@ export async function metricsBy(
 }
 
 interface Collection<T> {
-  add(matches: Matches): void;
+  add(matches: Matches, staged: StagedBatch): void;
   result(): T;
 }
 
@@ -114,13 +113,15 @@ function collected<T>(
 ): Promise<T> {
   return kernels.exclusively(async () => {
     const { mark } = kernels;
-    const room: BatchRoom = {};
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       kernels.release(mark);
+      const staging = new Staging(kernels);
       const columns = new ExactColumns(kernels, options);
       const collection = begin(columns);
       for (let outcome = 'again'; outcome === 'again'; ) {
-        for await (const rows of matches(view, room)) collection.add(rows);
+        for await (const rows of matches(view, staging.room)) {
+          collection.add(rows, new StagedBatch(staging, rows.batch));
+        }
         outcome = columns.endPass();
         if (outcome === 'done') return collection.result();
       }
@@ -129,92 +130,112 @@ function collected<T>(
   });
 }
 
+/** Where in the kernels' memory the columns of a batch are. */
+class StagedBatch {
+  readonly timeUs: number;
+  readonly latencyMs: number;
+  readonly costUsd: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly tags: number;
+  private readonly staging: Staging;
+  private readonly batchRows: number;
+
+  constructor(staging: Staging, batch: Batch) {
+    this.timeUs = staging.addressOf('timeUs', batch.timeUs);
+    this.latencyMs = staging.addressOf('latencyMs', batch.latencyMs);
+    this.costUsd = staging.addressOf('costUsd', batch.costUsd);
+    this.promptTokens = staging.addressOf('promptTokens', batch.promptTokens);
+    this.completionTokens = staging.addressOf('completionTokens', batch.completionTokens);
+    this.tags = staging.addressOf('tags', batch.tags);
+    this.staging = staging;
+    this.batchRows = batch.rows;
+  }
+
+  /** The address of indices of the batch's rows, ascending; 0 where they are all. Until the next call. */
+  rows(rows: Uint32Array): number {
+    return rows.length === this.batchRows ? 0 : this.staging.addressOf('rows', rows);
+  }
+}
+
 /** Collects rows and says what they add up to. Holds values as `columns` allow, and nothing of the batches. */
 class MetricsCollector {
   private readonly source: RowSource;
   private readonly columns: ExactColumns;
   private readonly latency: ExactColumn;
   private readonly cost: ExactColumn;
-  /** Rows of each binding, as far as any has been seen; those without one by the name in the event. */
-  private bindingRows = new Uint32Array(64);
+  /** What `foldRows` leaves. */
+  private readonly sums: number;
+  /** Rows of each binding, u32, as far as any has been seen. */
+  private bindingRows: number;
+  private bindingCapacity = BINDINGS_MIN;
+  /** Rows without a binding by the name in the event. */
   private readonly unboundRows = new Map<string, number>();
   private rows = 0;
-  private startUs = Number.POSITIVE_INFINITY;
-  private endUs = Number.NEGATIVE_INFINITY;
-  private succeeded = 0;
-  private failed = 0;
-  private tokenRows = 0;
-  private prompt = 0;
-  private completion = 0;
   /** What totals of their own say beyond prompt and completion. */
   private tokensBeyond = 0;
 
   constructor(source: RowSource, columns: ExactColumns) {
+    const { kernels } = columns;
     this.source = source;
     this.columns = columns;
     this.latency = columns.column(LATENCY_QUANTILES);
     this.cost = columns.column(COST_QUANTILES);
+    this.sums = kernels.allocate(8 * SUMS);
+    const start = this.sums >> 3;
+    kernels.f64.fill(0, start, start + SUMS);
+    kernels.f64[start] = Number.POSITIVE_INFINITY;
+    kernels.f64[start + 1] = Number.NEGATIVE_INFINITY;
+    this.bindingRows = this.bindingCounters();
   }
 
-  add(matches: Matches): void {
-    const { batch, rows } = matches;
-    this.latency.add(batch.latencyMs, rows);
-    this.cost.add(batch.costUsd, rows);
+  add(matches: Matches, staged: StagedBatch): void {
+    const count = matches.rows.length;
+    const rows = staged.rows(matches.rows);
+    this.latency.add(staged.latencyMs, rows, count);
+    this.cost.add(staged.costUsd, rows, count);
     // The columns may want the same rows again; nothing else does.
     if (this.columns.pass > 1) return;
-    this.rows += rows.length;
-    this.addTimes(batch.timeUs, rows);
-    this.addTokens(batch.promptTokens, batch.completionTokens, rows);
-    this.addTags(matches);
-  }
-
-  private addTimes(timeUs: Float64Array, rows: Uint32Array): void {
-    let start = this.startUs;
-    let end = this.endUs;
-    for (let i = 0; i < rows.length; i++) {
-      const time = timeUs[rows[i]];
-      if (time < start) start = time;
-      if (time > end) end = time;
+    this.rows += count;
+    const { timeUs, promptTokens, completionTokens, tags } = staged;
+    const { module } = this.columns.kernels;
+    if (module.foldRows(timeUs, promptTokens, completionTokens, tags, rows, count, this.sums) !== 0) {
+      this.addEvents(matches);
     }
-    this.startUs = start;
-    this.endUs = end;
+    this.countBindings(matches, tags, rows);
   }
 
-  private addTokens(promptTokens: Int32Array, completionTokens: Int32Array, rows: Uint32Array): void {
-    let count = 0;
-    let promptSum = 0;
-    let completionSum = 0;
-    for (let i = 0; i < rows.length; i++) {
-      const prompt = promptTokens[rows[i]];
-      const completion = completionTokens[rows[i]];
-      // An absent number is negative; both are where there are no tokens.
-      count += (prompt & completion) < 0 ? 0 : 1;
-      promptSum += Math.max(prompt, 0);
-      completionSum += Math.max(completion, 0);
+  private countBindings({ batch, rows: indices }: Matches, tags: number, rows: number): void {
+    const { module } = this.columns.kernels;
+    const { length } = indices;
+    for (let i = 0; ; ) {
+      const at = rows === 0 ? 0 : rows + 4 * i;
+      const from = rows === 0 ? tags + 4 * i : tags;
+      i += module.countBindings(from, at, length - i, this.bindingRows, this.bindingCapacity);
+      if (i === length) return;
+      const { bindingRows, bindingCapacity } = this;
+      this.bindingCapacity = 2 ** Math.ceil(Math.log2((batch.tags[indices[i]] & TAG_BINDING_MASK) + 1));
+      this.bindingRows = this.bindingCounters();
+      module.copy(this.bindingRows, bindingRows, 4 * bindingCapacity);
     }
-    this.tokenRows += count;
-    this.prompt += promptSum;
-    this.completion += completionSum;
   }
 
-  private addTags(matches: Matches): void {
+  /** Room for as many as there are to be, all 0. */
+  private bindingCounters(): number {
+    const { kernels } = this.columns;
+    const address = kernels.allocate(4 * this.bindingCapacity);
+    kernels.u32.fill(0, address >> 2, (address >> 2) + this.bindingCapacity);
+    return address;
+  }
+
+  /** Names without a binding, and totals of their own, are in the event; the latter where it was captured whole. */
+  private addEvents(matches: Matches): void {
     const { batch, rows } = matches;
-    const { tags } = batch;
-    let { bindingRows } = this;
-    let succeeded = 0;
-    let failed = 0;
     for (let i = 0; i < rows.length; i++) {
-      const tag = tags[rows[i]];
-      const id = tag & TAG_BINDING_MASK;
-      if (id >= bindingRows.length) bindingRows = this.makeRoomFor(id);
-      bindingRows[id]++;
-      if ((tag & FLAG_SUCCEEDED) !== 0) succeeded++;
-      else if ((tag & FLAG_FAILED) !== 0) failed++;
-      // Names without a binding, and totals of their own, are in the event; the latter only where it was captured whole.
-      if (id === 0 || (tag & (FLAG_BLOB | FLAG_METADATA_TOKENS)) === FLAG_BLOB) this.addEvent(matches, i);
+      const tag = batch.tags[rows[i]];
+      const isBound = (tag & TAG_BINDING_MASK) !== 0;
+      if (!isBound || (tag & (FLAG_BLOB | FLAG_METADATA_TOKENS)) === FLAG_BLOB) this.addEvent(matches, i);
     }
-    this.succeeded += succeeded;
-    this.failed += failed;
   }
 
   private addEvent({ batch, rows, events }: Matches, i: number): void {
@@ -231,57 +252,62 @@ class MetricsCollector {
     }
   }
 
-  private makeRoomFor(id: number): Uint32Array<ArrayBuffer> {
-    const larger = new Uint32Array(2 ** Math.ceil(Math.log2(id + 1)));
-    larger.set(this.bindingRows);
-    this.bindingRows = larger;
-    return larger;
-  }
-
   private eventCounts(): Map<string, number> {
     const counts = new Map(this.unboundRows);
-    this.bindingRows.forEach((rows, id) => {
-      if (rows > 0 && id > 0) increase(counts, this.source.binding(id).event, rows);
-    });
+    const { u32 } = this.columns.kernels;
+    const start = this.bindingRows >> 2;
+    for (let id = 1; id < this.bindingCapacity; id++) {
+      const rows = u32[start + id];
+      if (rows > 0) increase(counts, this.source.binding(id).event, rows);
+    }
     return counts;
   }
 
   result(times: ExperimentTimes): Metrics {
     const eventTypes = Object.fromEntries([...this.eventCounts()].sort(([a], [b]) => (a < b ? -1 : 1)));
-    const timeRange =
-      this.rows === 0
-        ? { start: null, end: null }
-        : { start: Math.floor(this.startUs), end: Math.floor(this.endUs) };
+    const { kernels } = this.columns;
+    const start = this.sums >> 3;
+    const startUs = Math.floor(kernels.f64[start]);
+    const endUs = Math.floor(kernels.f64[start + 1]);
+    const [prompt, completion, tokenRows, succeeded, failed] = Array.from(
+      new BigInt64Array(kernels.buffer, 8 * (start + 2), SUMS - 2),
+      Number,
+    );
     return {
       summary: {
         totalEvents: this.rows,
-        timeRange,
-        durationSeconds: this.rows < 2 ? 0 : (Math.floor(this.endUs) - Math.floor(this.startUs)) / 1e6,
+        timeRange: this.rows === 0 ? { start: null, end: null } : { start: startUs, end: endUs },
+        durationSeconds: this.rows < 2 ? 0 : (endUs - startUs) / 1e6,
         eventTypes,
         ...times,
       },
       latency: latencyStats(this.latency.result()),
       cost: costStats(this.cost.result()),
-      reliability: reliabilityStats(this.rows, this.succeeded, this.failed),
-      tokens: this.tokenStats(),
+      reliability: reliabilityStats(this.rows, succeeded, failed),
+      tokens: tokenStats(tokenRows, prompt, completion, this.tokensBeyond),
       events: Object.fromEntries(Object.entries(eventTypes).map(([event, count]) => [event, { count }])),
     };
   }
+}
 
-  private tokenStats(): TokenStats | { count: 0 } {
-    const { tokenRows: count, prompt, completion } = this;
-    if (count === 0) return { count: 0 };
-    const total = prompt + completion + this.tokensBeyond;
-    return {
-      count,
-      totalPrompt: prompt,
-      totalCompletion: completion,
-      total,
-      meanPrompt: prompt / count,
-      meanCompletion: completion / count,
-      meanTotal: total / count,
-    };
-  }
+/** @param beyond - what totals of their own say beyond prompt and completion */
+function tokenStats(
+  count: number,
+  prompt: number,
+  completion: number,
+  beyond: number,
+): TokenStats | { count: 0 } {
+  if (count === 0) return { count: 0 };
+  const total = prompt + completion + beyond;
+  return {
+    count,
+    totalPrompt: prompt,
+    totalCompletion: completion,
+    total,
+    meanPrompt: prompt / count,
+    meanCompletion: completion / count,
+    meanTotal: total / count,
+  };
 }
 
 function increase(counts: Map<string, number>, key: string, by: number): void {

@@ -8,7 +8,6 @@
  *
  * −0 counts as 0.
  */
-import { isValue } from '../ring/batch.js';
 import type { Kernels } from './kernels.js';
 import { doubleOf, keyOf } from './keys.js';
 import { ColumnMoments } from './moments.js';
@@ -162,11 +161,10 @@ export class ExactColumn {
 
   private readonly owner: ExactColumns;
   private readonly quantiles: readonly number[];
-  private readonly f64: Float64Array;
   private readonly moments: ColumnMoments;
   /** The block being filled; 0 before the first value. */
   private block = 0;
-  /** Where in f64 the next value goes, and where the block ends. */
+  /** Address of the next value, and of the block's end. */
   private at = 0;
   private end = 0;
   /** Values with wanted ranks, as far as they are found. */
@@ -175,30 +173,27 @@ export class ExactColumn {
   constructor(owner: ExactColumns, quantiles: readonly number[]) {
     this.owner = owner;
     this.quantiles = quantiles;
-    this.f64 = owner.kernels.f64;
     this.moments = new ColumnMoments(owner.kernels);
   }
 
-  /** Takes the given rows' values, as far as they are values. */
-  add(column: Float64Array, rows: Uint32Array): void {
-    if (this.owner.pass > 1 && this.isKept) return;
-    const { f64 } = this;
-    const count = rows.length;
-    let at = this.at;
+  /**
+   * Takes the given rows' values, as far as they are values.
+   * @param column - address of f64, in the kernels' memory
+   * @param rows - address of their indices, u32, or 0 for the first `count` rows
+   */
+  add(column: number, rows: number, count: number): void {
+    const { owner } = this;
+    if (owner.pass > 1 && this.isKept) return;
+    const { module } = owner.kernels;
     for (let i = 0; i < count; ) {
-      if (at === this.end) {
-        this.turn();
-        at = this.at;
-      }
-      const stop = Math.min(count, i + this.end - at);
-      for (; i < stop; i++) {
-        const value = column[rows[i]];
-        // Stored in any case, and kept by moving on. Adding 0 turns −0 into 0.
-        f64[at] = value + 0;
-        at += isValue(value) ? 1 : 0;
-      }
+      if (this.at === this.end) this.turn();
+      const taken = Math.min(count - i, (this.end - this.at) / 8);
+      this.at +=
+        rows === 0
+          ? 8 * module.keepValues(column + 8 * i, 0, taken, this.at)
+          : 8 * module.keepValues(column, rows + 4 * i, taken, this.at);
+      i += taken;
     }
-    this.at = at;
   }
 
   /** @returns undefined where there are no values */
@@ -226,10 +221,10 @@ export class ExactColumn {
 
   /** Ends a pass: what is in the block counts. */
   flush(): void {
-    const held = this.at - (this.block >> 3);
+    const held = (this.at - this.block) / 8;
     if (held > 0 && !(this.isKept && this.owner.pass > 1)) {
       this.consume(this.block, held);
-      if (!this.isKept) this.at = this.block >> 3;
+      if (!this.isKept) this.at = this.block;
     }
     if (this.owner.pass === 1) this.count = this.seen;
   }
@@ -296,8 +291,8 @@ export class ExactColumn {
       }
     }
     if (this.block === 0) this.block = owner.takeBlock();
-    this.at = this.block >> 3;
-    this.end = this.at + owner.blockValues;
+    this.at = this.block;
+    this.end = this.block + 8 * owner.blockValues;
   }
 
   /** Takes a block's values into the sums of this pass, and into its searches. */
@@ -345,7 +340,7 @@ export class ExactColumn {
   /** The values kept. */
   private runs(): Run[] {
     const { blockValues } = this.owner;
-    const held = this.at - (this.block >> 3);
+    const held = (this.at - this.block) / 8;
     const full = this.blocks.map((values) => ({ values, count: blockValues }));
     return held > 0 ? [...full, { values: this.block, count: held }] : full;
   }

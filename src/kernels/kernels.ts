@@ -17,12 +17,14 @@ export class Kernels {
   readonly f64: Float64Array;
   readonly u32: Uint32Array;
   readonly u8: Uint8Array;
+  readonly buffer: SharedArrayBuffer;
   #used = PAGE_BYTES;
   #lastUse: Promise<unknown> = Promise.resolve();
 
   constructor() {
     const memory = reserveMemory(PAGES);
     this.module = instantiate(memory);
+    this.buffer = memory.buffer;
     this.f64 = new Float64Array(memory.buffer);
     this.u32 = new Uint32Array(memory.buffer);
     this.u8 = new Uint8Array(memory.buffer);

@@ -51,8 +51,11 @@ export interface BatchRef {
   read(room?: BatchRoom): Batch | undefined | Promise<Batch | undefined>;
 }
 
-/** Room for one batch at a time, made by the first read that uses it; for refs of one experiment. */
+/** Room for one batch at a time; for refs of one experiment. */
 export interface BatchRoom {
+  /** Takes memory for the columns; absent, they get memory of their own. */
+  readonly place?: (bytes: number) => { readonly buffer: ArrayBufferLike; readonly byteOffset: number };
+  /** Made by the first read that uses them. */
   buffers?: BatchBuffers;
 }
 

@@ -57,10 +57,15 @@ export class BatchBuffers {
   readonly blob: Buffer;
   readonly declared: readonly DeclaredValues[];
 
-  constructor({ columns, blobBytes }: Geometry, rows = CHUNK_ROWS, blobRoom = blobBytes) {
+  constructor(
+    { columns, blobBytes }: Geometry,
+    rows = CHUNK_ROWS,
+    blobRoom = blobBytes,
+    placed: BatchRoom['place'] = (bytes) => ({ buffer: new ArrayBuffer(bytes), byteOffset: 0 }),
+  ) {
     // One allocation for all columns: one for each costs more than the copying.
-    const buffer = new ArrayBuffer(rows * (COLUMN_BYTES + 8 * columns.length));
-    let used = 0;
+    const { buffer, byteOffset } = placed(rows * (COLUMN_BYTES + 8 * columns.length));
+    let used = byteOffset;
     const place = (bytes: number) => {
       used += rows * bytes;
       return used - rows * bytes;
@@ -137,7 +142,7 @@ export class RingReader {
 
   /** As `read` of all rows, but into the room, until the next such call. */
   readInto(room: BatchRoom, view: ChunkView): Batch | undefined {
-    room.buffers ??= new BatchBuffers(this.#geometry);
+    room.buffers ??= new BatchBuffers(this.#geometry, undefined, undefined, room.place);
     return this.read(view, 0, room.buffers);
   }
 

@@ -20,8 +20,23 @@ export interface RingModule {
   copy(target: number, source: number, bytes: number): void;
 }
 
-/** Passes over columns of f64 in a memory of the caller's own; addresses and counts are i32, keys and masks u64. */
+/**
+ * Passes over columns in a memory of the caller's own; addresses and counts are i32, keys and masks u64. Where rows are
+ * picked, `rows` is the address of their indices, u32 each, or 0 for the first `count` rows.
+ */
 export interface KernelModule {
+  /** @see assembly/scan.ts */
+  keepValues(values: number, rows: number, count: number, target: number): number;
+  foldRows(
+    timesUs: number,
+    prompts: number,
+    completions: number,
+    tags: number,
+    rows: number,
+    count: number,
+    out: number,
+  ): number;
+  countBindings(tags: number, rows: number, count: number, counts: number, capacity: number): number;
   /** @see assembly/moments.ts */
   sumAndRange(values: number, count: number, out: number): void;
   sumSquares(values: number, count: number, mean: number, scale: number, out: number): void;
@@ -38,6 +53,8 @@ export interface KernelModule {
   ): number;
   gatherKeys(values: number, count: number, bits: bigint, mask: bigint, target: number): number;
   selectRank(values: number, count: number, rank: number): number;
+  /** @see assembly/bytes.ts */
+  copy(target: number, source: number, bytes: number): void;
 }
 
 /** The part of the WebAssembly interface used here; its own types come only with those of the DOM. */

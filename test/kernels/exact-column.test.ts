@@ -2,8 +2,9 @@
 
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type ColumnSummary, ExactColumns } from '../../src/kernels/exact-column.js';
+import { type ColumnSummary, type ExactColumn, ExactColumns } from '../../src/kernels/exact-column.js';
 import { Kernels } from '../../src/kernels/kernels.js';
+import { Staging } from '../../src/kernels/staging.js';
 import { describe as describeSample } from '../../src/stats/describe.js';
 import { quantile } from '../../src/stats/quantile.js';
 import { describeWithFixture } from '../support/fixtures.js';
@@ -16,7 +17,18 @@ const kernels = new Kernels();
 const mark = kernels.mark;
 afterEach(() => kernels.release(mark));
 
-const rowsOf = (count: number) => Uint32Array.from({ length: count }, (_, i) => i);
+/** Gives a column values that lie anywhere; every other time as rows picked from more. */
+function give(column: ExactColumn, values: ArrayLike<number>, staging: Staging, picked: boolean): void {
+  if (!picked) {
+    column.add(staging.addressOf('values', Float64Array.from(values)), 0, values.length);
+    return;
+  }
+  const spread = Float64Array.from({ length: 2 * values.length }, (_, i) =>
+    i % 2 === 0 ? -7 : values[i >> 1]!,
+  );
+  const rows = Uint32Array.from(values, (_, i) => 2 * i + 1);
+  column.add(staging.addressOf('values', spread), staging.addressOf('rows', rows), rows.length);
+}
 
 /** Goes through the columns as often as wanted, a few rows of each at a time. */
 function summarise(
@@ -25,6 +37,7 @@ function summarise(
   quantiles = QUANTILES,
 ): { summaries: (ColumnSummary | undefined)[]; passes: number } {
   kernels.release(mark);
+  const staging = new Staging(kernels);
   const columns = new ExactColumns(kernels, { keepMax });
   const each = samples.map(() => columns.column(quantiles));
   const values = samples.map((sample) => Float64Array.from(sample));
@@ -32,8 +45,7 @@ function summarise(
   for (let passes = 1; ; passes++) {
     for (let from = 0; from < longest; from += 100) {
       values.forEach((column, i) => {
-        const part = column.subarray(from, from + 100);
-        each[i]!.add(part, rowsOf(part.length));
+        give(each[i]!, column.subarray(from, from + 100), staging, from % 200 === 0);
       });
     }
     const outcome = columns.endPass();
@@ -173,12 +185,13 @@ describe('a column', () => {
   });
 
   it('notices that values are gone', () => {
+    const staging = new Staging(kernels);
     const columns = new ExactColumns(kernels, { keepMax: 8 });
     const column = columns.column([0.5]);
     const values = Float64Array.from({ length: 100 }, (_, i) => i);
-    column.add(values, rowsOf(100));
+    give(column, values, staging, false);
     expect(columns.endPass()).toBe('again');
-    column.add(values, rowsOf(99));
+    give(column, values.subarray(1), staging, false);
     expect(columns.endPass()).toBe('afresh');
   });
 });
