@@ -132,3 +132,74 @@ export function countBindings(tags: usize, rows: usize, count: i32, counts: usiz
   }
   return count;
 }
+
+/**
+ * Picks the rows that a filter lets through, as far as columns decide.
+ * @param fromUs - least and
+ * @param untilUs - greatest whole microsecond of a row's time
+ * @param mask - of the tag, which must be
+ * @param wanted - where the mask is set
+ * @param bindings - address of u8 × 65,536, by the binding's id: 0 = fails, 1 = passes, 2 = not known
+ * @param target - address with room for `count` u32 and one more
+ * @returns how many there are, or -1 where it depends on a binding that is not known
+ */
+export function pickRows(
+  timesUs: usize,
+  tags: usize,
+  count: i32,
+  fromUs: f64,
+  untilUs: f64,
+  mask: u32,
+  wanted: u32,
+  bindings: usize,
+  target: usize,
+): i32 {
+  const from = f64x2.splat(fromUs);
+  const until = f64x2.splat(untilUs);
+  const masks = i32x4.splat(mask);
+  const all = i32x4.splat(wanted);
+  let out = target;
+  let states: u32 = 0;
+  let row: i32 = 0;
+  for (; row + 4 <= count; row += 4) {
+    const early = f64x2.floor(v128.load(timesUs));
+    const late = f64x2.floor(v128.load(timesUs, 16));
+    const inTime = i8x16.shuffle(
+      v128.and(f64x2.ge(early, from), f64x2.le(early, until)),
+      v128.and(f64x2.ge(late, from), f64x2.le(late, until)),
+      0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27,
+    );
+    const outcome = i32x4.eq(v128.and(v128.load(tags), masks), all);
+    const passed = <u32>i32x4.bitmask(v128.and(inTime, outcome));
+    if (passed !== 0) {
+      const state0 = <u32>load<u8>(bindings + <usize>load<u16>(tags));
+      const state1 = <u32>load<u8>(bindings + <usize>load<u16>(tags, 4));
+      const state2 = <u32>load<u8>(bindings + <usize>load<u16>(tags, 8));
+      const state3 = <u32>load<u8>(bindings + <usize>load<u16>(tags, 12));
+      states |= state0 | state1 | state2 | state3;
+      // Each is stored, and kept by moving on.
+      store<u32>(out, row);
+      out += <usize>(passed & state0 & 1) << 2;
+      store<u32>(out, row + 1);
+      out += <usize>((passed >> 1) & state1 & 1) << 2;
+      store<u32>(out, row + 2);
+      out += <usize>((passed >> 2) & state2 & 1) << 2;
+      store<u32>(out, row + 3);
+      out += <usize>((passed >> 3) & state3 & 1) << 2;
+    }
+    timesUs += 32;
+    tags += 16;
+  }
+  for (; row < count; row++) {
+    const time = floor(load<f64>(timesUs));
+    const tag = load<u32>(tags);
+    const state = <u32>load<u8>(bindings + <usize>(tag & TAG_BINDING_MASK));
+    states |= state;
+    const passes = <u32>(time >= fromUs) & <u32>(time <= untilUs) & <u32>((tag & mask) === wanted) & state;
+    store<u32>(out, row);
+    out += <usize>passes << 2;
+    timesUs += 8;
+    tags += 4;
+  }
+  return (states & 2) !== 0 ? -1 : <i32>(out - target) >> 2;
+}

@@ -3,6 +3,7 @@
  * memory.copy and, where it is installed, DuckDB on the same data.
  */
 import { performance } from 'node:perf_hooks';
+import { FLAG_FAILED, FLAG_SUCCEEDED } from '../assembly/layout.js';
 import { Crucible, type Experiment } from '../src/index.js';
 import { Kernels } from '../src/kernels/kernels.js';
 import { ColumnMoments } from '../src/kernels/moments.js';
@@ -24,6 +25,8 @@ const START_US = 1.7e15;
 const HOUR_US = 3600e6;
 const MINUTE_US = 60e6;
 const STEP_US = 10e6;
+/** Rows of a batch. */
+const BATCH_ROWS = 1024;
 const QUANTILES = [0.5, 0.95, 0.99];
 
 interface Calls {
@@ -66,7 +69,8 @@ function atMost(name: string, ms: number, limitMs: number, against = ''): Row {
 
 // ── Kernels ──────────────────────────────────────────────────────────────────────────────────────
 
-function kernelRows({ events, latencies, timesUs }: Calls, scale: Scale): Row[] {
+function kernelRows(calls: Calls, scale: Scale): Row[] {
+  const { events, latencies, timesUs } = calls;
   const kernels = new Kernels();
   const { module, f64 } = kernels;
   const values = kernels.allocate(8 * events);
@@ -78,7 +82,8 @@ function kernelRows({ events, latencies, timesUs }: Calls, scale: Scale): Row[] 
   const { min, max } = moments;
   const ranks = ranksOf(QUANTILES, events);
   const all: Run[] = [{ values, count: events }];
-  const [select, found, copy, first, second, windows] = time(
+  const filtered = filteredSum(kernels, calls, values);
+  const [select, found, copy, first, second, windows, filter] = time(
     [
       { name: 'select', operations: 1, run: () => selector.select(all, min, max, ranks)[0] },
       {
@@ -116,6 +121,7 @@ function kernelRows({ events, latencies, timesUs }: Calls, scale: Scale): Row[] 
         },
       },
       { name: 'windows', operations: 1, run: () => windowKernels(selector, moments, values, timesUs) },
+      { name: 'filtered', operations: events, run: filtered },
     ],
     scale,
   );
@@ -144,8 +150,51 @@ function kernelRows({ events, latencies, timesUs }: Calls, scale: Scale): Row[] 
     },
     plainRow(first, `${speed(first.ns).toFixed(2)} × memory.copy`),
     plainRow(second, `${speed(second.ns).toFixed(2)} × memory.copy`),
+    {
+      name: 'sum of latency by time, success and binding',
+      value: nsText(filter.ns),
+      against: 'a row',
+      bound: '≤ 1 ns',
+      holds: filter.ns <= 1,
+    },
     atMost('windows of 60 s every 10 s, kernel time', windows.ns / 1e6, 3),
   ];
+}
+
+/** Sum, min and max of the latencies of successes with one of eight of 16 bindings in the middle half of the time. */
+function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, values: number): () => number {
+  const { module, f64, u32, u8 } = kernels;
+  const times = kernels.allocate(8 * events);
+  const tags = kernels.allocate(4 * events);
+  const bindings = kernels.allocate(65536);
+  const rows = kernels.allocate(4 * BATCH_ROWS + 4);
+  const kept = kernels.allocate(8 * BATCH_ROWS);
+  const moments = new ColumnMoments(kernels);
+  f64.set(timesUs, times >> 3);
+  for (let i = 0; i < events; i++)
+    u32[(tags >> 2) + i] = (1 + (i & 15)) | (succeeded[i] ? FLAG_SUCCEEDED : FLAG_FAILED);
+  u8.fill(0, bindings, bindings + 65536).fill(1, bindings + 1, bindings + 9);
+  const [from, until] = [START_US + HOUR_US / 4, START_US + (3 * HOUR_US) / 4];
+  return () => {
+    moments.clear();
+    for (let row = 0; row < events; row += BATCH_ROWS) {
+      const count = Math.min(BATCH_ROWS, events - row);
+      const [time, tag] = [times + 8 * row, tags + 4 * row];
+      const picked = module.pickRows(
+        time,
+        tag,
+        count,
+        from,
+        until,
+        FLAG_SUCCEEDED,
+        FLAG_SUCCEEDED,
+        bindings,
+        rows,
+      );
+      moments.addValues(kept, module.keepValues(values + 8 * row, rows, picked, kept));
+    }
+    return moments.sum;
+  };
 }
 
 /** What windowedMetrics asks of the kernels: moments of each pane, quantiles of each window. */

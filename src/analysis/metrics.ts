@@ -15,6 +15,7 @@ import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
 import { Grouping, type GroupKey } from './grouping.js';
+import { StagedFilter } from './staged-filter.js';
 import type {
   CostStats,
   LatencyStats,
@@ -116,10 +117,12 @@ function collected<T>(
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       kernels.release(mark);
       const staging = new Staging(kernels);
+      const filter = new StagedFilter(kernels, staging, view);
+      const reading = { room: staging.room, rowsOf: (batch: Batch) => filter.rowsOf(batch) };
       const columns = new ExactColumns(kernels, options);
       const collection = begin(columns);
       for (let outcome = 'again'; outcome === 'again'; ) {
-        for await (const rows of matches(view, staging.room)) {
+        for await (const rows of matches(view, reading)) {
           collection.add(rows, new StagedBatch(staging, rows.batch));
         }
         outcome = columns.endPass();

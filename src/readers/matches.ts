@@ -1,7 +1,6 @@
 /** The rows that pass a filter, batch by batch, in capture order. */
 import { TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { Batch, BatchRoom, Columns } from '../ring/batch.js';
-import type { Binding } from '../ring/bindings.js';
 import type { EventRow } from '../schema/event.js';
 import type { CompiledFilter } from './filter.js';
 import { Pace } from './pace.js';
@@ -19,11 +18,18 @@ export interface Matches extends MatchingRows {
   readonly batch: Batch;
 }
 
-/**
- * Reads each batch once, holds one at a time, and leaves out those of which no row passes.
- * @param room - for batches that nobody wants any more when the next one is asked for
- */
-export async function* matches({ source, filter, refs }: View, room?: BatchRoom): AsyncGenerator<Matches> {
+export interface Reading {
+  /** For batches that nobody wants any more when the next one is asked for. */
+  readonly room?: BatchRoom;
+  /** Says of which rows the columns decide that they may pass, ascending; until the next batch. */
+  readonly rowsOf?: (batch: Batch) => Uint32Array;
+}
+
+/** Reads each batch once, holds one at a time, and leaves out those of which no row passes. */
+export async function* matches(
+  { source, filter, refs }: View,
+  { room, rowsOf }: Reading = {},
+): AsyncGenerator<Matches> {
   const columns = new ColumnFilter(source, filter);
   const pace = new Pace();
   for (const ref of refs) {
@@ -31,7 +37,8 @@ export async function* matches({ source, filter, refs }: View, room?: BatchRoom)
     const read = ref.read(room);
     const batch = read instanceof Promise ? await read : read;
     if (batch === undefined) continue;
-    const candidates = columns.rowsOf(batch, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+    const candidates =
+      rowsOf?.(batch) ?? columns.rowsOf(batch, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
     const passed = testEvents(filter, batch, candidates, (row) => decodeRow(source, batch, row));
     if (passed.rows.length > 0) yield { batch, ...passed };
   }
@@ -46,7 +53,6 @@ export class ColumnFilter {
   readonly #source: RowSource;
   readonly #filter: CompiledFilter;
   readonly #bindings = new Uint8Array(TAG_BINDING_MASK + 1);
-  #identity = new Uint32Array(0);
 
   constructor(source: RowSource, filter: CompiledFilter) {
     this.#source = source;
@@ -55,66 +61,32 @@ export class ColumnFilter {
     this.#bindings[0] = BINDING_PASSES;
   }
 
-  /** The rows that may pass with a time in [fromUs, toUs), ascending by index. Not to be written to. */
+  /** The rows that may pass with a time in [fromUs, toUs), ascending by index. */
   rowsOf(batch: Batch, fromUs: number, toUs: number): Uint32Array {
     const { rows, timeUs, tags } = batch;
-    const { success, binding, timeMinUs, timeMaxUs } = this.#filter;
+    const { timeMinUs, timeMaxUs, success } = this.#filter;
+    const bindings = this.#bindings;
     const lowestUs = Math.max(fromUs, timeMinUs);
-    const anyTime =
-      lowestUs === Number.NEGATIVE_INFINITY && Math.min(toUs, timeMaxUs) === Number.POSITIVE_INFINITY;
-    if (anyTime && success === undefined && binding === undefined) return this.#allRows(rows);
-    const passed = anyTime ? this.#allRows(rows).slice() : new Uint32Array(rows);
-    let count = rows;
-    if (!anyTime) {
-      count = 0;
-      // Stored in any case, and kept by moving on: which rows pass follows no pattern.
-      for (let row = 0; row < rows; row++) {
-        const time = Math.floor(timeUs[row]);
-        passed[count] = row;
-        count += time >= lowestUs && time < toUs && time <= timeMaxUs ? 1 : 0;
-      }
+    const passed = new Uint32Array(rows);
+    let count = 0;
+    for (let row = 0; row < rows; row++) {
+      const time = Math.floor(timeUs[row]);
+      if (time < lowestUs || time >= toUs || time > timeMaxUs) continue;
+      const tag = tags[row];
+      if (success !== undefined && successOf(tag) !== success) continue;
+      const id = tag & TAG_BINDING_MASK;
+      if (bindings[id] !== BINDING_PASSES && !this.#bindingPasses(id)) continue;
+      passed[count++] = row;
     }
-    if (success !== undefined) count = this.#keepOutcome(passed, count, tags, success);
-    if (binding !== undefined) count = this.#keepBound(passed, count, tags, binding);
     return passed.subarray(0, count);
   }
 
-  /** 0, 1, 2 and so on. */
-  #allRows(rows: number): Uint32Array {
-    if (this.#identity.length < rows) this.#identity = Uint32Array.from({ length: rows }, (_, row) => row);
-    return this.#identity.subarray(0, rows);
-  }
-
-  /** Moves rows with the outcome to the front. @returns how many there are */
-  #keepOutcome(rows: Uint32Array, count: number, tags: Uint32Array, success: boolean | null): number {
-    let kept = 0;
-    for (let i = 0; i < count; i++) {
-      const row = rows[i];
-      rows[kept] = row;
-      kept += successOf(tags[row]) === success ? 1 : 0;
+  #bindingPasses(id: number): boolean {
+    if (this.#bindings[id] === 0) {
+      const passes = this.#filter.binding?.(this.#source.binding(id)) ?? true;
+      this.#bindings[id] = passes ? BINDING_PASSES : BINDING_FAILS;
     }
-    return kept;
-  }
-
-  /** The same for rows whose binding passes. */
-  #keepBound(
-    rows: Uint32Array,
-    count: number,
-    tags: Uint32Array,
-    passes: (binding: Binding) => boolean,
-  ): number {
-    const bindings = this.#bindings;
-    let kept = 0;
-    for (let i = 0; i < count; i++) {
-      const row = rows[i];
-      const id = tags[row] & TAG_BINDING_MASK;
-      if (bindings[id] === 0) {
-        bindings[id] = passes(this.#source.binding(id)) ? BINDING_PASSES : BINDING_FAILS;
-      }
-      rows[kept] = row;
-      kept += bindings[id] === BINDING_PASSES ? 1 : 0;
-    }
-    return kept;
+    return this.#bindings[id] === BINDING_PASSES;
   }
 }
 

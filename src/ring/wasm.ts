@@ -36,6 +36,17 @@ export interface KernelModule {
     count: number,
     out: number,
   ): number;
+  pickRows(
+    timesUs: number,
+    tags: number,
+    count: number,
+    fromUs: number,
+    untilUs: number,
+    mask: number,
+    wanted: number,
+    bindings: number,
+    target: number,
+  ): number;
   countBindings(tags: number, rows: number, count: number, counts: number, capacity: number): number;
   /** @see assembly/moments.ts */
   sumAndRange(values: number, count: number, out: number): void;
