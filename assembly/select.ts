@@ -121,3 +121,49 @@ export function selectRank(values: usize, count: i32, rank: i32): f64 {
   }
   return load<f64>(wanted);
 }
+
+/** As `binOf`, but what lies below or above the range is in the first or the last bin. */
+@inline
+function nearestBin(value: usize, low: u64, amount: u64, last: u64): usize {
+  const key = keyOf(load<u64>(value));
+  return <usize>(key < low ? 0 : min((key - low) >> amount, last));
+}
+
+/**
+ * Puts values in the order of their bins; within a bin they keep theirs.
+ * @param ends - address of u32 × binCount: is told where each bin ends, counted in values
+ * @param scratch - address with room for as many values
+ */
+export function sortBins(
+  values: usize,
+  count: i32,
+  low: u64,
+  shift: i32,
+  binCount: i32,
+  ends: usize,
+  scratch: usize,
+): void {
+  const amount = <u64>shift;
+  const last = <u64>(binCount - 1);
+  const valuesEnd = values + (<usize>count << 3);
+  const endsEnd = ends + (<usize>binCount << 2);
+  memory.fill(ends, 0, <usize>binCount << 2);
+  for (let value = values; value < valuesEnd; value += 8) {
+    const size = ends + (nearestBin(value, low, amount, last) << 2);
+    store<u32>(size, load<u32>(size) + 1);
+  }
+  // Each becomes where its bin begins, and by the values put there where it ends.
+  let start: u32 = 0;
+  for (let bin = ends; bin < endsEnd; bin += 4) {
+    const size = load<u32>(bin);
+    store<u32>(bin, start);
+    start += size;
+  }
+  for (let value = values; value < valuesEnd; value += 8) {
+    const place = ends + (nearestBin(value, low, amount, last) << 2);
+    const at = load<u32>(place);
+    store<u64>(scratch + (<usize>at << 3), load<u64>(value));
+    store<u32>(place, at + 1);
+  }
+  memory.copy(values, scratch, <usize>count << 3);
+}

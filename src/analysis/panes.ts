@@ -7,7 +7,8 @@
 import type { Kernels } from '../kernels/kernels.js';
 import { ColumnMoments } from '../kernels/moments.js';
 import { quantilesOf, ranksOf } from '../kernels/quantiles.js';
-import { Selector } from '../kernels/select.js';
+import { type Run, Selector } from '../kernels/select.js';
+import { type Shelf, Shelves } from '../kernels/shelves.js';
 import { successOf } from '../readers/rows.js';
 import { type Columns, isValue } from '../ring/batch.js';
 import { CompensatedSum } from '../stats/compensated.js';
@@ -29,6 +30,8 @@ class Pane {
   readonly cost = new CompensatedSum();
   /** Of the latencies; undefined while the pane is filled. */
   latency: Welford | undefined;
+  /** Where each bin of latencies ends; undefined where there are few. */
+  ends: number | undefined;
 
   constructor(firstUs: number, start: number) {
     this.firstUs = firstUs;
@@ -41,6 +44,7 @@ export class Panes {
   private readonly quantiles: readonly number[];
   private readonly names: readonly string[];
   private readonly selector: Selector;
+  private readonly shelves: Shelves;
   private readonly moments: ColumnMoments;
   private panes: Pane[] = [];
   /** The one being filled. */
@@ -55,6 +59,7 @@ export class Panes {
     this.quantiles = quantiles;
     this.names = quantiles.map((p) => `p${quantileName(p)}`);
     this.selector = new Selector(kernels);
+    this.shelves = new Shelves(kernels, this.selector);
     this.moments = new ColumnMoments(kernels);
     this.base = kernels.allocate(8 * CAPACITY_MIN) >> 3;
     this.at = this.base;
@@ -106,6 +111,7 @@ export class Panes {
     moments.addValues(8 * pane.start, count);
     moments.addSquares(8 * pane.start, count);
     const { mean, min, max, scale } = moments;
+    pane.ends = this.shelves.shelve({ values: 8 * pane.start, count }, min, max);
     pane.latency = Welford.from({ count, mean, min, max, m2: moments.scaledSquares * scale * scale });
   }
 
@@ -114,7 +120,7 @@ export class Panes {
     while (dropped < this.panes.length && this.panes[dropped].firstUs < timeUs) dropped++;
     if (dropped === 0) return;
     if (dropped === this.panes.length) this.last = undefined;
-    this.panes.splice(0, dropped);
+    for (const { ends } of this.panes.splice(0, dropped)) if (ends !== undefined) this.shelves.free(ends);
   }
 
   /** The metrics of everything that is held, which is something. */
@@ -150,9 +156,27 @@ export class Panes {
   private latencyQuantiles({ count, min, max }: Welford): number[] {
     if (count === 0) return [];
     const ranks = ranksOf(this.quantiles, count);
-    const runs = [{ values: 8 * this.panes[0].start, count }];
-    const values = this.selector.select(runs, min as number, max as number, ranks);
+    const values = this.selectRanks(count, min as number, max as number, ranks);
     return quantilesOf(this.quantiles, count, new Map(ranks.map((rank, i) => [rank, values[i]])));
+  }
+
+  private selectRanks(count: number, min: number, max: number, ranks: readonly number[]): number[] {
+    const shelves: Shelf[] = [];
+    const loose: Run[] = [];
+    let looseCount = 0;
+    for (const { start, ends, latency } of this.panes) {
+      const values = 8 * start;
+      if (ends !== undefined) shelves.push({ values, ends });
+      else {
+        const { count } = latency as Welford;
+        loose.push({ values, count });
+        looseCount += count;
+      }
+    }
+    // To put most of them on a shelf takes longer than to select from all.
+    if (2 * looseCount > count)
+      return this.selector.select([{ values: 8 * this.panes[0].start, count }], min, max, ranks);
+    return this.shelves.select(shelves, loose, min, max, ranks);
   }
 
   /** Moves the latencies to the front, where at least half of the room is free, or into twice the room. */

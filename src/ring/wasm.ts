@@ -63,6 +63,15 @@ export interface KernelModule {
     target: number,
   ): number;
   gatherKeys(values: number, count: number, bits: bigint, mask: bigint, target: number): number;
+  sortBins(
+    values: number,
+    count: number,
+    low: bigint,
+    shift: number,
+    binCount: number,
+    ends: number,
+    scratch: number,
+  ): void;
   selectRank(values: number, count: number, rank: number): number;
   /** @see assembly/bytes.ts */
   copy(target: number, source: number, bytes: number): void;
