@@ -9,6 +9,7 @@ import { Kernels } from '../src/kernels/kernels.js';
 import { ColumnMoments } from '../src/kernels/moments.js';
 import { ranksOf } from '../src/kernels/quantiles.js';
 import { type Run, Selector } from '../src/kernels/select.js';
+import { type Shelf, Shelves } from '../src/kernels/shelves.js';
 import {
   type Bench,
   nsText,
@@ -70,7 +71,7 @@ function atMost(name: string, ms: number, limitMs: number, against = ''): Row {
 // ── Kernels ──────────────────────────────────────────────────────────────────────────────────────
 
 function kernelRows(calls: Calls, scale: Scale): Row[] {
-  const { events, latencies, timesUs } = calls;
+  const { events, latencies } = calls;
   const kernels = new Kernels();
   const { module, f64 } = kernels;
   const values = kernels.allocate(8 * events);
@@ -82,6 +83,7 @@ function kernelRows(calls: Calls, scale: Scale): Row[] {
   const { min, max } = moments;
   const ranks = ranksOf(QUANTILES, events);
   const all: Run[] = [{ values, count: events }];
+  const windowed = windowKernels(kernels, calls);
   const filtered = filteredSum(kernels, calls, values);
   const [select, found, copy, first, second, windows, filter] = time(
     [
@@ -120,7 +122,7 @@ function kernelRows(calls: Calls, scale: Scale): Row[] {
           return moments.scaledSquares;
         },
       },
-      { name: 'windows', operations: 1, run: () => windowKernels(selector, moments, values, timesUs) },
+      { name: 'windows', operations: 1, run: windowed },
       { name: 'filtered', operations: events, run: filtered },
     ],
     scale,
@@ -170,9 +172,10 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
   const rows = kernels.allocate(4 * BATCH_ROWS + 4);
   const kept = kernels.allocate(8 * BATCH_ROWS);
   const moments = new ColumnMoments(kernels);
+  const next = random(3);
   f64.set(timesUs, times >> 3);
   for (let i = 0; i < events; i++)
-    u32[(tags >> 2) + i] = (1 + (i & 15)) | (succeeded[i] ? FLAG_SUCCEEDED : FLAG_FAILED);
+    u32[(tags >> 2) + i] = (1 + Math.floor(16 * next())) | (succeeded[i] ? FLAG_SUCCEEDED : FLAG_FAILED);
   u8.fill(0, bindings, bindings + 65536).fill(1, bindings + 1, bindings + 9);
   const [from, until] = [START_US + HOUR_US / 4, START_US + (3 * HOUR_US) / 4];
   return () => {
@@ -197,38 +200,41 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
   };
 }
 
-/** What windowedMetrics asks of the kernels: moments of each pane, quantiles of each window. */
-function windowKernels(
-  selector: Selector,
-  moments: ColumnMoments,
-  values: number,
-  timesUs: Float64Array,
-): number {
-  const panes: { start: number; min: number; max: number }[] = [];
-  let consumed = 0;
-  for (let start = 0; start < timesUs.length; ) {
-    const endUs = timesUs[start] + STEP_US;
-    let end = start + Math.floor((timesUs.length * STEP_US) / HOUR_US);
-    while (end < timesUs.length && timesUs[end] < endUs) end++;
-    const count = Math.min(end, timesUs.length) - start;
-    moments.clear();
-    moments.addValues(values + 8 * start, count);
-    moments.addSquares(values + 8 * start, count);
-    panes.push({ start, min: moments.min, max: moments.max });
-    consumed += moments.scaledSquares;
-    start += count;
-  }
+/** What windowedMetrics asks of the kernels: moments and order of each pane, quantiles of each window. */
+function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => number {
+  const events = timesUs.length;
+  const selector = new Selector(kernels);
+  const moments = new ColumnMoments(kernels);
+  const values = kernels.allocate(8 * events);
+  const paneRows = Math.floor((events * STEP_US) / HOUR_US);
   const each = MINUTE_US / STEP_US;
-  for (let first = 0; first + each <= panes.length; first++) {
-    const inside = panes.slice(first, first + each);
-    const end = panes[first + each]?.start ?? timesUs.length;
-    const count = end - inside[0].start;
-    const min = Math.min(...inside.map((pane) => pane.min));
-    const max = Math.max(...inside.map((pane) => pane.max));
-    const run = { values: values + 8 * inside[0].start, count };
-    consumed += selector.select([run], min, max, ranksOf(QUANTILES, count))[0];
-  }
-  return consumed;
+  return () => {
+    // It changes their order.
+    kernels.f64.set(latencies, values >> 3);
+    const { mark } = kernels;
+    const shelves = new Shelves(kernels, selector);
+    const panes: { shelf: Shelf; count: number; min: number; max: number }[] = [];
+    let consumed = 0;
+    for (let start = 0; start + paneRows <= events; start += paneRows) {
+      const run = { values: values + 8 * start, count: paneRows };
+      moments.clear();
+      moments.addValues(run.values, run.count);
+      moments.addSquares(run.values, run.count);
+      consumed += moments.scaledSquares;
+      const { min, max } = moments;
+      const ends = shelves.shelve(run, min, max);
+      if (ends !== undefined) panes.push({ shelf: { values: run.values, ends }, count: paneRows, min, max });
+    }
+    for (let first = 0; first + each <= panes.length; first++) {
+      const inside = panes.slice(first, first + each);
+      const min = Math.min(...inside.map((pane) => pane.min));
+      const max = Math.max(...inside.map((pane) => pane.max));
+      const on = inside.map(({ shelf }) => shelf);
+      consumed += shelves.select(on, [], min, max, ranksOf(QUANTILES, each * paneRows))[0];
+    }
+    kernels.release(mark);
+    return consumed;
+  };
 }
 
 // ── Calls ────────────────────────────────────────────────────────────────────────────────────────

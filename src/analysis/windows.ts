@@ -118,6 +118,9 @@ class WindowSweep {
   private lastUs = 0;
   /** The first window that begins after the last row. */
   private begins = 0;
+  /** When the next window begins, and when it ends or another begins. */
+  private nextUs = Number.NEGATIVE_INFINITY;
+  private dueUs = Number.NEGATIVE_INFINITY;
 
   constructor({ sizeUs, stepUs, align = 'first', quantiles }: WindowedOptions, kernels: Kernels) {
     this.sizeUs = sizeUs;
@@ -129,12 +132,9 @@ class WindowSweep {
   add({ table, rows }: OrderedRows): void {
     for (const row of rows) {
       const timeUs = timeUsOf(table, row);
-      if (Number.isNaN(this.next)) this.begin(timeUs);
+      if (!(timeUs < this.dueUs)) this.turn(timeUs);
+      if (timeUs >= this.nextUs) this.open.add(timeUs, table, row);
       this.lastUs = timeUs;
-      // Windows that end by now are whole. None of them is beyond the last: they end by the last event.
-      this.close(timeUs, Number.POSITIVE_INFINITY);
-      if (timeUs >= this.startOf(this.begins)) this.cut(timeUs);
-      if (timeUs >= this.startOf(this.next)) this.open.add(timeUs, table, row);
     }
   }
 
@@ -154,6 +154,16 @@ class WindowSweep {
     else this.firstWindow = Math.floor((firstUs - this.sizeUs) / this.stepUs) + 1;
     this.next = this.firstWindow;
     this.begins = this.firstWindow;
+  }
+
+  /** Something ends or begins by this time. */
+  private turn(timeUs: number): void {
+    if (Number.isNaN(this.next)) this.begin(timeUs);
+    // Windows that end by now are whole. None of them is beyond the last: they end by the last event.
+    this.close(timeUs, Number.POSITIVE_INFINITY);
+    if (timeUs >= this.startOf(this.begins)) this.cut(timeUs);
+    this.nextUs = this.startOf(this.next);
+    this.dueUs = Math.min(this.nextUs + this.sizeUs, this.startOf(this.begins));
   }
 
   private startOf(window: number): number {

@@ -160,7 +160,7 @@ export class RingReader {
     const doubles = (offsetBytes: number, target: Float64Array) => {
       const start = ((address + offsetBytes) >> 3) + fromRow;
       target.set(this.#f64.subarray(start, start + rows));
-      return target.subarray(0, rows);
+      return rows === target.length ? target : target.subarray(0, rows);
     };
     const words = (offsetBytes: number, target: Int32Array) => {
       const start = ((address + offsetBytes) >> 2) + fromRow;

@@ -193,7 +193,11 @@ function groupsOf(rows: readonly EventRow[], keyOf: (row: EventRow) => string | 
 const filters = fc.constantFrom<Filter | undefined>(
   undefined,
   { success: true },
+  { success: false, model: 'm1' },
+  { success: null },
   { eventName: 'a' },
+  { eventName: 'b', timeRange: [START_US + 3, START_US + 40] },
+  { timeRange: [START_US + 20, Number.POSITIVE_INFINITY] },
   { predicate: ({ sequence }) => sequence % 3 !== 1 },
 );
 const keep = fc.constantFrom(1, 5, 30, 10_000);
