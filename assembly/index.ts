@@ -1,4 +1,7 @@
 export { copy } from './bytes';
 export * from './layout';
+export { sumAndRange, sumSquares } from './moments';
 export { publish, publishWritten, replay } from './publish';
 export { claim, release, seal } from './ring';
+export { countBindings, foldRows, keepValues, pickRows } from './scan';
+export { countKeys, gatherKeys, gatherMarked, selectRank, sortBins } from './select';

@@ -1,4 +1,5 @@
 /** Every benchmark by name. */
+import { analysis } from './analysis.bench.js';
 import { capture } from './capture.bench.js';
 import { durable } from './durable.bench.js';
 import type { Bench } from './harness.js';
@@ -19,6 +20,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   threads,
   durable,
   reading,
+  analysis,
   peers,
   'peers-memory': peersMemory,
   suite,

@@ -1,13 +1,29 @@
-/** Exact metrics over matching rows. */
+/** Exact metrics over matching rows, in all and by group. */
 import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { Matches } from '../readers/matches.js';
-import { decodeRow, type RowSource, successOf } from '../readers/rows.js';
-import { isValue, timeUsOf } from '../ring/batch.js';
+import { StorageError } from '../errors.js';
+import {
+  type ColumnSummary,
+  type ExactColumn,
+  ExactColumns,
+  type KeepOptions,
+} from '../kernels/exact-column.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { Staging } from '../kernels/staging.js';
+import { type Matches, matches } from '../readers/matches.js';
+import { decodeRow, type RowSource } from '../readers/rows.js';
+import type { View } from '../readers/source.js';
+import type { Batch } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
-import { describe } from '../stats/describe.js';
-import { sampleMoments } from '../stats/moments.js';
-import { quantileOfSorted } from '../stats/quantile.js';
-import type { CostStats, LatencyStats, Metrics, ReliabilityStats, TokenStats } from './types.js';
+import { Grouping, type GroupKey } from './grouping.js';
+import { StagedFilter } from './staged-filter.js';
+import type {
+  CostStats,
+  LatencyStats,
+  Metrics,
+  MetricsGroup,
+  ReliabilityStats,
+  TokenStats,
+} from './types.js';
 
 /** How long the experiment has run, in seconds. */
 export interface ExperimentTimes {
@@ -16,162 +32,306 @@ export interface ExperimentTimes {
   pausedSeconds: number;
 }
 
-/** A Float64Array that grows. */
-class Values {
-  private values = new Float64Array(1024);
-  private length = 0;
+const LATENCY_QUANTILES = [0.5, 0.9, 0.95, 0.99, 0.999];
+const COST_QUANTILES = [0.5];
+/** Counters of bindings to begin with. */
+const BINDINGS_MIN = 64;
+/** Numbers that `foldRows` leaves: two times and five counts. */
+const SUMS = 7;
+/** How often a read begins anew whose rows expire while they are read. */
+const ATTEMPTS_MAX = 10;
 
-  push(value: number): void {
-    if (this.length === this.values.length) {
-      const larger = new Float64Array(this.length * 2);
-      larger.set(this.values);
-      this.values = larger;
+/**
+ * Metrics of the rows that pass the view's filter. Memory does not grow with their number; where they are very many
+ * they are read more than once.
+ * @throws StorageError ERR_STORAGE_IO when rows kept disappearing while they were read
+ */
+export async function metricsOf(
+  view: View,
+  times: ExperimentTimes,
+  kernels: Kernels,
+  options?: KeepOptions,
+): Promise<Metrics> {
+  return collected(kernels, options, view, (columns) => {
+    const collector = new MetricsCollector(view.source, columns);
+    return {
+      add: (matches, staged) => collector.add(matches, staged),
+      result: () => collector.result(times),
+    };
+  });
+}
+
+/**
+ * The same by group, most events first and groups of as many by key. Rows that have no value for the key are the group
+ * null. Of more than 1,000 groups those that come last in capture order are one, whose key is `OTHER_GROUPS`.
+ * @param key - 'eventName', 'model', 'provider' or a declared column of type dict or bool
+ * @throws ConfigError for a key that is none of these; StorageError as `metricsOf`
+ */
+export async function metricsBy(
+  view: View,
+  key: GroupKey,
+  times: ExperimentTimes,
+  kernels: Kernels,
+  options?: KeepOptions,
+): Promise<MetricsGroup[]> {
+  // What is wrong with the key is told even where there are no rows.
+  new Grouping(view.source, key);
+  return collected(kernels, options, view, (columns) => {
+    const grouping = new Grouping(view.source, key);
+    const collectors: MetricsCollector[] = [];
+    return {
+      add(matches, staged) {
+        for (const { group, ...part } of grouping.parts(matches)) {
+          collectors[group] ??= new MetricsCollector(view.source, columns);
+          collectors[group].add(part, staged);
+        }
+      },
+      result() {
+        // A group whose number is taken may have no rows; there is nothing in its place then.
+        return collectors
+          .flatMap((collector, group) => [{ key: grouping.key(group), metrics: collector.result(times) }])
+          .sort(
+            (a, b) =>
+              b.metrics.summary.totalEvents - a.metrics.summary.totalEvents ||
+              ((a.key ?? '') < (b.key ?? '') ? -1 : 1),
+          );
+      },
+    };
+  });
+}
+
+interface Collection<T> {
+  add(matches: Matches, staged: StagedBatch): void;
+  result(): T;
+}
+
+/** Reads the view as often as its columns want. */
+function collected<T>(
+  kernels: Kernels,
+  options: KeepOptions | undefined,
+  view: View,
+  begin: (columns: ExactColumns) => Collection<T>,
+): Promise<T> {
+  return kernels.exclusively(async () => {
+    const { mark } = kernels;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      kernels.release(mark);
+      const staging = new Staging(kernels);
+      const filter = new StagedFilter(kernels, staging, view);
+      const reading = { room: staging.room, rowsOf: (batch: Batch) => filter.rowsOf(batch) };
+      const columns = new ExactColumns(kernels, options);
+      const collection = begin(columns);
+      for (let outcome = 'again'; outcome === 'again'; ) {
+        for await (const rows of matches(view, reading)) {
+          collection.add(rows, new StagedBatch(staging, rows.batch));
+        }
+        outcome = columns.endPass();
+        if (outcome === 'done') return collection.result();
+      }
     }
-    this.values[this.length++] = value;
+    throw new StorageError('ERR_STORAGE_IO', 'rows kept disappearing while they were read');
+  });
+}
+
+/** Where in the kernels' memory the columns of a batch are. */
+class StagedBatch {
+  readonly timeUs: number;
+  readonly latencyMs: number;
+  readonly costUsd: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly tags: number;
+  private readonly staging: Staging;
+  private readonly batchRows: number;
+
+  constructor(staging: Staging, batch: Batch) {
+    this.timeUs = staging.addressOf('timeUs', batch.timeUs);
+    this.latencyMs = staging.addressOf('latencyMs', batch.latencyMs);
+    this.costUsd = staging.addressOf('costUsd', batch.costUsd);
+    this.promptTokens = staging.addressOf('promptTokens', batch.promptTokens);
+    this.completionTokens = staging.addressOf('completionTokens', batch.completionTokens);
+    this.tags = staging.addressOf('tags', batch.tags);
+    this.staging = staging;
+    this.batchRows = batch.rows;
   }
 
-  /** The values ascending; the collector's own memory. */
-  sorted(): Float64Array {
-    return this.values.subarray(0, this.length).sort();
+  /** The address of indices of the batch's rows, ascending; 0 where they are all. Until the next call. */
+  rows(rows: Uint32Array): number {
+    return rows.length === this.batchRows ? 0 : this.staging.addressOf('rows', rows);
   }
 }
 
-/** Collects rows and says what they add up to. Holds their values, and nothing of the batches. */
-export class MetricsCollector {
+/** Collects rows and says what they add up to. Holds values as `columns` allow, and nothing of the batches. */
+class MetricsCollector {
   private readonly source: RowSource;
-  private readonly latencies = new Values();
-  private readonly costs = new Values();
-  /** Rows of each binding; those without one by the name in the event. */
-  private readonly bindingRows = new Float64Array(TAG_BINDING_MASK + 1);
+  private readonly columns: ExactColumns;
+  private readonly latency: ExactColumn;
+  private readonly cost: ExactColumn;
+  /** What `foldRows` leaves. */
+  private readonly sums: number;
+  /** Rows of each binding, u32, as far as any has been seen. */
+  private bindingRows: number;
+  private bindingCapacity = BINDINGS_MIN;
+  /** Rows without a binding by the name in the event. */
   private readonly unboundRows = new Map<string, number>();
   private rows = 0;
-  private startUs = Number.POSITIVE_INFINITY;
-  private endUs = Number.NEGATIVE_INFINITY;
-  private succeeded = 0;
-  private failed = 0;
-  private tokenRows = 0;
-  private prompt = 0;
-  private completion = 0;
-  private tokens = 0;
+  /** What totals of their own say beyond prompt and completion. */
+  private tokensBeyond = 0;
 
-  constructor(source: RowSource) {
+  constructor(source: RowSource, columns: ExactColumns) {
+    const { kernels } = columns;
     this.source = source;
+    this.columns = columns;
+    this.latency = columns.column(LATENCY_QUANTILES);
+    this.cost = columns.column(COST_QUANTILES);
+    this.sums = kernels.allocate(8 * SUMS);
+    const start = this.sums >> 3;
+    kernels.f64.fill(0, start, start + SUMS);
+    kernels.f64[start] = Number.POSITIVE_INFINITY;
+    kernels.f64[start + 1] = Number.NEGATIVE_INFINITY;
+    this.bindingRows = this.bindingCounters();
   }
 
-  add({ batch, rows, events }: Matches): void {
-    this.rows += rows.length;
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i];
-      const timeUs = timeUsOf(batch, row);
-      if (timeUs < this.startUs) this.startUs = timeUs;
-      if (timeUs > this.endUs) this.endUs = timeUs;
-      const latencyMs = batch.latencyMs[row];
-      if (isValue(latencyMs)) this.latencies.push(latencyMs);
-      const costUsd = batch.costUsd[row];
-      if (isValue(costUsd)) this.costs.push(costUsd);
-      const tag = batch.tags[row];
-      const success = successOf(tag);
-      if (success === true) this.succeeded++;
-      else if (success === false) this.failed++;
-      const id = tag & TAG_BINDING_MASK;
-      // Only an event that was captured whole may tell a total of its own.
-      const mayDiffer = (tag & FLAG_BLOB) !== 0 && (tag & FLAG_METADATA_TOKENS) === 0;
-      const prompt = batch.promptTokens[row];
-      const completion = batch.completionTokens[row];
-      const hasTokens = prompt >= 0 || completion >= 0;
-      const event =
-        id === 0 || (hasTokens && mayDiffer)
-          ? (events?.[i] ?? decodeRow(this.source, batch, row))
-          : undefined;
-      if (hasTokens)
-        this.addTokens(Math.max(prompt, 0), Math.max(completion, 0), mayDiffer ? event : undefined);
-      if (id !== 0) this.bindingRows[id]++;
-      else if (event !== undefined) increase(this.unboundRows, event.eventName, 1);
+  add(matches: Matches, staged: StagedBatch): void {
+    const count = matches.rows.length;
+    const rows = staged.rows(matches.rows);
+    this.latency.add(staged.latencyMs, rows, count);
+    this.cost.add(staged.costUsd, rows, count);
+    // The columns may want the same rows again; nothing else does.
+    if (this.columns.pass > 1) return;
+    this.rows += count;
+    const { timeUs, promptTokens, completionTokens, tags } = staged;
+    const { module } = this.columns.kernels;
+    if (module.foldRows(timeUs, promptTokens, completionTokens, tags, rows, count, this.sums) !== 0) {
+      this.addEvents(matches);
+    }
+    this.countBindings(matches, tags, rows);
+  }
+
+  private countBindings({ batch, rows: indices }: Matches, tags: number, rows: number): void {
+    const { module } = this.columns.kernels;
+    const { length } = indices;
+    for (let i = 0; ; ) {
+      const at = rows === 0 ? 0 : rows + 4 * i;
+      const from = rows === 0 ? tags + 4 * i : tags;
+      i += module.countBindings(from, at, length - i, this.bindingRows, this.bindingCapacity);
+      if (i === length) return;
+      const { bindingRows, bindingCapacity } = this;
+      this.bindingCapacity = 2 ** Math.ceil(Math.log2((batch.tags[indices[i]] & TAG_BINDING_MASK) + 1));
+      this.bindingRows = this.bindingCounters();
+      module.copy(this.bindingRows, bindingRows, 4 * bindingCapacity);
     }
   }
 
-  private addTokens(prompt: number, completion: number, event: EventRow | undefined): void {
-    this.tokenRows++;
-    this.prompt += prompt;
-    this.completion += completion;
-    this.tokens += event?.tokens?.total ?? prompt + completion;
+  /** Room for as many as there are to be, all 0. */
+  private bindingCounters(): number {
+    const { kernels } = this.columns;
+    const address = kernels.allocate(4 * this.bindingCapacity);
+    kernels.u32.fill(0, address >> 2, (address >> 2) + this.bindingCapacity);
+    return address;
+  }
+
+  /** Names without a binding, and totals of their own, are in the event; the latter where it was captured whole. */
+  private addEvents(matches: Matches): void {
+    const { batch, rows } = matches;
+    for (let i = 0; i < rows.length; i++) {
+      const tag = batch.tags[rows[i]];
+      const isBound = (tag & TAG_BINDING_MASK) !== 0;
+      if (!isBound || (tag & (FLAG_BLOB | FLAG_METADATA_TOKENS)) === FLAG_BLOB) this.addEvent(matches, i);
+    }
+  }
+
+  private addEvent({ batch, rows, events }: Matches, i: number): void {
+    const row = rows[i];
+    const isBound = (batch.tags[row] & TAG_BINDING_MASK) !== 0;
+    const prompt = batch.promptTokens[row];
+    const completion = batch.completionTokens[row];
+    const hasTokens = prompt >= 0 || completion >= 0;
+    if (isBound && !hasTokens) return;
+    const event: EventRow = events?.[i] ?? decodeRow(this.source, batch, row);
+    if (!isBound) increase(this.unboundRows, event.eventName, 1);
+    if (event.tokens !== null) {
+      this.tokensBeyond += event.tokens.total - Math.max(prompt, 0) - Math.max(completion, 0);
+    }
   }
 
   private eventCounts(): Map<string, number> {
     const counts = new Map(this.unboundRows);
-    this.bindingRows.forEach((rows, id) => {
+    const { u32 } = this.columns.kernels;
+    const start = this.bindingRows >> 2;
+    for (let id = 1; id < this.bindingCapacity; id++) {
+      const rows = u32[start + id];
       if (rows > 0) increase(counts, this.source.binding(id).event, rows);
-    });
+    }
     return counts;
   }
 
   result(times: ExperimentTimes): Metrics {
     const eventTypes = Object.fromEntries([...this.eventCounts()].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const { kernels } = this.columns;
+    const start = this.sums >> 3;
+    const startUs = Math.floor(kernels.f64[start]);
+    const endUs = Math.floor(kernels.f64[start + 1]);
+    const [prompt, completion, tokenRows, succeeded, failed] = Array.from(
+      new BigInt64Array(kernels.buffer, 8 * (start + 2), SUMS - 2),
+      Number,
+    );
     return {
       summary: {
         totalEvents: this.rows,
-        timeRange: this.rows === 0 ? { start: null, end: null } : { start: this.startUs, end: this.endUs },
-        durationSeconds: this.rows < 2 ? 0 : (this.endUs - this.startUs) / 1e6,
+        timeRange: this.rows === 0 ? { start: null, end: null } : { start: startUs, end: endUs },
+        durationSeconds: this.rows < 2 ? 0 : (endUs - startUs) / 1e6,
         eventTypes,
         ...times,
       },
-      latency: latencyStats(this.latencies.sorted()),
-      cost: costStats(this.costs.sorted()),
-      reliability: reliabilityStats(this.rows, this.succeeded, this.failed),
-      tokens: this.tokenStats(),
+      latency: latencyStats(this.latency.result()),
+      cost: costStats(this.cost.result()),
+      reliability: reliabilityStats(this.rows, succeeded, failed),
+      tokens: tokenStats(tokenRows, prompt, completion, this.tokensBeyond),
       events: Object.fromEntries(Object.entries(eventTypes).map(([event, count]) => [event, { count }])),
     };
   }
+}
 
-  private tokenStats(): TokenStats | { count: 0 } {
-    const count = this.tokenRows;
-    if (count === 0) return { count: 0 };
-    return {
-      count,
-      totalPrompt: this.prompt,
-      totalCompletion: this.completion,
-      total: this.tokens,
-      meanPrompt: this.prompt / count,
-      meanCompletion: this.completion / count,
-      meanTotal: this.tokens / count,
-    };
-  }
+/** @param beyond - what totals of their own say beyond prompt and completion */
+function tokenStats(
+  count: number,
+  prompt: number,
+  completion: number,
+  beyond: number,
+): TokenStats | { count: 0 } {
+  if (count === 0) return { count: 0 };
+  const total = prompt + completion + beyond;
+  return {
+    count,
+    totalPrompt: prompt,
+    totalCompletion: completion,
+    total,
+    meanPrompt: prompt / count,
+    meanCompletion: completion / count,
+    meanTotal: total / count,
+  };
 }
 
 function increase(counts: Map<string, number>, key: string, by: number): void {
   counts.set(key, (counts.get(key) ?? 0) + by);
 }
 
-const QUANTILES = [0.5, 0.9, 0.95, 0.99, 0.999];
-
-function latencyStats(sorted: Float64Array): LatencyStats | { count: 0 } {
-  if (sorted.length === 0) return { count: 0 };
-  const { mean, stdDev, stdDevPopulation } = describe(sorted);
-  const [p50, p90, p95, p99, p999] = QUANTILES.map((p) => quantileOfSorted(sorted, p));
-  return {
-    count: sorted.length,
-    mean: mean as number,
-    median: p50,
-    stdDev,
-    stdDevPopulation: stdDevPopulation as number,
-    min: sorted[0],
-    max: sorted[sorted.length - 1],
-    p50,
-    p90,
-    p95,
-    p99,
-    p999,
-  };
+function latencyStats(summary: ColumnSummary | undefined): LatencyStats | { count: 0 } {
+  if (summary === undefined) return { count: 0 };
+  const { count, mean, stdDev, stdDevPopulation, min, max, quantiles } = summary;
+  const [p50, p90, p95, p99, p999] = quantiles;
+  return { count, mean, median: p50, stdDev, stdDevPopulation, min, max, p50, p90, p95, p99, p999 };
 }
 
-function costStats(sorted: Float64Array): CostStats | { count: 0; total: 0 } {
-  if (sorted.length === 0) return { count: 0, total: 0 };
-  const { sum, mean } = sampleMoments(sorted);
+function costStats(summary: ColumnSummary | undefined): CostStats | { count: 0; total: 0 } {
+  if (summary === undefined) return { count: 0, total: 0 };
+  const { count, sum, mean, quantiles } = summary;
   return {
     total: sum,
-    count: sorted.length,
+    count,
     meanPerRequest: mean,
-    medianPerRequest: quantileOfSorted(sorted, 0.5),
+    medianPerRequest: quantiles[0],
     costPer1kRequests: mean * 1e3,
     costPer1mRequests: mean * 1e6,
   };

@@ -69,6 +69,13 @@ export interface Metrics {
   events: Record<string, { count: number }>;
 }
 
+/** The metrics of the events that share a value. */
+export interface MetricsGroup {
+  /** The value as text, 'true' or 'false' for a bool; null where events have none. */
+  key: string | null;
+  metrics: Metrics;
+}
+
 /** Streaming moments are exact; the quantiles carry a relative error of at most 1 %. */
 export interface StreamingDistribution {
   count: number;

@@ -1,10 +1,9 @@
 /** Windows over time: selections of recent events, and metrics per tumbling or hopping window. */
 import { ConfigError } from '../errors.js';
+import { type Kernels, kernelsOfThread } from '../kernels/kernels.js';
 import type { OrderedRows } from '../readers/ordered.js';
-import { successOf } from '../readers/rows.js';
-import { isValue, timeUsOf } from '../ring/batch.js';
-import { Welford } from '../stats/moments.js';
-import { quantile } from '../stats/quantile.js';
+import { timeUsOf } from '../ring/batch.js';
+import { Panes } from './panes.js';
 import type { WindowRow } from './types.js';
 
 export type WindowSpec =
@@ -86,55 +85,56 @@ export function checkWindowed(options: WindowedOptions): void {
  * Every event lies in at least one window: the last window is the one that begins at or before the last event.
  * With step > size events between windows are in none, as asked for.
  *
+ * Latencies of the rows that open windows share are held in the kernels' memory, 8 bytes each; everything else is
+ * summed up as it comes.
+ *
  * @param ordered - ascending by time
+ * @throws RangeError where more latencies lie in one window than the kernels' memory has room for, about 40 million
  */
 export async function windowedMetrics(
   ordered: AsyncIterable<OrderedRows>,
   options: WindowedOptions,
+  kernels: Kernels = kernelsOfThread(),
 ): Promise<WindowRow[]> {
   checkWindowed(options);
-  const sweep = new WindowSweep(options);
-  for await (const rows of ordered) sweep.add(rows);
-  return sweep.finish();
+  return kernels.exclusively(async () => {
+    const sweep = new WindowSweep(options, kernels);
+    for await (const rows of ordered) sweep.add(rows);
+    return sweep.finish();
+  });
 }
 
-/** Goes over rows ascending by time; holds those from the start of the next window on. */
+/** Goes over rows ascending by time; holds panes from the start of the next window on. */
 class WindowSweep {
   private readonly sizeUs: number;
   private readonly stepUs: number;
-  private readonly quantiles: readonly number[];
   private readonly fromFirst: boolean;
-  private readonly open = new OpenRows();
+  private readonly open: Panes;
   private readonly done: WindowRow[] = [];
   private originUs = 0;
   /** Number of the next window; NaN before the first row, and infinite when there can be no more. */
   private next = Number.NaN;
   private firstWindow = 0;
   private lastUs = 0;
+  /** The first window that begins after the last row. */
+  private begins = 0;
+  /** When the next window begins, and when it ends or another begins. */
+  private nextUs = Number.NEGATIVE_INFINITY;
+  private dueUs = Number.NEGATIVE_INFINITY;
 
-  constructor({ sizeUs, stepUs, align = 'first', quantiles = DEFAULT_QUANTILES }: WindowedOptions) {
+  constructor({ sizeUs, stepUs, align = 'first', quantiles }: WindowedOptions, kernels: Kernels) {
     this.sizeUs = sizeUs;
     this.stepUs = stepUs;
-    this.quantiles = quantiles;
+    this.open = new Panes(kernels, quantiles ?? DEFAULT_QUANTILES);
     this.fromFirst = align === 'first';
   }
 
   add({ table, rows }: OrderedRows): void {
     for (const row of rows) {
       const timeUs = timeUsOf(table, row);
-      if (Number.isNaN(this.next)) this.begin(timeUs);
+      if (!(timeUs < this.dueUs)) this.turn(timeUs);
+      if (timeUs >= this.nextUs) this.open.add(timeUs, table, row);
       this.lastUs = timeUs;
-      if (timeUs < this.originUs + this.next * this.stepUs) continue;
-      this.open.push(
-        timeUs,
-        table.latencyMs[row],
-        table.costUsd[row],
-        table.promptTokens[row],
-        table.completionTokens[row],
-        table.tags[row],
-      );
-      // Windows that end by now are whole. None of them is beyond the last: they end by the last event.
-      this.close(timeUs, Number.POSITIVE_INFINITY);
     }
   }
 
@@ -153,13 +153,39 @@ class WindowSweep {
     // The earliest window that reaches the first event.
     else this.firstWindow = Math.floor((firstUs - this.sizeUs) / this.stepUs) + 1;
     this.next = this.firstWindow;
+    this.begins = this.firstWindow;
   }
 
-  /** Works out the windows that end by `untilUs`, up to number `lastWindow`. */
+  /** Something ends or begins by this time. */
+  private turn(timeUs: number): void {
+    if (Number.isNaN(this.next)) this.begin(timeUs);
+    // Windows that end by now are whole. None of them is beyond the last: they end by the last event.
+    this.close(timeUs, Number.POSITIVE_INFINITY);
+    if (timeUs >= this.startOf(this.begins)) this.cut(timeUs);
+    this.nextUs = this.startOf(this.next);
+    this.dueUs = Math.min(this.nextUs + this.sizeUs, this.startOf(this.begins));
+  }
+
+  private startOf(window: number): number {
+    return this.originUs + window * this.stepUs;
+  }
+
+  /** A window begins between the last row and this one: no pane may reach across. */
+  private cut(timeUs: number): void {
+    this.open.cut();
+    // Over a gap at once, then to the very one.
+    this.begins = Math.max(this.begins, Math.floor((timeUs - this.originUs) / this.stepUs) - 1);
+    while (this.startOf(this.begins) <= timeUs) {
+      const after = this.begins + 1;
+      this.begins = after > this.begins ? after : Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** Works out the windows that end by `untilUs`, up to number `lastWindow`. All rows held lie before their ends. */
   private close(untilUs: number, lastWindow: number): void {
     const { originUs, sizeUs, stepUs, open } = this;
     for (; this.next <= lastWindow; this.next++) {
-      const windowStart = originUs + this.next * stepUs;
+      const windowStart = this.startOf(this.next);
       const windowEnd = windowStart + sizeUs;
       // So far from the origin that windows have no width in a double: there are no more.
       if (windowEnd <= windowStart || this.next + 1 === this.next) this.next = Number.POSITIVE_INFINITY;
@@ -171,110 +197,8 @@ class WindowSweep {
       if (firstUs >= windowEnd) {
         this.next = Math.max(this.next, Math.floor((firstUs - originUs - sizeUs) / stepUs));
       } else {
-        this.done.push(open.summary(windowStart, windowEnd, this.quantiles));
+        this.done.push(open.summary(windowStart, windowEnd));
       }
     }
   }
-}
-
-/** What windows need of the rows that they share, as a queue of columns. */
-class OpenRows {
-  private timeUs = new Float64Array(1024);
-  private latencyMs = new Float64Array(1024);
-  private costUsd = new Float64Array(1024);
-  private promptTokens = new Int32Array(1024);
-  private completionTokens = new Int32Array(1024);
-  private tags = new Uint32Array(1024);
-  private first = 0;
-  private end = 0;
-
-  get isEmpty(): boolean {
-    return this.first === this.end;
-  }
-
-  /** Time of the earliest row. */
-  get firstUs(): number {
-    return this.timeUs[this.first];
-  }
-
-  push(
-    timeUs: number,
-    latencyMs: number,
-    costUsd: number,
-    promptTokens: number,
-    completionTokens: number,
-    tag: number,
-  ): void {
-    if (this.end === this.timeUs.length) this.makeRoom();
-    const at = this.end++;
-    this.timeUs[at] = timeUs;
-    this.latencyMs[at] = latencyMs;
-    this.costUsd[at] = costUsd;
-    this.promptTokens[at] = promptTokens;
-    this.completionTokens[at] = completionTokens;
-    this.tags[at] = tag;
-  }
-
-  dropBefore(timeUs: number): void {
-    while (this.first < this.end && this.timeUs[this.first] < timeUs) this.first++;
-  }
-
-  /** The metrics of the rows before `windowEnd`. */
-  summary(windowStart: number, windowEnd: number, quantiles: readonly number[]): WindowRow {
-    const latencies: number[] = [];
-    const moments = new Welford();
-    const row = { totalCost: 0, successCount: 0, failureCount: 0, promptTokens: 0, completionTokens: 0 };
-    let at = this.first;
-    for (; at < this.end && this.timeUs[at] < windowEnd; at++) {
-      const latencyMs = this.latencyMs[at];
-      if (isValue(latencyMs)) {
-        latencies.push(latencyMs);
-        moments.push(latencyMs);
-      }
-      const costUsd = this.costUsd[at];
-      if (isValue(costUsd)) row.totalCost += costUsd;
-      row.promptTokens += Math.max(this.promptTokens[at], 0);
-      row.completionTokens += Math.max(this.completionTokens[at], 0);
-      const success = successOf(this.tags[at]);
-      if (success === true) row.successCount++;
-      else if (success === false) row.failureCount++;
-    }
-    const values = latencies.length > 0 ? (quantile(latencies, [...quantiles]) as number[]) : [];
-    return {
-      windowStart,
-      windowEnd,
-      eventCount: at - this.first,
-      meanLatency: moments.mean,
-      stdDevLatency: moments.stdDev,
-      latencyQuantiles: Object.fromEntries(
-        quantiles.map((p, i) => [`p${quantileName(p)}`, values[i] ?? null]),
-      ),
-      ...row,
-    };
-  }
-
-  /** Moves the rows to the front, where at least half of the room is free, or into twice the room. */
-  private makeRoom(): void {
-    const { first, end } = this;
-    const capacity = first * 2 >= end ? end : end * 2;
-    const moved = <T extends Float64Array | Int32Array | Uint32Array>(column: T): T => {
-      const into =
-        capacity === end ? column : new (column.constructor as new (length: number) => T)(capacity);
-      into.set(column.subarray(first, end));
-      return into;
-    };
-    this.timeUs = moved(this.timeUs);
-    this.latencyMs = moved(this.latencyMs);
-    this.costUsd = moved(this.costUsd);
-    this.promptTokens = moved(this.promptTokens);
-    this.completionTokens = moved(this.completionTokens);
-    this.tags = moved(this.tags);
-    this.first = 0;
-    this.end = end - first;
-  }
-}
-
-/** 0.5 → "50", 0.999 → "999": how percentiles are named in the other metrics. */
-function quantileName(p: number): string {
-  return String(Number((p * 100).toPrecision(12))).replace('.', '');
 }

@@ -1,7 +1,7 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MetricsCollector } from '../analysis/metrics.js';
+import { metricsOf } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, StreamingMetrics, WindowRow } from '../analysis/types.js';
 import {
@@ -15,9 +15,9 @@ import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
 import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
+import { kernelsOfThread } from '../kernels/kernels.js';
 import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter, within } from '../readers/filter.js';
-import { matches } from '../readers/matches.js';
 import { MemoryStore } from '../readers/memory-store.js';
 import { allEvents, lastEvents, orderedEvents, orderedRows } from '../readers/ordered.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
@@ -475,11 +475,7 @@ export class Experiment {
 
   /** Exact metrics over the retained events that pass the filter. */
   async metrics(filter?: Filter): Promise<Metrics> {
-    const view = this.#view(filter);
-    const times = this.#times();
-    const collector = new MetricsCollector(view.source);
-    for await (const rows of matches(view)) collector.add(rows);
-    return collector.result(times);
+    return metricsOf(this.#view(filter), this.#times(), kernelsOfThread());
   }
 
   /** The retained events that pass the filter, ascending by time; ties keep capture order. */

@@ -11,8 +11,8 @@ export interface CompiledFilter {
   readonly nothing: boolean;
   /** Undefined when any will do. */
   readonly success: boolean | null | undefined;
-  /** Decides by binding alone, where the row has one. */
-  binding(binding: Binding): boolean;
+  /** Decides by binding alone, where the row has one. Undefined when any will do. */
+  readonly binding: ((binding: Binding) => boolean) | undefined;
   /** What the decoded event still has to pass, or undefined when the columns have decided. */
   readonly event: ((event: EventRow) => boolean) | undefined;
   /** The same for a row without a binding, whose names are in the event only. */
@@ -54,7 +54,7 @@ export function compileFilter(filter: Filter | undefined, condition: string): Co
     timeMaxUs,
     nothing: timeMinUs > timeMaxUs || (wantedCondition !== undefined && wantedCondition !== condition),
     success,
-    binding: (binding) => eventName === undefined || binding.event === eventName,
+    binding: eventName === undefined ? undefined : (binding) => binding.event === eventName,
     event: needsEvent ? passes : undefined,
     unboundEvent: tests.length > 0 ? passes : undefined,
   };

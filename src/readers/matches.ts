@@ -1,6 +1,6 @@
 /** The rows that pass a filter, batch by batch, in capture order. */
 import { TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { Batch, Columns } from '../ring/batch.js';
+import type { Batch, BatchRoom, Columns } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
 import type { CompiledFilter } from './filter.js';
 import { Pace } from './pace.js';
@@ -18,16 +18,27 @@ export interface Matches extends MatchingRows {
   readonly batch: Batch;
 }
 
+export interface Reading {
+  /** For batches that nobody wants any more when the next one is asked for. */
+  readonly room?: BatchRoom;
+  /** Says of which rows the columns decide that they may pass, ascending; until the next batch. */
+  readonly rowsOf?: (batch: Batch) => Uint32Array;
+}
+
 /** Reads each batch once, holds one at a time, and leaves out those of which no row passes. */
-export async function* matches({ source, filter, refs }: View): AsyncGenerator<Matches> {
+export async function* matches(
+  { source, filter, refs }: View,
+  { room, rowsOf }: Reading = {},
+): AsyncGenerator<Matches> {
   const columns = new ColumnFilter(source, filter);
   const pace = new Pace();
   for (const ref of refs) {
     if (pace.isDue) await pace.rest();
-    const read = ref.read();
+    const read = ref.read(room);
     const batch = read instanceof Promise ? await read : read;
     if (batch === undefined) continue;
-    const candidates = columns.rowsOf(batch, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+    const candidates =
+      rowsOf?.(batch) ?? columns.rowsOf(batch, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
     const passed = testEvents(filter, batch, candidates, (row) => decodeRow(source, batch, row));
     if (passed.rows.length > 0) yield { batch, ...passed };
   }
@@ -53,9 +64,9 @@ export class ColumnFilter {
   /** The rows that may pass with a time in [fromUs, toUs), ascending by index. */
   rowsOf(batch: Batch, fromUs: number, toUs: number): Uint32Array {
     const { rows, timeUs, tags } = batch;
-    const { timeMaxUs, success } = this.#filter;
+    const { timeMinUs, timeMaxUs, success } = this.#filter;
     const bindings = this.#bindings;
-    const lowestUs = Math.max(fromUs, this.#filter.timeMinUs);
+    const lowestUs = Math.max(fromUs, timeMinUs);
     const passed = new Uint32Array(rows);
     let count = 0;
     for (let row = 0; row < rows; row++) {
@@ -72,7 +83,7 @@ export class ColumnFilter {
 
   #bindingPasses(id: number): boolean {
     if (this.#bindings[id] === 0) {
-      const passes = this.#filter.binding(this.#source.binding(id));
+      const passes = this.#filter.binding?.(this.#source.binding(id)) ?? true;
       this.#bindings[id] = passes ? BINDING_PASSES : BINDING_FAILS;
     }
     return this.#bindings[id] === BINDING_PASSES;

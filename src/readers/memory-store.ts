@@ -1,6 +1,6 @@
 /** MemoryStore: the rows of a ring. */
 import { CHUNK_ROWS } from '../../assembly/layout.js';
-import type { Batch, BatchRef } from '../ring/batch.js';
+import type { Batch, BatchRef, BatchRoom } from '../ring/batch.js';
 import type { ChunkView, RingReader } from '../ring/reader.js';
 import type { RowSource } from './rows.js';
 import { meets, type RowStore, type Snapshot } from './source.js';
@@ -28,7 +28,7 @@ export class MemoryStore implements RowStore {
     for (const view of this.#reader.chunks()) {
       if (!meets(view, timeMinUs, timeMaxUs)) continue;
       if (!this.#reused) {
-        refs.push(refTo(view, () => this.#read(view)));
+        refs.push(refTo(view, (room) => this.#read(view, room)));
         continue;
       }
       const batch = this.#read(view);
@@ -37,14 +37,14 @@ export class MemoryStore implements RowStore {
     return { refs };
   }
 
-  #read(view: ChunkView): Batch | undefined {
-    const batch = this.#reader.read(view);
+  #read(view: ChunkView, room?: BatchRoom): Batch | undefined {
+    const batch = room === undefined ? this.#reader.read(view) : this.#reader.readInto(room, view);
     if (batch === undefined) this.lappedRows += view.rows;
     return batch;
   }
 }
 
-function refTo(view: ChunkView, read: () => Batch | undefined): BatchRef {
+function refTo(view: ChunkView, read: BatchRef['read']): BatchRef {
   const { sequence, rows, producer, timeMinUs, timeMaxUs } = view;
   return { firstSequence: sequence * CHUNK_ROWS, rows, producer, timeMinUs, timeMaxUs, read };
 }

@@ -1,5 +1,5 @@
 /** Rows on disk and rows in memory as one: every row once, whatever overlaps. */
-import { type Batch, type BatchRef, subBatch } from '../ring/batch.js';
+import { type Batch, type BatchRef, type BatchRoom, subBatch } from '../ring/batch.js';
 
 /**
  * Refs that cover every sequence of `disk` and `memory` exactly once, ascending. The disk's may overlap one another
@@ -67,8 +67,8 @@ class TrimmedRef implements BatchRef {
     this.#whole = whole;
   }
 
-  read(): Batch | undefined | Promise<Batch | undefined> {
-    const whole = this.#whole.read();
+  read(room?: BatchRoom): Batch | undefined | Promise<Batch | undefined> {
+    const whole = this.#whole.read(room);
     return whole instanceof Promise ? whole.then((batch) => this.#trim(batch)) : this.#trim(whole);
   }
 

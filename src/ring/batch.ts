@@ -1,6 +1,7 @@
 /** Batch: rows as columns, private to the reader that copied them. The currency of everything downstream. */
 
 import { VALUE_MAX } from '../../assembly/layout.js';
+import type { BatchBuffers } from './reader.js';
 
 /** A declared column's values, one per row. Numbers: NaN = null. Words: bool 1 false, 2 true; dict an id; 0 = null. */
 export type DeclaredValues = Float64Array | Int32Array;
@@ -43,8 +44,19 @@ export interface BatchRef {
   /** Microseconds, not floored. The rows' times lie between them, but need not reach them. */
   readonly timeMinUs: number;
   readonly timeMaxUs: number;
-  /** The rows; undefined when they are gone: overwritten meanwhile, or damaged. Whoever made the ref counts those. */
-  read(): Batch | undefined | Promise<Batch | undefined>;
+  /**
+   * The rows; undefined when they are gone: overwritten meanwhile, or damaged. Whoever made the ref counts those.
+   * @param room - where they may be put; the next read into the same room overwrites them
+   */
+  read(room?: BatchRoom): Batch | undefined | Promise<Batch | undefined>;
+}
+
+/** Room for one batch at a time; for refs of one experiment. */
+export interface BatchRoom {
+  /** Takes memory for the columns; absent, they get memory of their own. */
+  readonly place?: (bytes: number) => { readonly buffer: ArrayBufferLike; readonly byteOffset: number };
+  /** Made by the first read that uses them. */
+  buffers?: BatchBuffers;
 }
 
 /** Rows [from, end) of a batch, without a copy. The byte area stays whole, so that offsets into it hold. */

@@ -28,7 +28,7 @@ import {
   HEADER_NEXT_SEQUENCE_OFFSET,
   SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
-import type { Batch, DeclaredValues } from './batch.js';
+import type { Batch, BatchRoom, DeclaredValues } from './batch.js';
 import { type Geometry, isWordColumn } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 
@@ -61,10 +61,15 @@ export class BatchBuffers {
   readonly blob: Buffer;
   readonly declared: readonly DeclaredValues[];
 
-  constructor({ columns, blobBytes }: Geometry, rows = CHUNK_ROWS, blobRoom = blobBytes) {
+  constructor(
+    { columns, blobBytes }: Geometry,
+    rows = CHUNK_ROWS,
+    blobRoom = blobBytes,
+    placed: BatchRoom['place'] = (bytes) => ({ buffer: new ArrayBuffer(bytes), byteOffset: 0 }),
+  ) {
     // One allocation for all columns: one for each costs more than the copying.
-    const buffer = new ArrayBuffer(rows * (COLUMN_BYTES + 8 * columns.length));
-    let used = 0;
+    const { buffer, byteOffset } = placed(rows * (COLUMN_BYTES + 8 * columns.length));
+    let used = byteOffset;
     const place = (bytes: number) => {
       used += rows * bytes;
       return used - rows * bytes;
@@ -150,6 +155,12 @@ export class RingReader {
     return spooledRows(Atomics.load(this.#i32, (this.#entry(chunk) + CHUNK_WRITTEN_OFFSET) >> 2), generation);
   }
 
+  /** As `read` of all rows, but into the room, until the next such call. */
+  readInto(room: BatchRoom, view: ChunkView): Batch | undefined {
+    room.buffers ??= new BatchBuffers(this.#geometry, undefined, undefined, room.place);
+    return this.read(view, 0, room.buffers);
+  }
+
   /**
    * Copies the chunk's rows from `fromRow` on, as of when it was listed; undefined when the reader was lapped.
    * @param buffers - room that the batch is made of and that the next such call reuses; absent, it has its own
@@ -164,7 +175,7 @@ export class RingReader {
     const doubles = (offsetBytes: number, target: Float64Array) => {
       const start = ((address + offsetBytes) >> 3) + fromRow;
       target.set(this.#f64.subarray(start, start + rows));
-      return target.subarray(0, rows);
+      return rows === target.length ? target : target.subarray(0, rows);
     };
     const words = (offsetBytes: number, target: Int32Array) => {
       const start = ((address + offsetBytes) >> 2) + fromRow;
@@ -177,9 +188,10 @@ export class RingReader {
       second: Int32Array | Uint32Array,
     ) => {
       const start = ((address + offsetBytes) >> 2) + 2 * fromRow;
+      const words = this.#i32.subarray(start, start + 2 * rows);
       for (let i = 0; i < rows; i++) {
-        first[i] = this.#i32[start + 2 * i];
-        second[i] = this.#i32[start + 2 * i + 1];
+        first[i] = words[2 * i];
+        second[i] = words[2 * i + 1];
       }
     };
     pairs(COLUMN_TOKENS_OFFSET, into.promptTokens, into.completionTokens);

@@ -20,11 +20,71 @@ export interface RingModule {
   copy(target: number, source: number, bytes: number): void;
 }
 
+/**
+ * Passes over columns in a memory of the caller's own; addresses and counts are i32, keys and masks u64. Where rows are
+ * picked, `rows` is the address of their indices, u32 each, or 0 for the first `count` rows.
+ */
+export interface KernelModule {
+  /** @see assembly/scan.ts */
+  keepValues(values: number, rows: number, count: number, target: number): number;
+  foldRows(
+    timesUs: number,
+    prompts: number,
+    completions: number,
+    tags: number,
+    rows: number,
+    count: number,
+    out: number,
+  ): number;
+  pickRows(
+    timesUs: number,
+    tags: number,
+    count: number,
+    fromUs: number,
+    untilUs: number,
+    mask: number,
+    wanted: number,
+    bindings: number,
+    target: number,
+  ): number;
+  countBindings(tags: number, rows: number, count: number, counts: number, capacity: number): number;
+  /** @see assembly/moments.ts */
+  sumAndRange(values: number, count: number, out: number): void;
+  sumSquares(values: number, count: number, mean: number, scale: number, out: number): void;
+  /** @see assembly/select.ts */
+  countKeys(values: number, count: number, low: bigint, shift: number, binCount: number, bins: number): void;
+  gatherMarked(
+    values: number,
+    count: number,
+    low: bigint,
+    shift: number,
+    binCount: number,
+    marks: number,
+    target: number,
+  ): number;
+  gatherKeys(values: number, count: number, bits: bigint, mask: bigint, target: number): number;
+  sortBins(
+    values: number,
+    count: number,
+    low: bigint,
+    shift: number,
+    binCount: number,
+    ends: number,
+    scratch: number,
+  ): void;
+  selectRank(values: number, count: number, rank: number): number;
+  /** @see assembly/bytes.ts */
+  copy(target: number, source: number, bytes: number): void;
+}
+
 /** The part of the WebAssembly interface used here; its own types come only with those of the DOM. */
 interface WebAssemblyApi {
   Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => SharedMemory;
   Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: { env: { memory: SharedMemory } }) => { exports: RingModule };
+  Instance: new (
+    module: object,
+    imports: { env: { memory: SharedMemory } },
+  ) => { exports: RingModule & KernelModule };
 }
 
 const api = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
@@ -40,7 +100,7 @@ export function reserveMemory(pages: number): SharedMemory {
  * Binds the module to an experiment's memory. It is compiled once per thread; instances share nothing but the
  * memory they are given.
  */
-export function instantiate(memory: SharedMemory): RingModule {
+export function instantiate(memory: SharedMemory): RingModule & KernelModule {
   compiled ??= new api.Module(readFileSync(new URL('../../assembly/crucible.wasm', import.meta.url)));
   return new api.Instance(compiled, { env: { memory } }).exports;
 }

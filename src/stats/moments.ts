@@ -233,6 +233,11 @@ function meanOf(sample: Sample, total: CompensatedSum): { mean: number; meanLow:
     residue = 0;
     if (!Number.isFinite(sum)) return { mean: scaled.value, meanLow: scaled.residue };
   }
+  return quotientOf(sum, residue, n);
+}
+
+/** (sum + residue) / n as a pair of doubles. */
+export function quotientOf(sum: number, residue: number, n: number): { mean: number; meanLow: number } {
   const quotient = sum / n;
   // The remainder of the division, from the error of quotient · n computed exactly in two halves.
   const remainder = (productError(quotient, n, sum) + residue) / n;
@@ -259,7 +264,7 @@ function highHalf(value: number): number {
 }
 
 /** The smallest power of two at or above `value`, within the normal range; 1 for 0. */
-function powerOfTwoAtLeast(value: number): number {
+export function powerOfTwoAtLeast(value: number): number {
   if (value === 0) return 1;
   return 2 ** Math.min(1023, Math.max(-1022, Math.ceil(Math.log2(value))));
 }

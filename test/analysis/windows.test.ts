@@ -8,8 +8,9 @@ import { type WindowedOptions, type WindowSpec, windowedMetrics } from '../../sr
 import { ConfigError } from '../../src/errors.js';
 import { orderedRows } from '../../src/readers/ordered.js';
 import type { EventRow } from '../../src/schema/event.js';
+import { quantile } from '../../src/stats/quantile.js';
 import { START_US, useBench } from '../capture/support.js';
-import { LiveBatches, refTo, viewOf } from '../support/rows.js';
+import { LiveBatches, refTo, rowValue, viewOf } from '../support/rows.js';
 
 const bench = useBench();
 
@@ -377,6 +378,37 @@ describe('windowedMetrics over many batches', () => {
       ),
       { numRuns: 100 },
     );
+  });
+
+  it('has the quantiles of sorting where windows share many rows', async () => {
+    // Uneven on purpose: some panes are large, and some too small to be put in order.
+    const times = Array.from({ length: 20_000 }, (_, i) => 1_000_000 + i + (i % 5000 > 2500 ? 40 : 0)).sort(
+      (a, b) => a - b,
+    );
+    const refs = [];
+    for (let first = 0; first < times.length; first += 1000) {
+      refs.push(refTo({ firstSequence: first * 7919, timesUs: times.slice(first, first + 1000) }));
+    }
+    const values = times.map((time, i) => ({
+      time,
+      value: rowValue(Math.floor(i / 1000) * 7_919_000 + (i % 1000)),
+    }));
+    for (const [sizeUs, stepUs] of [
+      [6000, 1000],
+      [6010, 1000],
+      [3000, 3000],
+      [50, 1000],
+      [15_000, 7],
+    ] as const) {
+      const quantiles = [0, 0.01, 0.5, 0.95, 0.99, 1];
+      const options = { sizeUs, stepUs, quantiles };
+      const rows = await windowedMetrics(orderedRows(viewOf(refs)), options);
+      const expected = atOnce(values, options);
+      expect(rows.map(({ windowStart }) => windowStart)).toEqual(expected.map(([start]) => start));
+      for (let i = 0; i < rows.length; i += Math.ceil(rows.length / 50)) {
+        expect(Object.values(rows[i]!.latencyQuantiles)).toEqual(quantile(expected[i]![2], quantiles));
+      }
+    }
   });
 
   it('holds no more batches, however many rows there are', async () => {

@@ -1,0 +1,353 @@
+/**
+ * How fast are exact answers? The kernels by themselves, then whole calls, on a million events of an hour; beside sorting,
+ * memory.copy and, where it is installed, DuckDB on the same data.
+ */
+import { performance } from 'node:perf_hooks';
+import { FLAG_FAILED, FLAG_SUCCEEDED } from '../assembly/layout.js';
+import { Crucible, type Experiment } from '../src/index.js';
+import { Kernels } from '../src/kernels/kernels.js';
+import { ColumnMoments } from '../src/kernels/moments.js';
+import { ranksOf } from '../src/kernels/quantiles.js';
+import { type Run, Selector } from '../src/kernels/select.js';
+import { type Shelf, Shelves } from '../src/kernels/shelves.js';
+import {
+  type Bench,
+  nsText,
+  plainRow,
+  type Row,
+  random,
+  type Scale,
+  syntheticCalls,
+  time,
+} from './harness.js';
+
+const EVENT = 'req_llm.request.stop';
+const START_US = 1.7e15;
+const HOUR_US = 3600e6;
+const MINUTE_US = 60e6;
+const STEP_US = 10e6;
+/** Rows of a batch. */
+const BATCH_ROWS = 1024;
+const QUANTILES = [0.5, 0.95, 0.99];
+
+interface Calls {
+  readonly events: number;
+  readonly latencies: Float64Array;
+  readonly costs: Float64Array;
+  /** Evenly over an hour. */
+  readonly timesUs: Float64Array;
+  readonly succeeded: readonly boolean[];
+}
+
+function callsOf(events: number): Calls {
+  const { latencies, costs } = syntheticCalls(events);
+  const next = random(7);
+  return {
+    events,
+    latencies,
+    costs,
+    timesUs: Float64Array.from({ length: events }, (_, i) => Math.floor(START_US + (i * HOUR_US) / events)),
+    succeeded: Array.from({ length: events }, () => next() < 0.95),
+  };
+}
+
+/** Milliseconds of the quickest of several runs. */
+async function best(rounds: number, run: () => Promise<unknown>): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    await run();
+    least = Math.min(least, performance.now() - start);
+  }
+  return least;
+}
+
+const msText = (ms: number) => `${ms.toFixed(2)} ms`;
+
+function atMost(name: string, ms: number, limitMs: number, against = ''): Row {
+  return { name, value: msText(ms), against, bound: `≤ ${limitMs} ms`, holds: ms <= limitMs };
+}
+
+// ── Kernels ──────────────────────────────────────────────────────────────────────────────────────
+
+function kernelRows(calls: Calls, scale: Scale): Row[] {
+  const { events, latencies } = calls;
+  const kernels = new Kernels();
+  const { module, f64 } = kernels;
+  const values = kernels.allocate(8 * events);
+  const copied = kernels.allocate(8 * events);
+  f64.set(latencies, values >> 3);
+  const selector = new Selector(kernels);
+  const moments = new ColumnMoments(kernels);
+  moments.addValues(values, events);
+  const { min, max } = moments;
+  const ranks = ranksOf(QUANTILES, events);
+  const all: Run[] = [{ values, count: events }];
+  const windowed = windowKernels(kernels, calls);
+  const filtered = filteredSum(kernels, calls, values);
+  const [select, found, copy, first, second, windows, filter] = time(
+    [
+      { name: 'select', operations: 1, run: () => selector.select(all, min, max, ranks)[0] },
+      {
+        name: 'extremes and p50, p95, p99',
+        operations: 1,
+        run() {
+          moments.clear();
+          moments.addValues(values, events);
+          return selector.select(all, moments.min, moments.max, ranks)[0];
+        },
+      },
+      {
+        name: 'memory.copy',
+        operations: 1,
+        run() {
+          module.copy(copied, values, 8 * events);
+          return f64[copied >> 3];
+        },
+      },
+      {
+        name: 'sum, min, max',
+        operations: 1,
+        run() {
+          moments.clear();
+          moments.addValues(values, events);
+          return moments.sum;
+        },
+      },
+      {
+        name: 'squared deviations',
+        operations: 1,
+        run() {
+          moments.addSquares(values, events);
+          return moments.scaledSquares;
+        },
+      },
+      { name: 'windows', operations: 1, run: windowed },
+      { name: 'filtered', operations: events, run: filtered },
+    ],
+    scale,
+  );
+  const [sortTiming] = time(
+    [{ name: 'sort', operations: 1, run: () => Float64Array.from(latencies).sort()[0] }],
+    // It takes long, and its least is soon found.
+    { ...scale, rounds: Math.min(scale.rounds, 5) },
+  );
+  const million = `${(events / 1e6).toFixed(1)} M values`;
+  const speed = (ns: number) => copy.ns / ns;
+  const moved = (passes: number, ns: number) => (passes * copy.ns) / ns;
+  return [
+    {
+      ...atMost(`exact p50, p95, p99 of ${million}`, select.ns / 1e6, 3),
+      against: `${(sortTiming.ns / select.ns).toFixed(0)} × sorting`,
+      bound: '≤ 3 ms, ≥ 30 ×',
+      holds: select.ns <= 3e6 && sortTiming.ns >= 30 * select.ns,
+    },
+    plainRow(found, `${(sortTiming.ns / found.ns).toFixed(0)} × sorting`),
+    {
+      name: 'moments, both passes: bytes read a second',
+      value: `${moved(2, first.ns + second.ns).toFixed(2)} ×`,
+      against: `memory.copy (${nsText(copy.ns)})`,
+      bound: '≥ 0.9 ×',
+      holds: moved(2, first.ns + second.ns) >= 0.9,
+    },
+    plainRow(first, `${speed(first.ns).toFixed(2)} × memory.copy`),
+    plainRow(second, `${speed(second.ns).toFixed(2)} × memory.copy`),
+    {
+      name: 'sum of latency by time, success and binding',
+      value: nsText(filter.ns),
+      against: 'a row',
+      bound: '≤ 1 ns',
+      holds: filter.ns <= 1,
+    },
+    atMost('windows of 60 s every 10 s, kernel time', windows.ns / 1e6, 3),
+  ];
+}
+
+/** Sum, min and max of the latencies of successes with one of eight of 16 bindings in the middle half of the time. */
+function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, values: number): () => number {
+  const { module, f64, u32, u8 } = kernels;
+  const times = kernels.allocate(8 * events);
+  const tags = kernels.allocate(4 * events);
+  const bindings = kernels.allocate(65536);
+  const rows = kernels.allocate(4 * BATCH_ROWS + 4);
+  const kept = kernels.allocate(8 * BATCH_ROWS);
+  const moments = new ColumnMoments(kernels);
+  const next = random(3);
+  f64.set(timesUs, times >> 3);
+  for (let i = 0; i < events; i++)
+    u32[(tags >> 2) + i] = (1 + Math.floor(16 * next())) | (succeeded[i] ? FLAG_SUCCEEDED : FLAG_FAILED);
+  u8.fill(0, bindings, bindings + 65536).fill(1, bindings + 1, bindings + 9);
+  const [from, until] = [START_US + HOUR_US / 4, START_US + (3 * HOUR_US) / 4];
+  return () => {
+    moments.clear();
+    for (let row = 0; row < events; row += BATCH_ROWS) {
+      const count = Math.min(BATCH_ROWS, events - row);
+      const [time, tag] = [times + 8 * row, tags + 4 * row];
+      const picked = module.pickRows(
+        time,
+        tag,
+        count,
+        from,
+        until,
+        FLAG_SUCCEEDED,
+        FLAG_SUCCEEDED,
+        bindings,
+        rows,
+      );
+      moments.addValues(kept, module.keepValues(values + 8 * row, rows, picked, kept));
+    }
+    return moments.sum;
+  };
+}
+
+/** What windowedMetrics asks of the kernels: moments and order of each pane, quantiles of each window. */
+function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => number {
+  const events = timesUs.length;
+  const selector = new Selector(kernels);
+  const moments = new ColumnMoments(kernels);
+  const values = kernels.allocate(8 * events);
+  const paneRows = Math.floor((events * STEP_US) / HOUR_US);
+  const each = MINUTE_US / STEP_US;
+  return () => {
+    // It changes their order.
+    kernels.f64.set(latencies, values >> 3);
+    const { mark } = kernels;
+    const shelves = new Shelves(kernels, selector);
+    const panes: { shelf: Shelf; count: number; min: number; max: number }[] = [];
+    let consumed = 0;
+    for (let start = 0; start + paneRows <= events; start += paneRows) {
+      const run = { values: values + 8 * start, count: paneRows };
+      moments.clear();
+      moments.addValues(run.values, run.count);
+      moments.addSquares(run.values, run.count);
+      consumed += moments.scaledSquares;
+      const { min, max } = moments;
+      const ends = shelves.shelve(run, min, max);
+      if (ends !== undefined) panes.push({ shelf: { values: run.values, ends }, count: paneRows, min, max });
+    }
+    for (let first = 0; first + each <= panes.length; first++) {
+      const inside = panes.slice(first, first + each);
+      const min = Math.min(...inside.map((pane) => pane.min));
+      const max = Math.max(...inside.map((pane) => pane.max));
+      const on = inside.map(({ shelf }) => shelf);
+      consumed += shelves.select(on, [], min, max, ranksOf(QUANTILES, each * paneRows))[0];
+    }
+    kernels.release(mark);
+    return consumed;
+  };
+}
+
+// ── Calls ────────────────────────────────────────────────────────────────────────────────────────
+
+async function experimentOf(crucible: Crucible, calls: Calls): Promise<Experiment> {
+  const { events, latencies, costs, timesUs, succeeded } = calls;
+  const experiment = crucible.startExperiment({ name: 'analysis', capacity: events, producers: 1 });
+  const recorders = Array.from({ length: 16 }, (_, i) => experiment.recorder(EVENT, { model: `model-${i}` }));
+  for (let i = 0; i < events; i++) {
+    recorders[i & 15].recordAt(timesUs[i], latencies[i], costs[i], 100, 50, succeeded[i]);
+  }
+  await experiment.stop();
+  return experiment;
+}
+
+async function callRows(calls: Calls, scale: Scale, peer: Peer | null): Promise<Row[]> {
+  await using crucible = new Crucible();
+  const experiment = await experimentOf(crucible, calls);
+  const rounds = scale.smoke ? 1 : 15;
+  const range: [number, number] = [START_US + 30 * MINUTE_US, START_US + 31 * MINUTE_US];
+  const metricsMs = await best(rounds, () => experiment.metrics());
+  const rangeMs = await best(rounds, () => experiment.query({ eventName: 'absent', timeRange: range }));
+  const queryMs = await best(rounds, () => experiment.query({ timeRange: range }));
+  const windowsMs = await best(Math.min(rounds, 5), () =>
+    experiment.windowedMetrics({ sizeUs: MINUTE_US, stepUs: STEP_US }),
+  );
+  const beside = async (sql: string) =>
+    peer === null ? '' : `DuckDB ${msText(await best(rounds, () => peer.run(sql)))}`;
+  const inRange = `time_us BETWEEN ${range[0]} AND ${range[1]}`;
+  return [
+    atMost(
+      `metrics() of ${(calls.events / 1e6).toFixed(1)} M events`,
+      metricsMs,
+      25,
+      await beside(PEER_METRICS),
+    ),
+    atMost('query of 60 s, without its rows', rangeMs, 2),
+    {
+      name: 'query of 60 s, with its rows',
+      value: msText(queryMs),
+      against: await beside(`SELECT * FROM calls WHERE ${inRange} ORDER BY time_us`),
+      bound: '',
+    },
+    {
+      name: 'windowedMetrics(), 60 s every 10 s',
+      value: msText(windowsMs),
+      against: await beside(PEER_WINDOWS),
+      bound: '',
+    },
+  ];
+}
+
+// ── DuckDB ───────────────────────────────────────────────────────────────────────────────────────
+
+interface Peer {
+  run(sql: string): Promise<unknown>;
+  close(): void;
+}
+
+const PEER_METRICS = `
+  SELECT count(*), min(time_us), max(time_us), avg(latency_ms), stddev_samp(latency_ms), min(latency_ms),
+    max(latency_ms), quantile_cont(latency_ms, [0.5, 0.9, 0.95, 0.99, 0.999]), sum(cost_usd), avg(cost_usd),
+    quantile_cont(cost_usd, 0.5), count(*) FILTER (success), sum(prompt_tokens), sum(completion_tokens)
+  FROM calls`;
+const PEER_WINDOWS = `
+  SELECT k, count(*), avg(latency_ms), stddev_samp(latency_ms), quantile_cont(latency_ms, [0.5, 0.95, 0.99]),
+    sum(cost_usd), count(*) FILTER (success), sum(prompt_tokens), sum(completion_tokens)
+  FROM (
+    SELECT *, unnest(range(greatest(0, CAST((time_us - ${START_US} - ${MINUTE_US}) // ${STEP_US} + 1 AS BIGINT)),
+      CAST((time_us - ${START_US}) // ${STEP_US} + 1 AS BIGINT))) AS k
+    FROM calls
+  ) GROUP BY k ORDER BY k`;
+
+/** The calls as a table of DuckDB's; null where it is not installed. */
+async function peerOf({ events, latencies, costs, timesUs, succeeded }: Calls): Promise<Peer | null> {
+  const duckdb = await import('@duckdb/node-api').catch(() => null);
+  if (duckdb === null) return null;
+  const instance = await duckdb.DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  await connection.run(
+    `CREATE TABLE calls (time_us DOUBLE, latency_ms DOUBLE, cost_usd DOUBLE, prompt_tokens INTEGER,
+      completion_tokens INTEGER, success BOOLEAN)`,
+  );
+  const appender = await connection.createAppender('calls');
+  for (let i = 0; i < events; i++) {
+    appender.appendDouble(timesUs[i]);
+    appender.appendDouble(latencies[i]);
+    appender.appendDouble(costs[i]);
+    appender.appendInteger(100);
+    appender.appendInteger(50);
+    appender.appendBoolean(succeeded[i]);
+    appender.endRow();
+  }
+  appender.closeSync();
+  return {
+    run: async (sql) => (await connection.runAndReadAll(sql)).getRows(),
+    close: () => {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+export const analysis: Bench = {
+  question: 'How fast are exact answers?',
+  not: 'cold pages; DuckDB is left out where it is not installed',
+  async rows(scale) {
+    const calls = callsOf(scale.smoke ? 4096 : 1_000_000);
+    const peer = await peerOf(calls);
+    try {
+      return [...kernelRows(calls, scale), ...(await callRows(calls, scale, peer))];
+    } finally {
+      peer?.close();
+    }
+  },
+};
