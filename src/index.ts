@@ -5,7 +5,7 @@
 export * from './analysis/types.js';
 export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
-export { type CompareOptions, Crucible, type CrucibleOptions } from './capture/crucible.js';
+export { Crucible, type CrucibleOptions } from './capture/crucible.js';
 export type { StorageStatus } from './capture/durability.js';
 export {
   Experiment,

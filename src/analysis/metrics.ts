@@ -17,7 +17,7 @@ export interface ExperimentTimes {
 }
 
 /** A Float64Array that grows. */
-class Values {
+export class Values {
   private values = new Float64Array(1024);
   private length = 0;
 
@@ -28,6 +28,11 @@ class Values {
       this.values = larger;
     }
     this.values[this.length++] = value;
+  }
+
+  /** As they came, in memory of their own. */
+  all(): Float64Array {
+    return this.values.slice(0, this.length);
   }
 
   /** The values ascending; the collector's own memory. */

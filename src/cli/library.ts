@@ -3,7 +3,7 @@
  * public API, cut down to what the commands need, so that tests can bring a library of their own.
  */
 
-import type { Comparison, Metrics, StreamingMetrics } from '../analysis/types.js';
+import type { ComparisonDifferences, Metrics, StreamingMetrics } from '../analysis/types.js';
 import type { Emit } from '../demo/clients.js';
 import type { Intervals } from './report/comparison.js';
 
@@ -58,7 +58,7 @@ export interface LibraryCrucible {
     tags?: string[];
     metadata?: Record<string, string | number | null>;
   }): LibraryExperiment;
-  compare(ids: readonly string[]): Promise<Comparison>;
+  compare(ids: readonly string[]): Promise<ComparisonDifferences>;
   exportMultiple(
     ids: readonly string[],
     format: ExportFormat,
