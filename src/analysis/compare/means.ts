@@ -40,8 +40,21 @@ export function compareMeans(old: Observed, now: Observed, what: string, { alpha
     tests: [outcomeOf(welch, effectSize('hedgesG', g)), rankTest(old, now)],
     requiredN: requiredN(old.summary, now.summary, welch.estimate, alpha),
     assumptions: welch.assumptions,
-    reason: welch.reason,
+    reason: spreadless(old, now, what) ?? welch.reason,
   };
+}
+
+/** Why there is no spread to judge a difference by, in the words of this place. */
+function spreadless(old: Observed, now: Observed, what: string): string | undefined {
+  if (old.n < 2 || now.n < 2) {
+    const both = old.n < 2 && now.n < 2;
+    const who = both ? 'each arm has' : `the ${old.n < 2 ? 'baseline' : 'treatment'} has`;
+    return `${who} only one of the ${what}, which shows no spread`;
+  }
+  if (old.summary.variance === 0 && now.summary.variance === 0) {
+    return `within each arm all ${what} are equal, so that there is no spread to judge the difference by`;
+  }
+  return undefined;
 }
 
 function meanEstimate({ n, summary: { mean, variance } }: Observed, alpha: number): ArmEstimate {

@@ -46,7 +46,7 @@ export function compareRates(old: Proportion, now: Proportion, { alpha }: Settin
     tests,
     requiredN: requiredN(old.successes / old.n, now.successes / now.n, alpha),
     assumptions: tests[0].assumptions,
-    reason: z.reason,
+    reason: z.reason && 'all events of both arms had the same outcome',
   };
 }
 
