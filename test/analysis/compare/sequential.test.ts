@@ -87,16 +87,16 @@ describe('the sequential mode', () => {
   });
 });
 
-describe('200 experiments of two equal arms, looked at after every 20 events an arm, up to 600', () => {
-  const RUNS = 200;
+describe('150 experiments of two equal arms, looked at after every 20 events an arm, up to 400', () => {
+  const RUNS = 150;
   const rejected = (options: CompareOptions) => {
     const count = { latencyMean: 0, successRate: 0 };
     for (let run = 0; run < RUNS; run++) {
       const seed = SEED + 10 * run;
-      const latencies = [logNormal(600, 100, seed), logNormal(600, 100, seed + 1)];
-      const outcomes = [trials(600, 0.9, seed + 2), trials(600, 0.9, seed + 3)];
+      const latencies = [logNormal(400, 100, seed), logNormal(400, 100, seed + 1)];
+      const outcomes = [trials(400, 0.7, seed + 2), trials(400, 0.7, seed + 3)];
       const ever = { latencyMean: false, successRate: false };
-      for (let n = 20; n <= 600; n += 20) {
+      for (let n = 20; n <= 400; n += 20) {
         const metrics = lookAt(n, latencies, outcomes, options);
         for (const metric of ['latencyMean', 'successRate'] as const) {
           ever[metric] ||= metrics[metric]!.significant;
@@ -106,11 +106,11 @@ describe('200 experiments of two equal arms, looked at after every 20 events an 
     }
     return count;
   };
-  // 5 % of 200 is 10; four standard deviations more are 22.
-  const MOST = 22;
+  // 5 % of 150, and four standard deviations more.
+  const MOST = 18;
 
   it('the sequential mode calls a difference in at most 5 %, and some slack', () => {
-    const count = rejected({ sequential: { tuning: 600 } });
+    const count = rejected({ sequential: { tuning: 400 } });
     expect(count.latencyMean).toBeLessThanOrEqual(MOST);
     expect(count.successRate).toBeLessThanOrEqual(MOST);
   });
