@@ -7,7 +7,7 @@ export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
 export type { ArchiveOptions, ArchiveResult } from './capture/archive.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
 export { listExperiments, type StoredExperiment, type StoredFields } from './capture/catalogue.js';
-export { type CompareOptions, Crucible, type CrucibleOptions } from './capture/crucible.js';
+export { Crucible, type CrucibleOptions } from './capture/crucible.js';
 export type { StorageStatus } from './capture/durability.js';
 export {
   Experiment,

@@ -135,6 +135,8 @@ describe('examples', () => {
   const EXPECTED: Record<string, RegExp> = {
     'quick-start.js': /^4 events, \$0\.006, success rate 1\n4 rows in .*quick-start\.csv\n$/,
     'ab-test.js': /^prompt-b: latency -20\.0 %, cost \$-0\.0240\nprogress 20\/20\n$/,
+    'compare.js':
+      /^5 questions, alpha 0\.05, adjusted by holm\n[\s\S]*\nCompared with long prompt, short prompt had [^\n]*\n$/,
     'durable.js':
       /^the child was ended by SIGKILL\ndoomed: 10000 events, 0 damaged\n10001 latencies, mean 104\.50 ms\n$/,
     'threads.js': /^15000 events from 3 threads, 0 dropped\n$/,

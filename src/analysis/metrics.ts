@@ -100,13 +100,14 @@ export async function metricsBy(
   });
 }
 
-interface Collection<T> {
+/** What is made of matching rows. */
+export interface Collection<T> {
   add(matches: Matches, staged: StagedBatch): void;
   result(): T;
 }
 
-/** Reads the view as often as its columns want. */
-function collected<T>(
+/** Reads the view as often as its columns want; begins anew when rows disappeared between two passes. */
+export function collected<T>(
   kernels: Kernels,
   options: KeepOptions | undefined,
   view: View,
@@ -134,7 +135,7 @@ function collected<T>(
 }
 
 /** Where in the kernels' memory the columns of a batch are. */
-class StagedBatch {
+export class StagedBatch {
   readonly timeUs: number;
   readonly latencyMs: number;
   readonly costUsd: number;
@@ -162,7 +163,7 @@ class StagedBatch {
 }
 
 /** Collects rows and says what they add up to. Holds values as `columns` allow, and nothing of the batches. */
-class MetricsCollector {
+export class MetricsCollector {
   private readonly source: RowSource;
   private readonly columns: ExactColumns;
   private readonly latency: ExactColumn;

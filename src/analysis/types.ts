@@ -1,5 +1,7 @@
 /** Results of analysis, as SEMANTICS of the reference in camelCase. Latencies in ms, costs in USD. */
 
+export type * from './compare/types.js';
+
 export interface LatencyStats {
   count: number;
   mean: number;
@@ -115,23 +117,6 @@ export interface StreamingMetrics extends StreamingGroup {
     provider: string | null;
     bound: Record<string, unknown>;
   })[];
-}
-
-export interface TreatmentComparison {
-  id: string;
-  name: string;
-  condition: string;
-  /** (new − old) / old · 100 of mean latencies; negative is faster. */
-  latencyImprovementPct: number | null;
-  costDifferenceUsd: number | null;
-  successRateImprovementPct: number | null;
-  eventCountDifference: number;
-}
-
-export interface Comparison {
-  baseline: { id: string; name: string; condition: string };
-  experiments: { id: string; name: string; condition: string; metrics: Metrics }[];
-  treatments: TreatmentComparison[];
 }
 
 /** One window of `windowedMetrics`, times in µs since the epoch, [windowStart, windowEnd). */

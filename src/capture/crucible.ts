@@ -1,12 +1,12 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
 import { resolve } from 'node:path';
-import { compareArms } from '../analysis/compare.js';
-import type { Comparison } from '../analysis/types.js';
+import { compareArms } from '../analysis/compare/compare.js';
+import { resolveCompareOptions } from '../analysis/compare/options.js';
+import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import { type ExportResult, exportFile } from '../export/index.js';
 import { mergeEvents } from '../readers/merge-events.js';
-import type { Filter } from '../schema/event.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { VERSION } from '../version.js';
 import { Experiment, type ExperimentOwner, type ExportFormat, type ExportOptions } from './experiment.js';
@@ -30,11 +30,6 @@ export interface CrucibleOptions {
   clock?: Clock;
   /** Default: the reference implementation's prices. */
   prices?: PriceTable;
-}
-
-export interface CompareOptions {
-  /** Applied to every arm. */
-  filter?: Filter;
 }
 
 export class Crucible implements AsyncDisposable {
@@ -140,20 +135,18 @@ export class Crucible implements AsyncDisposable {
   }
 
   /**
-   * Compares experiments with the first of them, over their retained events.
-   * @throws AnalysisError ERR_TOO_FEW_EXPERIMENTS, NotFoundError
+   * Compares experiments with the first of them, over their retained events: estimates, intervals, tests and a
+   * verdict per treatment. What cannot be said is null, with a reason.
+   * @throws AnalysisError ERR_TOO_FEW_EXPERIMENTS, NotFoundError, ConfigError naming the option
    */
   async compare(
     experiments: readonly (Experiment | string)[],
     options: CompareOptions = {},
   ): Promise<Comparison> {
-    const arms = await Promise.all(
-      this.#resolve(experiments).map(async (experiment) => {
-        const { id, name, condition } = experiment;
-        return { id, name, condition, metrics: await experiment.metrics(options.filter) };
-      }),
-    );
-    return compareArms(arms);
+    const resolved = this.#resolve(experiments);
+    const { paired } = resolveCompareOptions(options, resolved.length);
+    const arms = resolved.map((experiment) => experiment.armSamples(options.filter, paired !== false));
+    return compareArms(await Promise.all(arms), options);
   }
 
   /** Writes the events of several experiments to one file, ascending by time; ties keep the order given. @throws as Experiment.export */

@@ -1,6 +1,8 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gatherArm } from '../analysis/arm-samples.js';
+import type { ArmSamples } from '../analysis/compare/samples.js';
 import { metricsOf } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, StreamingMetrics, WindowRow } from '../analysis/types.js';
@@ -556,6 +558,11 @@ export class Experiment {
   eventSource(filter?: Filter): () => AsyncGenerator<EventRow> {
     const view = this.#view(filter);
     return () => orderedEvents(view);
+  }
+
+  /** @internal What a comparison works on, of the retained events that pass the filter. */
+  armSamples(filter: Filter | undefined, withSampleIds: boolean): Promise<ArmSamples> {
+    return gatherArm(this.#view(filter), this, this.#times(), withSampleIds, kernelsOfThread());
   }
 
   /** What passes the filter now, of a time range (µs, both ends inclusive) or of all time. */

@@ -3,7 +3,7 @@
  * public API, cut down to what the commands need, so that tests can bring a library of their own.
  */
 
-import type { Comparison, Metrics, StreamingMetrics } from '../analysis/types.js';
+import type { ComparisonDifferences, Metrics, StreamingMetrics } from '../analysis/types.js';
 import type { Emit } from '../demo/clients.js';
 import type {
   ExperimentCounts,
@@ -73,7 +73,7 @@ export interface LibraryCrucible {
   }): LibraryExperiment;
   experiment(id: string): LibraryExperiment;
   recover(dir: string, options: RecoverOptions): Promise<RecoveryReport>;
-  compare(ids: readonly string[]): Promise<Comparison>;
+  compare(ids: readonly string[]): Promise<ComparisonDifferences>;
   exportMultiple(
     ids: readonly string[],
     format: ExportFormat,

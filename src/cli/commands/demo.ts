@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Comparison } from '../../analysis/types.js';
+import type { ComparisonDifferences } from '../../analysis/types.js';
 import {
   type ArmCounts,
   type DemoOptions,
@@ -201,7 +201,7 @@ interface Outcome {
   plan: Plan;
   result: DemoResult;
   /** Null, with no files, when the run was stopped before each arm had finished a question. */
-  comparison: Comparison | null;
+  comparison: ComparisonDifferences | null;
   files: readonly ExportFile[];
   /** Null in memory. */
   kept: { dir: string; arms: readonly LibraryExperiment[] } | null;

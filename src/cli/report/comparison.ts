@@ -1,11 +1,11 @@
 /** A comparison as text: differences, their intervals, and what they amount to in a sentence. */
 
 import type {
-  Comparison,
+  ComparisonDifferences,
   LatencyStats,
   Metrics,
   ReliabilityStats,
-  TreatmentComparison,
+  TreatmentDifferences,
 } from '../../analysis/types.js';
 import { formatNumber, formatSigned, millisecondDecimals, usdDecimals } from '../terminal/numbers.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
@@ -46,7 +46,7 @@ interface Difference {
 
 /** Each treatment against the baseline: differences with their intervals, and a sentence. */
 export function comparisonLines(
-  comparison: Comparison,
+  comparison: ComparisonDifferences,
   intervals: Intervals,
   options: ReportOptions,
 ): string[] {
@@ -88,8 +88,8 @@ export function comparisonLines(
  * points`. A difference whose interval holds zero is called what it is.
  */
 export function verdict(
-  comparison: Comparison,
-  treatment: TreatmentComparison,
+  comparison: ComparisonDifferences,
+  treatment: TreatmentDifferences,
   intervals: Intervals,
 ): string {
   const { latency, success, cost } = differences(
@@ -127,7 +127,7 @@ function successClause(row: Difference): string {
 }
 
 function differences(
-  treatment: TreatmentComparison,
+  treatment: TreatmentDifferences,
   x: Metrics,
   y: Metrics,
   intervals: Intervals,
@@ -196,7 +196,7 @@ function percentText(percent: number, signed = false): string {
   return `${signed ? formatSigned(percent, decimals) : formatNumber(percent, decimals)} %`;
 }
 
-function metricsOf(comparison: Comparison, id: string): Metrics {
+function metricsOf(comparison: ComparisonDifferences, id: string): Metrics {
   const found = comparison.experiments.find((experiment) => experiment.id === id);
   if (found === undefined) throw new RangeError(`comparison holds no metrics of experiment ${id}`);
   return found.metrics;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Comparison, Metrics } from '../../../src/analysis/types.js';
+import type { ComparisonDifferences, Metrics } from '../../../src/analysis/types.js';
 import { comparisonLines, type Intervals, verdict } from '../../../src/cli/report/comparison.js';
 import { NO_STYLE } from '../../../src/cli/terminal/style.js';
 import { displayWidth } from '../../../src/cli/terminal/width.js';
@@ -10,8 +10,12 @@ const options = { style: NO_STYLE, width: 80 };
 const noIntervals: Intervals = { meanInterval: () => null, proportionInterval: () => null };
 const nothing = metricsOf([]);
 
-function compare(baseline: Metrics, treatment: Metrics, change: Partial<Comparison['treatments'][0]> = {}) {
-  const comparison: Comparison = {
+function compare(
+  baseline: Metrics,
+  treatment: Metrics,
+  change: Partial<ComparisonDifferences['treatments'][0]> = {},
+) {
+  const comparison: ComparisonDifferences = {
     baseline: { id: 'a', name: 'control', condition: 'control' },
     experiments: [
       { id: 'a', name: 'control', condition: 'control', metrics: baseline },
@@ -34,7 +38,7 @@ function compare(baseline: Metrics, treatment: Metrics, change: Partial<Comparis
 }
 
 const typical = compare(plausibleMetrics(516.52, 0.25, 193), plausibleMetrics(318.2, 0.4025, 197.2));
-const sentence = (comparison: Comparison, intervals = noIntervals) =>
+const sentence = (comparison: ComparisonDifferences, intervals = noIntervals) =>
   verdict(comparison, comparison.treatments[0]!, intervals);
 
 describe('comparisonLines', () => {

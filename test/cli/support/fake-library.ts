@@ -2,7 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type {
-  Comparison,
+  ComparisonDifferences,
   LatencyStats,
   Metrics,
   ReliabilityStats,
@@ -105,7 +105,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
   };
 }
 
-function comparisonOf(experiments: { id: string; name: string; rows: Row[] }[]): Comparison {
+function comparisonOf(experiments: { id: string; name: string; rows: Row[] }[]): ComparisonDifferences {
   const all = experiments.map(({ id, name, rows }) => ({
     id,
     name,

@@ -1,9 +1,9 @@
 /** Comparing experiments with the first of them. */
 
 import { describe, expect, it } from 'vitest';
-import { AnalysisError, NotFoundError } from '../../src/errors.js';
-import type { Measurements } from '../../src/schema/event.js';
-import { useBench } from '../capture/support.js';
+import { AnalysisError, NotFoundError } from '../../../src/errors.js';
+import type { Measurements } from '../../../src/schema/event.js';
+import { useBench } from '../../capture/support.js';
 
 const bench = useBench();
 
@@ -29,7 +29,7 @@ describe('compare', () => {
     ]);
     const comparison = await crucible.compare([baseline, faster.id, slower]);
     expect(comparison.baseline).toEqual({ id: baseline.id, name: 'baseline', condition: 'baseline' });
-    expect(comparison.treatments).toEqual([
+    expect(comparison.treatments).toMatchObject([
       {
         id: faster.id,
         name: 'faster',

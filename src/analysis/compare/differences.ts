@@ -1,0 +1,32 @@
+/** What the reference tells of a treatment, with its own definitions. */
+import type { Metrics } from '../types.js';
+import type { ArmSamples } from './samples.js';
+import type { TreatmentDifferences } from './types.js';
+
+export function differencesOf(
+  baseline: ArmSamples,
+  { id, name, condition, metrics }: ArmSamples,
+): TreatmentDifferences {
+  const old = baseline.metrics;
+  return {
+    id,
+    name,
+    condition,
+    latencyImprovementPct: changePct(latencyMean(old), latencyMean(metrics)),
+    costDifferenceUsd:
+      metrics.cost.count === 0 || old.cost.count === 0 ? null : metrics.cost.total - old.cost.total,
+    successRateImprovementPct: changePct(old.reliability.successRate, metrics.reliability.successRate),
+    eventCountDifference: metrics.summary.totalEvents - old.summary.totalEvents,
+  };
+}
+
+function latencyMean({ latency }: Metrics): number | null {
+  return 'mean' in latency ? latency.mean : null;
+}
+
+/** (new − old)/old · 100; null where a side is missing, the old value is 0, or the change has no finite number. */
+export function changePct(before: number | null, after: number | null): number | null {
+  if (before === null || after === null || before === 0) return null;
+  const pct = ((after - before) / before) * 100;
+  return Number.isFinite(pct) ? pct : null;
+}

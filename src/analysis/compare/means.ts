@@ -1,0 +1,133 @@
+/** Means of two arms whose events are independent of each other. */
+import { studentUpperQuantile } from '../../stats/distributions.js';
+import { hedgesG } from '../../stats/effect-sizes.js';
+import type { Interval } from '../../stats/options.js';
+import { tTestPower } from '../../stats/power.js';
+import { mannWhitneyU } from '../../stats/rank-tests.js';
+import type { Summary } from '../../stats/sample.js';
+import { confidenceSequenceHalfWidth, sequentialMeanTest } from '../../stats/sequential.js';
+import { welchTTest } from '../../stats/t-tests.js';
+import {
+  effectSize,
+  type Finding,
+  finiteInterval,
+  missingFrom,
+  noFinding,
+  outcomeOf,
+  POWER,
+} from './finding.js';
+import { finiteOrNull, type Observed } from './observed.js';
+import type { Settings } from './options.js';
+import type { ArmEstimate, TestOutcome } from './types.js';
+
+/** Values of both arms together above which no rank test is made: they take about a second per 4 million. */
+const RANKED_MAX = 2 ** 22;
+
+/** `what` names the values: 'latencies'. */
+export function compareMeans(old: Observed, now: Observed, what: string, { alpha }: Settings): Finding {
+  const baseline = meanEstimate(old, alpha);
+  const treatment = meanEstimate(now, alpha);
+  const missing = missingFrom(old.n, now.n, what);
+  if (missing !== null) return noFinding(baseline, treatment, missing);
+  const welch = welchTTest(now.summary, old.summary, { alpha });
+  const g = hedgesG(now.summary, old.summary).estimate;
+  return {
+    baseline,
+    treatment,
+    difference: finiteOrNull(welch.estimate),
+    confidenceInterval: finiteInterval(welch.confidenceInterval),
+    intervalMethod: welch.method,
+    tests: [outcomeOf(welch, effectSize('hedgesG', g)), rankTest(old, now)],
+    requiredN: requiredN(old.summary, now.summary, welch.estimate, alpha),
+    assumptions: welch.assumptions,
+    reason: spreadless(old, now, what) ?? welch.reason,
+  };
+}
+
+/** Why there is no spread to judge a difference by, in the words of this place. */
+function spreadless(old: Observed, now: Observed, what: string): string | undefined {
+  if (old.n < 2 || now.n < 2) {
+    const both = old.n < 2 && now.n < 2;
+    const who = both ? 'each arm has' : `the ${old.n < 2 ? 'baseline' : 'treatment'} has`;
+    return `${who} only one of the ${what}, which shows no spread`;
+  }
+  if (old.summary.variance === 0 && now.summary.variance === 0) {
+    return `within each arm all ${what} are equal, so that there is no spread to judge the difference by`;
+  }
+  return undefined;
+}
+
+function meanEstimate({ n, summary: { mean, variance } }: Observed, alpha: number): ArmEstimate {
+  if (n === 0 || mean === null) return { estimate: null, n, confidenceInterval: null };
+  if (variance === null) return { estimate: mean, n, confidenceInterval: null };
+  const margin = Math.sqrt(variance / n) * studentUpperQuantile(alpha / 2, n - 1);
+  return { estimate: mean, n, confidenceInterval: finiteInterval([mean - margin, mean + margin]) };
+}
+
+function rankTest({ sorted: old }: Observed, { sorted: now }: Observed): TestOutcome {
+  const skipped = (reason: string) => outcomeOf({ ...RANK_TEST, pValue: null, reason });
+  if (old === null || now === null) return skipped('needs the values, and only their summary is known');
+  if (old.length + now.length > RANKED_MAX) {
+    return skipped(`left out above ${RANKED_MAX} values, for the time it would take`);
+  }
+  const test = mannWhitneyU(now, old);
+  return outcomeOf(test, effectSize('cliffsDelta', 2 * test.estimate - 1));
+}
+
+const RANK_TEST = { method: 'Mann-Whitney U test', assumptions: [] };
+
+/** Per arm, with both arms as large and their variances as observed. */
+function requiredN(old: Summary, now: Summary, difference: number, alpha: number): number | null {
+  if (old.variance === null || now.variance === null) return null;
+  const stdDev = Math.sqrt(old.variance / 2 + now.variance / 2);
+  const ratio = Math.abs(difference) / stdDev;
+  if (!(Number.isFinite(ratio) && ratio > 0)) return null;
+  return tTestPower({ delta: ratio, alpha, power: POWER }).nCeiling;
+}
+
+// ── Valid at every look ──────────────────────────────────────────────────────────────────────────
+
+/** The sequence is asymptotic: before this many observations per arm it is not heard. */
+export const SEQUENCE_START = 30;
+
+export function watchMeans(
+  old: Observed,
+  now: Observed,
+  what: string,
+  { alpha, sequential }: Settings,
+): Finding {
+  const { tuning } = sequential!;
+  const baseline = watchedEstimate(old, alpha, tuning);
+  const treatment = watchedEstimate(now, alpha, tuning);
+  const missing = missingFrom(old.n, now.n, what);
+  if (missing !== null) return noFinding(baseline, treatment, missing);
+  if (Math.min(old.n, now.n) < SEQUENCE_START) {
+    return noFinding(baseline, treatment, `the sequence begins at ${SEQUENCE_START} observations per arm`);
+  }
+  const test = sequentialMeanTest(old.summary, now.summary, { alpha, tuning });
+  const interval = finiteInterval(test.confidenceInterval);
+  const reason =
+    test.reason ?? (interval === null ? 'too early for an interval with this tuning' : undefined);
+  return {
+    baseline,
+    treatment,
+    difference: test.estimate === null ? null : finiteOrNull(test.estimate),
+    confidenceInterval: interval,
+    intervalMethod: test.method,
+    tests: [outcomeOf(test, effectSize('hedgesG', hedgesG(now.summary, old.summary).estimate))],
+    requiredN: null,
+    assumptions: test.assumptions,
+    reason,
+  };
+}
+
+function watchedEstimate({ n, summary }: Observed, alpha: number, tuning: number): ArmEstimate {
+  const { mean, variance } = summary;
+  if (n === 0 || mean === null) return { estimate: null, n, confidenceInterval: null };
+  let interval: Interval | null = null;
+  if (n >= SEQUENCE_START && variance !== null && variance > 0) {
+    const margin = confidenceSequenceHalfWidth({ n, variance }, { alpha, tuning });
+    interval = finiteInterval([mean - margin, mean + margin]);
+  }
+  return { estimate: mean, n, confidenceInterval: interval };
+}

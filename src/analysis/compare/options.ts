@@ -1,0 +1,133 @@
+/** The options of a comparison, checked and filled in. */
+import { AnalysisError, ConfigError } from '../../errors.js';
+import type { AdjustmentMethod } from '../../stats/multiplicity.js';
+import { resolveOptions } from '../../stats/options.js';
+import type { CompareOptions, MetricName, SequentialOptions } from './types.js';
+
+export interface Settings {
+  readonly alpha: number;
+  readonly confidenceLevel: number;
+  readonly adjust: AdjustmentMethod | 'none';
+  readonly metrics: readonly MetricName[];
+  readonly seed: number;
+  readonly resamples: number;
+  readonly paired: boolean | 'auto';
+  /** One per arm. */
+  readonly expectedRatio: readonly number[];
+  readonly sequential: { readonly tuning: number } | null;
+}
+
+export const METRIC_NAMES: readonly MetricName[] = [
+  'latencyMean',
+  'latencyP95',
+  'costMean',
+  'successRate',
+  'tokensMean',
+];
+
+const ADJUSTMENTS: readonly string[] = ['holm', 'bh', 'by', 'bonferroni', 'hochberg', 'none'];
+const KNOWN: readonly string[] = [
+  'filter',
+  'confidenceLevel',
+  'alpha',
+  'adjust',
+  'metrics',
+  'seed',
+  'resamples',
+  'paired',
+  'expectedRatio',
+  'sequential',
+];
+const TUNING_DEFAULT = 5000;
+
+/** @throws AnalysisError ERR_TOO_FEW_EXPERIMENTS below two arms, ConfigError naming the option */
+export function resolveCompareOptions(options: CompareOptions, arms: number): Settings {
+  if (arms < 2) {
+    throw new AnalysisError('ERR_TOO_FEW_EXPERIMENTS', `a comparison needs two experiments, got ${arms}`, {
+      expected: 2,
+      actual: arms,
+    });
+  }
+  refuseOthers(options, KNOWN, 'options');
+  const {
+    adjust = 'holm',
+    metrics = METRIC_NAMES,
+    seed = 1,
+    resamples = 10_000,
+    paired = 'auto',
+    expectedRatio = new Array<number>(arms).fill(1),
+  } = options;
+  const sequential = resolveSequential(options.sequential);
+  const alpha = resolveAlpha(options.alpha, sequential?.alpha);
+  const level = resolveOptions({ alpha, confidenceLevel: options.confidenceLevel });
+  if (!ADJUSTMENTS.includes(adjust)) throw new ConfigError('adjust', oneOf(ADJUSTMENTS), adjust);
+  if (!Array.isArray(metrics) || metrics.length === 0) {
+    throw new ConfigError('metrics', 'an array of metric names', metrics);
+  }
+  for (const [i, metric] of metrics.entries()) {
+    if (!METRIC_NAMES.includes(metric)) throw new ConfigError(`metrics[${i}]`, oneOf(METRIC_NAMES), metric);
+  }
+  if (!Number.isSafeInteger(seed)) throw new ConfigError('seed', 'a whole number', seed);
+  if (!(Number.isSafeInteger(resamples) && resamples >= 100 && resamples <= 1e6)) {
+    throw new ConfigError('resamples', 'a whole number from 100 to 1000000', resamples);
+  }
+  if (paired !== 'auto' && typeof paired !== 'boolean') {
+    throw new ConfigError('paired', "true, false or 'auto'", paired);
+  }
+  if (paired === true && sequential !== null) {
+    throw new ConfigError('paired', "false or 'auto' beside sequential", paired);
+  }
+  checkRatio(expectedRatio, arms);
+  return {
+    alpha: level.alpha,
+    confidenceLevel: level.confidenceLevel,
+    adjust,
+    metrics: METRIC_NAMES.filter((metric) => metrics.includes(metric)),
+    seed,
+    resamples,
+    paired: sequential === null ? paired : false,
+    expectedRatio,
+    sequential: sequential && { tuning: sequential.tuning ?? TUNING_DEFAULT },
+  };
+}
+
+function resolveSequential(sequential: unknown): SequentialOptions | null {
+  if (sequential === undefined || sequential === false) return null;
+  if (sequential === true) return {};
+  if (typeof sequential !== 'object' || sequential === null) {
+    throw new ConfigError('sequential', 'true, false or { tuning, alpha }', sequential);
+  }
+  refuseOthers(sequential, ['tuning', 'alpha'], 'sequential');
+  const { tuning } = sequential as SequentialOptions;
+  if (tuning !== undefined && !(Number.isFinite(tuning) && tuning > 0)) {
+    throw new ConfigError('sequential.tuning', 'a finite number above 0', tuning);
+  }
+  return sequential;
+}
+
+function resolveAlpha(own: number | undefined, sequential: number | undefined): number | undefined {
+  if (own !== undefined && sequential !== undefined && own !== sequential) {
+    throw new ConfigError('sequential.alpha', `alpha = ${own}, or none`, sequential);
+  }
+  return own ?? sequential;
+}
+
+function checkRatio(ratio: readonly number[], arms: number): void {
+  const positive = (part: unknown) => Number.isFinite(part) && (part as number) > 0;
+  if (!(Array.isArray(ratio) && ratio.length === arms && ratio.every(positive))) {
+    throw new ConfigError('expectedRatio', `${arms} numbers above 0, one per experiment`, ratio);
+  }
+}
+
+function refuseOthers(options: object, known: readonly string[], path: string): void {
+  if (typeof options !== 'object' || options === null) throw new ConfigError(path, 'an object', options);
+  for (const [key, value] of Object.entries(options)) {
+    if (value !== undefined && !known.includes(key)) {
+      throw new ConfigError(path === 'options' ? key : `${path}.${key}`, 'no such option', value);
+    }
+  }
+}
+
+function oneOf(names: readonly string[]): string {
+  return names.map((name) => `'${name}'`).join(', ');
+}

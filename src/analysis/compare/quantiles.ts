@@ -1,0 +1,165 @@
+/**
+ * The difference of two arms' 95th percentiles, by the bootstrap.
+ *
+ * A quantile of a resample depends on two of its order statistics only, and where those lie among the data is known
+ * in distribution: the k-th smallest of n draws with replacement is the value at n·U, with U the k-th smallest of n
+ * uniform numbers, a ratio of gamma variates. So a resample takes four random variates however many values there
+ * are, and the result is distributed as that of drawing n values and sorting them.
+ *
+ * Percentile intervals: the jackknife is inconsistent for quantiles, so that BCa has no acceleration to go by
+ * (Efron & Tibshirani 1993, section 11.5).
+ */
+import { normalQuantile } from '../../stats/normal.js';
+import type { Interval } from '../../stats/options.js';
+import { quantileOfSorted } from '../../stats/quantile.js';
+import { SeededRandom } from '../../stats/random.js';
+import { type Finding, finiteInterval, missingFrom, noFinding, POWER } from './finding.js';
+import { finiteOrNull, type Observed } from './observed.js';
+import type { Settings } from './options.js';
+import type { ArmEstimate, TestOutcome } from './types.js';
+
+const P = 0.95;
+
+/** Fewest values for which the largest lies above the quantile with probability 1 − alpha/2: 72 at 5 %. */
+export function fewestForP95(alpha: number): number {
+  return Math.ceil(Math.log(alpha / 2) / Math.log(P));
+}
+
+/** The quantiles of an arm's resamples, in the order drawn; null where there are too few values for it. */
+export function resampledP95({ sorted }: Observed, stream: number, settings: Settings): Float64Array | null {
+  if (sorted === null || sorted.length < fewestForP95(settings.alpha)) return null;
+  // Arms draw from streams far apart: seeds side by side belong to other comparisons.
+  const random = new SeededRandom(settings.seed + Math.imul(stream, 0x9e3779b9));
+  return Float64Array.from({ length: settings.resamples }, () => resampleQuantile(sorted, P, random));
+}
+
+/** Quantile (type 7) of one resample of the ascending values, of which there are at least two. */
+export function resampleQuantile(sorted: Float64Array, p: number, random: SeededRandom): number {
+  const n = sorted.length;
+  const position = (n - 1) * p + 1;
+  const rank = Math.min(Math.floor(position), n - 1);
+  // The n + 1 gaps that n uniform numbers leave, as shares of a sum of exponential variates.
+  const below = gamma(rank, random);
+  const gap = gamma(1, random);
+  const above = gamma(n - rank, random);
+  const total = below + gap + above;
+  const low = sorted[Math.min(n - 1, Math.floor((below / total) * n))];
+  const high = sorted[Math.min(n - 1, Math.floor(((below + gap) / total) * n))];
+  return low + (high - low) * (position - rank);
+}
+
+/**
+ * A gamma variate of scale 1 and shape 1 or more.
+ *
+ * Source: Marsaglia & Tsang 2000, ACM Transactions on Mathematical Software 26, 363-372.
+ */
+function gamma(shape: number, random: SeededRandom): number {
+  const d = shape - 1 / 3;
+  const c = 1 / Math.sqrt(9 * d);
+  for (;;) {
+    const x = normalQuantile(uniform(random));
+    const v = (1 + c * x) ** 3;
+    if (v > 0 && Math.log(uniform(random)) < (x * x) / 2 + d - d * v + d * Math.log(v)) return d * v;
+  }
+}
+
+/** Between 0 and 1, neither included. */
+function uniform(random: SeededRandom): number {
+  return (random.nextUint32() + 0.5) / 2 ** 32;
+}
+
+/** `resampled` beside the values they come from. */
+export interface Resampled {
+  readonly observed: Observed;
+  readonly resampled: Float64Array | null;
+}
+
+export function compareP95(old: Resampled, now: Resampled, settings: Settings): Finding {
+  const { alpha, resamples, seed } = settings;
+  const baseline = p95Estimate(old, alpha);
+  const treatment = p95Estimate(now, alpha);
+  const missing = missingFrom(old.observed.n, now.observed.n, 'latencies');
+  if (missing !== null) return noFinding(baseline, treatment, missing);
+  if (old.resampled === null || now.resampled === null) {
+    const summaries = old.observed.sorted === null || now.observed.sorted === null;
+    const reason = summaries
+      ? 'needs the values, and only their summary is known'
+      : `fewer than ${fewestForP95(alpha)} latencies in an arm: nothing bounds its 95th percentile from above`;
+    return noFinding(baseline, treatment, reason);
+  }
+  const oldDraws = old.resampled;
+  const differences = now.resampled.map((value, i) => value - oldDraws[i]).sort();
+  const method = `percentile bootstrap of order statistics, ${resamples} resamples, seed ${seed}`;
+  const assumptions = [
+    'independent observations, of the arms as well, paired or not',
+    'enough values beyond the 95th percentile to show how they are spread',
+  ];
+  const nothingVaries = differences[0] === differences[resamples - 1];
+  const reason = nothingVaries ? 'the difference is the same in every resample' : undefined;
+  const test: TestOutcome = {
+    method,
+    statistic: null,
+    df: null,
+    pValue: nothingVaries ? null : signPValue(differences),
+    effectSize: null,
+    assumptions,
+    ...(reason !== undefined && { reason }),
+  };
+  const difference = finiteOrNull(treatment.estimate! - baseline.estimate!);
+  return {
+    baseline,
+    treatment,
+    difference,
+    confidenceInterval: nothingVaries ? null : finiteInterval(percentileInterval(differences, alpha)),
+    intervalMethod: method,
+    tests: [test],
+    requiredN: requiredN(old, now, difference, alpha),
+    assumptions,
+    reason,
+  };
+}
+
+/** Why the sequential mode has nothing to say of it. */
+export function watchP95(old: Observed, now: Observed): Finding {
+  const reason = 'a percentile has no sequential version here: compare once, at a time fixed beforehand';
+  return noFinding(plainP95(old), plainP95(now), reason);
+}
+
+function plainP95({ n, sorted }: Observed): ArmEstimate {
+  const known = sorted !== null && n > 0;
+  return { estimate: known ? quantileOfSorted(sorted, P) : null, n, confidenceInterval: null };
+}
+
+function p95Estimate({ observed, resampled }: Resampled, alpha: number): ArmEstimate {
+  const interval = resampled && finiteInterval(percentileInterval(resampled.slice().sort(), alpha));
+  return { ...plainP95(observed), confidenceInterval: interval };
+}
+
+function percentileInterval(ascending: Float64Array, alpha: number): Interval {
+  return [quantileOfSorted(ascending, alpha / 2), quantileOfSorted(ascending, 1 - alpha / 2)];
+}
+
+/** Twice the share of resamples on the other side of 0, or on it; never 0 of however many. */
+function signPValue(differences: Float64Array): number {
+  let above = 0;
+  let below = 0;
+  for (const difference of differences) {
+    if (difference >= 0) above++;
+    if (difference <= 0) below++;
+  }
+  return Math.min(1, (2 * (1 + Math.min(above, below))) / (1 + differences.length));
+}
+
+/** Per arm, the bootstrap's variances shrinking as 1/n. */
+function requiredN(old: Resampled, now: Resampled, difference: number | null, alpha: number): number | null {
+  if (difference === null || difference === 0) return null;
+  const perValue = [old, now].reduce((sum, arm) => sum + arm.observed.n * varianceOf(arm.resampled!), 0);
+  const quantiles = normalQuantile(1 - alpha / 2) + normalQuantile(POWER);
+  const n = Math.ceil((perValue * quantiles ** 2) / difference ** 2);
+  return Number.isSafeInteger(n) && n > 0 ? n : null;
+}
+
+function varianceOf(values: Float64Array): number {
+  const mean = values.reduce((sum, value) => sum + value / values.length, 0);
+  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+}

@@ -1,0 +1,43 @@
+/** What a comparison works on: plain data of each arm, fit to cross a thread. */
+import type { Summary } from '../../stats/sample.js';
+import type { Metrics } from '../types.js';
+
+/**
+ * The values of one measure, one per event that has it, in any order; or what they add up to, which is enough for
+ * means and for the sequential mode, and for nothing that looks at order. Values that are not finite are left out.
+ */
+export type Observations = Float64Array | Summary;
+
+/** An arm's events by sampleId: the mean over the events of each sample. */
+export interface SamplesById {
+  /** Distinct. */
+  readonly ids: readonly string[];
+  /** Beside `ids`; NaN where no event of the sample has a latency. */
+  readonly latencyMs: Float64Array;
+  readonly costUsd: Float64Array;
+  readonly tokens: Float64Array;
+  /** Beside `ids`: successes among the sample's events whose success is known; NaN where there are none. */
+  readonly successRate: Float64Array;
+  /** Events that carry a sampleId. */
+  readonly events: number;
+}
+
+export interface ArmSamples {
+  readonly id: string;
+  readonly name: string;
+  readonly condition: string;
+  readonly metrics: Metrics;
+  readonly latencyMs: Observations;
+  readonly costUsd: Observations;
+  /** Prompt and completion together, per event that has any. */
+  readonly tokens: Observations;
+  /** Of the `decided` events. */
+  readonly successes: number;
+  /** Events whose success is known. */
+  readonly decided: number;
+  /** First and last event, µs since the epoch. */
+  readonly timeRange: readonly [startUs: number, endUs: number] | null;
+  readonly events: number;
+  /** Needed for a paired comparison only. */
+  readonly bySampleId?: SamplesById;
+}

@@ -1,0 +1,187 @@
+/** What a comparison is asked for, and what it gives: plain data, fit to cross a thread. */
+import type { Filter } from '../../schema/event.js';
+import type { AdjustmentMethod } from '../../stats/multiplicity.js';
+import type { Interval } from '../../stats/options.js';
+import type { Metrics } from '../types.js';
+
+export type MetricName = 'latencyMean' | 'latencyP95' | 'costMean' | 'successRate' | 'tokensMean';
+
+/** To be fixed before the first look. */
+export interface SequentialOptions {
+  /** Observations of both arms together at which intervals are to be tightest; 5,000 by default. */
+  readonly tuning?: number;
+  readonly alpha?: number;
+}
+
+export interface CompareOptions {
+  /** Applied to every arm. */
+  readonly filter?: Filter;
+  /** Of every interval; 0.95 by default. */
+  readonly confidenceLevel?: number;
+  /** 1 − confidenceLevel: another name of the same choice. */
+  readonly alpha?: number;
+  /** How p-values are adjusted for the number of questions: all metrics × all treatments. Holm by default. */
+  readonly adjust?: AdjustmentMethod | 'none';
+  /** Default: all five. */
+  readonly metrics?: readonly MetricName[];
+  /** Of the bootstrap, a whole number; equal seeds give equal results. 1 by default. */
+  readonly seed?: number;
+  /** Of the bootstrap, 100 to 1,000,000; 10,000 by default. */
+  readonly resamples?: number;
+  /** By sampleId. 'auto', the default, pairs where both arms share at least 80 % of their samples. */
+  readonly paired?: boolean | 'auto';
+  /** Events that were planned per arm, in the order of the arms, up to a factor; equal by default. */
+  readonly expectedRatio?: readonly number[];
+  /** Results that hold at every look, so that a running experiment may be watched and stopped. Off by default. */
+  readonly sequential?: boolean | SequentialOptions;
+}
+
+/** What the reference tells of a treatment. */
+export interface TreatmentDifferences {
+  id: string;
+  name: string;
+  condition: string;
+  /** (new − old) / old · 100 of mean latencies; negative is faster. */
+  latencyImprovementPct: number | null;
+  costDifferenceUsd: number | null;
+  successRateImprovementPct: number | null;
+  eventCountDifference: number;
+}
+
+/** What the reference tells of a comparison. */
+export interface ComparisonDifferences {
+  baseline: { id: string; name: string; condition: string };
+  experiments: { id: string; name: string; condition: string; metrics: Metrics }[];
+  treatments: TreatmentDifferences[];
+}
+
+/** Of one arm; n counts events, or pairs in a paired comparison. */
+export interface ArmEstimate {
+  estimate: number | null;
+  n: number;
+  confidenceInterval: Interval | null;
+}
+
+/**
+ * How large a difference is in units of its own, positive where the treatment is above. hedgesG and cohensDz: in
+ * standard deviations (of the differences, for dz). cliffsDelta: P(treatment above) − P(treatment below). cohensH:
+ * difference of 2·asin√rate.
+ */
+export interface EffectSize {
+  name: 'hedgesG' | 'cliffsDelta' | 'cohensH' | 'cohensDz';
+  value: number;
+  /** A convention and no more: whether a small effect matters is for the reader to say. */
+  magnitude: 'negligible' | 'small' | 'medium' | 'large';
+}
+
+export interface TestOutcome {
+  method: string;
+  statistic: number | null;
+  df: number | null;
+  /** Of this test, two-sided, not adjusted. */
+  pValue: number | null;
+  effectSize: EffectSize | null;
+  assumptions: readonly string[];
+  /** Why something is null. */
+  reason?: string;
+}
+
+export interface MetricComparison {
+  metric: MetricName;
+  /** Of estimates, difference and interval; 'share' is from 0 to 1. */
+  unit: 'ms' | 'USD' | 'share' | 'tokens';
+  baseline: ArmEstimate;
+  treatment: ArmEstimate;
+  /** treatment − baseline. */
+  difference: number | null;
+  /** The difference in percent of the baseline's estimate. */
+  relativePct: number | null;
+  /** Of the difference; for this metric alone, not adjusted. */
+  confidenceInterval: Interval | null;
+  intervalMethod: string | null;
+  /** The primary test's. */
+  effectSize: EffectSize | null;
+  /** The primary test first. */
+  tests: TestOutcome[];
+  /** The primary test's. */
+  pValue: number | null;
+  /** To be compared with alpha as if it were alone. */
+  adjustedPValue: number | null;
+  /** adjustedPValue ≤ alpha. */
+  significant: boolean;
+  /**
+   * Observations per arm (pairs, if paired) with which a difference as large as the observed one would be found with
+   * 80 % power at alpha, not adjusted: for planning the next experiment, not for judging this one.
+   */
+  requiredN: number | null;
+  /** Unclear unless significant; neutral where neither lower nor higher is better. */
+  direction: 'better' | 'worse' | 'neutral' | 'unclear';
+  /** Pairs by the sign of treatment − baseline; absent unless paired. */
+  pairs?: { higher: number; lower: number; equal: number };
+  assumptions: readonly string[];
+  verdict: string;
+  /** Why something is null; absent when nothing is. */
+  reason?: string;
+}
+
+export type WarningCode =
+  | 'noEvents'
+  | 'missingMetric'
+  | 'tooFewSamples'
+  | 'belowRequiredN'
+  | 'zeroVariance'
+  | 'heavyTail'
+  | 'manyTies'
+  | 'sampleRatioMismatch'
+  | 'littleTimeOverlap'
+  | 'unequalTimeSpans'
+  | 'repeatedSamples'
+  | 'unpairedSamples';
+
+export interface ComparisonWarning {
+  code: WarningCode;
+  message: string;
+}
+
+export interface Pairing {
+  used: boolean;
+  /** Samples that both arms have. */
+  pairs: number;
+  /** Samples that only one arm has. */
+  unpaired: { baseline: number; treatment: number };
+  /** Why pairs are used, or are not. */
+  reason: string;
+}
+
+export interface TreatmentComparison extends TreatmentDifferences {
+  /** Those asked for. */
+  metrics: { [metric in MetricName]?: MetricComparison };
+  pairing: Pairing;
+  warnings: ComparisonWarning[];
+  /** What differs, by how much, and what is not shown, in sentences. */
+  verdict: string;
+}
+
+/** What the numbers depend on besides the data. */
+export interface ComparisonSettings {
+  confidenceLevel: number;
+  alpha: number;
+  adjust: AdjustmentMethod | 'none';
+  /** p-values that were adjusted together. */
+  questions: number;
+  seed: number;
+  resamples: number;
+  /** Null: the results hold for one look, at a time that was fixed beforehand. */
+  sequential: {
+    tuning: number;
+    /** p-values and intervals hold at every look. */
+    validAtEveryLook: true;
+    /** Metrics asked for that have no sequential version. */
+    without: MetricName[];
+  } | null;
+}
+
+export interface Comparison extends ComparisonDifferences {
+  treatments: TreatmentComparison[];
+  settings: ComparisonSettings;
+}

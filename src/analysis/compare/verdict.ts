@@ -1,0 +1,130 @@
+/**
+ * Findings in sentences. They tell what was observed and never that the treatment caused it: that rests on how events
+ * came to their arms, which the data do not show. A difference that is not significant is 'not shown', never absent.
+ */
+import type { Settings } from './options.js';
+import type { ComparisonWarning, MetricComparison, WarningCode } from './types.js';
+import {
+  amount,
+  change,
+  decimalsFor,
+  interval,
+  list,
+  NOUNS,
+  percentOf,
+  pText,
+  signedPercent,
+} from './words.js';
+
+export interface Names {
+  readonly baseline: string;
+  readonly treatment: string;
+}
+
+type Unworded = Omit<MetricComparison, 'verdict'>;
+
+/** One metric, in one or two sentences. */
+export function metricVerdict(found: Unworded, names: Names, settings: Settings, questions: number): string {
+  const { metric, baseline, treatment, difference, unit, pValue, reason } = found;
+  const noun = NOUNS[metric];
+  if (difference === null) return `No comparison of ${noun}: ${reason}.`;
+  const decimals = decimalsOf(found);
+  const arms =
+    `${amount(treatment.estimate!, unit, decimals)} with ${names.treatment} ` +
+    `against ${amount(baseline.estimate!, unit, decimals)} with ${names.baseline}`;
+  if (pValue === null) return `${capital(noun)} was ${arms}. No test: ${reason}.`;
+  const measured = `${arms} (${[...size(found, settings), probability(found, settings, questions)].join('; ')})`;
+  if (found.significant) return `${capital(noun)} was ${higherOrLower(found)}: ${measured}.`;
+  const nearly =
+    pValue <= settings.alpha
+      ? ` Asked alone, this would have been significant; as one of ${questions} questions it is not.`
+      : '';
+  return `No difference in ${noun} is shown: ${measured}.${nearly}`;
+}
+
+/** The difference with its percentage, and its interval. */
+function size(found: Unworded, { confidenceLevel, sequential }: Settings): string[] {
+  const { difference, relativePct, confidenceInterval, unit } = found;
+  const decimals = decimalsOf(found);
+  // The relative change of a share is too easily taken for percentage points.
+  const relative = relativePct === null || unit === 'share' ? '' : `, ${signedPercent(relativePct)}`;
+  const parts = [`${change(difference!, unit, decimals)}${relative}`];
+  if (confidenceInterval !== null) {
+    const text = interval(confidenceInterval, unit, decimals, confidenceLevel);
+    parts.push(sequential === null ? text : `always-valid ${text}`);
+  }
+  return parts;
+}
+
+function probability({ adjustedPValue }: Unworded, settings: Settings, questions: number): string {
+  const kind = settings.sequential === null ? '' : 'always-valid ';
+  const adjusted = settings.adjust !== 'none' && questions > 1 ? 'adjusted ' : '';
+  return `${kind}${adjusted}${pText(adjustedPValue!)}`;
+}
+
+function decimalsOf({ difference, confidenceInterval, unit }: Unworded): number {
+  return decimalsFor([difference ?? 0, ...(confidenceInterval ?? [])], unit);
+}
+
+function higherOrLower({ difference }: Unworded): 'higher' | 'lower' {
+  return difference! > 0 ? 'higher' : 'lower';
+}
+
+function capital(text: string): string {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+/** What warnings of these kinds say of the differences, in a few words. */
+const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
+  [
+    'sampleRatioMismatch',
+    'the arms’ sizes do not fit the planned ratio, so the arms may differ in more than the treatment',
+  ],
+  [
+    'littleTimeOverlap',
+    'the arms ran at different times, so what changed over time is part of the differences',
+  ],
+  ['repeatedSamples', 'events of one sample were counted as independent, so intervals may be too narrow'],
+  ['tooFewSamples', 'there are few observations'],
+  ['heavyTail', 'some means rest on a few large values'],
+];
+
+/** All metrics of a treatment: what differs, what is not shown, and what to read it with. */
+export function treatmentVerdict(
+  metrics: readonly MetricComparison[],
+  warnings: readonly ComparisonWarning[],
+  names: Names,
+  settings: Settings,
+): string {
+  const sentences: string[] = [];
+  const shown = metrics.filter(({ significant }) => significant);
+  const tested = metrics.filter(({ pValue, significant }) => pValue !== null && !significant);
+  const untested = metrics.filter(({ pValue, treatment, baseline }) => {
+    return pValue === null && (treatment.n > 0 || baseline.n > 0);
+  });
+  const differences = shown.map((found) => `a ${higherOrLower(found)} ${measured(found)}`);
+  const open = tested.map(measured);
+  if (shown.length > 0) {
+    sentences.push(`Compared with ${names.baseline}, ${names.treatment} had ${list(differences)}.`);
+    if (open.length > 0) sentences.push(`No difference is shown in ${list(open, 'or')}.`);
+  } else if (open.length > 0) {
+    const level = percentOf(settings.alpha);
+    sentences.push(
+      `At the ${level} level no difference between ${names.treatment} and ${names.baseline} is shown in ${list(open, 'or')}.`,
+    );
+  }
+  if (untested.length > 0) {
+    sentences.push(`Not tested: ${list(untested.map(({ metric }) => NOUNS[metric]))}.`);
+  }
+  if (sentences.length === 0) {
+    return `There is nothing to compare ${names.treatment} with ${names.baseline} by.`;
+  }
+  const codes = new Set(warnings.map(({ code }) => code));
+  const cautions = CAUTIONS.filter(([code]) => codes.has(code)).map(([, words]) => words);
+  if (cautions.length > 0) sentences.push(`To be read with care: ${cautions.join('; ')}.`);
+  return sentences.join(' ');
+
+  function measured(found: MetricComparison): string {
+    return `${NOUNS[found.metric]} (${size(found, settings).join('; ')})`;
+  }
+}

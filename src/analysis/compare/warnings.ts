@@ -1,0 +1,216 @@
+/** What a reader should know before believing the numbers. */
+import { chiSquareSurvival } from '../../stats/distributions.js';
+import { longestRun, type Observed } from './observed.js';
+import type { ArmSamples } from './samples.js';
+import type { ComparisonWarning, MetricComparison, MetricName, Pairing, WarningCode } from './types.js';
+import type { Names } from './verdict.js';
+import { list, NOUNS } from './words.js';
+
+/** Below this many observations an arm's mean need not be close to normal, whatever the data. */
+const FEW = 30;
+const RATIO_ALPHA = 0.001;
+/** Share of an arm's values that are one value. */
+const TIES_MAX = 0.5;
+const EVENTS_PER_SAMPLE_MAX = 1.1;
+
+export type Measure = 'latency' | 'cost' | 'tokens';
+
+/** The values of one measure of both arms, and the metrics made of them. */
+export interface MeasurePair {
+  readonly measure: Measure;
+  readonly baseline: Observed;
+  readonly treatment: Observed;
+  /** In a paired comparison, what the mean is taken of. */
+  readonly differences: Observed | null;
+}
+
+export interface Reviewed {
+  readonly baseline: ArmSamples;
+  readonly treatment: ArmSamples;
+  readonly names: Names;
+  readonly pairing: Pairing;
+  /** Planned events of the treatment to each of the baseline. */
+  readonly expectedRatio: number;
+  readonly measures: readonly MeasurePair[];
+  readonly metrics: readonly MetricComparison[];
+}
+
+export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
+  const { baseline, treatment, names, pairing, measures } = reviewed;
+  const empty = [
+    ...(baseline.events === 0 ? [names.baseline] : []),
+    ...(treatment.events === 0 ? [names.treatment] : []),
+  ];
+  if (empty.length > 0) return [warning('noEvents', `no events in ${list(empty)}`)];
+  return [
+    ...metricWarnings(reviewed),
+    ...measures.flatMap((pair) => measureWarnings(pair, names)),
+    ...(pairing.used ? [] : ratioWarning(reviewed)),
+    ...timeWarnings(reviewed),
+    ...sampleWarnings(reviewed),
+  ];
+}
+
+function warning(code: WarningCode, message: string): ComparisonWarning {
+  return { code, message };
+}
+
+function metricWarnings({ metrics, names }: Reviewed): ComparisonWarning[] {
+  const nounsWhere = (test: (metric: MetricComparison) => boolean) =>
+    metrics.filter(test).map(({ metric }) => NOUNS[metric]);
+  const lacking = (side: 'baseline' | 'treatment', other: 'baseline' | 'treatment') => {
+    const nouns = nounsWhere((found) => found[side].n === 0 && found[other].n > 0);
+    return nouns.length === 0
+      ? []
+      : [
+          warning(
+            'missingMetric',
+            `${names[side]} has nothing to tell ${list(nouns)} from, ${names[other]} has`,
+          ),
+        ];
+  };
+  const few = metrics.filter(({ baseline, treatment }) => {
+    const fewest = Math.min(baseline.n, treatment.n);
+    return fewest > 0 && fewest < FEW;
+  });
+  const fewest = few.map(
+    ({ metric, baseline, treatment }) => `${NOUNS[metric]} ${Math.min(baseline.n, treatment.n)}`,
+  );
+  const short = metrics.filter(
+    ({ significant, pValue, requiredN, baseline, treatment }) =>
+      pValue !== null && !significant && requiredN !== null && Math.min(baseline.n, treatment.n) < requiredN,
+  );
+  const required = short.map(({ metric, requiredN }) => `${NOUNS[metric]} needs ${requiredN}`);
+  return [
+    ...lacking('baseline', 'treatment'),
+    ...lacking('treatment', 'baseline'),
+    ...(few.length === 0
+      ? []
+      : [warning('tooFewSamples', `fewer than ${FEW} observations in an arm: ${list(fewest)}`)]),
+    ...(short.length === 0
+      ? []
+      : [
+          warning(
+            'belowRequiredN',
+            `too few observations per arm to find, with 80 % power, a difference as large as the one observed: ${list(required)}`,
+          ),
+        ]),
+  ];
+}
+
+const VALUES: Readonly<Record<Measure, string>> = { latency: 'latencies', cost: 'costs', tokens: 'tokens' };
+
+function measureWarnings(
+  { measure, baseline, treatment, differences }: MeasurePair,
+  names: Names,
+): ComparisonWarning[] {
+  if (baseline.n === 0 || treatment.n === 0) return [];
+  const arms = [
+    [baseline, `${VALUES[measure]} of ${names.baseline}`],
+    [treatment, `${VALUES[measure]} of ${names.treatment}`],
+  ] as const;
+  const ofMeans =
+    differences === null ? arms : ([[differences, `${measure} differences of the pairs`]] as const);
+  return [
+    ...arms.flatMap(([observed, what]) => [...constant(observed, what), ...ties(observed, what)]),
+    ...ofMeans.flatMap(([observed, what]) => tail(observed, what)),
+  ];
+}
+
+function constant({ n, summary }: Observed, what: string): ComparisonWarning[] {
+  return n > 1 && summary.variance === 0 ? [warning('zeroVariance', `all ${n} ${what} are equal`)] : [];
+}
+
+function ties({ n, summary, sorted }: Observed, what: string): ComparisonWarning[] {
+  if (sorted === null || !summary.variance) return [];
+  const run = longestRun(sorted);
+  return run <= TIES_MAX * n ? [] : [warning('manyTies', `${run} of the ${n} ${what} are one value`)];
+}
+
+/** Source: Cochran 1977, Sampling techniques, section 2.15: the mean is near normal from n = 25 g₁² on. */
+function tail({ n, skewness, sorted }: Observed, what: string): ComparisonWarning[] {
+  if (skewness === null || sorted === null || n < FEW) return [];
+  const needed = Math.ceil(25 * skewness * skewness);
+  if (n >= needed) return [];
+  const message =
+    `the ${what} have a long tail (skewness ${skewness.toFixed(1)}): their mean is near normal from ` +
+    `about ${needed} values on, and there are ${n}`;
+  const sum = sorted.reduce((total, value) => total + Math.abs(value), 0);
+  const largest = Math.max(Math.abs(sorted[0]), Math.abs(sorted[n - 1]));
+  const share = Math.round((largest / sum) * 100);
+  return [warning('heavyTail', `${message}; the largest is ${share} % of their sum`)];
+}
+
+function ratioWarning({ baseline, treatment, names, expectedRatio }: Reviewed): ComparisonWarning[] {
+  const total = baseline.events + treatment.events;
+  const expected = total / (1 + expectedRatio);
+  const chiSquare = (baseline.events - expected) ** 2 * (1 / expected + 1 / (total - expected));
+  const pValue = chiSquareSurvival(chiSquare, 1);
+  if (pValue >= RATIO_ALPHA) return [];
+  return [
+    warning(
+      'sampleRatioMismatch',
+      `${baseline.events} events in ${names.baseline} and ${treatment.events} in ${names.treatment} do not fit ` +
+        `1 : ${Number(expectedRatio.toPrecision(3))} (chi-square ${chiSquare.toFixed(1)}, p < 0.001)`,
+    ),
+  ];
+}
+
+function timeWarnings({ baseline, treatment, names }: Reviewed): ComparisonWarning[] {
+  if (baseline.timeRange === null || treatment.timeRange === null) return [];
+  const [oldStart, oldEnd] = baseline.timeRange;
+  const [start, end] = treatment.timeRange;
+  const spans = [oldEnd - oldStart, end - start];
+  const [shorter, longer] = [Math.min(...spans), Math.max(...spans)];
+  const overlap = Math.max(0, Math.min(oldEnd, end) - Math.max(oldStart, start));
+  const found: ComparisonWarning[] = [];
+  if (shorter > 0 && overlap < 0.5 * shorter) {
+    const share = Math.round((overlap / shorter) * 100);
+    found.push(
+      warning(
+        'littleTimeOverlap',
+        `${names.baseline} and ${names.treatment} share ${share} % of the shorter one’s time`,
+      ),
+    );
+  }
+  if (longer > 2 * shorter) {
+    found.push(
+      warning(
+        'unequalTimeSpans',
+        `${names.baseline} spans ${seconds(spans[0])} s, ${names.treatment} ${seconds(spans[1])} s`,
+      ),
+    );
+  }
+  return found;
+}
+
+function seconds(us: number): string {
+  return `${Number((us / 1e6).toPrecision(3))}`;
+}
+
+function sampleWarnings({ baseline, treatment, names, pairing }: Reviewed): ComparisonWarning[] {
+  if (pairing.used) {
+    const { unpaired } = pairing;
+    if (unpaired.baseline + unpaired.treatment === 0) return [];
+    const message = `${unpaired.baseline} samples of ${names.baseline} and ${unpaired.treatment} of ${names.treatment} are in no pair, and left out`;
+    return [warning('unpairedSamples', message)];
+  }
+  return (
+    [
+      [baseline, names.baseline],
+      [treatment, names.treatment],
+    ] as const
+  ).flatMap(([{ bySampleId }, name]) => {
+    const perSample = bySampleId === undefined ? 0 : bySampleId.events / bySampleId.ids.length;
+    if (!(perSample > EVENTS_PER_SAMPLE_MAX)) return [];
+    const message = `${name} has ${perSample.toFixed(1)} events per sample, counted as if they were independent`;
+    return [warning('repeatedSamples', message)];
+  });
+}
+
+export const MEASURE_OF: Readonly<Record<Exclude<MetricName, 'successRate'>, Measure>> = {
+  latencyMean: 'latency',
+  latencyP95: 'latency',
+  costMean: 'cost',
+  tokensMean: 'tokens',
+};
