@@ -3,5 +3,5 @@ export * from './layout';
 export { sumAndRange, sumSquares } from './moments';
 export { publish, publishWritten, replay } from './publish';
 export { claim, release, seal } from './ring';
-export { countBindings, foldRows, keepValues, pickRows } from './scan';
+export { countBindings, foldRows, keepValues, pickRows, splitPairs } from './scan';
 export { countKeys, gatherKeys, gatherMarked, selectRank, sortBins } from './select';

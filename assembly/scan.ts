@@ -203,3 +203,16 @@ export function pickRows(
   }
   return (states & 2) !== 0 ? -1 : <i32>(out - target) >> 2;
 }
+
+/** Splits pairs of 32-bit words: the first ones to `first`, the second ones to `second`. Writes whole fours. */
+export function splitPairs(pairs: usize, count: i32, first: usize, second: usize): void {
+  for (let i = 0; i < count; i += 4) {
+    const a = v128.load(pairs);
+    const b = v128.load(pairs, 16);
+    v128.store(first, v128.shuffle<i32>(a, b, 0, 2, 4, 6));
+    v128.store(second, v128.shuffle<i32>(a, b, 1, 3, 5, 7));
+    pairs += 32;
+    first += 16;
+    second += 16;
+  }
+}

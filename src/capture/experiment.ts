@@ -26,7 +26,7 @@ import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
-import { gathered, type Readable as ReadableRows, Reads } from './reads.js';
+import { type Readable as ReadableRows, Reads } from './reads.js';
 import type { Recorder } from './recorder.js';
 import type { ExperimentHandle } from './share.js';
 import { Stores } from './stores.js';
@@ -493,7 +493,7 @@ export class Experiment {
 
   /** The retained events that pass the filter, ascending by time; ties keep capture order. */
   async query(filter?: Filter): Promise<EventRow[]> {
-    return gathered(this.#reads.events({ filter })());
+    return this.#reads.all({ filter });
   }
 
   /** As `query`, one event at a time, in bounded memory. What is captured meanwhile is not in it. */
@@ -506,7 +506,7 @@ export class Experiment {
     const resolved = resolveWindow(spec, this.#clock.nowUs());
     if (resolved === null) return [];
     if ('lastN' in resolved) return this.#reads.last(resolved.lastN, { filter });
-    return gathered(this.#reads.events({ filter, range: resolved.range })());
+    return this.#reads.all({ filter, range: resolved.range });
   }
 
   /** Metrics per tumbling or hopping window. @throws ConfigError for a size or step that is not above 0 */

@@ -63,6 +63,16 @@ export class Reads {
 
   /** The rows that pass as of when this is called, ascending by time; read as they, and as often as they are asked for. */
   events(wanted: Wanted): () => AsyncGenerator<EventRow> {
+    const blocks = this.#blocks(wanted);
+    return () => oneByOne(blocks());
+  }
+
+  /** The same at once. */
+  async all(wanted: Wanted): Promise<EventRow[]> {
+    return gathered(this.#blocks(wanted)());
+  }
+
+  #blocks(wanted: Wanted): () => AsyncGenerator<EventRow[]> {
     const readable = this.#open();
     const selection = selectionNow(readable, wanted);
     compileFilter(wanted.filter, readable.store.source.condition);
@@ -101,11 +111,11 @@ function selectionNow(readable: Readable, { filter, range }: Wanted): Selection 
   return { filter, range: range ?? null, limit: readable.limit() };
 }
 
-/** Asks for the next rows while those before are being decoded. */
+/** Events some at a time. Asks for the next rows while those before are being decoded. */
 async function* decoded(
   { source }: Stores,
   rowsAfter: (cursor: Cursor | null) => Promise<RowsResult>,
-): AsyncGenerator<EventRow> {
+): AsyncGenerator<EventRow[]> {
   const pace = new Pace(DECODE_MS);
   for (let pending: Promise<RowsResult> | null = rowsAfter(null); pending !== null; ) {
     const { parts, next }: RowsResult = await pending;
@@ -113,17 +123,22 @@ async function* decoded(
     // Whoever stops reading does not care what becomes of it; whoever goes on is told.
     pending?.catch(() => {});
     for (const packed of parts) {
-      for (const event of eventsOfPacked(source, packed)) {
-        if (pace.isDue) await pace.rest();
-        yield event;
-      }
+      if (pace.isDue) await pace.rest();
+      yield eventsOfPacked(source, packed);
     }
   }
 }
 
-export async function gathered(events: AsyncIterable<EventRow>): Promise<EventRow[]> {
+async function* oneByOne(blocks: AsyncIterable<EventRow[]>): AsyncGenerator<EventRow> {
+  for await (const events of blocks) {
+    // Not yield*, which would wait for each event as if it were a promise.
+    for (const event of events) yield event;
+  }
+}
+
+async function gathered(blocks: AsyncIterable<EventRow[]>): Promise<EventRow[]> {
   const all: EventRow[] = [];
-  for await (const event of events) all.push(event);
+  for await (const events of blocks) for (const event of events) all.push(event);
   return all;
 }
 

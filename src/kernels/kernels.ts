@@ -17,6 +17,7 @@ export class Kernels {
   readonly module: KernelModule;
   readonly f64: Float64Array;
   readonly u32: Uint32Array;
+  readonly i32: Int32Array;
   readonly u8: Uint8Array;
   readonly buffer: SharedArrayBuffer;
   #used = PAGE_BYTES;
@@ -27,6 +28,7 @@ export class Kernels {
     this.module = instantiate(memory);
     this.buffer = memory.buffer;
     this.f64 = new Float64Array(memory.buffer);
+    this.i32 = new Int32Array(memory.buffer);
     this.u32 = new Uint32Array(memory.buffer);
     this.u8 = new Uint8Array(memory.buffer);
   }

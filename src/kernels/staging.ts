@@ -1,5 +1,6 @@
 /** Staging: where the kernels find columns that are read batch by batch. */
-import type { BatchRoom } from '../ring/batch.js';
+import { CHUNK_ROWS } from '../../assembly/layout.js';
+import type { BatchRoom, Words } from '../ring/batch.js';
 import type { Kernels } from './kernels.js';
 
 type Column = Float64Array | Int32Array | Uint32Array;
@@ -19,12 +20,22 @@ export class Staging {
   readonly room: BatchRoom;
   readonly #kernels: Kernels;
   readonly #places = new Map<string, Place>();
+  /** Where pairs are split. */
+  #pairs: number | undefined;
 
   constructor(kernels: Kernels) {
     this.#kernels = kernels;
     this.room = {
       place: (bytes) => ({ buffer: kernels.buffer, byteOffset: kernels.allocate(bytes) }),
+      split: (pairs, first, second) => this.#split(pairs, first, second),
     };
+  }
+
+  /** Columns of the room have places for whole fours, and nobody reads beyond their ends. */
+  #split(pairs: Int32Array, first: Words, second: Words): void {
+    this.#pairs ??= this.#kernels.allocate(8 * CHUNK_ROWS);
+    this.#kernels.i32.set(pairs, this.#pairs >> 2);
+    this.#kernels.module.splitPairs(this.#pairs, pairs.length / 2, first.byteOffset, second.byteOffset);
   }
 
   /**

@@ -15,12 +15,14 @@ export interface PackedRows extends Omit<Columns, 'blob'> {
 }
 
 /** The events in packed rows. */
-export function* eventsOfPacked(source: RowSource, packed: PackedRows): Generator<EventRow> {
+export function eventsOfPacked(source: RowSource, packed: PackedRows): EventRow[] {
   const { buffer, byteOffset, byteLength } = packed.blob;
   const columns = { ...packed, blob: Buffer.from(buffer, byteOffset, byteLength) };
+  const events = new Array<EventRow>(packed.rows);
   for (let row = 0; row < packed.rows; row++) {
-    yield decode(source, columns, row, packed.producers[row], packed.sequences[row]);
+    events[row] = decode(source, columns, row, packed.producers[row], packed.sequences[row]);
   }
+  return events;
 }
 
 const CAPACITY_MIN = 1024;

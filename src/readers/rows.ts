@@ -81,6 +81,7 @@ export function decode(
   const costSource =
     costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
   const category = events.info(eventName)?.category ?? null;
+  const who = captured || (tag & FLAG_DECLARED) !== 0 ? identitiesIn(metadata) : identitiesOf(binding);
   return {
     eventId: eventId(source.experimentId, producer, sequence),
     eventName,
@@ -99,6 +100,21 @@ export function decode(
     tokens: tokensOf(prompt, completion, metadata),
     model: binding.model ?? textOrNull(metadata.model),
     provider: binding.provider ?? textOrNull(metadata.provider),
+    sessionId: who.sessionId,
+    userId: who.userId,
+    sampleId: who.sampleId,
+    cohort: who.cohort,
+    correlationId: who.correlationId,
+    traceId: who.traceId,
+    spanId: who.spanId,
+    malformed: (tag & FLAG_MALFORMED) !== 0,
+    fields: categoryFields(category, measurements, metadata),
+  };
+}
+
+/** Whom and what the event is about, as its metadata says. */
+function identitiesIn(metadata: Record<string, Json>) {
+  return {
     sessionId: lifted(metadata, 'sessionId'),
     userId: lifted(metadata, 'userId'),
     sampleId: lifted(metadata, 'sampleId'),
@@ -106,9 +122,19 @@ export function decode(
     correlationId: lifted(metadata, 'correlationId'),
     traceId: lifted(metadata, 'traceId'),
     spanId: lifted(metadata, 'spanId'),
-    malformed: (tag & FLAG_MALFORMED) !== 0,
-    fields: categoryFields(category, measurements, metadata),
   };
+}
+
+const identities = new WeakMap<Binding['bound'], ReturnType<typeof identitiesIn>>();
+
+/** The same where all that is known is bound: looked for once. */
+function identitiesOf({ bound }: Binding): ReturnType<typeof identitiesIn> {
+  let found = identities.get(bound);
+  if (found === undefined) {
+    found = identitiesIn(bound);
+    identities.set(bound, found);
+  }
+  return found;
 }
 
 /** Stable across exports: the experiment, the producer, and the row's place in capture order. */

@@ -61,10 +61,17 @@ export interface Zone {
   readonly bindings: Uint16Array | null;
 }
 
+export type Words = Int32Array | Uint32Array;
+
 /** Room for one batch at a time; for refs of one experiment. */
 export interface BatchRoom {
   /** Takes memory for the columns; absent, they get memory of their own. */
   readonly place?: (bytes: number) => { readonly buffer: ArrayBufferLike; readonly byteOffset: number };
+  /**
+   * Splits pairs of words into columns that are in this room, as many as there are pairs, sooner than it is done word
+   * by word; up to three words behind their ends may change.
+   */
+  readonly split?: (pairs: Int32Array, first: Words, second: Words) => void;
   /** Made by the first read that uses them. */
   buffers?: BatchBuffers;
 }

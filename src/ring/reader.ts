@@ -28,7 +28,7 @@ import {
   HEADER_NEXT_SEQUENCE_OFFSET,
   SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
-import type { Batch, BatchRoom, DeclaredValues } from './batch.js';
+import type { Batch, BatchRoom, DeclaredValues, Words } from './batch.js';
 import { type Geometry, isWordColumn } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 
@@ -175,14 +175,15 @@ export class RingReader {
   /** As `read` of all rows, but into the room, until the next such call. */
   readInto(room: BatchRoom, view: ChunkView): Batch | undefined {
     room.buffers ??= new BatchBuffers(this.#geometry, undefined, undefined, room.place);
-    return this.read(view, 0, room.buffers);
+    return this.read(view, 0, room.buffers, room.split);
   }
 
   /**
    * Copies the chunk's rows from `fromRow` on, as of when it was listed; undefined when the reader was lapped.
    * @param buffers - room that the batch is made of and that the next such call reuses; absent, it has its own
+   * @param split - for columns that are stored in pairs
    */
-  read(view: ChunkView, fromRow = 0, buffers?: BatchBuffers): Batch | undefined {
+  read(view: ChunkView, fromRow = 0, buffers?: BatchBuffers, split = splitWords): Batch | undefined {
     const { chunkStrideBytes, chunksAddress, blobOffsetBytes, columns } = this.#geometry;
     const { chunk } = view;
     const rows = view.rows - fromRow;
@@ -192,24 +193,16 @@ export class RingReader {
     const doubles = (offsetBytes: number, target: Float64Array) => {
       const start = ((address + offsetBytes) >> 3) + fromRow;
       target.set(this.#f64.subarray(start, start + rows));
-      return rows === target.length ? target : target.subarray(0, rows);
+      return upTo(rows, target);
     };
     const words = (offsetBytes: number, target: Int32Array) => {
       const start = ((address + offsetBytes) >> 2) + fromRow;
       target.set(this.#i32.subarray(start, start + rows));
-      return target.subarray(0, rows);
+      return upTo(rows, target);
     };
-    const pairs = (
-      offsetBytes: number,
-      first: Int32Array | Uint32Array,
-      second: Int32Array | Uint32Array,
-    ) => {
+    const pairs = (offsetBytes: number, first: Words, second: Words) => {
       const start = ((address + offsetBytes) >> 2) + 2 * fromRow;
-      const words = this.#i32.subarray(start, start + 2 * rows);
-      for (let i = 0; i < rows; i++) {
-        first[i] = words[2 * i];
-        second[i] = words[2 * i + 1];
-      }
+      split(this.#i32.subarray(start, start + 2 * rows), first, second);
     };
     pairs(COLUMN_TOKENS_OFFSET, into.promptTokens, into.completionTokens);
     pairs(COLUMN_TAG_OFFSET, into.tags, into.blobOffsets);
@@ -220,10 +213,10 @@ export class RingReader {
       timeUs: doubles(COLUMN_TIME_OFFSET, into.timeUs),
       latencyMs: doubles(COLUMN_LATENCY_OFFSET, into.latencyMs),
       costUsd: doubles(COLUMN_COST_OFFSET, into.costUsd),
-      promptTokens: into.promptTokens.subarray(0, rows),
-      completionTokens: into.completionTokens.subarray(0, rows),
-      tags: into.tags.subarray(0, rows),
-      blobOffsets: into.blobOffsets.subarray(0, rows),
+      promptTokens: upTo(rows, into.promptTokens),
+      completionTokens: upTo(rows, into.completionTokens),
+      tags: upTo(rows, into.tags),
+      blobOffsets: upTo(rows, into.blobOffsets),
       blob: this.#blob(address + blobOffsetBytes, blobEnd, into, rows),
       declared: columns.map(({ offsetBytes }, i) => {
         const target = into.declared[i];
@@ -257,6 +250,19 @@ export class RingReader {
 
   #entry(chunk: number): number {
     return this.#geometry.directoryAddress + chunk * CHUNK_ENTRY_BYTES;
+  }
+}
+
+/** The first rows of a column; a view costs as much as copying a few hundred rows. */
+function upTo<T extends Float64Array | Words>(rows: number, column: T): T {
+  return rows === column.length ? column : (column.subarray(0, rows) as T);
+}
+
+function splitWords(pairs: Int32Array, first: Words, second: Words): void {
+  const count = pairs.length / 2;
+  for (let i = 0; i < count; i++) {
+    first[i] = pairs[2 * i];
+    second[i] = pairs[2 * i + 1];
   }
 }
 

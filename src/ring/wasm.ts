@@ -47,6 +47,7 @@ export interface KernelModule {
     bindings: number,
     target: number,
   ): number;
+  splitPairs(pairs: number, count: number, first: number, second: number): void;
   countBindings(tags: number, rows: number, count: number, counts: number, capacity: number): number;
   /** @see assembly/moments.ts */
   sumAndRange(values: number, count: number, out: number): void;

@@ -213,13 +213,14 @@ export function isExceptionEvent(event: string): boolean {
 /** The tokens of a row, from its columns and, for a total of its own, its metadata. */
 export function tokensOf(prompt: number, completion: number, metadata: Record<string, Json>): Tokens | null {
   if (prompt < 0 && completion < 0) return null;
-  const parts = { prompt: Math.max(prompt, 0), completion: Math.max(completion, 0) };
+  const known = { prompt: Math.max(prompt, 0), completion: Math.max(completion, 0), total: 0 };
   const told = metadata.tokens;
   const total =
     typeof told === 'object' && told !== null && !Array.isArray(told)
       ? (told.total ?? told.total_tokens ?? told.totalTokens)
       : null;
-  return { ...parts, total: isTotal(total) ? total : parts.prompt + parts.completion };
+  known.total = isTotal(total) ? total : known.prompt + known.completion;
+  return known;
 }
 
 /** Where the fields of a category come from: `m` for measurements, `d` for metadata, in order of preference. */

@@ -88,7 +88,7 @@ describe('an experiment read by threads', () => {
   });
 
   it('on disk gives the same before and after it is flushed, compacted, and reopened', async () => {
-    const experiment = start({ dir: folder, capacity: 16_384, segmentBytes: 64 * 1024 });
+    const experiment = start({ dir: folder, capacity: 16_384, blockMs: 60_000, segmentBytes: 64 * 1024 });
     fill(experiment);
     const before = await answersOf(crucible, experiment);
     expect(before.metrics.summary.totalEvents).toBe(ROWS);
