@@ -26,7 +26,7 @@ describe('crucible demo', () => {
       'seed 1',
       'Metrics',
       'hedged against control',
-      '→ hedged',
+      '→ ',
       'Correct answers',
       'Files',
     ];

@@ -1,0 +1,142 @@
+/** Windows over time as text. */
+
+import type { WindowRow } from '../../analysis/types.js';
+import { bar } from '../terminal/bar.js';
+import {
+  formatCount,
+  formatNumber,
+  formatShare,
+  formatTime,
+  millisecondDecimals,
+  UNKNOWN,
+  usdDecimals,
+} from '../terminal/numbers.js';
+import { sparkline } from '../terminal/sparkline.js';
+import { type TableColumn, tableLines } from '../terminal/table.js';
+import { wrap } from '../terminal/width.js';
+import type { Maybe, ReportOptions } from './measures.js';
+
+export interface WindowsReportOptions extends ReportOptions {
+  stepUs: number;
+  /** How many windows to show, the last ones. */
+  limit: number;
+  /** With the shape of the series: for eyes, not for programs. */
+  drawn: boolean;
+}
+
+const BAR_WIDTH = 12;
+const OVERVIEW_WIDTH = 60;
+
+/** A line for each window, in the order given. A measure that no window has is no column. */
+export function windowLines(windows: readonly WindowRow[], options: WindowsReportOptions): string[] {
+  const { style, width, stepUs, limit, drawn } = options;
+  const shown = windows.slice(-limit);
+  const left = windows.length - shown.length;
+  const note = `${formatCount(left, 'earlier window')} left out: --limit N shows more, --from and --to others, --json all`;
+  return [
+    ...(drawn && left > 0 ? [overviewLine(windows, stepUs, width)] : []),
+    ...(left > 0 ? wrap(note, width, '  … ', '    ').map(style.dim) : []),
+    ...windowTable(shown, options),
+  ];
+}
+
+function windowTable(windows: readonly WindowRow[], options: WindowsReportOptions): string[] {
+  const { stepUs, drawn } = options;
+  const means = windows.map(({ meanLatency }) => meanLatency);
+  const costs = windows.map(({ totalCost }) => totalCost);
+  const msDecimals = millisecondDecimals(means);
+  const costDecimals = usdDecimals(costs);
+  const ms = (pick: (row: WindowRow) => Maybe) => windows.map((row) => formatNumber(pick(row), msDecimals));
+  const some = (pick: (row: WindowRow) => number, text: (row: WindowRow) => string) =>
+    windows.map((row) => (windows.every((other) => pick(other) === 0) ? UNKNOWN : text(row)));
+  const tokensOf = ({ promptTokens, completionTokens }: WindowRow) => promptTokens + completionTokens;
+  const decidedOf = ({ successCount, failureCount }: WindowRow) => successCount + failureCount;
+  const quantiles = Object.keys(windows[0]?.latencyQuantiles ?? {});
+
+  const { label, values } = drawnMeasure(windows);
+  const highest = Math.max(...values.map((value) => value ?? 0));
+  const bars = {
+    header: '',
+    align: 'left',
+    optional: 5,
+    cells: values.map((value) => bar(value === null ? null : value / highest, BAR_WIDTH)),
+  } as const;
+  const measures: (TableColumn & { cells: string[] })[] = [
+    { header: 'events', align: 'right', cells: windows.map(({ eventCount }) => formatNumber(eventCount)) },
+    ...(drawn && label === 'events' ? [bars] : []),
+    { header: 'mean, ms', align: 'right', cells: ms(({ meanLatency }) => meanLatency) },
+    ...(drawn && label !== 'events' ? [bars] : []),
+    ...quantiles.map((name) => ({
+      header: name,
+      align: 'right' as const,
+      optional: 2,
+      cells: ms(({ latencyQuantiles }) => latencyQuantiles[name] ?? null),
+    })),
+    {
+      header: 'cost, USD',
+      align: 'right',
+      optional: 3,
+      cells: some(
+        ({ totalCost }) => totalCost,
+        ({ totalCost }) => formatNumber(totalCost, costDecimals),
+      ),
+    },
+    {
+      header: 'tokens',
+      align: 'right',
+      optional: 4,
+      cells: some(tokensOf, (row) => formatNumber(tokensOf(row))),
+    },
+    {
+      header: 'success, %',
+      align: 'right',
+      optional: 1,
+      cells: windows.map((row) => {
+        const decided = decidedOf(row);
+        return formatShare(decided === 0 ? null : row.successCount / decided);
+      }),
+    },
+  ];
+  const shown = measures.filter(({ cells }) => cells.some((cell) => cell !== UNKNOWN));
+  const decimals = stepUs % 1e6 === 0 ? 0 : stepUs % 1e3 === 0 ? 3 : 6;
+  const rows = windows.flatMap(({ windowStart }, index) => {
+    const before = windows[index - 1];
+    const missing = before === undefined ? 0 : Math.round((windowStart - before.windowStart) / stepUs) - 1;
+    return [
+      ...(missing > 0 ? [[`⋮ ${formatNumber(missing)} without events`]] : []),
+      [formatTime(windowStart, decimals), ...shown.map(({ cells }) => cells[index]!)],
+    ];
+  });
+  const columns: TableColumn[] = [{ header: 'start', align: 'left' }, ...shown];
+  return tableLines(columns, rows, { ...options, gap: 2 });
+}
+
+/** What bars and overview draw: mean latencies, or the numbers of events where there are none. */
+function drawnMeasure(windows: readonly WindowRow[]): { label: string; values: Maybe[] } {
+  const means = windows.map(({ meanLatency }) => meanLatency);
+  return means.some((mean) => mean !== null)
+    ? { label: 'mean latency, ms', values: means }
+    : { label: 'events', values: windows.map(({ eventCount }) => eventCount) };
+}
+
+/** The whole series in a line, time running evenly: each bar is the mean of the windows that begin in its time. */
+function overviewLine(windows: readonly WindowRow[], stepUs: number, width: number): string {
+  const { label, values } = drawnMeasure(windows);
+  const known = values.filter((value) => value !== null);
+  const decimals = label === 'events' ? 0 : millisecondDecimals(known);
+  const [low, high] = [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))];
+  const range = `${formatNumber(low, decimals)} to ${formatNumber(high, decimals)}`;
+  const columns = Math.max(8, Math.min(OVERVIEW_WIDTH, width - label.length - range.length - 6));
+  const startUs = windows[0]!.windowStart;
+  const lengthUs = windows.at(-1)!.windowStart + stepUs - startUs;
+  const points = Array.from({ length: columns }, () => ({ sum: 0, count: 0 }));
+  for (const [index, { windowStart }] of windows.entries()) {
+    const value = values[index];
+    if (value === null || value === undefined) continue;
+    const point = points[Math.floor(((windowStart - startUs) / lengthUs) * columns)]!;
+    point.sum += value;
+    point.count++;
+  }
+  const series = points.map(({ sum, count }) => (count === 0 ? null : sum / count));
+  return `  ${label}  ${sparkline(series, columns)}  ${range}`;
+}
