@@ -4,10 +4,11 @@ import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
 import type { LibraryExperiment } from '../library.js';
-import { emptyLines, lossLines, titleLines } from '../report/analysed.js';
+import { emptyLines, lossLines, spanText, titleLines } from '../report/analysed.js';
 import type { ReportOptions } from '../report/measures.js';
 import { eventNameLines, groupLines, metricsLines } from '../report/metrics.js';
 import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
+import { wrap } from '../terminal/width.js';
 
 export const metrics = defineCommand({
   name: 'metrics',
@@ -79,6 +80,7 @@ async function inAll(
   return {
     document: { metrics },
     lines: [
+      ...wrap(spanText(metrics), options.width, '  ', '    ').map(options.style.dim),
       ...metricsLines([{ name: '', metrics }], options, true),
       ...(hasNames ? ['', ...eventNameLines(metrics, options)] : []),
     ],

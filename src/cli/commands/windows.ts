@@ -17,9 +17,10 @@ export const windows = defineCommand({
     `Changes nothing: the experiment may be being captured meanwhile. ${FILTER_DETAIL} Without --dir, the folder that CRUCIBLE_DIR names.`,
   ],
   json: [
-    '{ id, name, condition, counts, filter or null, sizeUs, stepUs, align, windows: [{ windowStart, windowEnd,',
-    '    eventCount, meanLatency, stdDevLatency, latencyQuantiles: { p50, p95, p99 }, totalCost,',
-    '    successCount, failureCount, promptTokens, completionTokens }] }',
+    '{ id, name, condition, counts, filter or null, sizeUs, stepUs, align,',
+    '  windows: [{ windowStart, windowEnd, eventCount, meanLatency, stdDevLatency,',
+    '    latencyQuantiles: { p50, p95, p99 }, totalCost, successCount, failureCount,',
+    '    promptTokens, completionTokens }] }',
     'All windows, whatever --limit. Latencies in ms, costs in USD, times in microseconds since 1970.',
   ],
   positionals: { min: 1, max: 1 },

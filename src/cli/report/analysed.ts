@@ -4,7 +4,7 @@ import type { Metrics } from '../../analysis/types.js';
 import type { Filter } from '../../index.js';
 import { filterText } from '../filters.js';
 import type { OpenedExperiment } from '../stored-experiments.js';
-import { formatCount, formatNumber, formatTime } from '../terminal/numbers.js';
+import { formatCount, formatDuration, formatNumber, formatTime } from '../terminal/numbers.js';
 import { oneLine } from '../terminal/text.js';
 import { wrap } from '../terminal/width.js';
 import type { ReportOptions } from './measures.js';
@@ -19,6 +19,12 @@ export function titleLines(
     `${style.bold(oneLine(name))}  ${style.dim(oneLine(`${id} · ${condition}`))}`,
     ...filterLines(filter, { style, width }),
   ];
+}
+
+/** How many events, from when to when. */
+export function spanText({ summary: { totalEvents, timeRange, durationSeconds } }: Metrics): string {
+  const span = `${formatTime(timeRange.start)} to ${formatTime(timeRange.end)}`;
+  return `${formatCount(totalEvents, 'event')}, ${span} (${formatDuration(durationSeconds * 1000)})`;
 }
 
 export function filterLines(filter: Filter | null, { style, width }: ReportOptions): string[] {
@@ -36,19 +42,16 @@ export function lossLines(opened: readonly OpenedExperiment[], { style, width }:
   });
 }
 
-/** Why there is nothing to show, and what there would be. @param all - metrics without the filter */
+/** That there is nothing to show, and what there would be. @param all - metrics without the filter */
 export function emptyLines(
   { experiment }: OpenedExperiment,
   filter: Filter | null,
   all: Metrics,
   { width }: ReportOptions,
 ): string[] {
-  const { timeRange, totalEvents } = all.summary;
-  const name = oneLine(experiment.name);
-  if (filter === null || totalEvents === 0) return [`${name} has no events.`];
+  if (filter === null || all.summary.totalEvents === 0) return [`${oneLine(experiment.name)} has no events.`];
   const names = Object.entries(all.events)
     .sort(([, a], [, b]) => b.count - a.count)
     .map(([event, { count }]) => `${oneLine(event)} (${formatNumber(count)})`);
-  const has = `It has ${formatCount(totalEvents, 'event')}, ${formatTime(timeRange.start)} to ${formatTime(timeRange.end)}: ${names.join(', ')}.`;
-  return [`No event of ${name} is ${filterText(filter)}.`, has].flatMap((text) => wrap(text, width));
+  return wrap(`There are no such events. In all there are ${spanText(all)}: ${names.join(', ')}.`, width);
 }

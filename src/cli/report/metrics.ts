@@ -9,14 +9,7 @@ import type {
   TokenStats,
 } from '../../analysis/types.js';
 import { wilsonInterval } from '../../stats/proportions.js';
-import {
-  formatNumber,
-  formatShare,
-  formatTime,
-  millisecondDecimals,
-  UNKNOWN,
-  usdDecimals,
-} from '../terminal/numbers.js';
+import { formatNumber, formatShare, millisecondDecimals, UNKNOWN, usdDecimals } from '../terminal/numbers.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
 import { oneLine } from '../terminal/text.js';
 import {
@@ -34,7 +27,7 @@ import {
 
 /**
  * Metrics of one or more experiments, side by side. Figures of one row have the same number of decimals.
- * @param detailed - every metric there is, rather than those to look at first
+ * @param detailed - every metric of the events there is, rather than those to look at first
  */
 export function metricsLines(
   experiments: readonly { name: string; metrics: Metrics }[],
@@ -58,21 +51,21 @@ export function metricsLines(
   const details = (...rows: MeasureRow[]) => (detailed ? rows : []);
 
   const rows: MeasureRow[] = [
-    ...group('events', [
-      measureRow('all', all, ({ summary }) => formatNumber(summary.totalEvents)),
-      ...details(
-        measureRow('first', all, ({ summary }) => formatTime(summary.timeRange.start)),
-        measureRow('last', all, ({ summary }) => formatTime(summary.timeRange.end)),
-      ),
-      measureRow('span, s', all, ({ summary }) => formatNumber(summary.durationSeconds, 1)),
-    ]),
+    // Where details are asked for, a line above the table has this.
+    ...(detailed
+      ? []
+      : group('events', [
+          measureRow('all', all, ({ summary }) => formatNumber(summary.totalEvents)),
+          measureRow('span, s', all, ({ summary }) => formatNumber(summary.durationSeconds, 1)),
+        ])),
     ...group('requests', [
       measureRow('decided', decided, (r) => formatNumber(r?.decidedRequests ?? 0)),
       ...details(measureRow('succeeded', decided, (r) => formatNumber(r?.successful))),
       measureRow('failed', decided, (r) => formatNumber(r?.failed)),
       measureRow('success, %', decided, (r) => formatShare(r?.successRate)),
       ...details(
-        measureRow('95 % interval', decided, successInterval),
+        measureRow('95 % low', decided, (r) => formatShare(successInterval(r)?.[0])),
+        measureRow('95 % high', decided, (r) => formatShare(successInterval(r)?.[1])),
         measureRow('level met, %', decided, levelMet),
       ),
     ]),
@@ -110,25 +103,24 @@ export function metricsLines(
       ...details(ofTokens('count', ({ count }) => count)),
       ofTokens('prompt', ({ totalPrompt }) => totalPrompt),
       ofTokens('completion', ({ totalCompletion }) => totalCompletion),
-      ...details(
-        ofTokens('total', ({ total }) => total),
-        ofTokens('mean prompt', ({ meanPrompt }) => meanPrompt, 1),
-        ofTokens('mean completion', ({ meanCompletion }) => meanCompletion, 1),
-        ofTokens('mean total', ({ meanTotal }) => meanTotal, 1),
-      ),
+      ...details(ofTokens('total', ({ total }) => total)),
     ]),
+    ...details(
+      ...group('mean tokens', [
+        ofTokens('prompt', ({ meanPrompt }) => meanPrompt, 1),
+        ofTokens('completion', ({ meanCompletion }) => meanCompletion, 1),
+        ofTokens('total', ({ meanTotal }) => meanTotal, 1),
+      ]),
+    ),
   ];
   // A measure that no experiment has would only be a row of dashes.
   return measureTable(experiments, withoutEmpty(rows), options);
 }
 
-/** Wilson's 95 % interval of the success rate, in percent. */
-function successInterval(reliability: ReliabilityStats | null): string {
-  if (reliability === null) return UNKNOWN;
-  const { confidenceInterval } = wilsonInterval(reliability.successful, reliability.decidedRequests);
-  return confidenceInterval === null
-    ? UNKNOWN
-    : confidenceInterval.map((bound) => formatShare(bound)).join(' to ');
+/** Wilson's 95 % interval of the success rate. */
+function successInterval(reliability: ReliabilityStats | null): readonly [number, number] | null {
+  if (reliability === null) return null;
+  return wilsonInterval(reliability.successful, reliability.decidedRequests).confidenceInterval;
 }
 
 /** The highest of the usual service levels that the success rate reaches. */
@@ -138,6 +130,9 @@ function levelMet(reliability: ReliabilityStats | null): string {
   return sla9999 ? '99.99' : sla999 ? '99.9' : sla99 ? '99' : 'none';
 }
 
+/** Long enough to tell event names apart; rather than cutting them further, columns are left out. */
+const KEY_WIDTH = 26;
+
 /** How many events there are of each name, most first. */
 export function eventNameLines({ events }: Metrics, options: ReportOptions): string[] {
   const counts = Object.entries(events).sort(([, a], [, b]) => b.count - a.count);
@@ -145,14 +140,14 @@ export function eventNameLines({ events }: Metrics, options: ReportOptions): str
   const columns: TableColumn[] = [
     { header: 'event', align: 'left' },
     { header: 'events', align: 'right' },
-    { header: 'share, %', align: 'right' },
+    { header: 'share, %', align: 'right', optional: 1 },
   ];
   const rows = counts.map(([name, { count }]) => [
     oneLine(name),
     formatNumber(count),
     formatShare(count / total, 1),
   ]);
-  return tableLines(columns, rows, options);
+  return tableLines(columns, rows, { ...options, gap: 2, minShrunk: KEY_WIDTH });
 }
 
 /** A line for each group, in the order given. A measure that no group has is no column. */
@@ -168,18 +163,27 @@ export function groupLines(key: string, groups: readonly MetricsGroup[], options
 
   const measures: (Pick<TableColumn, 'optional'> & { header: string; cells: string[] })[] = [
     { header: 'events', cells: all.map(({ summary }) => formatNumber(summary.totalEvents)) },
-    { header: 'mean, ms', cells: ms(({ mean }) => mean) },
-    { header: 'p50', optional: 3, cells: ms(({ p50 }) => p50) },
-    { header: 'p95', cells: ms(({ p95 }) => p95) },
-    { header: 'p99', optional: 2, cells: ms(({ p99 }) => p99) },
+    { header: 'mean, ms', optional: 1, cells: ms(({ mean }) => mean) },
+    { header: 'p50', optional: 5, cells: ms(({ p50 }) => p50) },
+    { header: 'p95', optional: 2, cells: ms(({ p95 }) => p95) },
+    { header: 'p99', optional: 6, cells: ms(({ p99 }) => p99) },
     {
       header: 'cost, USD',
       optional: 4,
       cells: costs.map((cost) => formatNumber(cost, usdDecimals(costs))),
     },
-    { header: 'success, %', optional: 1, cells: decided.map((r) => formatShare(r?.successRate)) },
-    { header: '95 % interval', optional: 6, cells: decided.map(successInterval) },
-    { header: 'tokens', optional: 5, cells: tokens.map((count) => formatNumber(count)) },
+    { header: 'success, %', optional: 3, cells: decided.map((r) => formatShare(r?.successRate)) },
+    {
+      header: '95 % interval',
+      optional: 8,
+      cells: decided.map(
+        (r) =>
+          successInterval(r)
+            ?.map((bound) => formatShare(bound))
+            .join(' to ') ?? UNKNOWN,
+      ),
+    },
+    { header: 'tokens', optional: 7, cells: tokens.map((count) => formatNumber(count)) },
   ];
   const shown = measures.filter(({ cells }) => cells.some((cell) => cell !== UNKNOWN));
   const columns: TableColumn[] = [
@@ -194,5 +198,5 @@ export function groupLines(key: string, groups: readonly MetricsGroup[], options
     key === null ? '(none)' : oneLine(key),
     ...shown.map(({ cells }) => cells[index]!),
   ]);
-  return tableLines(columns, rows, { ...options, gap: 2 });
+  return tableLines(columns, rows, { ...options, gap: 2, minShrunk: KEY_WIDTH });
 }

@@ -66,10 +66,11 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
     ...(drawn && label === 'events' ? [bars] : []),
     { header: 'mean, ms', align: 'right', cells: ms(({ meanLatency }) => meanLatency) },
     ...(drawn && label !== 'events' ? [bars] : []),
-    ...quantiles.map((name) => ({
+    // Where there is no room for all, the first stay.
+    ...quantiles.map((name, index) => ({
       header: name,
       align: 'right' as const,
-      optional: 2,
+      optional: 2 + index / quantiles.length,
       cells: ms(({ latencyQuantiles }) => latencyQuantiles[name] ?? null),
     })),
     {
@@ -98,17 +99,32 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
     },
   ];
   const shown = measures.filter(({ cells }) => cells.some((cell) => cell !== UNKNOWN));
-  const decimals = stepUs % 1e6 === 0 ? 0 : stepUs % 1e3 === 0 ? 3 : 6;
+  const { header, starts } = startsOf(windows, options);
   const rows = windows.flatMap(({ windowStart }, index) => {
     const before = windows[index - 1];
     const missing = before === undefined ? 0 : Math.round((windowStart - before.windowStart) / stepUs) - 1;
     return [
       ...(missing > 0 ? [[`⋮ ${formatNumber(missing)} without events`]] : []),
-      [formatTime(windowStart, decimals), ...shown.map(({ cells }) => cells[index]!)],
+      [starts[index]!, ...shown.map(({ cells }) => cells[index]!)],
     ];
   });
-  const columns: TableColumn[] = [{ header: 'start', align: 'left' }, ...shown];
-  return tableLines(columns, rows, { ...options, gap: 2 });
+  const columns: TableColumn[] = [{ header, align: 'left' }, ...shown];
+  return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Number.POSITIVE_INFINITY });
+}
+
+/** When windows start, in UTC: ISO 8601 for programs; for eyes without what all have in common. */
+function startsOf(
+  windows: readonly WindowRow[],
+  { stepUs, drawn }: WindowsReportOptions,
+): { header: string; starts: string[] } {
+  const decimals = stepUs % 1e6 === 0 ? 0 : stepUs % 1e3 === 0 ? 3 : 6;
+  const starts = windows.map(({ windowStart }) => formatTime(windowStart, decimals));
+  if (!drawn) return { header: 'start', starts };
+  const times = starts.map((start) => start.slice(0, -1).split('T') as [date: string, time: string]);
+  const date = times[0]?.[0];
+  return times.every(([other]) => other === date)
+    ? { header: `${date} UTC`, starts: times.map(([, time]) => time) }
+    : { header: 'start, UTC', starts: times.map((parts) => parts.join(' ')) };
 }
 
 /** What bars and overview draw: mean latencies, or the numbers of events where there are none. */
