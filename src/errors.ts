@@ -55,11 +55,24 @@ export class ExportError extends TelemetryError {
   }
 }
 
-export type AnalysisCode = 'ERR_TOO_FEW_EXPERIMENTS' | 'ERR_TOO_FEW_SAMPLES';
+/**
+ * ERR_WORKER_FAILED: the thread that did the work died, for instance of too little memory. ERR_OUT_OF_MEMORY: the work
+ * needs more than a thread has for it.
+ */
+export type AnalysisCode =
+  | 'ERR_TOO_FEW_EXPERIMENTS'
+  | 'ERR_TOO_FEW_SAMPLES'
+  | 'ERR_WORKER_FAILED'
+  | 'ERR_OUT_OF_MEMORY';
 
 export class AnalysisError extends TelemetryError {
-  constructor(code: AnalysisCode, message: string, context: Record<string, unknown> = {}) {
-    super(code, message, context);
+  constructor(
+    code: AnalysisCode,
+    message: string,
+    context: Record<string, unknown> = {},
+    options?: ErrorOptions,
+  ) {
+    super(code, message, context, options);
   }
 }
 

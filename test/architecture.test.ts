@@ -13,13 +13,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernels: ['ring', 'stats'],
   readers: ['ring', 'schema', 'storage'],
   analysis: ['kernels', 'readers', 'ring', 'stats', 'schema'],
+  workers: ['analysis', 'kernels', 'readers', 'ring', 'schema', 'storage'],
   export: ['schema'],
   import: ['schema'],
-  capture: ['analysis', 'export', 'import', 'kernels', 'readers', 'ring', 'schema', 'storage', 'version'],
+  capture: ['analysis', 'export', 'import', 'readers', 'ring', 'schema', 'storage', 'version', 'workers'],
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index'],
 };
-const EVERYWHERE = ['errors', 'clock', 'assembly'];
+const EVERYWHERE = ['errors', 'clock', 'assembly', 'thread-url'];
 
 const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>
   path.endsWith('.ts'),

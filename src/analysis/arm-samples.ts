@@ -16,7 +16,6 @@ import { collected, type ExperimentTimes, MetricsCollector } from './metrics.js'
  */
 export async function gatherArm(
   view: View,
-  { id, name, condition }: Pick<ArmSamples, 'id' | 'name' | 'condition'>,
   times: ExperimentTimes,
   withSampleIds: boolean,
   kernels: Kernels,
@@ -31,9 +30,9 @@ export async function gatherArm(
         const { totalEvents, timeRange } = metrics.summary;
         const { reliability } = metrics;
         return {
-          id,
-          name,
-          condition,
+          id: view.source.experimentId,
+          name: view.source.experimentName,
+          condition: view.source.condition,
           metrics,
           ...values.result(),
           successes: 'successful' in reliability ? reliability.successful : 0,

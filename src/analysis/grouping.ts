@@ -6,7 +6,7 @@ import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { Binding } from '../ring/bindings.js';
 import type { EventRow, Json } from '../schema/event.js';
 
-/** 'eventName', 'model', 'provider', or the name of a declared column of type dict or bool. */
+/** 'eventName', 'model', 'provider', 'condition', or the name of a declared column of type dict or bool. */
 export type GroupKey = string;
 
 /** Groups are numbered in the order in which they are met; from here on all others are one. */
@@ -35,17 +35,26 @@ export class Grouping {
   /** @throws ConfigError for a key that nothing can be grouped by */
   constructor(source: RowSource, key: GroupKey) {
     this.source = source;
-    if (key === 'eventName' || key === 'model' || key === 'provider') {
+    if (key === 'eventName' || key === 'model' || key === 'provider' || key === 'condition') {
       this.column = -1;
       this.isBool = false;
       this.keyOfEvent = (event) => event[key];
-      this.keyOfBinding = key === 'eventName' ? ({ event }) => event : (binding) => binding[key];
+      this.keyOfBinding =
+        key === 'eventName'
+          ? ({ event }) => event
+          : key === 'condition'
+            ? () => source.condition
+            : (binding) => binding[key];
       return;
     }
     this.column = source.columns.findIndex(({ name }) => name === key);
     const type = source.columns[this.column]?.type;
     if (type !== 'bool' && type !== 'dict') {
-      throw new ConfigError('by', 'eventName, model, provider or a column of type dict or bool', key);
+      throw new ConfigError(
+        'by',
+        'eventName, model, provider, condition or a column of type dict or bool',
+        key,
+      );
     }
     this.isBool = type === 'bool';
     this.keyOfEvent = ({ metadata }) => textOf(metadata[key]);

@@ -1,6 +1,5 @@
 /** Exact metrics over matching rows, in all and by group. */
 import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import { StorageError } from '../errors.js';
 import {
   type ColumnSummary,
   type ExactColumn,
@@ -38,13 +37,10 @@ const COST_QUANTILES = [0.5];
 const BINDINGS_MIN = 64;
 /** Numbers that `foldRows` leaves: two times and five counts. */
 const SUMS = 7;
-/** How often a read begins anew whose rows expire while they are read. */
-const ATTEMPTS_MAX = 10;
 
 /**
  * Metrics of the rows that pass the view's filter. Memory does not grow with their number; where they are very many
  * they are read more than once.
- * @throws StorageError ERR_STORAGE_IO when rows kept disappearing while they were read
  */
 export async function metricsOf(
   view: View,
@@ -65,7 +61,7 @@ export async function metricsOf(
  * The same by group, most events first and groups of as many by key. Rows that have no value for the key are the group
  * null. Of more than 1,000 groups those that come last in capture order are one, whose key is `OTHER_GROUPS`.
  * @param key - 'eventName', 'model', 'provider' or a declared column of type dict or bool
- * @throws ConfigError for a key that is none of these; StorageError as `metricsOf`
+ * @throws ConfigError for a key that is none of these
  */
 export async function metricsBy(
   view: View,
@@ -106,7 +102,7 @@ export interface Collection<T> {
   result(): T;
 }
 
-/** Reads the view as often as its columns want; begins anew when rows disappeared between two passes. */
+/** Reads the view as often as its columns want; begins anew, in one pass, when rows disappeared between two. */
 export function collected<T>(
   kernels: Kernels,
   options: KeepOptions | undefined,
@@ -115,12 +111,13 @@ export function collected<T>(
 ): Promise<T> {
   return kernels.exclusively(async () => {
     const { mark } = kernels;
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    // Where rows disappear between two passes, one has to do: then all values are kept.
+    for (const keep of [options, { keepMax: Number.POSITIVE_INFINITY }]) {
       kernels.release(mark);
       const staging = new Staging(kernels);
       const filter = new StagedFilter(kernels, staging, view);
       const reading = { room: staging.room, rowsOf: (batch: Batch) => filter.rowsOf(batch) };
-      const columns = new ExactColumns(kernels, options);
+      const columns = new ExactColumns(kernels, keep);
       const collection = begin(columns);
       for (let outcome = 'again'; outcome === 'again'; ) {
         for await (const rows of matches(view, reading)) {
@@ -130,7 +127,7 @@ export function collected<T>(
         if (outcome === 'done') return collection.result();
       }
     }
-    throw new StorageError('ERR_STORAGE_IO', 'rows kept disappearing while they were read');
+    throw new RangeError('a single pass is never to be begun afresh');
   });
 }
 

@@ -89,7 +89,7 @@ export function checkWindowed(options: WindowedOptions): void {
  * summed up as it comes.
  *
  * @param ordered - ascending by time
- * @throws RangeError where more latencies lie in one window than the kernels' memory has room for, about 40 million
+ * @throws AnalysisError ERR_OUT_OF_MEMORY where more latencies lie in one window than the kernels' memory has room for, about 40 million
  */
 export async function windowedMetrics(
   ordered: AsyncIterable<OrderedRows>,

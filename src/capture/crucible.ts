@@ -1,6 +1,6 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { compareArms } from '../analysis/compare/compare.js';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -9,6 +9,8 @@ import { type ExportResult, exportFile } from '../export/index.js';
 import { mergeEvents } from '../readers/merge-events.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { VERSION } from '../version.js';
+import { AnalysisPool } from '../workers/pool.js';
+import { performCompare } from '../workers/tasks.js';
 import { Experiment, type ExperimentOwner, type ExportFormat, type ExportOptions } from './experiment.js';
 import { type ExperimentOptions, resolveOptions } from './options.js';
 import {
@@ -22,7 +24,7 @@ import {
 } from './reopen.js';
 
 export interface CrucibleOptions {
-  /** Threads for analysis. Reserved: analysis runs on the calling thread so far. */
+  /** Threads for analysis, at most; default: one less than the machine has, 0: the calling thread does it. */
   workers?: number;
   /** Folder in which experiments live on, each in a folder of its own; absent, they live in memory only. */
   dir?: string;
@@ -32,10 +34,14 @@ export interface CrucibleOptions {
   prices?: PriceTable;
 }
 
+/** Arms so small are compared sooner than they are sent. */
+const EVENTS_HERE_MAX = 2_048;
+
 export class Crucible implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #prices: PriceTable;
   readonly #dir: string | undefined;
+  readonly #pool: AnalysisPool | null;
   readonly #experiments = new Map<string, Experiment>();
   #closed = false;
 
@@ -43,7 +49,7 @@ export class Crucible implements AsyncDisposable {
   constructor(options: CrucibleOptions = {}) {
     if (typeof options !== 'object' || options === null)
       throw new ConfigError('options', 'an object', options);
-    const { workers = 0, clock = systemClock, prices = REFERENCE_PRICES, dir } = options;
+    const { workers = defaultWorkers(), clock = systemClock, prices = REFERENCE_PRICES, dir } = options;
     if (dir !== undefined && (typeof dir !== 'string' || dir === '')) {
       throw new ConfigError('dir', 'a folder', dir);
     }
@@ -56,6 +62,7 @@ export class Crucible implements AsyncDisposable {
     this.#clock = clock;
     this.#prices = checkPrices(prices);
     this.#dir = dir;
+    this.#pool = workers === 0 ? null : new AnalysisPool({ threads: workers });
   }
 
   /** Starts capturing. @throws ConfigError naming the option, StateError ERR_CLOSED */
@@ -113,6 +120,7 @@ export class Crucible implements AsyncDisposable {
     return {
       clock: this.#clock,
       prices: this.#prices,
+      pool: this.#pool,
       forget: ({ id }) => this.#experiments.delete(id),
     };
   }
@@ -145,8 +153,13 @@ export class Crucible implements AsyncDisposable {
   ): Promise<Comparison> {
     const resolved = this.#resolve(experiments);
     const { paired } = resolveCompareOptions(options, resolved.length);
-    const arms = resolved.map((experiment) => experiment.armSamples(options.filter, paired !== false));
-    return compareArms(await Promise.all(arms), options);
+    const { filter, ...how } = options;
+    const arms = await Promise.all(
+      resolved.map((experiment) => experiment.armSamples(filter, paired !== false)),
+    );
+    const task = { kind: 'compare', arms, options: how } as const;
+    const isHere = this.#pool === null || arms.every(({ events }) => events <= EVENTS_HERE_MAX);
+    return isHere ? performCompare(task) : this.#pool.compare(task);
   }
 
   /** Writes the events of several experiments to one file, ascending by time; ties keep the order given. @throws as Experiment.export */
@@ -172,6 +185,7 @@ export class Crucible implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closed = true;
     const outcomes = await Promise.allSettled(this.experiments().map((experiment) => experiment.cleanup()));
+    await this.#pool?.close();
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
@@ -185,4 +199,9 @@ export class Crucible implements AsyncDisposable {
       typeof item === 'string' ? this.experiment(item) : item,
     );
   }
+}
+
+/** The capturing thread keeps a processor for itself. */
+function defaultWorkers(): number {
+  return Math.max(1, availableParallelism() - 1);
 }

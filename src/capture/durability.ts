@@ -70,6 +70,7 @@ export class Durability {
   #writing: Writing | undefined;
   /** Of the last thread, once there is none. */
   #restarts = 0;
+  #damagedElsewhere: readonly DamagedBatch[] = [];
   /** What is done to the folder while nobody captures, one thing after the other. */
   #amendments: Promise<unknown> = Promise.resolve();
 
@@ -95,6 +96,11 @@ export class Durability {
     return this.past.expired + this.#words.expired;
   }
 
+  /** What other threads could not read. */
+  noteDamaged(damaged: readonly DamagedBatch[]): void {
+    this.#damagedElsewhere = union(this.#damagedElsewhere, damaged);
+  }
+
   get status(): StorageStatus {
     const { folder, written, durable, expired } = this;
     const thread = this.#writing?.thread;
@@ -105,7 +111,7 @@ export class Durability {
       expired,
       error: thread?.error ?? null,
       restarts: thread?.restarts ?? this.#restarts,
-      damaged: this.segments.damaged,
+      damaged: union(this.segments.damaged, this.#damagedElsewhere),
     };
   }
 
@@ -298,4 +304,10 @@ export function createFolder(
 
 function warn(name: string, error: TelemetryError | null): void {
   if (error !== null) process.emitWarning(`${name}: ${error.message}`, { code: error.code });
+}
+
+/** The same damage, seen by two threads, is one. */
+function union(a: readonly DamagedBatch[], b: readonly DamagedBatch[]): DamagedBatch[] {
+  const placeOf = ({ path, offset }: DamagedBatch) => `${path}:${offset}`;
+  return [...new Map([...b, ...a].map((damage) => [placeOf(damage), damage])).values()];
 }

@@ -1,39 +1,32 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gatherArm } from '../analysis/arm-samples.js';
 import type { ArmSamples } from '../analysis/compare/samples.js';
-import { metricsOf } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
-import type { Metrics, StreamingMetrics, WindowRow } from '../analysis/types.js';
-import {
-  checkWindowed,
-  resolveWindow,
-  type WindowedOptions,
-  type WindowSpec,
-  windowedMetrics,
-} from '../analysis/windows.js';
+import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../analysis/types.js';
+import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
 import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
-import { kernelsOfThread } from '../kernels/kernels.js';
 import { DurableStore } from '../readers/durable-store.js';
-import { compileFilter, within } from '../readers/filter.js';
+import { compileFilter } from '../readers/filter.js';
+import { limitNow, limitOf } from '../readers/limit.js';
 import { MemoryStore } from '../readers/memory-store.js';
-import { allEvents, lastEvents, orderedEvents, orderedRows } from '../readers/ordered.js';
-import { openView, type RowStore, type View } from '../readers/source.js';
+import { openView, type View } from '../readers/source.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compactor.js';
 import type { Lock } from '../storage/lock.js';
 import type { ExperimentFields } from '../storage/spooler.js';
 import { VERSION } from '../version.js';
+import type { AnalysisPool } from '../workers/pool.js';
 import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
+import { gathered, type Readable as ReadableRows, Reads } from './reads.js';
 import type { Recorder } from './recorder.js';
 import type { ExperimentHandle } from './share.js';
 import { Stores } from './stores.js';
@@ -88,6 +81,8 @@ export interface FlushReport {
 export interface ExperimentOwner {
   readonly clock: Clock;
   readonly prices: PriceTable;
+  /** Threads for analysis; null when the calling thread does it. */
+  readonly pool: AnalysisPool | null;
   forget(experiment: Experiment): void;
 }
 
@@ -130,6 +125,9 @@ export class Experiment {
   readonly #owner: ExperimentOwner;
   readonly #clock: Clock;
   readonly #durability: Durability | null;
+  readonly #reads: Reads;
+  /** Otherwise it is only read here, and another process may write it. */
+  readonly #capturesHere: boolean;
   #stores: Stores | undefined;
   /** What was counted when the memory was let go. */
   #finalCounts: ExperimentCounts | undefined;
@@ -159,6 +157,7 @@ export class Experiment {
     this.#owner = owner;
     this.#clock = owner.clock;
     this.#streaming = options.streamingMetrics;
+    this.#reads = new Reads(owner.pool, () => this.#readable());
     let lock: Lock | null = null;
     if (reopened === undefined) {
       this.#stores = new Stores(options, owner);
@@ -182,8 +181,8 @@ export class Experiment {
     }
     this.#stores.control.streaming = this.#streaming;
     // What another process captures is only read here, whatever its status.
-    const capturesHere = reopened === undefined || reopened.lock !== null;
-    if (!capturesHere || this.#status === 'stopped' || this.#status === 'archived') {
+    this.#capturesHere = reopened === undefined || reopened.lock !== null;
+    if (!this.#capturesHere || this.#status === 'stopped' || this.#status === 'archived') {
       this.#stores.control.stop();
     } else {
       try {
@@ -477,31 +476,42 @@ export class Experiment {
 
   /** Exact metrics over the retained events that pass the filter. */
   async metrics(filter?: Filter): Promise<Metrics> {
-    return metricsOf(this.#view(filter), this.#times(), kernelsOfThread());
+    return this.#reads.run({ kind: 'metrics', times: this.#times() }, { filter });
+  }
+
+  /**
+   * The same by group, most events first. Rows without a value for the key are the group null; of more than 1,000
+   * groups the later ones are one, `(other)`.
+   * @param key - 'eventName', 'model', 'provider', 'condition' or a declared column of type dict or bool
+   * @throws ConfigError for a key that is none of these
+   */
+  async metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]> {
+    return this.#reads.run({ kind: 'metricsBy', key, times: this.#times() }, { filter });
   }
 
   /** The retained events that pass the filter, ascending by time; ties keep capture order. */
   async query(filter?: Filter): Promise<EventRow[]> {
-    return allEvents(this.#view(filter));
+    return gathered(this.#reads.events({ filter })());
   }
 
   /** As `query`, one event at a time, in bounded memory. What is captured meanwhile is not in it. */
   async *events(filter?: Filter): AsyncGenerator<EventRow> {
-    yield* orderedEvents(this.#view(filter));
+    yield* this.#reads.events({ filter })();
   }
 
   /** Events of a recent or given time, or the last n, ascending. @throws ConfigError for an unknown unit */
   async window(spec: WindowSpec, filter?: Filter): Promise<EventRow[]> {
     const resolved = resolveWindow(spec, this.#clock.nowUs());
     if (resolved === null) return [];
-    if ('lastN' in resolved) return lastEvents(this.#view(filter), resolved.lastN);
-    return allEvents(this.#view(filter, resolved.range));
+    if ('lastN' in resolved) return this.#reads.last(resolved.lastN, { filter });
+    return gathered(this.#reads.events({ filter, range: resolved.range })());
   }
 
   /** Metrics per tumbling or hopping window. @throws ConfigError for a size or step that is not above 0 */
   async windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]> {
     checkWindowed(options);
-    return windowedMetrics(orderedRows(this.#view(options.filter)), options);
+    const { filter, ...windows } = options;
+    return this.#reads.run({ kind: 'windows', options: windows }, { filter });
   }
 
   /**
@@ -540,7 +550,7 @@ export class Experiment {
       const stores = this.#published();
       const result = await writeArchive(target, {
         stores,
-        view: this.#view(undefined),
+        view: this.#view(),
         metadata: { ...this.toJSON(), status: 'archived' } as Record<string, Json>,
         priceVersion: this.#owner.prices.version,
         createdUs: this.#clock.nowUs(),
@@ -556,33 +566,40 @@ export class Experiment {
 
   /** @internal The matching events as of now, as often as they are asked for. */
   eventSource(filter?: Filter): () => AsyncGenerator<EventRow> {
-    const view = this.#view(filter);
-    return () => orderedEvents(view);
+    return this.#reads.events({ filter });
   }
 
   /** @internal What a comparison works on, of the retained events that pass the filter. */
   armSamples(filter: Filter | undefined, withSampleIds: boolean): Promise<ArmSamples> {
-    return gatherArm(this.#view(filter), this, this.#times(), withSampleIds, kernelsOfThread());
+    return this.#reads.run({ kind: 'arm', times: this.#times(), withSampleIds }, { filter });
   }
 
-  /** What passes the filter now, of a time range (µs, both ends inclusive) or of all time. */
-  #view(filter: Filter | undefined, range?: readonly [number, number]): View {
-    const compiled = compileFilter(filter, this.condition);
-    return openView(this.#store(), range === undefined ? compiled : within(compiled, ...range));
+  /** All retained rows. */
+  #view(): View {
+    return openView(this.#readable().store, compileFilter(undefined, this.condition));
   }
 
-  /** The retained rows. */
-  #store(): RowStore {
+  #readable(): ReadableRows {
     const stores = this.#published();
-    const { reader, source, control, writer } = stores;
-    if (this.#durability !== null) {
-      return new DurableStore(this.#durability.segments, reader, source, (texts) => stores.learn(texts));
-    }
-    const someoneWrites =
-      this.#status === 'running' ||
-      this.#status === 'paused' ||
-      control.activeProducers().some((producer) => producer !== writer.ring.producer);
-    return new MemoryStore(reader, source, this.#options.overflow === 'overwrite' && someoneWrites);
+    const { reader, source, memory, geometry, fields, key } = stores;
+    const durability = this.#durability;
+    const folder = durability?.folder ?? null;
+    const store =
+      durability === null
+        ? new MemoryStore(reader, source)
+        : new DurableStore(durability.segments, reader, source, (texts) => stores.learn(texts));
+    return {
+      stores,
+      store,
+      access: { key, memory, geometry, fields, folder },
+      overwrites: durability === null && this.#options.overflow === 'overwrite' && !stores.control.isStopped,
+      retainedRows: this.counts.retained,
+      limit: () =>
+        this.#capturesHere
+          ? limitNow(reader)
+          : limitOf(store.snapshot(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY).refs),
+      onDamaged: (damaged) => durability?.noteDamaged(damaged),
+    };
   }
 
   #open(): Stores {

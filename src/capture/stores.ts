@@ -10,10 +10,15 @@ import { allocateMemory, type Geometry, prefaultChunks } from '../ring/memory.js
 import { RingReader } from '../ring/reader.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { PriceTable } from '../schema/prices.js';
+import type { SourceFields } from '../workers/access.js';
 import { EventWriter } from './event-writer.js';
 import type { ResolvedOptions } from './options.js';
 
+let lastKey = 0;
+
 export class Stores {
+  /** No two of this process have the same. */
+  readonly key = ++lastKey;
   readonly memory: SharedMemory;
   readonly geometry: Geometry;
   readonly writer: EventWriter;
@@ -22,6 +27,7 @@ export class Stores {
   readonly accumulators: AccumulatorReader;
   readonly bindings: BindingTable;
   readonly strings: Dictionary;
+  readonly fields: SourceFields;
   readonly source: RowSource;
 
   constructor(options: ResolvedOptions, { clock, prices }: { clock: Clock; prices: PriceTable }) {
@@ -43,13 +49,16 @@ export class Stores {
     this.accumulators = new AccumulatorReader(memory, geometry);
     this.bindings = new BindingTable(memory.buffer);
     this.strings = new Dictionary(memory.buffer, STRINGS);
-    this.source = {
+    this.fields = {
       experimentId: options.id,
       experimentName: options.name,
       condition: options.condition,
       tags: options.tags,
       priceVersion: prices.version,
       columns: options.columns,
+    };
+    this.source = {
+      ...this.fields,
       binding: (id) => this.bindings.binding(id),
       text: (id) => this.strings.text(id),
     };

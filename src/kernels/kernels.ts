@@ -4,6 +4,7 @@
  * The memory is reserved at once and costs nothing until it is touched. Whoever uses it has it alone (`exclusively`),
  * takes what it needs with `allocate`, and finds all of it given back when it is done.
  */
+import { AnalysisError } from '../errors.js';
 import { instantiate, type KernelModule, reserveMemory } from '../ring/wasm.js';
 
 const PAGE_BYTES = 65536;
@@ -44,11 +45,11 @@ export class Kernels {
     return turn;
   }
 
-  /** Takes room; what it holds is arbitrary. @returns its address. @throws RangeError when there is none left */
+  /** Takes room; what it holds is arbitrary. @returns its address. @throws AnalysisError ERR_OUT_OF_MEMORY when there is none left */
   allocate(bytes: number): number {
     const address = this.#used;
     const end = Math.ceil((address + bytes) / ALIGN_BYTES) * ALIGN_BYTES;
-    if (end > PAGES * PAGE_BYTES) throw new RangeError(`no room for ${bytes} bytes`);
+    if (end > PAGES * PAGE_BYTES) throw outOfMemory(bytes);
     this.#used = end;
     return address;
   }
@@ -70,4 +71,10 @@ let kernels: Kernels | undefined;
 export function kernelsOfThread(): Kernels {
   kernels ??= new Kernels();
   return kernels;
+}
+
+function outOfMemory(bytes: number): AnalysisError {
+  const limitBytes = PAGES * PAGE_BYTES;
+  const message = `the analysis needs more than the ${limitBytes} bytes a thread has for it`;
+  return new AnalysisError('ERR_OUT_OF_MEMORY', message, { bytes, limitBytes });
 }

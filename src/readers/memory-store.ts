@@ -11,30 +11,16 @@ export class MemoryStore implements RowStore {
   lappedRows = 0;
 
   readonly #reader: RingReader;
-  readonly #reused: boolean;
 
-  /**
-   * @param reused - whether chunks may be reused while somebody reads. Then a snapshot copies its rows at once;
-   *   otherwise they are copied batch by batch, as they are read.
-   */
-  constructor(reader: RingReader, source: RowSource, reused: boolean) {
+  constructor(reader: RingReader, source: RowSource) {
     this.#reader = reader;
     this.source = source;
-    this.#reused = reused;
   }
 
+  /** Rows are copied as they are read: what is overwritten until then is gone, as it is from the ring. */
   snapshot(timeMinUs: number, timeMaxUs: number): Snapshot {
-    const refs: BatchRef[] = [];
-    for (const view of this.#reader.chunks()) {
-      if (!meets(view, timeMinUs, timeMaxUs)) continue;
-      if (!this.#reused) {
-        refs.push(refTo(view, (room) => this.#read(view, room)));
-        continue;
-      }
-      const batch = this.#read(view);
-      if (batch !== undefined) refs.push(refTo(view, () => batch));
-    }
-    return { refs };
+    const views = this.#reader.chunks().filter((view) => meets(view, timeMinUs, timeMaxUs));
+    return { refs: views.map((view) => refTo(view, (room) => this.#read(view, room))) };
   }
 
   #read(view: ChunkView, room?: BatchRoom): Batch | undefined {

@@ -1,5 +1,5 @@
 /** Rows on disk and rows in memory as one: every row once, whatever overlaps. */
-import { type Batch, type BatchRef, type BatchRoom, subBatch } from '../ring/batch.js';
+import { type BatchRef, partOf } from '../ring/batch.js';
 
 /**
  * Refs that cover every sequence of `disk` and `memory` exactly once, ascending. The disk's may overlap one another
@@ -16,12 +16,12 @@ export function mergeRefs(disk: readonly BatchRef[], memory: readonly BatchRef[]
     let from = Math.max(ref.firstSequence, covered);
     for (; next < kept.length && kept[next].firstSequence < end; next++) {
       const onDisk = kept[next];
-      if (from < onDisk.firstSequence) merged.push(part(ref, from, onDisk.firstSequence));
+      if (from < onDisk.firstSequence) merged.push(partOf(ref, from, onDisk.firstSequence));
       merged.push(onDisk);
       covered = endOf(onDisk);
       from = Math.max(from, covered);
     }
-    if (from < end) merged.push(part(ref, from, end));
+    if (from < end) merged.push(partOf(ref, from, end));
   }
   for (; next < kept.length; next++) merged.push(kept[next]);
   return merged;
@@ -35,7 +35,7 @@ function disjoint(refs: readonly BatchRef[]): BatchRef[] {
   for (const ref of ascending) {
     const from = Math.max(ref.firstSequence, covered);
     if (from >= endOf(ref)) continue;
-    kept.push(part(ref, from, endOf(ref)));
+    kept.push(partOf(ref, from, endOf(ref)));
     covered = endOf(ref);
   }
   return kept;
@@ -43,38 +43,4 @@ function disjoint(refs: readonly BatchRef[]): BatchRef[] {
 
 function endOf(ref: BatchRef): number {
   return ref.firstSequence + ref.rows;
-}
-
-function part(ref: BatchRef, from: number, end: number): BatchRef {
-  return from === ref.firstSequence && end === endOf(ref) ? ref : new TrimmedRef(ref, from, end);
-}
-
-/** The rows of a ref whose sequences lie in [from, end). */
-class TrimmedRef implements BatchRef {
-  readonly firstSequence: number;
-  readonly rows: number;
-  readonly producer: number;
-  readonly timeMinUs: number;
-  readonly timeMaxUs: number;
-  readonly #whole: BatchRef;
-
-  constructor(whole: BatchRef, from: number, end: number) {
-    this.firstSequence = from;
-    this.rows = end - from;
-    this.producer = whole.producer;
-    this.timeMinUs = whole.timeMinUs;
-    this.timeMaxUs = whole.timeMaxUs;
-    this.#whole = whole;
-  }
-
-  read(room?: BatchRoom): Batch | undefined | Promise<Batch | undefined> {
-    const whole = this.#whole.read(room);
-    return whole instanceof Promise ? whole.then((batch) => this.#trim(batch)) : this.#trim(whole);
-  }
-
-  #trim(batch: Batch | undefined): Batch | undefined {
-    if (batch === undefined) return undefined;
-    const from = this.firstSequence - batch.firstSequence;
-    return subBatch(batch, from, from + this.rows);
-  }
 }

@@ -6,6 +6,23 @@ import { decode, type RowSource } from './rows.js';
 
 type Column = Float64Array | Int32Array | Uint32Array;
 
+/** Rows on their way between threads; all its memory can be transferred. */
+export interface PackedRows extends Omit<Columns, 'blob'> {
+  /** Not a Buffer: what arrives in another thread is none. */
+  readonly blob: Uint8Array;
+  readonly sequences: Float64Array;
+  readonly producers: Int32Array;
+}
+
+/** The events in packed rows. */
+export function* eventsOfPacked(source: RowSource, packed: PackedRows): Generator<EventRow> {
+  const { buffer, byteOffset, byteLength } = packed.blob;
+  const columns = { ...packed, blob: Buffer.from(buffer, byteOffset, byteLength) };
+  for (let row = 0; row < packed.rows; row++) {
+    yield decode(source, columns, row, packed.producers[row], packed.sequences[row]);
+  }
+}
+
 const CAPACITY_MIN = 1024;
 
 export class RowTable implements Columns {
@@ -22,6 +39,8 @@ export class RowTable implements Columns {
   /** Bytes of `blob` in use. */
   blobBytes = 0;
 
+  /** Where a row's part of `blob` ends. */
+  private blobEnds = new Uint32Array(0);
   private sequences = new Float64Array(0);
   private producers = new Int32Array(0);
 
@@ -51,6 +70,49 @@ export class RowTable implements Columns {
     this.rows += picked.length;
   }
 
+  /** Those of the rows that come after an instant and sequence. */
+  after(rows: Uint32Array, timeUs: number, sequence: number): Uint32Array {
+    return rows.filter((row) => {
+      const time = Math.floor(this.timeUs[row]);
+      return time > timeUs || (time === timeUs && this.sequences[row] > sequence);
+    });
+  }
+
+  /** The picked rows, in the order given, as they can be sent to another thread. */
+  pack(picked: Uint32Array): PackedRows {
+    const first = picked[0];
+    const isRun = picked.every((row, i) => row === first + i);
+    const taken = <T extends Column>(column: T): T =>
+      (isRun ? column.slice(first, first + picked.length) : gather(column, picked)) as T;
+    let blobBytes = 0;
+    for (const row of picked) if (this.hasBlob(row)) blobBytes += this.blobEnds[row] - this.blobOffsets[row];
+    const blob = new Uint8Array(blobBytes);
+    const blobOffsets = new Uint32Array(picked.length);
+    let used = 0;
+    picked.forEach((row, i) => {
+      blobOffsets[i] = used;
+      if (this.hasBlob(row)) used += this.blob.copy(blob, used, this.blobOffsets[row], this.blobEnds[row]);
+    });
+    return {
+      rows: picked.length,
+      timeUs: taken(this.timeUs),
+      latencyMs: taken(this.latencyMs),
+      costUsd: taken(this.costUsd),
+      promptTokens: taken(this.promptTokens),
+      completionTokens: taken(this.completionTokens),
+      tags: taken(this.tags),
+      blobOffsets,
+      blob,
+      declared: this.declared.map((values) => taken(values)),
+      sequences: taken(this.sequences),
+      producers: taken(this.producers),
+    };
+  }
+
+  private hasBlob(row: number): boolean {
+    return (this.tags[row] & FLAG_BLOB) !== 0;
+  }
+
   event(source: RowSource, row: number): EventRow {
     return decode(source, this, row, this.producers[row], this.sequences[row]);
   }
@@ -62,7 +124,10 @@ export class RowTable implements Columns {
       const isPicked = picked[i] === row;
       if ((tags[row] & FLAG_BLOB) !== 0) {
         const start = blobOffsets[row];
-        if (isPicked) this.blobOffsets[at + i] = this.appendBlob(blob, start, end);
+        if (isPicked) {
+          this.blobOffsets[at + i] = this.appendBlob(blob, start, end);
+          this.blobEnds[at + i] = this.blobBytes;
+        }
         end = start;
       }
       if (isPicked) i--;
@@ -91,6 +156,7 @@ export class RowTable implements Columns {
     this.completionTokens = grown(this.completionTokens, capacity);
     this.tags = grown(this.tags, capacity);
     this.blobOffsets = grown(this.blobOffsets, capacity);
+    this.blobEnds = grown(this.blobEnds, capacity);
     this.declared = like.declared.map((values, column) => {
       const held = this.declared[column] ?? values.subarray(0, 0);
       return held instanceof Float64Array ? grown(held, capacity) : grown(held, capacity);
@@ -111,4 +177,10 @@ function grown<T extends Column>(column: T, capacity: number): T {
   const larger = new (column.constructor as new (length: number) => T)(capacity);
   larger.set(column);
   return larger;
+}
+
+function gather<T extends Column>(column: T, picked: Uint32Array): T {
+  const gathered = new (column.constructor as new (length: number) => T)(picked.length);
+  for (let i = 0; i < picked.length; i++) gathered[i] = column[picked[i]];
+  return gathered;
 }

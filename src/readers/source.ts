@@ -1,6 +1,7 @@
 /** Where rows come from: memory, disk or both. From here on nobody can tell which. */
 import type { BatchRef } from '../ring/batch.js';
 import type { CompiledFilter } from './filter.js';
+import { limited, type SnapshotLimit } from './limit.js';
 import type { RowSource } from './rows.js';
 
 /** All readable rows of an experiment at one moment. */
@@ -23,12 +24,13 @@ export interface View {
   readonly refs: readonly BatchRef[];
 }
 
-export function openView(store: RowStore, filter: CompiledFilter): View {
+/** @param limit - what had been captured when the view was asked for; absent, whatever has been by now */
+export function openView(store: RowStore, filter: CompiledFilter, limit?: SnapshotLimit): View {
   const { timeMinUs, timeMaxUs, nothing } = filter;
-  const refs = nothing
-    ? []
-    : store.snapshot(timeMinUs, timeMaxUs).refs.filter((ref) => meets(ref, timeMinUs, timeMaxUs));
-  return { source: store.source, filter, refs };
+  if (nothing) return { source: store.source, filter, refs: [] };
+  const { refs } = store.snapshot(timeMinUs, timeMaxUs);
+  const within = limit === undefined ? refs : limited(refs, limit);
+  return { source: store.source, filter, refs: within.filter((ref) => meets(ref, timeMinUs, timeMaxUs)) };
 }
 
 /** Whether rows of that time range may lie in the given one, both ends inclusive. */

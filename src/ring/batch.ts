@@ -78,6 +78,41 @@ export function subBatch(batch: Batch, from: number, end: number): Batch {
   };
 }
 
+/** The rows of a ref whose sequences lie in [from, end). */
+export function partOf(ref: BatchRef, from: number, end: number): BatchRef {
+  const isWhole = from === ref.firstSequence && end === ref.firstSequence + ref.rows;
+  return isWhole ? ref : new TrimmedRef(ref, from, end);
+}
+
+class TrimmedRef implements BatchRef {
+  readonly firstSequence: number;
+  readonly rows: number;
+  readonly producer: number;
+  readonly timeMinUs: number;
+  readonly timeMaxUs: number;
+  readonly #whole: BatchRef;
+
+  constructor(whole: BatchRef, from: number, end: number) {
+    this.firstSequence = from;
+    this.rows = end - from;
+    this.producer = whole.producer;
+    this.timeMinUs = whole.timeMinUs;
+    this.timeMaxUs = whole.timeMaxUs;
+    this.#whole = whole;
+  }
+
+  read(room?: BatchRoom): Batch | undefined | Promise<Batch | undefined> {
+    const whole = this.#whole.read(room);
+    return whole instanceof Promise ? whole.then((batch) => this.#trim(batch)) : this.#trim(whole);
+  }
+
+  #trim(batch: Batch | undefined): Batch | undefined {
+    if (batch === undefined) return undefined;
+    const from = this.firstSequence - batch.firstSequence;
+    return subBatch(batch, from, from + this.rows);
+  }
+}
+
 /** Whether a latency or cost is one, and neither absent nor too large to be counted. */
 export function isValue(value: number): boolean {
   return Math.abs(value) <= VALUE_MAX;

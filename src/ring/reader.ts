@@ -110,7 +110,7 @@ export class RingReader {
   chunks(known?: (chunk: number, generation: number, rows: number) => boolean): ChunkView[] {
     // Chunks claimed while the directory is gone through are left out: one that is seen may have been preceded by one
     // that was passed by before, and what is read is to be a prefix of what each producer wrote.
-    const limit = Number(Atomics.load(this.#i64, HEADER_NEXT_SEQUENCE_OFFSET >> 3));
+    const limit = this.nextSequence;
     const views: ChunkView[] = [];
     for (let chunk = 0; chunk < this.#geometry.chunkCount; chunk++) {
       if (known !== undefined && this.#isKnown(chunk, known)) continue;
@@ -148,6 +148,23 @@ export class RingReader {
       timeMaxUs: this.#f64[(entry + CHUNK_TIME_MAX_OFFSET) >> 3],
     };
     return this.#unchanged(view) ? view : undefined;
+  }
+
+  /** Rows of the chunks that are being filled, by the chunk's sequence. Costs little, however many chunks there are. */
+  openRows(): Map<number, number> {
+    const open = new Map<number, number>();
+    for (let chunk = 0; chunk < this.#geometry.chunkCount; chunk++) {
+      const state = Atomics.load(this.#i32, (this.#entry(chunk) + CHUNK_STATE_OFFSET) >> 2);
+      if (state === CHUNK_SEALED || state === CHUNK_FREE) continue;
+      const view = this.#view(chunk);
+      if (view !== undefined && !view.sealed) open.set(view.sequence, view.rows);
+    }
+    return open;
+  }
+
+  /** Sequence of the next chunk to be claimed. */
+  get nextSequence(): number {
+    return Number(Atomics.load(this.#i64, HEADER_NEXT_SEQUENCE_OFFSET >> 3));
   }
 
   /** Rows of the chunk that are, or were, in a segment. */

@@ -1,9 +1,9 @@
 /** Compaction as the experiment's thread sees it: a thread of its own for each round, and one round at a time. */
 import { Worker } from 'node:worker_threads';
 import { deserializeError, StorageError } from '../errors.js';
+import { threadUrl } from '../thread-url.js';
 import type { CompactionNews } from './compaction.js';
 import type { CompactorWorkerData } from './compactor.worker.js';
-import { threadUrl } from './thread-url.js';
 
 const HEAP_MB = 512;
 
@@ -70,7 +70,7 @@ export class Compactor {
   }
 
   #compact(background: boolean): Promise<CompactionReport> {
-    const worker = new Worker(threadUrl('compactor'), {
+    const worker = new Worker(threadUrl('compactor', import.meta.url), {
       workerData: this.#data,
       name: 'crucible-compactor',
       // What the program was started with is not meant for this thread.

@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { deserializeError, StorageError, type TelemetryError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
+import { threadUrl } from '../thread-url.js';
 import { nodeFileSystem } from './file-system.js';
 import type { ExperimentFields, SpoolerOptions } from './spooler.js';
 import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
 import { type CompactedOrder, runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
-import { threadUrl } from './thread-url.js';
 
 /** How patient the experiment's thread is, in ms. */
 export interface SpoolerTiming {
@@ -219,7 +219,7 @@ export class SpoolerThread {
   #start(): void {
     const options: SpoolerOptions = { ...this.#options, epoch: this.#words.nextEpoch() };
     const workerData: SpoolerWorkerData = { options, fileSystem: this.#fileSystem };
-    const worker = new Worker(threadUrl('spooler'), {
+    const worker = new Worker(threadUrl('spooler', import.meta.url), {
       workerData,
       name: 'crucible-spooler',
       // What the program was started with is not meant for this thread.

@@ -12,7 +12,7 @@ const bench = useBench();
 const EVER = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
 
 /** A ring of two chunks, and a way to fill them. */
-function start(reused: boolean) {
+function start() {
   const ring = makeRing({ capacityRows: 2 * CHUNK_ROWS });
   const writer = ring.writer();
   const recorder = writer.recorder('e');
@@ -21,7 +21,7 @@ function start(reused: boolean) {
     for (let i = 0; i < rows; i++, written++) recorder.recordAt(written, written);
     writer.ring.publish();
   };
-  return { store: new MemoryStore(ring.reader, SOURCE, reused), write };
+  return { store: new MemoryStore(ring.reader, SOURCE), write };
 }
 
 const read = (ref: BatchRef) => ref.read() as Batch | undefined;
@@ -29,7 +29,7 @@ const rangeOf = ({ firstSequence, rows }: BatchRef) => [firstSequence, rows];
 
 describe('a store in memory', () => {
   it('refers to its rows by their place in capture order, with their time range', () => {
-    const { store, write } = start(true);
+    const { store, write } = start();
     write(CHUNK_ROWS + 10);
     const { refs } = store.snapshot(...EVER);
     expect(refs).toMatchObject([
@@ -41,26 +41,14 @@ describe('a store in memory', () => {
     expect(store.snapshot(-5, -1).refs).toEqual([]);
   });
 
-  it('copies at once what may be overwritten, so that a snapshot stays what it was', () => {
-    const { store, write } = start(true);
-    write(2 * CHUNK_ROWS);
-    const { refs } = store.snapshot(...EVER);
-    write(2 * CHUNK_ROWS);
-    expect(refs.flatMap((ref) => [...read(ref)!.latencyMs])).toEqual(
-      Array.from({ length: 2 * CHUNK_ROWS }, (_, i) => i),
-    );
-    expect(read(refs[0]!)).toBe(read(refs[0]!));
-    expect(store.lappedRows).toBe(0);
-  });
-
-  it('copies the rest when it is read, as much as there was', () => {
-    const { store, write } = start(false);
+  it('copies rows when they are read, as many as there were', () => {
+    const { store, write } = start();
     write(CHUNK_ROWS + 10);
     const { refs } = store.snapshot(...EVER);
     write(10);
     expect(refs.map((ref) => read(ref)!.rows)).toEqual([CHUNK_ROWS, 10]);
     expect(read(refs[0]!)).not.toBe(read(refs[0]!));
-    // Should it be overwritten all the same, it is gone and counted.
+    // What is overwritten until then is gone, and counted.
     write(CHUNK_ROWS);
     expect(read(refs[0]!)).toBeUndefined();
     expect(store.lappedRows).toBe(CHUNK_ROWS);

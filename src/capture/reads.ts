@@ -1,0 +1,137 @@
+/** Reads: what can be asked of an experiment's rows, done on the pool's threads, or here where that is quicker. */
+import { ConfigError } from '../errors.js';
+import { compileFilter } from '../readers/filter.js';
+import type { SnapshotLimit } from '../readers/limit.js';
+import { Pace } from '../readers/pace.js';
+import { eventsOfPacked } from '../readers/row-table.js';
+import type { RowStore } from '../readers/source.js';
+import type { EventRow, Filter } from '../schema/event.js';
+import type { DamagedBatch } from '../storage/segments.js';
+import type { ExperimentAccess } from '../workers/access.js';
+import type { AnalysisPool } from '../workers/pool.js';
+import {
+  type Cursor,
+  performRead,
+  type ReadTask,
+  type ResultOf,
+  type RowsResult,
+  type Selection,
+} from '../workers/tasks.js';
+import type { Stores } from './stores.js';
+
+/** Below this it takes longer to ask a thread than to do the work. */
+const ROWS_HERE_MAX = 16_384;
+/** Rows that a thread hands over at once. */
+const ROWS_AT_ONCE = 65_536;
+/** How long events are decoded on the calling thread before it may do something else, ms. */
+const DECODE_MS = 2;
+
+/** An experiment as it is just now, with this thread's rows published. */
+export interface Readable {
+  readonly stores: Stores;
+  readonly store: RowStore;
+  readonly access: ExperimentAccess;
+  /** Whether the ring may reuse chunks whose rows are nowhere else. */
+  readonly overwrites: boolean;
+  readonly retainedRows: number;
+  /** What has been captured. */
+  limit(): SnapshotLimit;
+  onDamaged(damaged: readonly DamagedBatch[]): void;
+}
+
+/** Which rows; `range` in µs, both ends inclusive. */
+export interface Wanted {
+  readonly filter: Filter | undefined;
+  readonly range?: readonly [number, number];
+}
+
+export class Reads {
+  readonly #pool: AnalysisPool | null;
+  readonly #open: () => Readable;
+
+  /** @param pool - null to do everything on the calling thread */
+  constructor(pool: AnalysisPool | null, open: () => Readable) {
+    this.#pool = pool;
+    this.#open = open;
+  }
+
+  /** @throws ConfigError for a filter that is none, and what the task throws */
+  async run<T extends ReadTask>(task: T, wanted: Wanted): Promise<ResultOf<T>> {
+    const readable = this.#open();
+    return this.#run(readable, task, selectionNow(readable, wanted));
+  }
+
+  /** The rows that pass as of when this is called, ascending by time; read as they, and as often as they are asked for. */
+  events(wanted: Wanted): () => AsyncGenerator<EventRow> {
+    const readable = this.#open();
+    const selection = selectionNow(readable, wanted);
+    compileFilter(wanted.filter, readable.store.source.condition);
+    // What a ring that overwrites holds has to be fetched before it is gone.
+    const maxRows = readable.overwrites ? Number.POSITIVE_INFINITY : ROWS_AT_ONCE;
+    const rowsAfter = (after: Cursor | null) =>
+      this.#run(readable, { kind: 'rows', after, maxRows }, selection);
+    return () => decoded(readable.stores, rowsAfter);
+  }
+
+  /** The last so many that pass, ascending. */
+  async last(count: number, wanted: Wanted): Promise<EventRow[]> {
+    const { stores } = this.#open();
+    const result = await this.run({ kind: 'last', count }, wanted);
+    return gathered(decoded(stores, async () => result));
+  }
+
+  async #run<T extends ReadTask>(
+    { store, access, retainedRows, onDamaged }: Readable,
+    task: T,
+    selection: Selection,
+  ): Promise<ResultOf<T>> {
+    const { filter } = selection;
+    const isHere = retainedRows <= ROWS_HERE_MAX || filter?.predicate !== undefined;
+    if (this.#pool === null || isHere) return performRead(store, task, selection);
+    // What is wrong with it is told by this thread, before it is sent.
+    compileFilter(filter, store.source.condition);
+    return this.#pool.read(
+      { access, task, selection: { ...selection, filter: sendable(filter) } },
+      onDamaged,
+    );
+  }
+}
+
+function selectionNow(readable: Readable, { filter, range }: Wanted): Selection {
+  return { filter, range: range ?? null, limit: readable.limit() };
+}
+
+/** Asks for the next rows while those before are being decoded. */
+async function* decoded(
+  { source }: Stores,
+  rowsAfter: (cursor: Cursor | null) => Promise<RowsResult>,
+): AsyncGenerator<EventRow> {
+  const pace = new Pace(DECODE_MS);
+  for (let pending: Promise<RowsResult> | null = rowsAfter(null); pending !== null; ) {
+    const { parts, next }: RowsResult = await pending;
+    pending = next === null ? null : rowsAfter(next);
+    // Whoever stops reading does not care what becomes of it; whoever goes on is told.
+    pending?.catch(() => {});
+    for (const packed of parts) {
+      for (const event of eventsOfPacked(source, packed)) {
+        if (pace.isDue) await pace.rest();
+        yield event;
+      }
+    }
+  }
+}
+
+export async function gathered(events: AsyncIterable<EventRow>): Promise<EventRow[]> {
+  const all: EventRow[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** @throws ConfigError when it holds what no thread can be sent */
+function sendable(filter: Filter | undefined): Filter | undefined {
+  try {
+    return structuredClone(filter);
+  } catch {
+    throw new ConfigError('filter', 'values that another thread can be sent', filter);
+  }
+}

@@ -1,0 +1,80 @@
+/** Access: what a thread needs to read an experiment, and the experiment as it is opened there. */
+import { STRINGS } from '../../assembly/layout.js';
+import { DurableStore } from '../readers/durable-store.js';
+import { MemoryStore } from '../readers/memory-store.js';
+import type { RowSource } from '../readers/rows.js';
+import type { RowStore } from '../readers/source.js';
+import { BindingTable } from '../ring/bindings.js';
+import { Dictionary } from '../ring/dictionary.js';
+import type { Geometry } from '../ring/memory.js';
+import { RingReader } from '../ring/reader.js';
+import type { SharedMemory } from '../ring/wasm.js';
+import { nodeFileSystem } from '../storage/file-system.js';
+import { type DamagedBatch, Segments } from '../storage/segments.js';
+
+/** What is the same for all rows of an experiment, as it can be sent. */
+export type SourceFields = Omit<RowSource, 'binding' | 'text'>;
+
+/** Structured-cloneable. */
+export interface ExperimentAccess {
+  /** Never the same for two memories of this process. */
+  readonly key: number;
+  readonly memory: SharedMemory;
+  readonly geometry: Geometry;
+  readonly fields: SourceFields;
+  /** Of its segments; null for an experiment in memory. */
+  readonly folder: string | null;
+}
+
+/** An experiment as this thread reads it. Its dictionaries are those in the memory, which know all that is on disk. */
+export class OpenedExperiment {
+  readonly store: RowStore;
+  readonly #segments: Segments | null;
+
+  constructor({ memory, geometry, fields, folder }: ExperimentAccess) {
+    const reader = new RingReader(memory, geometry);
+    const bindings = new BindingTable(memory.buffer);
+    const strings = new Dictionary(memory.buffer, STRINGS);
+    const source = {
+      ...fields,
+      binding: (id: number) => bindings.binding(id),
+      text: (id: number) => strings.text(id),
+    };
+    this.#segments =
+      folder === null ? null : new Segments(nodeFileSystem, folder, fields.columns, fields.experimentId);
+    this.store =
+      this.#segments === null
+        ? new MemoryStore(reader, source)
+        : new DurableStore(this.#segments, reader, source, () => {});
+  }
+
+  /** Batches that could not be read because their bytes have changed. */
+  get damaged(): readonly DamagedBatch[] {
+    return this.#segments?.damaged ?? [];
+  }
+
+  close(): void {
+    this.#segments?.close();
+  }
+}
+
+/** Opened experiments that are not used for so long are let go, and their memory with them, ms. */
+const IDLE_MS = 5_000;
+
+const opened = new Map<number, { experiment: OpenedExperiment; timer: NodeJS.Timeout }>();
+
+/** The experiment, opened once in this thread for as long as it is in use. */
+export function openExperiment(access: ExperimentAccess): OpenedExperiment {
+  const known = opened.get(access.key);
+  if (known !== undefined) {
+    known.timer.refresh();
+    return known.experiment;
+  }
+  const experiment = new OpenedExperiment(access);
+  const timer = setTimeout(() => {
+    opened.delete(access.key);
+    experiment.close();
+  }, IDLE_MS).unref();
+  opened.set(access.key, { experiment, timer });
+  return experiment;
+}

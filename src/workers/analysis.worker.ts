@@ -1,0 +1,42 @@
+/** A worker thread's side of the pool. */
+import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { serializeError, type WireError } from '../errors.js';
+import type { DamagedBatch } from '../storage/segments.js';
+import { type ExperimentAccess, openExperiment } from './access.js';
+import { type CompareTask, performCompare, performRead, type ReadTask, type Selection } from './tasks.js';
+import { buffersIn } from './transfer.js';
+
+export interface ReadRequest {
+  readonly access: ExperimentAccess;
+  readonly task: ReadTask;
+  readonly selection: Selection;
+}
+
+export type Request = ReadRequest | { readonly task: CompareTask };
+
+export interface Outcome {
+  readonly result: unknown;
+  /** What could not be read. */
+  readonly damaged: readonly DamagedBatch[];
+}
+
+/** Errors keep their class and code. */
+export type Response = Outcome | { readonly error: WireError };
+
+export default async function run(request: Request): Promise<Response> {
+  try {
+    if (!('access' in request)) return { result: performCompare(request.task), damaged: [] };
+    const { access, task, selection } = request;
+    const experiment = openExperiment(access);
+    const result = await performRead(experiment.store, task, selection);
+    return moved({ result, damaged: experiment.damaged });
+  } catch (error) {
+    return { error: serializeError(error) };
+  }
+}
+
+/** The response such that the memory of its arrays goes over instead of being copied. */
+function moved(response: Outcome): Response {
+  const sent = { [transferableSymbol]: buffersIn(response.result), [valueSymbol]: response };
+  return move(sent) as unknown as Response;
+}

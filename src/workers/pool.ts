@@ -1,0 +1,98 @@
+/**
+ * AnalysisPool: the threads on which experiments are read and summed up, so that the capturing thread is not held up.
+ *
+ * Threads are started when there is work and end when there has been none for a while. A thread that dies takes its
+ * task with it, which fails with a typed error; the next task gets a new one.
+ */
+import { Piscina } from 'piscina';
+import { AnalysisError, deserializeError, StateError } from '../errors.js';
+import type { DamagedBatch } from '../storage/segments.js';
+import { threadUrl } from '../thread-url.js';
+import type { Outcome, ReadRequest, Request, Response } from './analysis.worker.js';
+import type { CompareTask, ReadTask, ResultOf } from './tasks.js';
+import { buffersIn } from './transfer.js';
+
+/** How long a thread may have nothing to do, ms. Starting one takes about 100. */
+const IDLE_MS = 30_000;
+
+export interface PoolOptions {
+  /** At most so many threads; at least one. */
+  readonly threads: number;
+  /** Of a thread's JavaScript heap; what columns take is outside of it. */
+  readonly heapMb?: number;
+  /** The module that the threads run; tests bring others. */
+  readonly module?: URL;
+}
+
+export class AnalysisPool {
+  readonly #options: PoolOptions;
+  #piscina: Piscina<Request, Response> | undefined;
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param onDamaged - told what could not be read, when it is known
+   * @throws whatever the task throws; AnalysisError ERR_WORKER_FAILED when its thread died; StateError ERR_CLOSED
+   */
+  async read<T extends ReadTask>(
+    request: ReadRequest & { readonly task: T },
+    onDamaged: (damaged: readonly DamagedBatch[]) => void,
+  ): Promise<ResultOf<T>> {
+    const { result, damaged } = await this.#run(request);
+    if (damaged.length > 0) onDamaged(damaged);
+    return result as ResultOf<T>;
+  }
+
+  /** The samples go to the thread, and are gone from here. @throws as `read` */
+  async compare(task: CompareTask): Promise<ResultOf<CompareTask>> {
+    const { result } = await this.#run({ task }, buffersIn(task.arms));
+    return result as ResultOf<CompareTask>;
+  }
+
+  async #run(request: Request, transferList: ArrayBuffer[] = []): Promise<Outcome> {
+    if (this.#closed) throw closed();
+    let response: Response;
+    try {
+      response = await this.#threads().run(request, { transferList });
+    } catch (cause) {
+      if (this.#closed) throw closed();
+      throw workerFailed(cause);
+    }
+    if ('error' in response) throw deserializeError(response.error);
+    return response;
+  }
+
+  #threads(): Piscina<Request, Response> {
+    const { threads, heapMb, module = threadUrl('analysis', import.meta.url) } = this.#options;
+    this.#piscina ??= new Piscina<Request, Response>({
+      filename: module.href,
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: IDLE_MS,
+      // A thread that waits for its next task lets go of what it has opened meanwhile.
+      atomics: 'disabled',
+      execArgv: [],
+      recordTiming: false,
+      ...(heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
+    });
+    return this.#piscina;
+  }
+
+  /** Ends the threads; what they were at is rejected with ERR_CLOSED. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#piscina?.destroy();
+  }
+}
+
+function closed(): StateError {
+  return new StateError('ERR_CLOSED', 'this Crucible was closed');
+}
+
+function workerFailed(cause: unknown): AnalysisError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new AnalysisError('ERR_WORKER_FAILED', `the thread of an analysis died: ${message}`, {}, { cause });
+}

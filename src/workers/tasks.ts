@@ -1,0 +1,130 @@
+/**
+ * What analysis can be asked for, and how it is done: the same code on a worker thread and, for little, on the
+ * calling one. Tasks carry specifications and never events; rows come back as columns.
+ */
+import { gatherArm } from '../analysis/arm-samples.js';
+import { compareArms } from '../analysis/compare/compare.js';
+import type { ArmSamples } from '../analysis/compare/samples.js';
+import { type ExperimentTimes, metricsBy, metricsOf } from '../analysis/metrics.js';
+import type { CompareOptions, Comparison, Metrics, MetricsGroup, WindowRow } from '../analysis/types.js';
+import { type WindowedOptions, windowedMetrics } from '../analysis/windows.js';
+import { kernelsOfThread } from '../kernels/kernels.js';
+import { compileFilter, within } from '../readers/filter.js';
+import type { SnapshotLimit } from '../readers/limit.js';
+import { orderedRows } from '../readers/ordered.js';
+import type { PackedRows } from '../readers/row-table.js';
+import { openView, type RowStore, type View } from '../readers/source.js';
+import type { Filter } from '../schema/event.js';
+
+/** Where in the order of time and capture a read stopped. */
+export interface Cursor {
+  readonly timeUs: number;
+  readonly sequence: number;
+}
+
+/** What is asked of the rows of one experiment. */
+export type ReadTask =
+  | { readonly kind: 'metrics'; readonly times: ExperimentTimes }
+  | { readonly kind: 'metricsBy'; readonly key: string; readonly times: ExperimentTimes }
+  | { readonly kind: 'windows'; readonly options: WindowedOptions }
+  | { readonly kind: 'arm'; readonly times: ExperimentTimes; readonly withSampleIds: boolean }
+  /** Rows ascending by time that come after `after`, until there are `maxRows` of them or a few more. */
+  | { readonly kind: 'rows'; readonly after: Cursor | null; readonly maxRows: number }
+  /** The last so many rows, ascending. */
+  | { readonly kind: 'last'; readonly count: number };
+
+/** What is asked of samples that were gathered before. */
+export interface CompareTask {
+  readonly kind: 'compare';
+  readonly arms: readonly ArmSamples[];
+  readonly options: CompareOptions;
+}
+
+export interface RowsResult {
+  readonly parts: readonly PackedRows[];
+  /** Where to go on; null when there is nothing more. */
+  readonly next: Cursor | null;
+}
+
+interface TaskResults {
+  metrics: Metrics;
+  metricsBy: MetricsGroup[];
+  windows: WindowRow[];
+  arm: ArmSamples;
+  rows: RowsResult;
+  last: RowsResult;
+  compare: Comparison;
+}
+
+export type ResultOf<T extends ReadTask | CompareTask> = TaskResults[T['kind']];
+
+/** Which rows: those that pass the filter, of a time range (µs, both ends inclusive) or of all time, up to the limit. */
+export interface Selection {
+  readonly filter: Filter | undefined;
+  readonly range: readonly [number, number] | null;
+  readonly limit: SnapshotLimit;
+}
+
+/** @throws ConfigError for a filter that is none, or a key that nothing can be grouped by */
+export async function performRead<T extends ReadTask>(
+  store: RowStore,
+  task: T,
+  { filter, range, limit }: Selection,
+): Promise<ResultOf<T>> {
+  const compiled = compileFilter(filter, store.source.condition);
+  const view = openView(store, range === null ? compiled : within(compiled, ...range), limit);
+  return (await readView(view, task)) as ResultOf<T>;
+}
+
+export function performCompare({ arms, options }: CompareTask): Comparison {
+  return compareArms(arms, options);
+}
+
+function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kind']]> {
+  switch (task.kind) {
+    case 'metrics':
+      return metricsOf(view, task.times, kernelsOfThread());
+    case 'metricsBy':
+      return metricsBy(view, task.key, task.times, kernelsOfThread());
+    case 'windows':
+      return windowedMetrics(orderedRows(view), task.options, kernelsOfThread());
+    case 'arm':
+      return gatherArm(view, task.times, task.withSampleIds, kernelsOfThread());
+    case 'rows':
+      return rowsAfter(view, task.after, task.maxRows);
+    case 'last':
+      return lastRows(view, task.count);
+  }
+}
+
+async function rowsAfter(view: View, after: Cursor | null, maxRows: number): Promise<RowsResult> {
+  const parts: PackedRows[] = [];
+  let count = 0;
+  const rest =
+    after === null ? view : { ...view, filter: within(view.filter, after.timeUs, Number.POSITIVE_INFINITY) };
+  for await (const { table, rows } of orderedRows(rest)) {
+    const fresh = after === null ? rows : table.after(rows, after.timeUs, after.sequence);
+    if (fresh.length === 0) continue;
+    const packed = table.pack(fresh);
+    parts.push(packed);
+    count += packed.rows;
+    if (count >= maxRows) return { parts, next: endOf(packed) };
+  }
+  return { parts, next: null };
+}
+
+async function lastRows(view: View, count: number): Promise<RowsResult> {
+  const parts: PackedRows[] = [];
+  let missing = count;
+  for await (const { table, rows } of orderedRows(view, { latestFirst: true })) {
+    const packed = table.pack(rows.subarray(Math.max(0, rows.length - missing)));
+    parts.push(packed);
+    missing -= packed.rows;
+    if (missing <= 0) break;
+  }
+  return { parts: parts.reverse(), next: null };
+}
+
+function endOf({ rows, timeUs, sequences }: PackedRows): Cursor {
+  return { timeUs: Math.floor(timeUs[rows - 1]), sequence: sequences[rows - 1] };
+}
