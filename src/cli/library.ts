@@ -105,7 +105,7 @@ export interface Library {
 export async function loadLibrary(): Promise<Library> {
   const { Crucible, listExperiments, telemetry } = await import('../index.js');
   return {
-    open: (dir) => new Crucible(dir === undefined ? {} : { dir }) as unknown as LibraryCrucible,
+    open: (dir) => new Crucible(dir === undefined ? {} : { dir }),
     listExperiments,
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
   };

@@ -34,7 +34,7 @@ export const metrics = defineCommand({
       type: 'string',
       value: 'KEY',
       description:
-        'a line for each eventName, model, provider, or value of a declared column of type dict or bool',
+        'a line for each eventName, model, provider, condition, or value of a declared column of type dict or bool',
     },
     ...FILTER_OPTIONS,
   },
@@ -111,12 +111,13 @@ async function groupsOf(
     return await experiment.metricsBy(by, filter ?? {});
   } catch (error) {
     if (!(error instanceof ConfigError) || error.context.path !== 'by') throw error;
-    const columns = Object.entries(stored.experiment?.options.columns ?? {}).flatMap(([name, type]) =>
+    const columns = stored.experiment?.options.columns as { name: string; type: string }[] | undefined;
+    const names = (columns ?? []).flatMap(({ name, type }) =>
       type === 'dict' || type === 'bool' ? [name] : [],
     );
-    const declared = columns.length === 0 ? 'it declared no such column' : columns.join(', ');
+    const declared = names.length === 0 ? 'it declared no such column' : names.join(', ');
     throw new UsageError(
-      `--by expects eventName, model, provider or a declared column (${declared}), got ${JSON.stringify(by)}`,
+      `--by expects eventName, model, provider, condition or a declared column (${declared}), got ${JSON.stringify(by)}`,
       'metrics',
     );
   }

@@ -217,7 +217,8 @@ function testTable(
 
 /** Why figures of the metric are missing. */
 function reasons({ metric, reason, tests }: MetricComparison): string[] {
-  const all = [reason, ...tests.map((test) => test.reason)].filter((text) => text !== undefined);
+  const [primary, ...others] = tests.map((test) => test.reason);
+  const all = [reason ?? primary, ...others].filter((text) => text !== undefined);
   return all.length === 0 ? [] : [`${LABELS[metric]}: ${[...new Set(all)].join('; ')}`];
 }
 

@@ -66,7 +66,7 @@ export function metricsLines(
       ...details(
         measureRow('95 % low', decided, (r) => formatShare(successInterval(r)?.[0])),
         measureRow('95 % high', decided, (r) => formatShare(successInterval(r)?.[1])),
-        measureRow('level met, %', decided, levelMet),
+        measureRow('SLA met, %', decided, levelMet),
       ),
     ]),
     ...group('latency, ms', [

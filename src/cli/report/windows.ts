@@ -25,7 +25,8 @@ export interface WindowsReportOptions extends ReportOptions {
 }
 
 const BAR_WIDTH = 12;
-const OVERVIEW_WIDTH = 60;
+const OVERVIEW_MAX = 60;
+const OVERVIEW_MIN = 20;
 
 /** A line for each window, in the order given. A measure that no window has is no column. */
 export function windowLines(windows: readonly WindowRow[], options: WindowsReportOptions): string[] {
@@ -104,7 +105,7 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
     const before = windows[index - 1];
     const missing = before === undefined ? 0 : Math.round((windowStart - before.windowStart) / stepUs) - 1;
     return [
-      ...(missing > 0 ? [[`⋮ ${formatNumber(missing)} without events`]] : []),
+      ...(drawn && missing > 0 ? [[`⋮ ${formatNumber(missing)} without events`]] : []),
       [starts[index]!, ...shown.map(({ cells }) => cells[index]!)],
     ];
   });
@@ -135,24 +136,23 @@ function drawnMeasure(windows: readonly WindowRow[]): { label: string; values: M
     : { label: 'events', values: windows.map(({ eventCount }) => eventCount) };
 }
 
-/** The whole series in a line, time running evenly: each bar is the mean of the windows that begin in its time. */
+/** The whole series in a line, time running evenly: each bar is the highest of the windows that begin in its time. */
 function overviewLine(windows: readonly WindowRow[], stepUs: number, width: number): string {
   const { label, values } = drawnMeasure(windows);
   const known = values.filter((value) => value !== null);
   const decimals = label === 'events' ? 0 : millisecondDecimals(known);
   const [low, high] = [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))];
-  const range = `${formatNumber(low, decimals)} to ${formatNumber(high, decimals)}`;
-  const columns = Math.max(8, Math.min(OVERVIEW_WIDTH, width - label.length - range.length - 6));
+  const range = `  ${formatNumber(low, decimals)} to ${formatNumber(high, decimals)}`;
+  const room = width - label.length - 4;
+  const hasRange = room - range.length >= OVERVIEW_MIN;
+  const columns = Math.min(OVERVIEW_MAX, hasRange ? room - range.length : room);
   const startUs = windows[0]!.windowStart;
   const lengthUs = windows.at(-1)!.windowStart + stepUs - startUs;
-  const points = Array.from({ length: columns }, () => ({ sum: 0, count: 0 }));
+  const series: Maybe[] = Array.from({ length: columns }, () => null);
   for (const [index, { windowStart }] of windows.entries()) {
-    const value = values[index];
-    if (value === null || value === undefined) continue;
-    const point = points[Math.floor(((windowStart - startUs) / lengthUs) * columns)]!;
-    point.sum += value;
-    point.count++;
+    const value = values[index]!;
+    const column = Math.floor(((windowStart - startUs) / lengthUs) * columns);
+    if (value !== null && value > (series[column] ?? Number.NEGATIVE_INFINITY)) series[column] = value;
   }
-  const series = points.map(({ sum, count }) => (count === 0 ? null : sum / count));
-  return `  ${label}  ${sparkline(series, columns)}  ${range}`;
+  return `  ${label}  ${sparkline(series, columns, { low, high })}${hasRange ? range : ''}`;
 }
