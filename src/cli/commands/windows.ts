@@ -1,11 +1,15 @@
+import type { Filter, WindowedOptions } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
 import { emptyLines, lossLines, titleLines } from '../report/analysed.js';
 import { windowLines } from '../report/windows.js';
-import { withExperiment } from '../stored-experiments.js';
+import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
 import { formatCount } from '../terminal/numbers.js';
 import { readDurationUs } from '../times.js';
+
+/** More are no answer to a question, and their JSON outgrows what a string can hold. */
+const WINDOWS_MAX = 250_000;
 
 export const windows = defineCommand({
   name: 'windows',
@@ -54,15 +58,19 @@ export const windows = defineCommand({
       throw new UsageError('windows needs --size, such as --size 60s', 'windows');
     const sizeUs = readDurationUs('size', options.size, 'windows');
     const stepUs = options.step === undefined ? sizeUs : readDurationUs('step', options.step, 'windows');
-    const quantiles = readQuantiles(options.quantiles);
+    const windowed = { sizeUs, stepUs, align, quantiles: readQuantiles(options.quantiles) };
     const filter = readFilter(options, 'windows');
     return withExperiment(context, 'windows', async (opened) => {
       const { id, name, condition, counts } = opened.experiment;
+      const most = windowsAtMost(opened, filter, windowed);
+      if (most > WINDOWS_MAX) {
+        throw new UsageError(
+          `--step ${options.step ?? options.size} would make up to ${formatCount(most, 'window')}: take a longer one, or less time with --from and --to`,
+          'windows',
+        );
+      }
       const rows = await opened.experiment.windowedMetrics({
-        sizeUs,
-        stepUs,
-        align,
-        quantiles,
+        ...windowed,
         ...(filter !== null && { filter }),
       });
       if (options.json) {
@@ -85,6 +93,20 @@ export const windows = defineCommand({
     });
   },
 });
+
+/** Windows that hold an event: no more than begin in the time that is read, nor than the events lie in. */
+function windowsAtMost(
+  { report: { timeRange, rows } }: OpenedExperiment,
+  filter: Filter | null,
+  { sizeUs, stepUs, align }: WindowedOptions,
+): number {
+  if (timeRange === null) return 0;
+  const [from, to] = filter?.timeRange ?? timeRange;
+  const spanUs = Math.min(to, timeRange[1]) - Math.max(from, timeRange[0]);
+  // Counted from the first event, the last window ends soon after the last; counted from 1970, windows begin before the first.
+  const startsUs = Math.max(0, align === 'first' ? spanUs - sizeUs : spanUs);
+  return Math.min(Math.ceil(startsUs / stepUs) + 2, rows * Math.ceil(sizeUs / stepUs));
+}
 
 function readQuantiles(texts: readonly string[]): number[] {
   return texts.map((text) => {

@@ -111,7 +111,7 @@ describe('crucible metrics', () => {
       "
     `);
     const byRegion = await text('metrics', HEDGED, '--by', 'region', '--event', 'llm.stop');
-    expect(byRegion).toMatch(/\n {2}region +events .*\n {2}eu +133 .*\n {2}us +66 .*\n$/);
+    expect(byRegion).toMatch(/\n {2}region +events .*\n {2}eu +133 .*\n {2}us +67 .*\n$/);
     expect(await text('metrics', HEDGED, '--by', 'condition')).toMatch(/\n {2}hedged +201 /);
     expect(await text('metrics', HEDGED, '--by', 'eventName')).toMatch(/\n {2}llm\.note +1 /);
   });
@@ -272,6 +272,13 @@ describe('crucible windows', () => {
     }
   });
 
+  it('takes very short windows where the time, or the events, are few enough', async () => {
+    expect((await json('windows', CONTROL, '--size', '1us')).windows).toHaveLength(201);
+    const short = ['--size', '10ms', '--step', '100us', '--from', `${START}`, '--to', `${START + SECOND}`];
+    expect((await json('windows', CONTROL, ...short)).windows).toHaveLength(2);
+    expect((await json('windows', CONTROL, '--size', '1h', '--step', '1us')).windows).toHaveLength(1);
+  });
+
   it('says in a sentence that nothing passes', async () => {
     expect(await text('windows', CONTROL, '--size', '1m', '--model', 'x')).toContain(
       'There are no such events.',
@@ -288,6 +295,8 @@ describe('crucible windows', () => {
       '--quantiles expects numbers from 0 to 1, such as 0.5,0.95, got "50"',
     ],
     [['--size', '60s', '--align', 'last'], '--align expects first or epoch'],
+    [['--size', '1s', '--step', '1us'], '--step 1us would make up to 201,000,000 windows'],
+    [['--size', '1h', '--step', '1us', '--align', 'epoch'], 'would make up to 300,000,002 windows'],
     [['--size', '60s', '--limit', '0'], '--limit expects an integer of at least 1'],
   ])('refuses %j', async (argv, message) => {
     expect(await run('windows', CONTROL, ...argv)).toMatchObject({
