@@ -2,7 +2,7 @@
 import { FLAG_FAILED, FLAG_SUCCEEDED, FLAGS_DECIDED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Staging } from '../kernels/staging.js';
-import type { RowSource } from '../readers/rows.js';
+import { RowTests } from '../readers/row-tests.js';
 import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
 
@@ -14,7 +14,7 @@ const UNKNOWN = 2;
 export class StagedFilter {
   readonly #kernels: Kernels;
   readonly #staging: Staging;
-  readonly #source: RowSource;
+  readonly #tests: RowTests;
   readonly #filter: View['filter'];
   /** Of the tag: which bits the filter looks at, and what they must be. */
   readonly #mask: number;
@@ -27,15 +27,15 @@ export class StagedFilter {
   #roomRows = 0;
 
   constructor(kernels: Kernels, staging: Staging, { source, filter }: View) {
-    const { success, binding, timeMinUs, timeMaxUs } = filter;
+    const { success, timeMinUs, timeMaxUs } = filter;
     this.#kernels = kernels;
     this.#staging = staging;
-    this.#source = source;
+    this.#tests = new RowTests(source, filter);
     this.#filter = filter;
     [this.#mask, this.#wanted] = outcomeBits(success);
     this.#bindings = kernels.allocate(TAG_BINDING_MASK + 1);
     kernels.u8.fill(
-      binding === undefined ? PASSES : UNKNOWN,
+      this.#tests.isEmpty ? PASSES : UNKNOWN,
       this.#bindings,
       this.#bindings + TAG_BINDING_MASK + 1,
     );
@@ -43,7 +43,7 @@ export class StagedFilter {
     kernels.u8[this.#bindings] = PASSES;
     this.#picksAll =
       success === undefined &&
-      binding === undefined &&
+      this.#tests.isEmpty &&
       timeMinUs === Number.NEGATIVE_INFINITY &&
       timeMaxUs === Number.POSITIVE_INFINITY;
   }
@@ -90,8 +90,7 @@ export class StagedFilter {
     for (const tag of tags) {
       const id = tag & TAG_BINDING_MASK;
       if (u8[this.#bindings + id] !== UNKNOWN) continue;
-      const passes = this.#filter.binding?.(this.#source.binding(id)) ?? true;
-      u8[this.#bindings + id] = passes ? PASSES : FAILS;
+      u8[this.#bindings + id] = this.#tests.excludes(id) ? FAILS : PASSES;
     }
   }
 

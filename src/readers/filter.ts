@@ -1,7 +1,14 @@
-/** Filters, compiled: what columns and bindings can decide, and what needs the decoded event. */
+/** Filters, compiled: what times and flags can decide, and what is asked of names and metadata. */
 import { ConfigError } from '../errors.js';
-import type { Binding } from '../ring/bindings.js';
 import type { EventRow, Filter } from '../schema/event.js';
+
+export interface EventTest {
+  /** What it looks at: 'field' is metadata[key], or the event's own field of that name. */
+  readonly on: 'eventName' | 'model' | 'provider' | 'field' | 'anything';
+  readonly key: string;
+  readonly wanted: unknown;
+  passes(event: EventRow): boolean;
+}
 
 export interface CompiledFilter {
   /** Inclusive bounds, microseconds. */
@@ -11,12 +18,8 @@ export interface CompiledFilter {
   readonly nothing: boolean;
   /** Undefined when any will do. */
   readonly success: boolean | null | undefined;
-  /** Decides by binding alone, where the row has one. Undefined when any will do. */
-  readonly binding: ((binding: Binding) => boolean) | undefined;
-  /** What the decoded event still has to pass, or undefined when the columns have decided. */
-  readonly event: ((event: EventRow) => boolean) | undefined;
-  /** The same for a row without a binding, whose names are in the event only. */
-  readonly unboundEvent: ((event: EventRow) => boolean) | undefined;
+  /** What an event has to pass besides: all of them. */
+  readonly tests: readonly EventTest[];
 }
 
 const COLUMN_KEYS = new Set([
@@ -38,25 +41,22 @@ export function compileFilter(filter: Filter | undefined, condition: string): Co
   );
   const fields = [...others, ...Object.entries(where ?? {})];
   const [timeMinUs, timeMaxUs] = timeRange ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  const tests: ((event: EventRow) => boolean)[] = [];
-  // A model or provider that found no place in the dictionary, or is null, shows only in the event.
-  if (eventName !== undefined) tests.push((event) => event.eventName === eventName);
-  if (model !== undefined) tests.push((event) => event.model === model);
-  if (provider !== undefined) tests.push((event) => event.provider === provider);
-  const columnTests = tests.length;
-  for (const [key, wanted] of fields) tests.push((event) => fieldEquals(event, key, wanted));
-  if (predicate) tests.push(predicate);
-  const needsEvent = tests.length > columnTests || model !== undefined || provider !== undefined;
-  const passes = (event: EventRow) => tests.every((test) => test(event));
+  const tests: EventTest[] = [];
+  for (const [on, wanted] of Object.entries({ eventName, model, provider })) {
+    const key = on as 'eventName' | 'model' | 'provider';
+    if (wanted !== undefined) tests.push({ on: key, key, wanted, passes: (event) => event[key] === wanted });
+  }
+  for (const [key, wanted] of fields) {
+    tests.push({ on: 'field', key, wanted, passes: (event) => fieldEquals(event, key, wanted) });
+  }
+  if (predicate) tests.push({ on: 'anything', key: '', wanted: undefined, passes: predicate });
   const wantedCondition = filter?.condition;
   return {
     timeMinUs,
     timeMaxUs,
     nothing: timeMinUs > timeMaxUs || (wantedCondition !== undefined && wantedCondition !== condition),
     success,
-    binding: eventName === undefined ? undefined : (binding) => binding.event === eventName,
-    event: needsEvent ? passes : undefined,
-    unboundEvent: tests.length > 0 ? passes : undefined,
+    tests,
   };
 }
 
@@ -77,7 +77,8 @@ function fieldEquals(event: EventRow, key: string, wanted: unknown): boolean {
   return sameValue(own ?? null, wanted);
 }
 
-function sameValue(a: unknown, b: unknown): boolean {
+/** Equal as JSON is, except that NaN is itself. */
+export function sameValue(a: unknown, b: unknown): boolean {
   if (Object.is(a, b) || a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   const [keysA, keysB] = [Object.keys(a), Object.keys(b)];

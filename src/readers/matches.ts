@@ -1,18 +1,11 @@
 /** The rows that pass a filter, batch by batch, in capture order. */
 import { TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { Batch, BatchRoom, Columns } from '../ring/batch.js';
-import type { EventRow } from '../schema/event.js';
+import type { Batch, BatchRoom } from '../ring/batch.js';
 import type { CompiledFilter } from './filter.js';
 import { Pace } from './pace.js';
-import { decodeRow, type RowSource, successOf } from './rows.js';
+import { type MatchingRows, RowTests } from './row-tests.js';
+import { decodeRow, successOf } from './rows.js';
 import type { View } from './source.js';
-
-export interface MatchingRows {
-  /** Indices of the rows that passed. */
-  readonly rows: Uint32Array;
-  /** Beside `rows`: the events that the filter had to look at. Undefined where it had to look at none. */
-  readonly events: readonly (EventRow | undefined)[] | undefined;
-}
 
 export interface Matches extends MatchingRows {
   readonly batch: Batch;
@@ -30,7 +23,8 @@ export async function* matches(
   { source, filter, refs }: View,
   { room, rowsOf }: Reading = {},
 ): AsyncGenerator<Matches> {
-  const columns = new ColumnFilter(source, filter);
+  const tests = new RowTests(source, filter);
+  const columns = new ColumnFilter(filter, tests);
   const pace = new Pace();
   for (const ref of refs) {
     if (pace.isDue) await pace.rest();
@@ -39,7 +33,7 @@ export async function* matches(
     if (batch === undefined) continue;
     const candidates =
       rowsOf?.(batch) ?? columns.rowsOf(batch, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-    const passed = testEvents(filter, batch, candidates, (row) => decodeRow(source, batch, row));
+    const passed = tests.apply(batch, candidates, (row) => decodeRow(source, batch, row));
     if (passed.rows.length > 0) yield { batch, ...passed };
   }
 }
@@ -50,15 +44,13 @@ const BINDING_FAILS = 2;
 
 /** What times, tags and bindings decide: everything that can be decided without decoding an event. */
 export class ColumnFilter {
-  readonly #source: RowSource;
   readonly #filter: CompiledFilter;
+  readonly #tests: RowTests;
   readonly #bindings = new Uint8Array(TAG_BINDING_MASK + 1);
 
-  constructor(source: RowSource, filter: CompiledFilter) {
-    this.#source = source;
+  constructor(filter: CompiledFilter, tests: RowTests) {
     this.#filter = filter;
-    // A row without a binding has its names in the event.
-    this.#bindings[0] = BINDING_PASSES;
+    this.#tests = tests;
   }
 
   /** The rows that may pass with a time in [fromUs, toUs), ascending by index. */
@@ -83,32 +75,8 @@ export class ColumnFilter {
 
   #bindingPasses(id: number): boolean {
     if (this.#bindings[id] === 0) {
-      const passes = this.#filter.binding?.(this.#source.binding(id)) ?? true;
-      this.#bindings[id] = passes ? BINDING_PASSES : BINDING_FAILS;
+      this.#bindings[id] = this.#tests.excludes(id) ? BINDING_FAILS : BINDING_PASSES;
     }
     return this.#bindings[id] === BINDING_PASSES;
   }
-}
-
-/** Those of `candidates` whose events pass as well, in the order given. */
-export function testEvents(
-  filter: CompiledFilter,
-  columns: Columns,
-  candidates: Uint32Array,
-  decode: (row: number) => EventRow,
-): MatchingRows {
-  if (filter.event === undefined && filter.unboundEvent === undefined) {
-    return { rows: candidates, events: undefined };
-  }
-  const rows = new Uint32Array(candidates.length);
-  const events: (EventRow | undefined)[] = [];
-  for (const row of candidates) {
-    const bound = (columns.tags[row] & TAG_BINDING_MASK) !== 0;
-    const test = bound ? filter.event : filter.unboundEvent;
-    const event = test && decode(row);
-    if (event !== undefined && !test?.(event)) continue;
-    rows[events.length] = row;
-    events.push(event);
-  }
-  return { rows: rows.subarray(0, events.length), events };
 }

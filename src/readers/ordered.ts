@@ -8,9 +8,10 @@
  */
 import { type Batch, type BatchRef, timeUsOf } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
-import { ColumnFilter, type MatchingRows, testEvents } from './matches.js';
+import { ColumnFilter } from './matches.js';
 import { Pace } from './pace.js';
 import { RowTable } from './row-table.js';
+import { type MatchingRows, RowTests } from './row-tests.js';
 import { estimateCuts, type Slice, slicesBetween, TimeSample } from './slices.js';
 import type { View } from './source.js';
 
@@ -43,7 +44,8 @@ const BLOCK_ROWS = 1024;
 export async function* orderedRows(view: View, options: OrderOptions = {}): AsyncGenerator<OrderedRows> {
   const { latestFirst = false, sliceRows = SLICE_ROWS, sliceBytes = SLICE_BYTES } = options;
   const { timeMinUs, timeMaxUs } = view.filter;
-  const reader = new SliceReader(view);
+  const tests = new RowTests(view.source, view.filter);
+  const reader = new SliceReader(view, tests);
   const table = new RowTable();
   const everything = { fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY };
   /** The slices to come, the next one last. */
@@ -56,7 +58,7 @@ export async function* orderedRows(view: View, options: OrderOptions = {}): Asyn
     table.clear();
     const overfull = await fill(table, reader, slice, sliceRows, sliceBytes);
     if (overfull === undefined) {
-      yield* blocks(view, table, timeOrder(table), latestFirst);
+      yield* blocks(view, tests, table, timeOrder(table), latestFirst);
     } else if (overfull.cuts.length > 0) {
       push(slicesBetween(slice, overfull.cuts));
     } else {
@@ -64,7 +66,7 @@ export async function* orderedRows(view: View, options: OrderOptions = {}): Asyn
       for await (const { batch, rows } of reader.read(slice, latestFirst)) {
         table.clear();
         table.add(batch, rows);
-        yield* blocks(view, table, timeOrder(table), latestFirst);
+        yield* blocks(view, tests, table, timeOrder(table), latestFirst);
       }
     }
     if (reader.pace.isDue) await reader.pace.rest();
@@ -116,9 +118,9 @@ class SliceReader {
   readonly #highsUs: Float64Array;
   readonly #kept = new Map<number, Batch>();
 
-  constructor({ source, filter, refs }: View) {
+  constructor({ filter, refs }: View, tests: RowTests) {
     this.#refs = refs;
-    this.#columns = new ColumnFilter(source, filter);
+    this.#columns = new ColumnFilter(filter, tests);
     this.#lowsUs = Float64Array.from(refs, ({ timeMinUs }) => Math.floor(timeMinUs));
     this.#highsUs = Float64Array.from(refs, ({ timeMaxUs }) => timeMaxUs);
   }
@@ -198,7 +200,8 @@ async function fill(
 
 /** The table's rows that pass whatever needs the event, in the given order, block by block from either end. */
 function* blocks(
-  { source, filter }: View,
+  { source }: View,
+  tests: RowTests,
   table: RowTable,
   order: Uint32Array,
   latestFirst: boolean,
@@ -207,7 +210,7 @@ function* blocks(
   for (let i = 0; i < count; i++) {
     const block = latestFirst ? count - 1 - i : i;
     const candidates = order.subarray(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS);
-    const passed = testEvents(filter, table, candidates, (row) => table.event(source, row));
+    const passed = tests.apply(table, candidates, (row) => table.event(source, row));
     if (passed.rows.length > 0) yield { table, ...passed };
   }
 }
