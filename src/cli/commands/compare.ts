@@ -1,3 +1,4 @@
+import { METRIC_NAMES } from '../../analysis/compare/options.js';
 import type { CompareOptions, Comparison } from '../../index.js';
 import type { OptionTable, OptionValues } from '../args.js';
 import { defineCommand } from '../command.js';
@@ -7,8 +8,8 @@ import { filterLines, lossLines } from '../report/analysed.js';
 import { comparisonLines } from '../report/comparison.js';
 import { withExperiments } from '../stored-experiments.js';
 import { oneLine } from '../terminal/text.js';
+import { waitFor } from '../waiting.js';
 
-const METRICS = ['latencyMean', 'latencyP95', 'costMean', 'successRate', 'tokensMean'] as const;
 const ADJUSTMENTS = ['holm', 'bh', 'by', 'bonferroni', 'hochberg', 'none'] as const;
 const PAIRED = { auto: 'auto', yes: true, no: false } as const;
 
@@ -16,8 +17,8 @@ const OPTIONS = {
   metrics: {
     type: 'list',
     value: 'METRIC',
-    choices: METRICS,
-    default: METRICS,
+    choices: METRIC_NAMES,
+    default: METRIC_NAMES,
     commas: true,
     description: 'what to compare; each one more is a question more, and makes each harder to answer',
   },
@@ -88,7 +89,11 @@ export const compare = defineCommand({
     const settings = readSettings(options, positionals.length);
     return withExperiments(context, 'compare', positionals, async (crucible, opened) => {
       const ids = opened.map(({ experiment }) => experiment.id);
-      const comparison = await crucible.compare(ids, { ...settings, ...(filter !== null && { filter }) });
+      const comparison = await waitFor(
+        context,
+        'comparing',
+        crucible.compare(ids, { ...settings, ...(filter !== null && { filter }) }),
+      );
       print(
         ...(options.json
           ? [JSON.stringify(comparison, null, 2)]

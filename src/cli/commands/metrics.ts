@@ -9,6 +9,7 @@ import type { ReportOptions } from '../report/measures.js';
 import { eventNameLines, groupLines, metricsLines } from '../report/metrics.js';
 import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
 import { wrap } from '../terminal/width.js';
+import { waitFor } from '../waiting.js';
 
 export const metrics = defineCommand({
   name: 'metrics',
@@ -46,10 +47,13 @@ export const metrics = defineCommand({
     return withExperiment(context, 'metrics', async (opened) => {
       const { experiment } = opened;
       const { id, name, condition, counts } = experiment;
-      const found =
+      const found = await waitFor(
+        context,
+        'reading',
         by === undefined
-          ? await inAll(experiment, filter, { style, width })
-          : await byGroup(opened, by, filter, { style, width });
+          ? inAll(experiment, filter, { style, width })
+          : byGroup(opened, by, filter, { style, width }),
+      );
       if (options.json) {
         print(JSON.stringify({ id, name, condition, counts, filter, ...found.document }, null, 2));
         return;

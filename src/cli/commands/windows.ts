@@ -7,6 +7,7 @@ import { windowLines } from '../report/windows.js';
 import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
 import { formatCount } from '../terminal/numbers.js';
 import { readDurationUs } from '../times.js';
+import { waitFor } from '../waiting.js';
 
 /** More are no answer to a question, and their JSON outgrows what a string can hold. */
 const WINDOWS_MAX = 250_000;
@@ -48,7 +49,13 @@ export const windows = defineCommand({
       commas: true,
       description: 'of the latencies, from 0 to 1',
     },
-    limit: { type: 'integer', default: 40, min: 1, description: 'show the last N windows' },
+    limit: {
+      type: 'integer',
+      default: 40,
+      min: 1,
+      max: 10_000,
+      description: 'show the last N windows',
+    },
     ...FILTER_OPTIONS,
   },
   run(context) {
@@ -69,10 +76,11 @@ export const windows = defineCommand({
           'windows',
         );
       }
-      const rows = await opened.experiment.windowedMetrics({
-        ...windowed,
-        ...(filter !== null && { filter }),
-      });
+      const rows = await waitFor(
+        context,
+        'reading',
+        opened.experiment.windowedMetrics({ ...windowed, ...(filter !== null && { filter }) }),
+      );
       if (options.json) {
         const experiment = { id, name, condition, counts };
         print(JSON.stringify({ ...experiment, filter, sizeUs, stepUs, align, windows: rows }, null, 2));

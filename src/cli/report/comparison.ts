@@ -11,6 +11,7 @@ import type {
   TreatmentComparison,
 } from '../../analysis/types.js';
 import {
+  decimalsFor,
   formatCount,
   formatNumber,
   formatSigned,
@@ -180,15 +181,15 @@ function testTable(
   { adjust, questions }: ComparisonSettings,
   options: ReportOptions,
 ): string[] {
+  const isAdjusted = adjust !== 'none' && questions > 1;
   const columns: TableColumn[] = [
     { header: '', align: 'left' },
     { header: 'values', align: 'left', optional: 3 },
     { header: 'effect size', align: 'left', optional: 2 },
     { header: 'p', align: 'right' },
-    { header: 'adjusted', align: 'right', optional: 1 },
+    ...(isAdjusted ? [{ header: 'adjusted', align: 'right', optional: 1 } as const] : []),
     { header: 'test', align: 'left', shrinks: true },
   ];
-  const isAdjusted = adjust !== 'none' && questions > 1;
   const rows = compared.flatMap(({ metric, baseline, treatment, tests, pairs, adjustedPValue }) =>
     tests.map(({ method, pValue, effectSize }, index) => {
       const isPrimary = index === 0;
@@ -201,18 +202,13 @@ function testTable(
         isPrimary ? values : '',
         effectSize === null ? '' : `${EFFECTS[effectSize.name]} ${formatSigned(effectSize.value, 2)}`,
         pText(pValue),
-        isPrimary && isAdjusted ? pText(adjustedPValue) : '',
+        ...(isAdjusted ? [isPrimary ? pText(adjustedPValue) : ''] : []),
         // What follows the comma is said elsewhere, as seed and resamples are, or a variant of the method.
         method.split(', ')[0]!,
       ];
     }),
   );
-  const shown = columns.map((_, c) => c).filter((c) => isAdjusted || columns[c]!.header !== 'adjusted');
-  return tableLines(
-    shown.map((c) => columns[c]!),
-    rows.map((row) => shown.map((c) => row[c]!)),
-    { ...options, gap: 2, minShrunk: Math.floor(options.width / 4) },
-  );
+  return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Math.floor(options.width / 4) });
 }
 
 /** Why figures of the metric are missing. */
@@ -230,11 +226,20 @@ function resultText({ direction, significant, pValue }: MetricComparison, { gree
   return direction === 'worse' ? red('worse') : 'differs';
 }
 
-/** Decimals that suit the estimates, and leave their difference at least two digits. */
-function decimalsOf({ unit, baseline, treatment }: MetricComparison): number {
+/** Decimals that suit the estimates, and leave their difference two digits. */
+function decimalsOf({ unit, baseline, treatment, difference, confidenceInterval }: MetricComparison): number {
   const estimates = [baseline.estimate, treatment.estimate];
-  if (unit === 'share') return 2;
-  return unit === 'USD' ? usdDecimals(estimates) : millisecondDecimals(estimates);
+  const ofEstimates =
+    unit === 'share' ? 2 : unit === 'USD' ? usdDecimals(estimates) : millisecondDecimals(estimates);
+  const changes = [difference, ...(confidenceInterval ?? [])];
+  return Math.max(
+    ofEstimates,
+    decimalsFor(
+      changes.map((value) => value && value * SHOWN[unit].factor),
+      2,
+      8,
+    ),
+  );
 }
 
 function pText(p: Maybe): string {

@@ -46,12 +46,11 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
   const means = windows.map(({ meanLatency }) => meanLatency);
   const costs = windows.map(({ totalCost }) => totalCost);
   const msDecimals = millisecondDecimals(means);
-  const costDecimals = usdDecimals(costs);
   const ms = (pick: (row: WindowRow) => Maybe) => windows.map((row) => formatNumber(pick(row), msDecimals));
-  const some = (pick: (row: WindowRow) => number, text: (row: WindowRow) => string) =>
-    windows.map((row) => (windows.every((other) => pick(other) === 0) ? UNKNOWN : text(row)));
-  const tokensOf = ({ promptTokens, completionTokens }: WindowRow) => promptTokens + completionTokens;
-  const decidedOf = ({ successCount, failureCount }: WindowRow) => successCount + failureCount;
+  const tokens = windows.map(({ promptTokens, completionTokens }) => promptTokens + completionTokens);
+  // Windows do not tell a sum of nothing from one of zeros.
+  const sums = (values: readonly number[], decimals: number) =>
+    values.some((value) => value !== 0) ? values.map((value) => formatNumber(value, decimals)) : [];
   const quantiles = Object.keys(windows[0]?.latencyQuantiles ?? {});
 
   const { label, values } = drawnMeasure(windows);
@@ -74,28 +73,15 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
       optional: 2 + index / quantiles.length,
       cells: ms(({ latencyQuantiles }) => latencyQuantiles[name] ?? null),
     })),
-    {
-      header: 'cost, USD',
-      align: 'right',
-      optional: 3,
-      cells: some(
-        ({ totalCost }) => totalCost,
-        ({ totalCost }) => formatNumber(totalCost, costDecimals),
-      ),
-    },
-    {
-      header: 'tokens',
-      align: 'right',
-      optional: 4,
-      cells: some(tokensOf, (row) => formatNumber(tokensOf(row))),
-    },
+    { header: 'cost, USD', align: 'right', optional: 3, cells: sums(costs, usdDecimals(costs)) },
+    { header: 'tokens', align: 'right', optional: 4, cells: sums(tokens, 0) },
     {
       header: 'success, %',
       align: 'right',
       optional: 1,
-      cells: windows.map((row) => {
-        const decided = decidedOf(row);
-        return formatShare(decided === 0 ? null : row.successCount / decided);
+      cells: windows.map(({ successCount, failureCount }) => {
+        const decided = successCount + failureCount;
+        return formatShare(decided === 0 ? null : successCount / decided);
       }),
     },
   ];

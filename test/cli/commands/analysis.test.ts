@@ -318,7 +318,7 @@ describe('crucible compare', () => {
         p95 latency, ms      723.9     434.3      -289.5        -306.5 to -269.6      -40.0  better
         mean cost, USD    0.001937  0.002906   +0.000969  +0.000897 to +0.001041      +50.0  worse
         success, %           95.00     98.00       +3.00          -0.78 to +7.14             unclear
-        mean tokens          122.0     122.0         0.0            -0.3 to +0.3        0.0  unclear
+        mean tokens         122.00    122.00        0.00          -0.28 to +0.28        0.0  unclear
         total cost, USD     0.3875    0.5813     +0.1938                              +50.0
         events                 200       200           0                                0.0
 
