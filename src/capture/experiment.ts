@@ -13,7 +13,7 @@ import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter } from '../readers/filter.js';
 import { limitNow, limitOf } from '../readers/limit.js';
 import { MemoryStore } from '../readers/memory-store.js';
-import { openView, type View } from '../readers/source.js';
+import { openView, type RowStore, type View } from '../readers/source.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compactor.js';
@@ -129,6 +129,8 @@ export class Experiment {
   /** Otherwise it is only read here, and another process may write it. */
   readonly #capturesHere: boolean;
   #stores: Stores | undefined;
+  /** What the stores and the disk hold, once somebody has asked. */
+  #rows: RowStore | undefined;
   /** What was counted when the memory was let go. */
   #finalCounts: ExperimentCounts | undefined;
   #status: ExperimentStatus = 'running';
@@ -584,10 +586,11 @@ export class Experiment {
     const { reader, source, memory, geometry, fields, key } = stores;
     const durability = this.#durability;
     const folder = durability?.folder ?? null;
-    const store =
+    this.#rows ??=
       durability === null
         ? new MemoryStore(reader, source)
         : new DurableStore(durability.segments, reader, source, (texts) => stores.learn(texts));
+    const store = this.#rows;
     return {
       stores,
       store,
@@ -616,6 +619,7 @@ export class Experiment {
     this.#finalCounts = this.counts;
     this.#stores.writer.close();
     this.#stores = undefined;
+    this.#rows = undefined;
     this.#durability?.close();
   }
 

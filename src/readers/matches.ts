@@ -6,6 +6,7 @@ import { Pace } from './pace.js';
 import { type MatchingRows, RowTests } from './row-tests.js';
 import { decodeRow, successOf } from './rows.js';
 import type { View } from './source.js';
+import { ZoneFilter } from './zones.js';
 
 export interface Matches extends MatchingRows {
   readonly batch: Batch;
@@ -25,12 +26,15 @@ export async function* matches(
 ): AsyncGenerator<Matches> {
   const tests = new RowTests(source, filter);
   const columns = new ColumnFilter(filter, tests);
+  const zones = new ZoneFilter(filter, tests);
   const pace = new Pace();
   for (const ref of refs) {
+    if (zones.skips(ref)) continue;
     if (pace.isDue) await pace.rest();
     const read = ref.read(room);
     const batch = read instanceof Promise ? await read : read;
     if (batch === undefined) continue;
+    zones.learn(ref, batch);
     const candidates =
       rowsOf?.(batch) ?? columns.rowsOf(batch, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
     const passed = tests.apply(batch, candidates, (row) => decodeRow(source, batch, row));

@@ -11,6 +11,8 @@ export class MemoryStore implements RowStore {
   lappedRows = 0;
 
   readonly #reader: RingReader;
+  /** To chunks that are full, by sequence: the same ones for as long as the chunk is in the ring. */
+  #sealed = new Map<number, BatchRef>();
 
   constructor(reader: RingReader, source: RowSource) {
     this.#reader = reader;
@@ -19,8 +21,15 @@ export class MemoryStore implements RowStore {
 
   /** Rows are copied as they are read: what is overwritten until then is gone, as it is from the ring. */
   snapshot(timeMinUs: number, timeMaxUs: number): Snapshot {
-    const views = this.#reader.chunks().filter((view) => meets(view, timeMinUs, timeMaxUs));
-    return { refs: views.map((view) => refTo(view, (room) => this.#read(view, room))) };
+    const sealed = new Map<number, BatchRef>();
+    const refs: BatchRef[] = [];
+    for (const view of this.#reader.chunks()) {
+      const ref = this.#sealed.get(view.sequence) ?? refTo(view, (room) => this.#read(view, room));
+      if (view.sealed) sealed.set(view.sequence, ref);
+      if (meets(ref, timeMinUs, timeMaxUs)) refs.push(ref);
+    }
+    this.#sealed = sealed;
+    return { refs };
   }
 
   #read(view: ChunkView, room?: BatchRoom): Batch | undefined {

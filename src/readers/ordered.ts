@@ -14,6 +14,7 @@ import { RowTable } from './row-table.js';
 import { type MatchingRows, RowTests } from './row-tests.js';
 import { estimateCuts, type Slice, slicesBetween, TimeSample } from './slices.js';
 import type { View } from './source.js';
+import { ZoneFilter } from './zones.js';
 
 export interface OrderedRows extends MatchingRows {
   /** What `rows` index; overwritten when the next rows are asked for. */
@@ -114,6 +115,7 @@ class SliceReader {
   readonly pace = new Pace();
   readonly #refs: readonly BatchRef[];
   readonly #columns: ColumnFilter;
+  readonly #zones: ZoneFilter;
   readonly #lowsUs: Float64Array;
   readonly #highsUs: Float64Array;
   readonly #kept = new Map<number, Batch>();
@@ -121,6 +123,7 @@ class SliceReader {
   constructor({ filter, refs }: View, tests: RowTests) {
     this.#refs = refs;
     this.#columns = new ColumnFilter(filter, tests);
+    this.#zones = new ZoneFilter(filter, tests);
     this.#lowsUs = Float64Array.from(refs, ({ timeMinUs }) => Math.floor(timeMinUs));
     this.#highsUs = Float64Array.from(refs, ({ timeMaxUs }) => timeMaxUs);
   }
@@ -134,10 +137,12 @@ class SliceReader {
     for (let i = 0; i < count; i++) {
       const place = backwards ? count - 1 - i : i;
       if (this.#highsUs[place] < slice.fromUs || this.#lowsUs[place] >= slice.toUs) continue;
+      if (this.#zones.skips(this.#refs[place])) continue;
       if (this.pace.isDue) await this.pace.rest();
       const read = this.#batch(place, slice);
       const batch = read instanceof Promise ? await read : read;
       if (batch === undefined) continue;
+      this.#zones.learn(this.#refs[place], batch);
       const rows = this.#columns.rowsOf(batch, slice.fromUs, slice.toUs);
       if (rows.length > 0) yield { batch, rows };
     }

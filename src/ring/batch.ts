@@ -44,11 +44,21 @@ export interface BatchRef {
   /** Microseconds, not floored. The rows' times lie between them, but need not reach them. */
   readonly timeMinUs: number;
   readonly timeMaxUs: number;
+  /** Known once somebody has read all rows; for whoever gets the same ref again. */
+  zone?: Zone;
   /**
    * The rows; undefined when they are gone: overwritten meanwhile, or damaged. Whoever made the ref counts those.
    * @param room - where they may be put; the next read into the same room overwrites them
    */
   read(room?: BatchRoom): Batch | undefined | Promise<Batch | undefined>;
+}
+
+/** What the rows of a ref are. */
+export interface Zone {
+  /** Bits for outcomes that occur. */
+  readonly outcomes: number;
+  /** Bindings that occur; null where they are too many to be remembered. */
+  readonly bindings: Uint16Array | null;
 }
 
 /** Room for one batch at a time; for refs of one experiment. */

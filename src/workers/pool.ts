@@ -5,7 +5,7 @@
  * task with it, which fails with a typed error; the next task gets a new one.
  */
 import { Piscina } from 'piscina';
-import { AnalysisError, deserializeError, StateError } from '../errors.js';
+import { AnalysisError, deserializeError, StateError, TelemetryError } from '../errors.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import { threadUrl } from '../thread-url.js';
 import type { Outcome, ReadRequest, Request, Response } from './analysis.worker.js';
@@ -27,6 +27,9 @@ export interface PoolOptions {
 export class AnalysisPool {
   readonly #options: PoolOptions;
   #piscina: Piscina<Request, Response> | undefined;
+  #running = 0;
+  /** Tasks for which there is no thread yet, in the order they came. */
+  readonly #waiting: (() => void)[] = [];
   #closed = false;
 
   constructor(options: PoolOptions) {
@@ -53,21 +56,33 @@ export class AnalysisPool {
   }
 
   async #run(request: Request, transferList: ArrayBuffer[] = []): Promise<Outcome> {
-    if (this.#closed) throw closed();
-    let response: Response;
-    try {
-      response = await this.#threads().run(request, { transferList });
-    } catch (cause) {
-      if (this.#closed) throw closed();
-      throw workerFailed(cause);
+    // Not more than there are threads: what waits inside piscina is forgotten when the thread before it dies.
+    if (this.#running === this.#options.threads) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    } else {
+      this.#running++;
     }
-    if ('error' in response) throw deserializeError(response.error);
-    return response;
+    try {
+      if (this.#closed) throw closed();
+      const response = await this.#threads().run(request, { transferList });
+      if ('error' in response) throw deserializeError(response.error);
+      return response;
+    } catch (error) {
+      if (error instanceof TelemetryError) throw error;
+      throw this.#closed ? closed() : workerFailed(error);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running--;
+      else next();
+    }
   }
 
   #threads(): Piscina<Request, Response> {
+    if (this.#piscina !== undefined) return this.#piscina;
     const { threads, heapMb, module = threadUrl('analysis', import.meta.url) } = this.#options;
-    this.#piscina ??= new Piscina<Request, Response>({
+    const piscina = new Piscina<Request, Response>({
       filename: module.href,
       minThreads: 0,
       maxThreads: threads,
@@ -78,7 +93,13 @@ export class AnalysisPool {
       recordTiming: false,
       ...(heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
-    return this.#piscina;
+    // A thread that dies between tasks, or before its first one, which would wait for it for ever.
+    piscina.on('error', () => {
+      if (this.#piscina === piscina) this.#piscina = undefined;
+      void piscina.destroy();
+    });
+    this.#piscina = piscina;
+    return piscina;
   }
 
   /** Ends the threads; what they were at is rejected with ERR_CLOSED. */

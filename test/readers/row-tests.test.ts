@@ -84,7 +84,7 @@ function passes(
   { eventName, model, provider, success, where = {}, predicate }: Filter,
 ): boolean {
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const valueOf = (key: string): unknown =>
+  const valueAt = (key: string): unknown =>
     Object.hasOwn(event.metadata, key)
       ? event.metadata[key]
       : ((event as unknown as Record<string, Json>)[key] ?? null);
@@ -93,7 +93,7 @@ function passes(
     (model === undefined || event.model === model) &&
     (provider === undefined || event.provider === provider) &&
     (success === undefined || event.success === success) &&
-    Object.entries(where).every(([key, wanted]) => same(valueOf(key), wanted)) &&
+    Object.entries(where).every(([key, wanted]) => same(valueAt(key), wanted)) &&
     (predicate === undefined || predicate(event))
   );
 }
@@ -130,6 +130,8 @@ describe('a filter', () => {
           const all = await experiment.query();
           for (const one of filters) {
             const wanted = all.filter((event) => passes(event, one));
+            expect(await experiment.query(one)).toEqual(wanted);
+            // Once more, with what the first time has taught.
             expect(await experiment.query(one)).toEqual(wanted);
             expect((await experiment.metrics(one)).summary.totalEvents).toBe(wanted.length);
           }
