@@ -78,6 +78,7 @@ export function comparisonLines(comparison: Comparison, options: ReportOptions, 
         style.bold(oneLine(`${names.treatment} against ${names.baseline}`)),
         ...sentences(pairingText(treatment), width, '  ').map(style.dim),
         ...differenceTable(comparison, treatment, compared, names, options),
+        ...nearly(compared, settings).flatMap((text) => sentences(text, width, '  ', '    ')),
         ...(detailed && compared.length > 0 ? ['', ...testTable(compared, settings, options)] : []),
         ...(detailed ? found.flatMap(reasons).flatMap((text) => sentences(text, width, '  ', '    ')) : []),
         '',
@@ -209,6 +210,15 @@ function testTable(
     }),
   );
   return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Math.floor(options.width / 4) });
+}
+
+/** Where an interval without 0 stands beside a finding that is unclear: why. */
+function nearly(compared: readonly MetricComparison[], { alpha, questions }: ComparisonSettings): string[] {
+  return compared.flatMap(({ metric, pValue, significant }) =>
+    significant || pValue === null || pValue > alpha
+      ? []
+      : [`${LABELS[metric]}: significant if asked alone, but not as one of ${questions} questions`],
+  );
 }
 
 /** Why figures of the metric are missing. */

@@ -140,6 +140,13 @@ describe('comparisonLines', () => {
     expect(plain).not.toContain('adjusted  test');
   });
 
+  it('says why a finding is unclear beside an interval without 0', () => {
+    const nearly = lines([control, arm('hedged', 460, 0.002, 3)]).join('\n');
+    expect(nearly).toMatch(/mean latency, ms .* -\d+\.\d to -\d+\.\d .*unclear\n/);
+    expect(nearly).toContain('\n  mean latency: significant if asked alone, but not as one of 4 questions\n');
+    expect(lines([control, hedged]).join('\n')).not.toContain('asked alone');
+  });
+
   it('compares each treatment, and says the settings once', () => {
     const text = lines([control, hedged, arm('slow', 900, 0.002, 3)]).join('\n');
     expect(text.match(/ against control$/gm)).toEqual([' against control', ' against control']);
