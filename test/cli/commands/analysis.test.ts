@@ -170,6 +170,24 @@ describe('crucible metrics', () => {
     expect(await text('metrics', EMPTY, '--by', 'model')).toContain('empty has no events.\n');
   });
 
+  it('looks at one that is being captured, as far as it is on disk', async () => {
+    const running = mkdtempSync(join(tmpdir(), 'crucible-analysis-'));
+    try {
+      await using crucible = new Crucible({ dir: running });
+      const experiment = crucible.startExperiment({ name: 'running' });
+      experiment.recorder('e').record(1);
+      await experiment.flush();
+      const argv = ['metrics', experiment.id, '--dir', running];
+      const { status, stdout } = await runInMemory(argv, commands, { loadLibrary });
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/\n {2}1 event, /);
+      experiment.recorder('e').record(2);
+      expect(experiment.counts.captured).toBe(2);
+    } finally {
+      rmSync(running, { recursive: true });
+    }
+  });
+
   it('refuses a key that nothing can be grouped by, and names those that would do', async () => {
     expect(await run('metrics', CONTROL, '--by', 'turn')).toMatchObject({
       status: 2,
