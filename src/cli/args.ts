@@ -19,9 +19,11 @@ export type OptionSpec = OptionBase &
     | { type: 'flag' }
     | { type: 'string'; default?: string }
     | { type: 'integer'; default?: number; min?: number; max?: number }
+    /** Between two bounds that are themselves no values. */
+    | { type: 'number'; default?: number; above: number; below: number }
     | { type: 'choice'; choices: readonly string[]; default?: string }
-    /** May be given several times; always a list. */
-    | { type: 'list'; choices?: readonly string[]; default?: readonly string[] }
+    /** May be given several times, or with `commas` several at once; always a list. */
+    | { type: 'list'; choices?: readonly string[]; default?: readonly string[]; commas?: true }
   );
 
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
@@ -33,7 +35,7 @@ type ValueOf<S> = S extends { type: 'flag' }
     : S extends { type: 'list' }
       ? string[]
       :
-          | (S extends { type: 'integer' }
+          | (S extends { type: 'integer' | 'number' }
               ? number
               : S extends { type: 'choice'; choices: readonly (infer C)[] }
                 ? C
@@ -120,14 +122,31 @@ function readValue(name: string, spec: OptionSpec, given: string[] | undefined, 
       return last ?? spec.default;
     case 'integer':
       return last === undefined ? spec.default : readInteger(name, spec, last, command);
+    case 'number':
+      return last === undefined ? spec.default : readNumber(name, spec, last, command);
     case 'choice':
       return last === undefined ? spec.default : readChoice(name, spec.choices, last, command);
     case 'list':
       if (given === undefined) return spec.default ?? [];
-      return given.map((text) =>
+      return (spec.commas === true ? given.flatMap((text) => text.split(',')) : given).map((text) =>
         spec.choices === undefined ? text : readChoice(name, spec.choices, text, command),
       );
   }
+}
+
+function readNumber(
+  name: string,
+  { above, below }: { above: number; below: number },
+  text: string,
+  command: string,
+): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value > above && value < below) return value;
+  const most = below === Number.POSITIVE_INFINITY ? '' : ` and below ${below}`;
+  throw new UsageError(
+    `--${name} expects a number above ${above}${most}, got ${JSON.stringify(text)}`,
+    command,
+  );
 }
 
 function readInteger(

@@ -28,7 +28,7 @@ export async function openDir(
   }
   const dir = positional ?? dirOf(context);
   if (dir === undefined || dir === '') {
-    throw new UsageError(`${command} needs a folder: name it, or set CRUCIBLE_DIR`, command);
+    throw new UsageError(`${command} needs a folder: name it with --dir, or set CRUCIBLE_DIR`, command);
   }
   try {
     return { dir, names: await readdir(dir) };

@@ -65,12 +65,12 @@ function optionLines(table: OptionTable, options: HelpOptions): string[] {
 
 function placeholder(spec: OptionSpec): string {
   if ('choices' in spec && spec.choices !== undefined) return spec.choices.join('|');
-  return spec.type === 'integer' ? 'N' : 'TEXT';
+  return spec.type === 'integer' || spec.type === 'number' ? 'N' : 'TEXT';
 }
 
 function remarks(spec: OptionSpec): string {
   const parts: string[] = [];
-  if (spec.type === 'list') parts.push('repeatable');
+  if (spec.type === 'list') parts.push(spec.commas === true ? 'several with commas' : 'repeatable');
   if ('default' in spec && spec.default !== undefined)
     parts.push(`default ${[spec.default].flat().join(', ')}`);
   return parts.length === 0 ? '' : ` (${parts.join('; ')})`;

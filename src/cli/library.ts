@@ -3,16 +3,24 @@
  * public API, cut down to what the commands need, so that tests can bring a library of their own.
  */
 
-import type { ComparisonDifferences, Metrics, StreamingMetrics } from '../analysis/types.js';
+import type {
+  CompareOptions,
+  Comparison,
+  Metrics,
+  MetricsGroup,
+  StreamingMetrics,
+  WindowRow,
+} from '../analysis/types.js';
 import type { Emit } from '../demo/clients.js';
 import type {
   ExperimentCounts,
+  Filter,
   RecoverOptions,
   RecoveryReport,
   StorageStatus,
   StoredExperiment,
+  WindowedOptions,
 } from '../index.js';
-import type { Intervals } from './report/comparison.js';
 
 export interface ExportFile {
   path: string;
@@ -39,13 +47,17 @@ export interface ImportProgress {
 export interface LibraryExperiment {
   readonly id: string;
   readonly name: string;
+  readonly condition: string;
   readonly counts: ExperimentCounts;
   /** Null for an experiment in memory. */
   readonly storage: Pick<StorageStatus, 'folder' | 'durable' | 'error'> | null;
   run<T>(fn: () => T): T;
   streamingMetrics(): StreamingMetrics;
   export(format: ExportFormat, options: { path: string }): Promise<ExportFile>;
-  metrics(): Promise<Metrics>;
+  metrics(filter?: Filter): Promise<Metrics>;
+  /** Most events first. @throws ConfigError for a key that nothing can be grouped by */
+  metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]>;
+  windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]>;
   stop(): Promise<void>;
   cleanup(): Promise<void>;
   /** The fields of SEMANTICS. */
@@ -73,7 +85,7 @@ export interface LibraryCrucible {
   }): LibraryExperiment;
   experiment(id: string): LibraryExperiment;
   recover(dir: string, options: RecoverOptions): Promise<RecoveryReport>;
-  compare(ids: readonly string[]): Promise<ComparisonDifferences>;
+  compare(ids: readonly string[], options?: CompareOptions): Promise<Comparison>;
   exportMultiple(
     ids: readonly string[],
     format: ExportFormat,
@@ -82,7 +94,7 @@ export interface LibraryCrucible {
   close(): Promise<void>;
 }
 
-export interface Library extends Intervals {
+export interface Library {
   /** @param dir - where experiments live on; absent, they live in memory only */
   open(dir?: string): LibraryCrucible;
   listExperiments(dir: string): Promise<StoredExperiment[]>;
@@ -92,12 +104,9 @@ export interface Library extends Intervals {
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
   const { Crucible, listExperiments, telemetry } = await import('../index.js');
-  const { twoProportionZ, welchTTest } = await import('../stats/index.js');
   return {
     open: (dir) => new Crucible(dir === undefined ? {} : { dir }),
     listExperiments,
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
-    meanInterval: (x, y) => welchTTest(x, y).confidenceInterval,
-    proportionInterval: (x, y) => twoProportionZ(x, y).confidenceInterval,
   };
 }

@@ -9,6 +9,9 @@ const table = {
   treatment: { type: 'choice', choices: ['hedged', 'ensemble'], default: 'hedged', description: '' },
   format: { type: 'list', choices: ['csv', 'jsonl'], default: ['csv'], description: '' },
   map: { type: 'list', description: '' },
+  metrics: { type: 'list', choices: ['mean', 'p95'], commas: true, description: '' },
+  alpha: { type: 'number', default: 0.05, above: 0, below: 1, description: '' },
+  ratio: { type: 'number', above: 0, below: Number.POSITIVE_INFINITY, description: '' },
   json: { type: 'flag', short: 'j', description: '' },
 } as const satisfies OptionTable;
 
@@ -33,6 +36,9 @@ describe('readArguments', () => {
       treatment: 'hedged',
       format: ['csv'],
       map: [],
+      metrics: [],
+      alpha: 0.05,
+      ratio: undefined,
       json: false,
     });
   });
@@ -62,7 +68,20 @@ describe('readArguments', () => {
     expect(positionals).toEqual(['a', 'b', '--not-an-option']);
   });
 
+  it('reads numbers, and several values with commas where those are no part of one', () => {
+    const { values } = read('--alpha', '1e-3', '--ratio=2', '--metrics', 'mean,p95', '--metrics', 'mean');
+    expect(values).toMatchObject({ alpha: 0.001, ratio: 2, metrics: ['mean', 'p95', 'mean'] });
+    expect(read('--map', 'a=b,c').values).toMatchObject({ map: ['a=b,c'] });
+  });
+
   it.each([
+    [['--alpha', '1'], '--alpha expects a number above 0 and below 1, got "1"'],
+    [['--alpha', ' '], '--alpha expects a number above 0 and below 1, got " "'],
+    [['--alpha', 'x'], '--alpha expects a number above 0 and below 1, got "x"'],
+    [['--ratio', '0'], '--ratio expects a number above 0, got "0"'],
+    [['--ratio', 'Infinity'], '--ratio expects a number above 0, got "Infinity"'],
+    [['--metrics', 'mean,'], '--metrics expects mean or p95, got ""'],
+    [['--metrics', 'mean,p59'], '--metrics expects mean or p95, got "p59"; did you mean p95?'],
     [['--reqests', '5'], 'unknown option --reqests; did you mean --requests?'],
     [['--xyzzy'], 'unknown option --xyzzy'],
     [['-q'], 'unknown option -q'],

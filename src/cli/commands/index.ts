@@ -1,11 +1,24 @@
 /** The commands, in the order in which help shows them. */
 
 import type { Command } from '../command.js';
+import { compare } from './compare.js';
 import { demo } from './demo.js';
 import { help } from './help.js';
 import { importCommand } from './import.js';
 import { list } from './list.js';
+import { metrics } from './metrics.js';
 import { recover } from './recover.js';
 import { show } from './show.js';
+import { windows } from './windows.js';
 
-export const commands: readonly Command[] = [demo, importCommand, list, show, recover, help];
+export const commands: readonly Command[] = [
+  demo,
+  importCommand,
+  list,
+  show,
+  metrics,
+  windows,
+  compare,
+  recover,
+  help,
+];

@@ -1,12 +1,10 @@
 import type { Json, RecoveredExperiment, StoredExperiment, StoredFields } from '../../index.js';
-import { type CommandContext, defineCommand } from '../command.js';
-import { CommandError, hintFor } from '../errors.js';
-import { experimentFolder, openDir } from '../folder.js';
-import type { LibraryCrucible, LibraryExperiment } from '../library.js';
+import { defineCommand } from '../command.js';
+import type { LibraryExperiment } from '../library.js';
 import type { ReportOptions } from '../report/measures.js';
 import { damageText, factLines, statusText, streamingLines } from '../report/stored.js';
+import { withExperiment } from '../stored-experiments.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, formatTime } from '../terminal/numbers.js';
-import { Progress } from '../terminal/progress.js';
 import { oneLine } from '../terminal/text.js';
 
 export const show = defineCommand({
@@ -26,50 +24,17 @@ export const show = defineCommand({
   ],
   positionals: { min: 1, max: 1 },
   options: {},
-  async run(context) {
-    const { options, positionals, print, style, width, loadLibrary } = context;
-    const folder = experimentFolder(await openDir(context, 'show'), positionals[0]!);
-    const library = await loadLibrary();
-    const [stored] = await library.listExperiments(folder);
-    if (stored === undefined) throw new CommandError('ERR_NOT_FOUND', `${folder} is no experiment`);
-    const crucible = library.open();
-    try {
-      const report = await look(context, crucible, stored);
-      const experiment = crucible.experiment(report.id);
+  run(context) {
+    const { options, print, style, width } = context;
+    return withExperiment(context, 'show', async ({ experiment, stored, report }) =>
       print(
         ...(options.json
           ? [JSON.stringify(experimentDocument(experiment, stored, report), null, 2)]
           : experimentLines(experiment, stored, report, { style, width })),
-      );
-    } finally {
-      await crucible.close();
-    }
+      ),
+    );
   },
 });
-
-async function look(
-  { stderr, style, live, nowMs, signal }: CommandContext,
-  crucible: LibraryCrucible,
-  { id, folder, bytes: total }: StoredExperiment,
-): Promise<RecoveredExperiment> {
-  const progress = new Progress(stderr, style, live, nowMs);
-  try {
-    const { experiments } = await crucible.recover(folder, {
-      readOnly: true,
-      onProgress({ bytes }) {
-        signal.throwIfAborted();
-        progress.update({ label: id, done: Math.min(bytes, total), total, format: formatBytes });
-      },
-    });
-    const [report] = experiments;
-    if (report === undefined) throw new CommandError('ERR_NOT_FOUND', `${folder} is no experiment`);
-    if (report.error === null) return report;
-    const { code, message } = report.error;
-    throw new CommandError(code, message, hintFor(code));
-  } finally {
-    progress.close();
-  }
-}
 
 function experimentDocument(
   experiment: LibraryExperiment,

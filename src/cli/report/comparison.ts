@@ -1,224 +1,275 @@
-/** A comparison as text: differences, their intervals, and what they amount to in a sentence. */
+/** A comparison as text: what differs and by how much, how that was tested, and what it amounts to in sentences. */
 
+import { namesOf } from '../../analysis/compare/words.js';
 import type {
-  ComparisonDifferences,
-  LatencyStats,
-  Metrics,
-  ReliabilityStats,
-  TreatmentDifferences,
+  Comparison,
+  ComparisonSettings,
+  CostStats,
+  EffectSize,
+  MetricComparison,
+  MetricName,
+  TreatmentComparison,
 } from '../../analysis/types.js';
-import { formatNumber, formatSigned, millisecondDecimals, usdDecimals } from '../terminal/numbers.js';
+import {
+  decimalsFor,
+  formatCount,
+  formatNumber,
+  formatSigned,
+  millisecondDecimals,
+  UNKNOWN,
+  usdDecimals,
+} from '../terminal/numbers.js';
+import type { Style } from '../terminal/style.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
-import { wrap } from '../terminal/width.js';
-import { costPerRequest, decidedOf, known, type Maybe, type ReportOptions } from './measures.js';
+import { oneLine } from '../terminal/text.js';
+import { displayWidth, wrap } from '../terminal/width.js';
+import { known, type Maybe, type ReportOptions } from './measures.js';
 
-export type Interval = readonly [low: number, high: number];
+/** Longer sentences are hard to read, whatever the terminal. */
+const TEXT_WIDTH = 100;
+/** Longer names would leave no room for figures; then the columns say what the arms are. */
+const NAME_MAX = 14;
 
-/** 95 % intervals of differences x - y, as the statistics module gives them; null where there is no answer. */
-export interface Intervals {
-  meanInterval(x: Moments, y: Moments): Interval | null;
-  proportionInterval(x: Proportion, y: Proportion): Interval | null;
-}
+const LABELS: Readonly<Record<MetricName, string>> = {
+  latencyMean: 'mean latency',
+  latencyP95: 'p95 latency',
+  costMean: 'mean cost',
+  successRate: 'success',
+  tokensMean: 'mean tokens',
+};
 
-export interface Moments {
-  n: number;
-  mean: number;
-  /** Sample variance (n - 1). */
-  variance: number;
-}
+/** Units as they are shown: shares in percent. */
+const SHOWN: Readonly<Record<MetricComparison['unit'], { suffix: string; factor: number }>> = {
+  ms: { suffix: ', ms', factor: 1 },
+  USD: { suffix: ', USD', factor: 1 },
+  share: { suffix: ', %', factor: 100 },
+  tokens: { suffix: '', factor: 1 },
+};
 
-export interface Proportion {
-  successes: number;
-  n: number;
-}
+const METHODS: Readonly<Record<Exclude<ComparisonSettings['adjust'], 'none'>, string>> = {
+  holm: 'Holm',
+  bh: 'Benjamini-Hochberg',
+  by: 'Benjamini-Yekutieli',
+  bonferroni: 'Bonferroni',
+  hochberg: 'Hochberg',
+};
 
-interface Difference {
-  measure: string;
-  baseline: Maybe;
-  treatment: Maybe;
-  /** Significant decimals, the same for all figures of the row. */
-  decimals: number;
-  /** Factor from the figure to what is shown: 100 for shares. */
-  shown: number;
-  changePct: Maybe;
-  interval: Interval | null;
-}
-
-/** Each treatment against the baseline: differences with their intervals, and a sentence. */
-export function comparisonLines(
-  comparison: ComparisonDifferences,
-  intervals: Intervals,
-  options: ReportOptions,
-): string[] {
-  const { bold } = options.style;
-  const baseline = metricsOf(comparison, comparison.baseline.id);
-  return comparison.treatments.flatMap((treatment, index) => {
-    const measures = differences(treatment, metricsOf(comparison, treatment.id), baseline, intervals);
-    const rows = Object.values(measures);
-    const columns: TableColumn[] = [
-      { header: 'measure', align: 'left' },
-      { header: comparison.baseline.name, align: 'right' },
-      { header: treatment.name, align: 'right' },
-      { header: 'difference', align: 'right' },
-      { header: 'change, %', align: 'right' },
-      { header: '95 % interval', align: 'right' },
-    ];
-    const table = rows.map((row) => [
-      row.measure,
-      formatNumber(times(row.baseline, row.shown), row.decimals),
-      formatNumber(times(row.treatment, row.shown), row.decimals),
-      formatSigned(times(minus(row.treatment, row.baseline), row.shown), row.decimals),
-      formatSigned(row.changePct, 1),
-      intervalText(row),
-    ]);
-    // An interval nowhere known is no column.
-    const width = rows.some(({ interval }) => interval !== null) ? columns.length : columns.length - 1;
-    return [
-      ...(index > 0 ? [''] : []),
-      bold(`${treatment.name} against ${comparison.baseline.name}`),
-      ...tableLines(columns.slice(0, width), table, { ...options, gap: 2 }),
-      '',
-      ...wrap(verdict(comparison, treatment, intervals), options.width, '→ ', '  ').map((line) => bold(line)),
-    ];
-  });
-}
+const EFFECTS: Readonly<Record<EffectSize['name'], string>> = {
+  hedgesG: "Hedges' g",
+  cliffsDelta: "Cliff's delta",
+  cohensH: "Cohen's h",
+  cohensDz: "Cohen's dz",
+};
 
 /**
- * The comparison in a sentence: `hedged is 38 % faster on mean latency at +61 % cost a request; success +2.1
- * points`. A difference whose interval holds zero is called what it is.
+ * Each treatment against the baseline, and the settings once.
+ * @param detailed - with how each metric was tested, and everything that could not be
  */
-export function verdict(
-  comparison: ComparisonDifferences,
-  treatment: TreatmentDifferences,
-  intervals: Intervals,
-): string {
-  const { latency, success, cost } = differences(
-    treatment,
-    metricsOf(comparison, treatment.id),
-    metricsOf(comparison, comparison.baseline.id),
-    intervals,
+export function comparisonLines(comparison: Comparison, options: ReportOptions, detailed = true): string[] {
+  const { style } = options;
+  const width = Math.min(options.width, TEXT_WIDTH);
+  const { baseline, settings } = comparison;
+  return [
+    ...comparison.treatments.flatMap((treatment) => {
+      const names = namesOf(baseline, treatment);
+      const found = Object.values(treatment.metrics);
+      const compared = found.filter(({ difference }) => difference !== null);
+      return [
+        style.bold(oneLine(`${names.treatment} against ${names.baseline}`)),
+        ...sentences(pairingText(treatment), width, '  ').map(style.dim),
+        ...differenceTable(comparison, treatment, compared, names, options),
+        ...nearly(compared, settings).flatMap((text) => sentences(text, width, '  ', '    ')),
+        ...(detailed && compared.length > 0 ? ['', ...testTable(compared, settings, options)] : []),
+        ...(detailed ? found.flatMap(reasons).flatMap((text) => sentences(text, width, '  ', '    ')) : []),
+        '',
+        ...sentences(treatment.verdict, width, '→ ', '  ').map(style.bold),
+        ...treatment.warnings.flatMap(({ message }) =>
+          sentences(message, width, '! ', '  ').map(style.yellow),
+        ),
+        '',
+      ];
+    }),
+    ...sentences(settingsText(settings), width).map(style.dim),
+  ];
+}
+
+const NO_BREAK_SPACE = '\u00a0';
+
+/** Wrapped, without breaks between a number and what it counts. */
+function sentences(text: string, width: number, first?: string, rest?: string): string[] {
+  const kept = oneLine(text).replaceAll(/ (?=(?:%|ms)(?!\w))/g, NO_BREAK_SPACE);
+  return wrap(kept, width, first, rest).map((line) => line.replaceAll(NO_BREAK_SPACE, ' '));
+}
+
+function pairingText({ pairing }: TreatmentComparison): string {
+  return pairing.used
+    ? `${formatCount(pairing.pairs, 'sample')} compared in pairs: ${pairing.reason}`
+    : `not in pairs: ${pairing.reason}`;
+}
+
+function differenceTable(
+  comparison: Comparison,
+  treatment: TreatmentComparison,
+  compared: readonly MetricComparison[],
+  names: { baseline: string; treatment: string },
+  options: ReportOptions,
+): string[] {
+  const { confidenceLevel } = comparison.settings;
+  const isLong = Math.max(displayWidth(names.baseline), displayWidth(names.treatment)) > NAME_MAX;
+  const [old, now] = isLong ? ['baseline', 'treatment'] : [names.baseline, names.treatment].map(oneLine);
+  const columns: TableColumn[] = [
+    { header: '', align: 'left' },
+    { header: old!, align: 'right' },
+    { header: now!, align: 'right' },
+    { header: 'difference', align: 'right', optional: 1 },
+    { header: `${percent(confidenceLevel)} interval`, align: 'right', optional: 2 },
+    { header: 'change, %', align: 'right', optional: 4 },
+    { header: '', align: 'left', optional: 3 },
+  ];
+  const rows = [
+    ...compared.map((found) => metricRow(found, options.style)),
+    ...totalRows(comparison, treatment),
+  ];
+  return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Math.floor(options.width / 4) });
+}
+
+function metricRow(found: MetricComparison, style: Style): string[] {
+  const { metric, unit, baseline, treatment, difference, confidenceInterval, relativePct } = found;
+  const { suffix, factor } = SHOWN[unit];
+  const shown = (value: Maybe) => value && value * factor;
+  const decimals = decimalsOf(found);
+  return [
+    `${LABELS[metric]}${suffix}`,
+    formatNumber(shown(baseline.estimate), decimals),
+    formatNumber(shown(treatment.estimate), decimals),
+    formatSigned(shown(difference), decimals),
+    confidenceInterval === null
+      ? UNKNOWN
+      : confidenceInterval.map((bound) => formatSigned(shown(bound), decimals)).join(' to '),
+    // The relative change of a share is too easily taken for percentage points.
+    unit === 'share' ? '' : formatSigned(relativePct, 1),
+    resultText(found, style),
+  ];
+}
+
+/** Sums have no test, but say what the means leave out: how much there was. */
+function totalRows(comparison: Comparison, treatment: TreatmentComparison): string[][] {
+  const [old, now] = [comparison.baseline.id, treatment.id].map(
+    (id) => comparison.experiments.find((experiment) => experiment.id === id)?.metrics,
   );
-  const names = { treatment: treatment.name, baseline: comparison.baseline.name };
-  return `${latencyClause(latency, names)}${costClause(cost)}${successClause(success)}`;
-}
-
-function latencyClause(row: Difference, names: { treatment: string; baseline: string }): string {
-  if (row.changePct === null) return `${names.treatment} and ${names.baseline} have no latency in common`;
-  if (row.changePct === 0 || holdsZero(row.interval)) {
-    const change = row.changePct === 0 ? '' : ` (${percentText(row.changePct, true)}, within chance)`;
-    return `${names.treatment} is not clearly faster or slower than ${names.baseline} on mean latency${change}`;
-  }
-  const direction = row.changePct < 0 ? 'faster' : 'slower';
-  return `${names.treatment} is ${percentText(Math.abs(row.changePct))} ${direction} on mean latency`;
-}
-
-function costClause(row: Difference): string {
-  if (row.changePct === null) return '';
-  return Math.abs(row.changePct) < 0.05
-    ? ' at the same cost a request'
-    : ` at ${percentText(row.changePct, true)} cost a request`;
-}
-
-function successClause(row: Difference): string {
-  const points = times(minus(row.treatment, row.baseline), 100);
-  if (points === null) return '';
-  if (Math.abs(points) < 0.05) return '; success the same';
-  return `; success ${formatSigned(points, 1)} points${holdsZero(row.interval) ? ' (within chance)' : ''}`;
-}
-
-function differences(
-  treatment: TreatmentDifferences,
-  x: Metrics,
-  y: Metrics,
-  intervals: Intervals,
-): Record<'latency' | 'p95' | 'success' | 'cost', Difference> {
-  const [xLatency, yLatency] = [known<LatencyStats>(x.latency), known<LatencyStats>(y.latency)];
-  const [xDecided, yDecided] = [decidedOf(x.reliability), decidedOf(y.reliability)];
-  const [xMoments, yMoments] = [momentsOf(xLatency), momentsOf(yLatency)];
-  const [xCost, yCost] = [costPerRequest(x), costPerRequest(y)];
-  const msDecimals = millisecondDecimals([xLatency?.mean, yLatency?.mean]);
-
-  return {
-    latency: {
-      measure: 'mean latency, ms',
-      baseline: yLatency?.mean ?? null,
-      treatment: xLatency?.mean ?? null,
-      decimals: msDecimals,
-      shown: 1,
-      changePct: treatment.latencyImprovementPct,
-      interval: xMoments === null || yMoments === null ? null : intervals.meanInterval(xMoments, yMoments),
-    },
-    p95: {
-      measure: 'p95 latency, ms',
-      baseline: yLatency?.p95 ?? null,
-      treatment: xLatency?.p95 ?? null,
-      decimals: msDecimals,
-      shown: 1,
-      changePct: changePct(xLatency?.p95 ?? null, yLatency?.p95 ?? null),
-      interval: null,
-    },
-    success: {
-      measure: 'success, %',
-      baseline: yDecided?.successRate ?? null,
-      treatment: xDecided?.successRate ?? null,
-      decimals: 2,
-      shown: 100,
-      changePct: treatment.successRateImprovementPct,
-      interval:
-        xDecided === null || yDecided === null
-          ? null
-          : intervals.proportionInterval(proportionOf(xDecided), proportionOf(yDecided)),
-    },
-    cost: {
-      measure: 'request cost, USD',
-      baseline: yCost,
-      treatment: xCost,
-      decimals: usdDecimals([xCost, yCost]),
-      shown: 1,
-      changePct: changePct(xCost, yCost),
-      interval: null,
-    },
+  if (old === undefined || now === undefined) return [];
+  const costs = [old, now].map(({ cost }) => known<CostStats>(cost)?.total ?? null);
+  const row = (label: string, values: readonly Maybe[], decimals: number) => {
+    const [before, after] = values as [Maybe, Maybe];
+    const change = before === null || after === null ? null : after - before;
+    return [
+      label,
+      formatNumber(before, decimals),
+      formatNumber(after, decimals),
+      formatSigned(change, decimals),
+      '',
+      formatSigned(before === null || before === 0 || change === null ? null : (100 * change) / before, 1),
+    ];
   };
+  return [
+    ...(costs.some((cost) => cost !== null) ? [row('total cost, USD', costs, usdDecimals(costs))] : []),
+    row('events', [old.summary.totalEvents, now.summary.totalEvents], 0),
+  ];
 }
 
-function intervalText({ interval, decimals, shown }: Difference): string {
-  if (interval === null) return '';
-  return interval.map((bound) => formatSigned(bound * shown, decimals)).join(' to ');
+function testTable(
+  compared: readonly MetricComparison[],
+  { adjust, questions }: ComparisonSettings,
+  options: ReportOptions,
+): string[] {
+  const isAdjusted = adjust !== 'none' && questions > 1;
+  const columns: TableColumn[] = [
+    { header: '', align: 'left' },
+    { header: 'values', align: 'left', optional: 3 },
+    { header: 'effect size', align: 'left', optional: 2 },
+    { header: 'p', align: 'right' },
+    ...(isAdjusted ? [{ header: 'adjusted', align: 'right', optional: 1 } as const] : []),
+    { header: 'test', align: 'left', shrinks: true },
+  ];
+  const rows = compared.flatMap(({ metric, baseline, treatment, tests, pairs, adjustedPValue }) =>
+    tests.map(({ method, pValue, effectSize }, index) => {
+      const isPrimary = index === 0;
+      const values =
+        pairs === undefined
+          ? `${formatNumber(baseline.n)} / ${formatNumber(treatment.n)}`
+          : formatCount(baseline.n, 'pair');
+      return [
+        isPrimary ? LABELS[metric] : '',
+        isPrimary ? values : '',
+        effectSize === null ? '' : `${EFFECTS[effectSize.name]} ${formatSigned(effectSize.value, 2)}`,
+        pText(pValue),
+        ...(isAdjusted ? [isPrimary ? pText(adjustedPValue) : ''] : []),
+        // What follows the comma is said elsewhere, as seed and resamples are, or a variant of the method.
+        method.split(', ')[0]!,
+      ];
+    }),
+  );
+  return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Math.floor(options.width / 4) });
 }
 
-function holdsZero(interval: Interval | null): boolean {
-  return interval !== null && interval[0] <= 0 && interval[1] >= 0;
+/** Where an interval without 0 stands beside a finding that is unclear: why. */
+function nearly(compared: readonly MetricComparison[], { alpha, questions }: ComparisonSettings): string[] {
+  return compared.flatMap(({ metric, pValue, significant }) =>
+    significant || pValue === null || pValue > alpha
+      ? []
+      : [`${LABELS[metric]}: significant if asked alone, but not as one of ${questions} questions`],
+  );
 }
 
-/** A change for a sentence: whole percents, tenths below ten. */
-function percentText(percent: number, signed = false): string {
-  const decimals = Math.abs(percent) < 10 ? 1 : 0;
-  return `${signed ? formatSigned(percent, decimals) : formatNumber(percent, decimals)} %`;
+/** Why figures of the metric are missing. */
+function reasons({ metric, reason, tests }: MetricComparison): string[] {
+  const [primary, ...others] = tests.map((test) => test.reason);
+  const all = [reason ?? primary, ...others].filter((text) => text !== undefined);
+  return all.length === 0 ? [] : [`${LABELS[metric]}: ${[...new Set(all)].join('; ')}`];
 }
 
-function metricsOf(comparison: ComparisonDifferences, id: string): Metrics {
-  const found = comparison.experiments.find((experiment) => experiment.id === id);
-  if (found === undefined) throw new RangeError(`comparison holds no metrics of experiment ${id}`);
-  return found.metrics;
+/** The finding in a word; unclear is what the data do not tell, not what is equal. */
+function resultText({ direction, significant, pValue }: MetricComparison, { green, red }: Style): string {
+  if (pValue === null) return 'untested';
+  if (!significant) return 'unclear';
+  if (direction === 'better') return green('better');
+  return direction === 'worse' ? red('worse') : 'differs';
 }
 
-function momentsOf(latency: LatencyStats | null): Moments | null {
-  if (latency === null || latency.stdDev === null) return null;
-  return { n: latency.count, mean: latency.mean, variance: latency.stdDev ** 2 };
+/** Decimals that suit the estimates, and leave their difference two digits. */
+function decimalsOf({ unit, baseline, treatment, difference, confidenceInterval }: MetricComparison): number {
+  const estimates = [baseline.estimate, treatment.estimate];
+  const ofEstimates =
+    unit === 'share' ? 2 : unit === 'USD' ? usdDecimals(estimates) : millisecondDecimals(estimates);
+  const changes = [difference, ...(confidenceInterval ?? [])];
+  return Math.max(
+    ofEstimates,
+    decimalsFor(
+      changes.map((value) => value && value * SHOWN[unit].factor),
+      2,
+      8,
+    ),
+  );
 }
 
-function proportionOf(decided: ReliabilityStats): Proportion {
-  return { successes: decided.successful, n: decided.decidedRequests };
+function pText(p: Maybe): string {
+  if (p === null) return UNKNOWN;
+  return p < 0.001 ? '< 0.001' : formatNumber(p, 3);
 }
 
-function changePct(value: Maybe, base: Maybe): Maybe {
-  return value === null || base === null || base === 0 ? null : ((value - base) / base) * 100;
+function settingsText(settings: ComparisonSettings): string {
+  const { confidenceLevel, alpha, adjust, questions, seed, resamples, sequential } = settings;
+  const adjusted =
+    adjust === 'none' || questions < 2
+      ? 'p-values not adjusted'
+      : `${formatCount(questions, 'p-value')} adjusted together by ${METHODS[adjust]}`;
+  const looks =
+    sequential === null
+      ? `Bootstrap of ${formatNumber(resamples)} resamples, seed ${seed}.`
+      : `Valid at every look; tightest at ${formatNumber(sequential.tuning)} observations.`;
+  return `Intervals of ${percent(confidenceLevel)}, for each metric alone; significance at ${percent(alpha)}, ${adjusted}. ${looks}`;
 }
 
-function minus(a: Maybe, b: Maybe): Maybe {
-  return a === null || b === null ? null : a - b;
-}
-
-function times(a: Maybe, factor: number): Maybe {
-  return a === null ? null : a * factor;
+function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(6))} %`;
 }

@@ -173,12 +173,14 @@ export function damageText({ file, offset, rowsLost, reason }: Damage): string {
 
 /** Where experiments were kept, and how to look at them. */
 export function keptLines(dir: string, experiments: readonly { id: string; name: string }[]): string[] {
-  const nameWidth = Math.max(...experiments.map(({ name }) => displayWidth(oneLine(name))));
+  const shown = experiments.map(({ id, name }) => [oneLine(name), `show ${id}`] as const);
+  const ids = experiments.map(({ id }) => id).join(' ');
+  const lines = experiments.length < 2 ? shown : [...shown, ['together', `compare ${ids}`] as const];
+  const nameWidth = Math.max(...lines.map(([name]) => displayWidth(name)));
   return [
     `Kept in ${dir}:`,
-    ...experiments.map(
-      ({ id, name }) =>
-        `  ${padEnd(oneLine(name), nameWidth)}   crucible show ${id} --dir ${shellArgument(dir)}`,
+    ...lines.map(
+      ([name, command]) => `  ${padEnd(name, nameWidth)}   crucible ${command} --dir ${shellArgument(dir)}`,
     ),
   ];
 }

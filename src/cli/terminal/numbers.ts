@@ -84,9 +84,15 @@ export function formatBytes(bytes: number): string {
   return `${formatNumber(value, unit === 0 ? 0 : 1)} ${BYTE_UNITS[unit]}`;
 }
 
-/** A time in µs since the Unix epoch, to the second, as ISO 8601 in UTC: `2026-11-25T09:30:00Z`. */
-export function formatTime(us: Maybe): string {
+/**
+ * A time in µs since the Unix epoch as ISO 8601 in UTC, cut off to the second (`2026-11-25T09:30:00Z`) or to as many
+ * decimals of it as asked for, up to six.
+ */
+export function formatTime(us: Maybe, decimals = 0): string {
   if (us === null || us === undefined) return UNKNOWN;
   const date = new Date(Math.floor(us / 1000));
-  return Number.isNaN(date.getTime()) ? UNKNOWN : `${date.toISOString().replace(/\.\d+Z$/, '')}Z`;
+  if (Number.isNaN(date.getTime())) return UNKNOWN;
+  const [seconds, ms] = date.toISOString().slice(0, -1).split('.') as [string, string];
+  const fraction = `${ms}${String(Math.floor(us) - 1000 * Math.floor(us / 1000)).padStart(3, '0')}`;
+  return decimals === 0 ? `${seconds}Z` : `${seconds}.${fraction.slice(0, decimals)}Z`;
 }

@@ -20,10 +20,9 @@ export interface TableOptions {
   indent?: number;
   /** Columns between two cells. */
   gap?: number;
+  /** The column that shrinks is never cut below this. */
+  minShrunk?: number;
 }
-
-/** A column that shrinks is never cut below this. */
-const MIN_SHRUNK = 8;
 
 /** Lines of the table, header first (none if all headers are empty); a short row is filled with blanks. */
 export function tableLines(
@@ -31,7 +30,7 @@ export function tableLines(
   rows: readonly (readonly string[])[],
   options: TableOptions = {},
 ): string[] {
-  const { style = NO_STYLE, width = Number.POSITIVE_INFINITY, indent = 2, gap = 3 } = options;
+  const { style = NO_STYLE, width = Number.POSITIVE_INFINITY, indent = 2, gap = 3, minShrunk = 8 } = options;
   const widths = columns.map(({ header }, c) =>
     Math.max(displayWidth(header), ...rows.map((row) => displayWidth(row[c] ?? ''))),
   );
@@ -39,7 +38,7 @@ export function tableLines(
     0,
     columns.findIndex(({ shrinks }) => shrinks),
   );
-  const minimum = Math.min(MIN_SHRUNK, widths[shrinking]!);
+  const minimum = Math.min(minShrunk, widths[shrinking]!);
   const shown = columns.map((_, c) => c);
   const excess = () => indent + shown.reduce((sum, c) => sum + widths[c]! + gap, -gap) - width;
   while (excess() > widths[shrinking]! - minimum) {

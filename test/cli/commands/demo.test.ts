@@ -25,9 +25,9 @@ describe('crucible demo', () => {
       '20 questions',
       'seed 1',
       'Metrics',
-      'hedged against control',
-      '→ hedged',
       'Correct answers',
+      'hedged against control',
+      '→ ',
       'Files',
     ];
     expect(order.map((text) => stdout.indexOf(text))).toEqual(
@@ -85,7 +85,8 @@ describe('crucible demo', () => {
     const { stdout, library } = await runInMemory(arguments_('--dir', 'my data'), [demo]);
     expect(library.calls[0]).toBe('open my data');
     expect(stdout).toContain("kill -9 4711\n    crucible recover 'my data'\n");
-    expect(stdout).toContain("Kept in my data:\n  control   crucible show id-control --dir 'my data'\n");
+    expect(stdout).toContain("Kept in my data:\n  control    crucible show id-control --dir 'my data'\n");
+    expect(stdout).toContain("\n  together   crucible compare id-control id-hedged --dir 'my data'\n");
     const { stdout: json } = await runInMemory(arguments_('--json'), [demo], { env: { CRUCIBLE_DIR: 'd' } });
     const { kept, control } = JSON.parse(json);
     expect(kept.dir).toBe('d');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { metricsLines } from '../../../src/cli/report/metrics.js';
+import { eventNameLines, groupLines, metricsLines } from '../../../src/cli/report/metrics.js';
 import { NO_STYLE } from '../../../src/cli/terminal/style.js';
 import { metricsOf } from '../support/fake-library.js';
 import { plausibleMetrics } from '../support/plausible-metrics.js';
@@ -57,5 +57,80 @@ describe('metricsLines', () => {
       options,
     );
     expect(mixed.find((line) => line.includes('mean'))).toMatch(/ 10\.00 +-$/);
+  });
+
+  it('gives every metric where details are asked for', () => {
+    const lines = metricsLines([{ name: '', metrics: plausibleMetrics(98.2, 0.4, 199) }], options, true);
+    expect(lines.join('\n')).toMatchInlineSnapshot(`
+      "  requests      decided           200
+                      succeeded         199
+                      failed              1
+                      success, %      99.50
+                      95 % low        97.22
+                      95 % high       99.91
+                      SLA met, %         99
+        latency, ms   count             200
+                      mean            98.20
+                      std dev         49.10
+                      min             24.55
+                      p50             78.56
+                      p90            147.30
+                      p95            196.40
+                      p99            392.80
+                      p99.9          491.00
+                      max            589.20
+        cost, USD     count             199
+                      total          0.4000
+                      mean         0.002010
+                      median       0.002010
+                      a request    0.002000
+        tokens        count             199
+                      prompt        204,000
+                      completion     42,200
+                      total         246,200
+        mean tokens   prompt        1,020.0
+                      completion      211.0
+                      total         1,231.0"
+    `);
+  });
+});
+
+describe('eventNameLines', () => {
+  it('counts events by name, most first, and cuts no name before it leaves out the share', () => {
+    const events = { 'req_llm.request.exception': { count: 1 }, 'req_llm.request.stop': { count: 1999 } };
+    const metrics = { ...nothing, events };
+    expect(eventNameLines(metrics, options)).toEqual([
+      '  event                      events  share, %',
+      '  req_llm.request.stop        1,999      99.9',
+      '  req_llm.request.exception       1       0.1',
+    ]);
+    expect(eventNameLines(metrics, { ...options, width: 40 })[2]).toBe('  req_llm.request.exception       1');
+  });
+});
+
+describe('groupLines', () => {
+  const groups = [
+    { key: 'demo-70b', metrics: plausibleMetrics(516.52, 0.25, 193) },
+    { key: 'a\u0007b', metrics: plausibleMetrics(98.2, 0.4, 200) },
+    { key: null, metrics: nothing },
+  ];
+
+  it('has a line for each group, with intervals of the rates', () => {
+    expect(groupLines('model', groups, { ...options, width: 120 }).join('\n')).toMatchInlineSnapshot(`
+      "  model     events  mean, ms    p50      p95      p99  cost, USD  success, %    95 % interval   tokens
+        demo-70b     400     516.5  413.2  1,033.0  2,066.1     0.2500       96.50   92.95 to 98.29  246,200
+        a b          400      98.2   78.6    196.4    392.8     0.4000      100.00  98.12 to 100.00  246,200
+        (none)         0         -      -        -        -          -           -                -        -"
+    `);
+  });
+
+  it('leaves columns out where there is no room, and where no group has anything', () => {
+    expect(groupLines('model', groups, { ...options, width: 60 })[0]).toMatchInlineSnapshot(
+      `"  model     events  mean, ms      p95  cost, USD  success, %"`,
+    );
+    expect(groupLines('model', groups, { ...options, width: 40 })[0]).toMatchInlineSnapshot(
+      `"  model     events  mean, ms      p95"`,
+    );
+    expect(groupLines('model', groups.slice(2), options)).toEqual(['  model   events', '  (none)       0']);
   });
 });

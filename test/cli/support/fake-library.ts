@@ -1,8 +1,9 @@
 /** A library in memory: exact, slow, and with nothing behind it but arrays. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { compareArms } from '../../../src/analysis/compare/compare.js';
+import type { ArmSamples } from '../../../src/analysis/compare/samples.js';
 import type {
-  ComparisonDifferences,
   LatencyStats,
   Metrics,
   ReliabilityStats,
@@ -32,6 +33,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
   const experiment = (id: string, name: string, dir: string | undefined): LibraryExperiment => ({
     id,
     name,
+    condition: name,
     get counts() {
       const captured = rows.get(id)!.length;
       return { captured, retained: captured, dropped: 0, malformed: 0 };
@@ -45,6 +47,11 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     run: (fn) => current.run(id, fn),
     streamingMetrics: () => streamingOf(rows.get(id)!),
     metrics: async () => metricsOf(rows.get(id)!),
+    metricsBy: async (key) => {
+      calls.push(`metricsBy ${key}`);
+      return [{ key: null, metrics: metricsOf(rows.get(id)!) }];
+    },
+    windowedMetrics: async () => [],
     stop: async () => void calls.push(`stop ${name}`),
     importFile: async (path, options) => {
       calls.push(
@@ -71,8 +78,11 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     },
     experiment: (id) => experiment(id, names.get(id)!, dir),
     recover: async () => ({ dir: '', experiments: [], rows: 0, bytes: 0 }),
-    compare: async (ids) =>
-      comparisonOf(ids.map((id) => ({ id, name: names.get(id)!, rows: rows.get(id)! }))),
+    compare: async (ids, options) =>
+      compareArms(
+        ids.map((id) => armOf(id, names.get(id)!, rows.get(id)!)),
+        options,
+      ),
     exportMultiple: async (ids, format, { path }) => {
       calls.push(`export ${format}`);
       return { path, rows: ids.reduce((sum, id) => sum + rows.get(id)!.length, 0), bytes: 1000 };
@@ -97,38 +107,23 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       });
       onEmit(event);
     },
-    meanInterval: (x, y) => {
-      const half = 1.96 * Math.sqrt(x.variance / x.n + y.variance / y.n);
-      return [x.mean - y.mean - half, x.mean - y.mean + half];
-    },
-    proportionInterval: () => null,
   };
 }
 
-function comparisonOf(experiments: { id: string; name: string; rows: Row[] }[]): ComparisonDifferences {
-  const all = experiments.map(({ id, name, rows }) => ({
+function armOf(id: string, name: string, rows: readonly Row[]): ArmSamples {
+  const values = (pick: (row: Row) => number | null) => Float64Array.from(known(rows.map(pick)));
+  return {
     id,
     name,
     condition: name,
     metrics: metricsOf(rows),
-  }));
-  const [baseline, ...treatments] = all;
-  const mean = (m: Metrics) => (m.latency.count === 0 ? null : (m.latency as LatencyStats).mean);
-  const rate = (m: Metrics) => m.reliability.successRate;
-  const change = (x: number | null, y: number | null) =>
-    x === null || y === null || y === 0 ? null : ((x - y) / y) * 100;
-  return {
-    baseline: { id: baseline!.id, name: baseline!.name, condition: baseline!.condition },
-    experiments: all,
-    treatments: treatments.map(({ id, name, condition, metrics }) => ({
-      id,
-      name,
-      condition,
-      latencyImprovementPct: change(mean(metrics), mean(baseline!.metrics)),
-      costDifferenceUsd: metrics.cost.total - baseline!.metrics.cost.total,
-      successRateImprovementPct: change(rate(metrics), rate(baseline!.metrics)),
-      eventCountDifference: metrics.summary.totalEvents - baseline!.metrics.summary.totalEvents,
-    })),
+    latencyMs: values(({ latencyMs }) => latencyMs),
+    costUsd: values(({ costUsd }) => costUsd),
+    tokens: new Float64Array(0),
+    successes: rows.filter(({ success }) => success === true).length,
+    decided: rows.filter(({ success }) => success !== null).length,
+    timeRange: null,
+    events: rows.length,
   };
 }
 

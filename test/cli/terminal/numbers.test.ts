@@ -7,6 +7,7 @@ import {
   formatNumber,
   formatShare,
   formatSigned,
+  formatTime,
   millisecondDecimals,
   usdDecimals,
 } from '../../../src/cli/terminal/numbers.js';
@@ -83,5 +84,20 @@ describe('spans and sizes', () => {
     [5 * 2 ** 40, '5.0 TiB'],
   ])('%d bytes are %s', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
+  });
+});
+
+describe('formatTime', () => {
+  const us = Date.UTC(2026, 10, 25, 9, 30, 15) * 1000 + 123_456;
+
+  it('cuts off what is finer than asked for', () => {
+    expect(formatTime(us)).toBe('2026-11-25T09:30:15Z');
+    expect(formatTime(us, 3)).toBe('2026-11-25T09:30:15.123Z');
+    expect(formatTime(us, 6)).toBe('2026-11-25T09:30:15.123456Z');
+    expect(formatTime(-1, 6)).toBe('1969-12-31T23:59:59.999999Z');
+  });
+
+  it('shows what is unknown, or no time, as a dash', () => {
+    for (const none of [null, undefined, Number.NaN, 1e300]) expect(formatTime(none, 6)).toBe('-');
   });
 });

@@ -43,4 +43,17 @@ describe('tableLines', () => {
     const bare = columns.map((column) => ({ ...column, header: '' }));
     expect(tableLines(bare, [['a', '1']], { indent: 0 })).toEqual(['a   1']);
   });
+
+  it('leaves out rather than cutting below what is asked for', () => {
+    const columns = [
+      { header: 'name', align: 'left' as const },
+      { header: 'count', align: 'right' as const, optional: 1 },
+    ];
+    const rows = [['a long name', '1']];
+    expect(tableLines(columns, rows, { width: 20 })).toEqual([
+      '  name         count',
+      '  a long na…       1',
+    ]);
+    expect(tableLines(columns, rows, { width: 20, minShrunk: 11 })).toEqual(['  name', '  a long name']);
+  });
 });

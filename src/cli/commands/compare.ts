@@ -1,0 +1,155 @@
+import { METRIC_NAMES } from '../../analysis/compare/options.js';
+import type { CompareOptions, Comparison } from '../../index.js';
+import type { OptionTable, OptionValues } from '../args.js';
+import { defineCommand } from '../command.js';
+import { CommandError, UsageError } from '../errors.js';
+import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
+import { filterLines, lossLines } from '../report/analysed.js';
+import { comparisonLines } from '../report/comparison.js';
+import { withExperiments } from '../stored-experiments.js';
+import { oneLine } from '../terminal/text.js';
+import { waitFor } from '../waiting.js';
+
+const ADJUSTMENTS = ['holm', 'bh', 'by', 'bonferroni', 'hochberg', 'none'] as const;
+const PAIRED = { auto: 'auto', yes: true, no: false } as const;
+
+const OPTIONS = {
+  metrics: {
+    type: 'list',
+    value: 'METRIC',
+    choices: METRIC_NAMES,
+    default: METRIC_NAMES,
+    commas: true,
+    description: 'what to compare; each one more is a question more, and makes each harder to answer',
+  },
+  alpha: {
+    type: 'number',
+    default: 0.05,
+    above: 0,
+    below: 1,
+    description: 'accepted chance of a false alarm; intervals are of 1 - alpha',
+  },
+  adjust: {
+    type: 'choice',
+    choices: ADJUSTMENTS,
+    value: 'METHOD',
+    default: 'holm',
+    description: `how p-values are adjusted for the number of questions: ${ADJUSTMENTS.join(', ')}`,
+  },
+  paired: {
+    type: 'choice',
+    choices: ['auto', 'yes', 'no'],
+    default: 'auto',
+    description: 'compare sample by sample, by sampleId; auto: where the arms share 80 % of their samples',
+  },
+  sequential: {
+    type: 'flag',
+    description: 'results that hold at every look, for an experiment that is watched while it runs',
+  },
+  tuning: {
+    type: 'integer',
+    min: 1,
+    description:
+      'with --sequential: observations of both arms at which intervals are tightest; 5,000 if not given',
+  },
+  ratio: {
+    type: 'list',
+    value: 'N',
+    commas: true,
+    description: 'events planned for each experiment, as 9,1; equal if not given',
+  },
+  seed: { type: 'integer', default: 1, description: 'of the bootstrap; equal seeds give equal results' },
+} as const satisfies OptionTable;
+
+export const compare = defineCommand({
+  name: 'compare',
+  summary: 'compare experiments with a baseline, and say what the differences amount to',
+  usage: 'BASELINE TREATMENT... --dir DIR [options]',
+  details: [
+    'Each treatment is compared with the baseline, an ID, or the beginning of one where no other begins so: what differs and by how much, with intervals; how each metric was tested; and a verdict. "unclear" means that the data do not tell the arms apart, not that they are equal. docs/comparison.md works through an example.',
+    `Reads every event, and changes nothing: the experiments may be being captured meanwhile. ${FILTER_DETAIL} Without --dir, the folder that CRUCIBLE_DIR names. For instance`,
+    '  crucible compare 295d 8f01 --dir data --event req_llm.request.stop',
+    'The exit status is 1 when there was nothing to compare.',
+  ],
+  json: [
+    '{ baseline: { id, name, condition }, experiments: [{ id, name, condition, metrics }],',
+    '  treatments: [{ id, name, condition, latencyImprovementPct, costDifferenceUsd,',
+    '    successRateImprovementPct, eventCountDifference, metrics: { latencyMean: {',
+    '      baseline and treatment: { estimate, n, confidenceInterval }, difference, relativePct,',
+    '      confidenceInterval, effectSize, tests, pValue, adjustedPValue, significant, direction,',
+    '      requiredN, verdict, reason, … }, … },',
+    '    pairing, warnings: [{ code, message }], verdict }],',
+    '  settings: { confidenceLevel, alpha, adjust, questions, seed, resamples, sequential or null } }',
+  ],
+  positionals: { min: 2, max: 100 },
+  options: { ...OPTIONS, ...FILTER_OPTIONS },
+  run(context) {
+    const { options, positionals, print, style, width } = context;
+    const filter = readFilter(options, 'compare');
+    const settings = readSettings(options, positionals.length);
+    return withExperiments(context, 'compare', positionals, async (crucible, opened) => {
+      const ids = opened.map(({ experiment }) => experiment.id);
+      const comparison = await waitFor(
+        context,
+        'comparing',
+        crucible.compare(ids, { ...settings, ...(filter !== null && { filter }) }),
+      );
+      print(
+        ...(options.json
+          ? [JSON.stringify(comparison, null, 2)]
+          : [
+              ...filterLines(filter, { style, width }),
+              ...comparisonLines(comparison, { style, width }),
+              ...lossLines(opened, { style, width }),
+            ]),
+      );
+      if (!hasDifference(comparison)) throw nothingCompared(comparison);
+    });
+  },
+});
+
+function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): CompareOptions {
+  const { metrics, alpha, adjust, seed, sequential, tuning } = options;
+  const paired = PAIRED[options.paired];
+  if (sequential && paired === true) {
+    throw new UsageError('--paired yes and --sequential exclude each other', 'compare');
+  }
+  if (tuning !== undefined && !sequential) {
+    throw new UsageError('--tuning is for --sequential only', 'compare');
+  }
+  return {
+    metrics,
+    alpha,
+    adjust,
+    seed,
+    paired,
+    ...(sequential && { sequential: tuning === undefined ? true : { tuning } }),
+    ...(options.ratio.length > 0 && { expectedRatio: readRatio(options.ratio, arms) }),
+  };
+}
+
+function readRatio(texts: readonly string[], arms: number): number[] {
+  const parts = texts.map(Number);
+  if (parts.length === arms && parts.every((part) => part > 0 && Number.isFinite(part))) return parts;
+  throw new UsageError(
+    `--ratio expects a number above 0 for each of the ${arms} experiments, got ${JSON.stringify(texts.join(','))}`,
+    'compare',
+  );
+}
+
+function hasDifference({ treatments }: Comparison): boolean {
+  return treatments.some(({ metrics }) =>
+    Object.values(metrics).some(({ difference }) => difference !== null),
+  );
+}
+
+function nothingCompared({ experiments }: Comparison): CommandError {
+  const empty = experiments.filter(({ metrics }) => metrics.summary.totalEvents === 0);
+  return new CommandError(
+    'ERR_TOO_FEW_SAMPLES',
+    empty.length === 0
+      ? 'there is nothing to compare: no metric has values in both experiments'
+      : `there is nothing to compare: no such events in ${empty.map(({ name }) => oneLine(name)).join(', ')}`,
+    'crucible metrics ID --dir DIR shows what an experiment has',
+  );
+}

@@ -1,0 +1,98 @@
+/** Experiments of a folder, opened to look at: every event is verified, and nothing is changed. */
+
+import type { RecoveredExperiment, StoredExperiment } from '../index.js';
+import type { CommandContext } from './command.js';
+import { CommandError, hintFor, UsageError } from './errors.js';
+import { experimentFolder, openDir } from './folder.js';
+import type { Library, LibraryCrucible, LibraryExperiment } from './library.js';
+import { formatBytes } from './terminal/numbers.js';
+import { Progress } from './terminal/progress.js';
+
+export interface OpenedExperiment {
+  experiment: LibraryExperiment;
+  /** What the folder says without its events. */
+  stored: StoredExperiment;
+  /** What was found when its events were read. */
+  report: RecoveredExperiment;
+}
+
+/**
+ * Opens experiments of the folder that `--dir` or CRUCIBLE_DIR names, gives them to `use` in the order of `ids`, and
+ * closes them.
+ * @param ids - or their beginnings
+ * @throws UsageError when no folder is named, or an experiment twice; CommandError when one is not there
+ */
+export async function withExperiments(
+  context: CommandContext,
+  command: string,
+  ids: readonly string[],
+  use: (crucible: LibraryCrucible, opened: OpenedExperiment[]) => Promise<void>,
+): Promise<void> {
+  const found = await openDir(context, command);
+  const folders = ids.map((id) => experimentFolder(found, id));
+  const twice = folders.findIndex((folder, index) => folders.indexOf(folder) < index);
+  if (twice >= 0) throw new UsageError(`${command} names one experiment twice: ${ids[twice]}`, command);
+  const library = await context.loadLibrary();
+  const crucible = library.open();
+  try {
+    await use(crucible, await openAll(context, library, crucible, folders));
+  } finally {
+    await crucible.close();
+  }
+}
+
+/** As `withExperiments`, for the one that the command's only argument names. */
+export function withExperiment(
+  context: CommandContext,
+  command: string,
+  use: (opened: OpenedExperiment) => Promise<void>,
+): Promise<void> {
+  return withExperiments(context, command, context.positionals, (_, [opened]) => use(opened!));
+}
+
+async function openAll(
+  { stderr, style, live, nowMs, signal }: CommandContext,
+  library: Library,
+  crucible: LibraryCrucible,
+  folders: readonly string[],
+): Promise<OpenedExperiment[]> {
+  const stored = await Promise.all(folders.map((folder) => storedExperiment(library, folder)));
+  const total = stored.reduce((sum, { bytes }) => sum + bytes, 0);
+  const progress = new Progress(stderr, style, live, nowMs);
+  let doneBytes = 0;
+  const opened: OpenedExperiment[] = [];
+  try {
+    for (const one of stored) {
+      const { experiments } = await crucible.recover(one.folder, {
+        readOnly: true,
+        onProgress({ bytes }) {
+          signal.throwIfAborted();
+          const done = Math.min(total, doneBytes + bytes);
+          progress.update({ label: one.id, done, total, format: formatBytes });
+        },
+      });
+      doneBytes += one.bytes;
+      const [report] = experiments;
+      if (report === undefined) throw notFound(one.folder);
+      if (report.error !== null) {
+        const { code, message } = report.error;
+        throw new CommandError(code, message, hintFor(code));
+      }
+      opened.push({ stored: one, report, experiment: crucible.experiment(report.id) });
+    }
+  } finally {
+    progress.close();
+  }
+  signal.throwIfAborted();
+  return opened;
+}
+
+async function storedExperiment(library: Library, folder: string): Promise<StoredExperiment> {
+  const [stored] = await library.listExperiments(folder);
+  if (stored === undefined) throw notFound(folder);
+  return stored;
+}
+
+function notFound(folder: string): CommandError {
+  return new CommandError('ERR_NOT_FOUND', `${folder} is no experiment`);
+}
