@@ -8,6 +8,7 @@ import { memory } from './memory.bench.js';
 import { peersMemory } from './peers/memory.bench.js';
 import { peers } from './peers.bench.js';
 import { reading } from './reading.bench.js';
+import { responsive } from './responsive.bench.js';
 import { suite } from './suite.bench.js';
 import { tail } from './tail.bench.js';
 import { threads } from './threads.bench.js';
@@ -21,6 +22,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   durable,
   reading,
   analysis,
+  responsive,
   peers,
   'peers-memory': peersMemory,
   suite,
