@@ -11,11 +11,12 @@
  */
 
 import type { EventRow, Json } from '../schema/event.js';
-import { BASE_COLUMNS, type Column, EXTRA_COLUMNS, OPEN_PARTS } from './columns.js';
-import type { EncodeOptions, EventSource, ExportFormatDefinition, RowEncoder } from './encoder.js';
+import { BASE_COLUMNS, type Column, EXTRA_COLUMNS } from './columns.js';
+import type { EncodeOptions, EventSource, RowEncoder, RowFormatDefinition } from './encoder.js';
+import { type ColumnNode, ColumnPlan } from './plan.js';
 import { jsonText, wellFormed } from './text.js';
 
-export const csvFormat: ExportFormatDefinition = { format: 'csv', extension: 'csv', open: openCsv };
+export const csvFormat: RowFormatDefinition = { format: 'csv', extension: 'csv', open: openCsv };
 
 /** Reads the source once for its columns when flattening. */
 export async function openCsv(source: EventSource, options: EncodeOptions = {}): Promise<RowEncoder> {
@@ -49,17 +50,19 @@ class FixedEncoder implements RowEncoder {
 class FlatEncoder implements RowEncoder {
   readonly columns: readonly string[];
   readonly #plan: ColumnPlan;
-  readonly #places: ReadonlyMap<ColumnNode, number>;
-  readonly #fixed: readonly { readonly place: number; readonly column: Column }[];
+  readonly #places = new Map<ColumnNode, number>();
+  readonly #fixed: { readonly place: number; readonly column: Column }[] = [];
   readonly #safe: boolean;
 
   constructor(plan: ColumnPlan, safe: boolean) {
-    const layout = plan.layout();
-    this.columns = layout.names;
+    const columns = plan.layout([...BASE_COLUMNS, ...EXTRA_COLUMNS]);
+    this.columns = columns.map(({ name }) => name);
     this.#plan = plan;
-    this.#places = layout.places;
-    this.#fixed = layout.fixed;
     this.#safe = safe;
+    for (const [place, { fixed, node }] of columns.entries()) {
+      if (node !== null) this.#places.set(node, place);
+      else this.#fixed.push({ place, column: fixed });
+    }
   }
 
   header(): string {
@@ -79,102 +82,6 @@ class FlatEncoder implements RowEncoder {
     });
     return csvLine(cells);
   }
-}
-
-/** A place in the tree of paths; one that ever held a value is a column. */
-interface ColumnNode {
-  readonly children: Map<string, ColumnNode>;
-  isColumn: boolean;
-}
-
-interface Layout {
-  readonly names: string[];
-  readonly places: Map<ColumnNode, number>;
-  readonly fixed: { readonly place: number; readonly column: Column }[];
-}
-
-/** The union of the paths that rows have, as a tree, so that a row is placed without building names. */
-class ColumnPlan {
-  readonly #roots = OPEN_PARTS.map(newNode);
-
-  add(event: EventRow): void {
-    this.visit(event, (node) => {
-      node.isColumn = true;
-    });
-  }
-
-  /** Calls `leaf` for every value of the event's open parts. */
-  visit(event: EventRow, leaf: (node: ColumnNode, value: Json) => void): void {
-    for (const [index, part] of OPEN_PARTS.entries()) {
-      visitObject(this.#roots[index]!, part.read(event), leaf);
-    }
-  }
-
-  layout(): Layout {
-    const columns: { name: string; path: string; node: ColumnNode | null; column: Column | null }[] = [];
-    // Fixed columns sort before open ones of the same name: the empty path is the least.
-    for (const column of [...BASE_COLUMNS, ...EXTRA_COLUMNS]) {
-      columns.push({ name: column.name, path: '', node: null, column });
-    }
-    for (const [index, { prefix, rename }] of OPEN_PARTS.entries()) {
-      const walk = (node: ColumnNode, path: readonly string[]): void => {
-        if (node.isColumn) {
-          const [first, ...rest] = path.map(wellFormed);
-          const name = [prefix + rename(first!), ...rest].join('_');
-          columns.push({ name, path: JSON.stringify(path), node, column: null });
-        }
-        for (const [key, child] of node.children) walk(child, [...path, key]);
-      };
-      walk(this.#roots[index]!, []);
-    }
-    columns.sort((a, b) => compareText(a.name, b.name) || compareText(a.path, b.path));
-    const taken = new Set(columns.map(({ name }) => name));
-    const used = new Set<string>();
-    const layout: Layout = { names: [], places: new Map(), fixed: [] };
-    for (const [place, { name, node, column }] of columns.entries()) {
-      let unique = name;
-      for (let n = 2; used.has(unique) || (unique !== name && taken.has(unique)); n += 1)
-        unique = `${name}_${n}`;
-      used.add(unique);
-      layout.names.push(unique);
-      if (node !== null) layout.places.set(node, place);
-      if (column !== null) layout.fixed.push({ place, column });
-    }
-    return layout;
-  }
-}
-
-function newNode(): ColumnNode {
-  return { children: new Map(), isColumn: false };
-}
-
-function visitObject(
-  node: ColumnNode,
-  value: Readonly<Record<string, Json>>,
-  leaf: (node: ColumnNode, value: Json) => void,
-): void {
-  for (const key of Object.keys(value)) {
-    let child = node.children.get(key);
-    if (child === undefined) {
-      child = newNode();
-      node.children.set(key, child);
-    }
-    const inner = value[key]!;
-    if (
-      typeof inner === 'object' &&
-      inner !== null &&
-      !Array.isArray(inner) &&
-      Object.keys(inner).length > 0
-    ) {
-      visitObject(child, inner, leaf);
-    } else {
-      leaf(child, inner);
-    }
-  }
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** The text of one cell, before quoting. Numbers are JavaScript's shortest text; what is not finite is empty. */

@@ -7,7 +7,10 @@
  */
 
 import { ExportError } from '../errors.js';
-import type { EventRow } from '../schema/event.js';
+import type { OrderedRows } from '../readers/ordered.js';
+import type { RowSource } from '../readers/rows.js';
+import type { EventRow, Json } from '../schema/event.js';
+import type { ColumnPlan } from './plan.js';
 
 /**
  * Events that can be read more than once. Every pass must give the same rows: a caller whose experiment is still
@@ -28,19 +31,73 @@ export interface RowEncoder {
 }
 
 export interface EncodeOptions {
-  /** CSV: metadata and measurements as columns of their own (default), or just the base columns. */
+  /**
+   * CSV, Arrow, Parquet: metadata and measurements as columns of their own (default), or just the base columns; in
+   * Arrow and Parquet with one column of JSON text for each of the two.
+   */
   flatten?: boolean;
   /** JSONL: indented over several lines. */
   pretty?: boolean;
   /** CSV: text that a spreadsheet would run as a formula gets an apostrophe in front. */
   csvSafe?: boolean;
+  /** Parquet: the codec of its pages; other formats: of the whole file, where they allow one. */
+  compression?: 'none' | 'gzip' | 'zstd' | 'snappy';
+  /** Arrow: 'file' (default) or 'stream'. MessagePack: 'rows' (default) or 'columns'. */
+  layout?: 'file' | 'stream' | 'rows' | 'columns';
+  /** Parquet: rows of a row group, at most; default 131,072. */
+  rowGroupRows?: number;
+}
+
+export interface RowFormatDefinition {
+  readonly format: string;
+  /** File name extension, without the dot. */
+  readonly extension: string;
+  open(source: EventSource, options: EncodeOptions): Promise<RowEncoder>;
+}
+
+/** What is told of an experiment whose rows are exported, beside the rows. */
+export interface ExperimentAbout {
+  readonly id: string;
+  readonly name: string;
+  readonly condition: string;
+  readonly hypothesis?: string | null;
+  readonly tags?: readonly string[];
+  readonly metadata?: Readonly<Record<string, Json>>;
+  /** In µs since the Unix epoch; stoppedAt is null while it runs. */
+  readonly startedAt?: number | null;
+  readonly stoppedAt?: number | null;
+  readonly counts?: {
+    readonly captured: number;
+    readonly retained: number;
+    readonly dropped: number;
+    readonly malformed: number;
+  };
+}
+
+/** Turns rows into the bytes of a file, in order and without I/O. */
+export interface ExportEncoder {
+  /** Column names in file order; null where every row names its own. */
+  readonly columns: readonly string[] | null;
+  /** What comes before the first row; may be empty. */
+  header(): Uint8Array;
+  /** A block from one experiment. Bytes are valid until the next call; may be empty when the format gathers rows. */
+  rows(source: RowSource, block: OrderedRows): Uint8Array | Promise<Uint8Array>;
+  /** The same from events: anonymised ones, or several experiments merged. Gives what `rows` gives for the same events. */
+  events(events: readonly EventRow[]): Uint8Array | Promise<Uint8Array>;
+  footer(): Uint8Array | Promise<Uint8Array>;
 }
 
 export interface ExportFormatDefinition {
   readonly format: string;
   /** File name extension, without the dot. */
   readonly extension: string;
-  open(source: EventSource, options: EncodeOptions): Promise<RowEncoder>;
+  /** Formats whose columns depend on the rows get the plan, made by a first pass. */
+  readonly needsPlan: (options: EncodeOptions) => boolean;
+  open(
+    plan: ColumnPlan | null,
+    about: readonly ExperimentAbout[],
+    options: EncodeOptions,
+  ): ExportEncoder | Promise<ExportEncoder>;
 }
 
 /** Text gathered before it is handed on, in UTF-16 code units. */

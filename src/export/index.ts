@@ -7,9 +7,9 @@ export {
   type Chunk,
   type EncodeOptions,
   type EventSource,
-  type ExportFormatDefinition,
   encodeRows,
   type RowEncoder,
+  type RowFormatDefinition,
 } from './encoder.js';
 export {
   DEFAULT_EXPORT_DIR,

@@ -7,10 +7,10 @@
 
 import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, EXTRA_COLUMNS } from './columns.js';
-import type { EncodeOptions, EventSource, ExportFormatDefinition, RowEncoder } from './encoder.js';
+import type { EncodeOptions, EventSource, RowEncoder, RowFormatDefinition } from './encoder.js';
 import { jsonText, snakeCase } from './text.js';
 
-export const jsonlFormat: ExportFormatDefinition = { format: 'jsonl', extension: 'jsonl', open: openJsonl };
+export const jsonlFormat: RowFormatDefinition = { format: 'jsonl', extension: 'jsonl', open: openJsonl };
 
 /** Token counts stay one object, and the time is written once, as a number. */
 const COLUMNS = [...BASE_COLUMNS, ...EXTRA_COLUMNS].filter(
