@@ -221,30 +221,31 @@ function writeDecimal(decimal: u64, power: i32, out: usize): usize {
   return writeWhole(<u64>abs(exponent), out + 2);
 }
 
-/** Lower-case hexadecimal digits of 32 bits, the first one lowest. */
-@inline
-export function hex8(value: u64): u64 {
-  let nibbles = value;
-  nibbles = (nibbles | (nibbles << 16)) & 0x0000_ffff_0000_ffff;
-  nibbles = (nibbles | (nibbles << 8)) & 0x00ff_00ff_00ff_00ff;
-  nibbles = bswap((nibbles | (nibbles << 4)) & 0x0f0f_0f0f_0f0f_0f0f);
-  const letters = ((nibbles + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
-  return nibbles + ASCII_ZEROS + letters * 39;
-}
-
 /** At least `digits` hexadecimal digits, led by zeros. @param digits - at most 16 @returns where the text ends */
 @inline
 export function writeHex(value: u64, digits: i32, out: usize): usize {
-  const length = max(digits, (67 - <i32>clz(value | 1)) >> 2);
+  // Every byte twice, the highest first: the even ones are to become the upper digits, the odd ones the lower.
+  const twice = i8x16.shuffle(
+    i64x2.splat(value), i64x2.splat(0),
+    7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0,
+  );
+  const nibbles = v128.or(
+    v128.and(i16x8.shr_u(twice, 4), i16x8.splat(0x000f)),
+    v128.and(twice, i16x8.splat(0x0f00)),
+  );
+  const text = i8x16.swizzle(
+    i8x16(0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66),
+    nibbles,
+  );
+  const upper = <u64>i64x2.extract_lane(text, 0);
+  const lower = <u64>i64x2.extract_lane(text, 1);
   // The digits that are wanted are the last of 16.
-  const skipped = 16 - length;
-  const upper = hex8(value >> 32);
-  const lower = hex8(value & LOW_HALF);
-  if (skipped >= 8) {
-    store<u64>(out, lower >> (<u64>(skipped - 8) << 3));
+  const length = max(digits, (67 - <i32>clz(value | 1)) >> 2);
+  if (length <= 8) {
+    store<u64>(out, lower >> (<u64>(8 - length) << 3));
   } else {
-    store<u64>(out, upper >> (<u64>skipped << 3));
-    store<u64>(out + 8 - skipped, lower);
+    store<u64>(out, upper >> (<u64>(16 - length) << 3));
+    store<u64>(out + length - 8, lower);
   }
   return out + length;
 }
