@@ -63,7 +63,7 @@ export const CELL_TOKENS = 7;
 export const CELL_SUCCESS = 8;
 /** Whole microseconds. */
 export const CELL_TIMESTAMP = 9;
-/** ISO 8601 with six digits of a second. */
+/** ISO 8601 with six digits of a second; CELL_TEXT, of one byte, before a year with a sign. */
 export const CELL_DATETIME = 10;
 /** Producer and sequence, as an event's id ends. */
 export const CELL_PLACE = 11;

@@ -147,7 +147,12 @@ export function writeRows(
           out = writeNumber(floor(load<f64>(of8, BLOCK_TIME_OFFSET)), out, tables);
           break;
         case CELL_DATETIME:
-          out = writeTime(<i64>floor(load<f64>(of8, BLOCK_TIME_OFFSET)), out, tables);
+          out = writeTime(
+            <i64>floor(load<f64>(of8, BLOCK_TIME_OFFSET)),
+            out,
+            tables,
+            load<u8>(cell, CELL_TEXT_OFFSET),
+          );
           break;
         case CELL_PLACE:
           out = writeHex(load<u32>(of4, BLOCK_PRODUCER_OFFSET), 2, out);

@@ -8,14 +8,18 @@ import { digits8 } from './text-number';
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
+/** Of the text of a second whose year has no sign. */
+const UNSIGNED_BYTES: i32 = 20;
 const ASCII_ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /**
  * @param timeUs - whole microseconds since the Unix epoch, within ±8.64e18
- * @param tables - keeps the text of the last second: times come in order @returns where the text ends
+ * @param tables - keeps the text of the last second: times come in order
+ * @param mark - what stands before a year with a sign; 0 = nothing
+ * @returns where the text ends
  */
 @inline
-export function writeTime(timeUs: i64, out: usize, tables: usize): usize {
+export function writeTime(timeUs: i64, out: usize, tables: usize, mark: u8): usize {
   let second = timeUs / SECOND_US;
   let micros = timeUs - second * SECOND_US;
   if (micros < 0) {
@@ -24,9 +28,14 @@ export function writeTime(timeUs: i64, out: usize, tables: usize): usize {
   }
   if (load<i64>(tables, TABLES_SECOND_OFFSET) !== second) keepSecond(second, tables);
   const text = tables + TABLES_SECOND_TEXT_OFFSET;
+  const bytes = load<i32>(tables, TABLES_SECOND_BYTES_OFFSET);
+  if (bytes !== UNSIGNED_BYTES && mark !== 0) {
+    store<u8>(out, mark);
+    out++;
+  }
   v128.store(out, v128.load(text));
   store<u64>(out, load<u64>(text, 16), 16);
-  out += load<i32>(tables, TABLES_SECOND_BYTES_OFFSET);
+  out += bytes;
   store<u64>(out, ((digits8(<u64>micros) | ASCII_ZEROS) >> 16) | (<u64>0x5a << 48)); // 'Z'
   return out + 7;
 }

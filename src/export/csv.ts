@@ -18,7 +18,7 @@ import {
   type Cell,
   COMPLETION_TOKENS,
   COST,
-  DATETIME,
+  datetime,
   ifCost,
   LATENCY,
   type Part,
@@ -56,7 +56,7 @@ export function openCsv(plan: ColumnPlan | null, options: EncodeOptions = {}): E
 const CELLS: ReadonlyMap<string, Cell> = new Map([
   ['cost_source', ifCost('event')],
   ['cost_usd', COST],
-  ['datetime', DATETIME],
+  ['datetime', datetime('')],
   ['event_id', PLACE],
   ['latency_ms', LATENCY],
   ['success', SUCCESS],
@@ -65,6 +65,9 @@ const CELLS: ReadonlyMap<string, Cell> = new Map([
   ['tokens_prompt', PROMPT_TOKENS],
   ['tokens_total', TOTAL_TOKENS],
 ]);
+
+/** The same with csvSafe: a year with a sign looks like a formula. */
+const SAFE_CELLS: ReadonlyMap<string, Cell> = new Map([...CELLS, ['datetime', datetime("'")]]);
 
 class CsvFormat implements TextFormat {
   readonly absent = '';
@@ -97,7 +100,8 @@ class CsvFormat implements TextFormat {
   }
 
   form(event: EventRow): Part[] {
-    const cells = new Map(this.#fixed.map(({ place, column }) => [place, CELLS.get(column.name)]));
+    const known = this.#safe ? SAFE_CELLS : CELLS;
+    const cells = new Map(this.#fixed.map(({ place, column }) => [place, known.get(column.name)]));
     const parts = this.#fields(event).flatMap((field, place): Part[] => {
       const cell = cells.get(place);
       const text = quotedIfNeeded(field);

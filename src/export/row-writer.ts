@@ -74,9 +74,13 @@ export const COMPLETION_TOKENS: Cell = { kind: CELL_COMPLETION };
 export const TOTAL_TOKENS: Cell = { kind: CELL_TOKENS };
 export const SUCCESS: Cell = { kind: CELL_SUCCESS };
 export const TIMESTAMP: Cell = { kind: CELL_TIMESTAMP };
-export const DATETIME: Cell = { kind: CELL_DATETIME };
 /** The end of an event's id, from the producer on. */
 export const PLACE: Cell = { kind: CELL_PLACE };
+
+/** @param mark - one character, or none, before a year with a sign */
+export function datetime(mark: string): Cell {
+  return { kind: CELL_DATETIME, text: mark };
+}
 
 /** `text` where the row has a cost. */
 export function ifCost(text: string): Cell {
