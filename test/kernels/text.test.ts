@@ -102,14 +102,7 @@ describe('writeNumber', () => {
       expect(wrong(around(Math.floor(2 ** bits / 3)))).toEqual([]);
     }
     // Halfway between two decimals of 17 digits.
-    const halfway = [
-      4503599627370496.5,
-      4503599627370497.5,
-      9007199254740993,
-      2 ** 60 + 128,
-      5e-324,
-      9.5e-323,
-    ];
+    const halfway = [2 ** 52 - 0.5, 2 ** 51 + 0.25, 2 ** 53 + 2, 2 ** 60 + 128, 5e-324, 19 * 5e-324];
     for (const value of halfway) expect(wrong(around(value))).toEqual([]);
   });
 
