@@ -114,18 +114,25 @@ export function writeNumber(value: f64, out: usize, tables: usize): usize {
     const below = <i64>(halfStep - rest);
     const above = <i64>(halfStep + rest - TEN);
     const half = <i64>(fraction - SIGN_BIT);
-    if (min(min(abs(below), abs(above)), half ^ (half >> 63)) > TOLERANCE) {
+    if (isFar(below) & isFar(above) & isFar(half)) {
       // Which of the three it is follows no pattern, so nothing branches.
-      const isAbove = <u64>(above > 0);
-      const isTen = isAbove | <u64>(below > 0);
-      const decimal = select(10 * (tenth + isAbove), s + <u64>(half >= 0), isTen !== 0);
-      const isShort = decimal < TEN_TO_16;
-      return writeDecimal(select(10 * decimal, decimal, isShort), power - <i32>isShort, out);
+      const isAbove = <u64>-above >> 63;
+      const isTen = isAbove | (<u64>-below >> 63);
+      const nearest = s + (<u64>~half >> 63);
+      const decimal = nearest ^ ((nearest ^ (10 * (tenth + isAbove))) & (0 - isTen));
+      const isShort = (decimal - TEN_TO_16) >> 63;
+      return writeDecimal(decimal + ((9 * decimal) & (0 - isShort)), power - <i32>isShort, out);
     }
   }
   let decimal = exactDecimal(c, isUneven, shift, high, low);
   for (; decimal < TEN_TO_16; power--) decimal *= 10;
   return writeDecimal(decimal, power, out);
+}
+
+/** Whether zero is further away than what the product lacks. */
+@inline
+function isFar(distance: i64): bool {
+  return <u64>(distance + TOLERANCE) > <u64>(2 * TOLERANCE);
 }
 
 /** The highest 64 bits of the product of factor and high:low, the lowest of them set where any bit below is. */
