@@ -43,8 +43,9 @@ export class RowTable implements Columns {
 
   /** Where a row's part of `blob` ends. */
   private blobEnds = new Uint32Array(0);
-  private sequences = new Float64Array(0);
-  private producers = new Int32Array(0);
+  /** Each row's place in capture order. */
+  sequences = new Float64Array(0);
+  producers = new Int32Array(0);
 
   /** Forgets the rows and keeps the memory. */
   clear(): void {

@@ -1,0 +1,187 @@
+/**
+ * Which columns the rows of an export have, and what kinds of values are in them: a first pass over the rows.
+ *
+ * Rows that a recorder wrote cost next to nothing here: what is open about them is in their binding, which is looked
+ * at once. Others are decoded.
+ */
+
+import { FLAG_BLOB, FLAG_DECLARED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import type { OrderedRows } from '../readers/ordered.js';
+import type { RowSource } from '../readers/rows.js';
+import type { ColumnType } from '../schema/columns.js';
+import type { EventRow, Json } from '../schema/event.js';
+import { OPEN_PARTS } from './columns.js';
+import { wellFormed } from './text.js';
+
+/** Kinds of values, as bits: a column may have seen several. */
+export const KIND_NULL = 1;
+export const KIND_BOOL = 2;
+/** Whole numbers up to 2^53 - 1, but not -0: what an int64 and a double hold alike. */
+export const KIND_INTEGER = 4;
+/** Other finite numbers. */
+export const KIND_NUMBER = 8;
+export const KIND_TEXT = 16;
+/** Lists and objects. */
+export const KIND_NESTED = 32;
+
+/** @returns one KIND_* bit; what is no finite number counts as null */
+export function kindOf(value: Json | undefined): number {
+  switch (typeof value) {
+    case 'string':
+      return KIND_TEXT;
+    case 'number':
+      if (Number.isSafeInteger(value) && !Object.is(value, -0)) return KIND_INTEGER;
+      return Number.isFinite(value) ? KIND_NUMBER : KIND_NULL;
+    case 'boolean':
+      return KIND_BOOL;
+    default:
+      return value === null || value === undefined ? KIND_NULL : KIND_NESTED;
+  }
+}
+
+/** A place in the tree of paths; one that ever held a value, null included, is a column. */
+export interface ColumnNode {
+  readonly children: Map<string, ColumnNode>;
+  /** KIND_* bits of the values seen; 0 = no column. */
+  kinds: number;
+  /** Types under which the experiments declared it, where it is a declared column of some. */
+  readonly declared: Set<ColumnType>;
+}
+
+/** A column of the file: a fixed one, which is the same in every export, or a place in the tree. */
+export type PlannedColumn<Fixed> =
+  | { readonly name: string; readonly fixed: Fixed; readonly node: null }
+  | { readonly name: string; readonly fixed: null; readonly node: ColumnNode };
+
+/** The index in OPEN_PARTS of the part that holds declared columns. */
+const METADATA_PART = OPEN_PARTS.findIndex(({ prefix }) => prefix === 'metadata_');
+
+/** What makes a row's open parts its own, so that its binding does not tell them. */
+const FLAGS_OF_ITS_OWN = FLAG_BLOB | FLAG_DECLARED | FLAG_METADATA_TOKENS;
+
+/** Whether the binding says all about the row that is not in one of the fixed number columns. */
+export function isBoundRow(tag: number): boolean {
+  return (tag & FLAGS_OF_ITS_OWN) === 0;
+}
+
+/** The union of the paths that rows have, as a tree, so that a row is placed without building names. */
+export class ColumnPlan {
+  /** KIND_* bits of the token counts seen. */
+  tokenKinds = 0;
+  readonly #roots = OPEN_PARTS.map(newNode);
+  /** Of each source, the bindings that have been looked at. */
+  readonly #known = new Map<RowSource, Uint8Array>();
+
+  add(event: EventRow): void {
+    this.visit(event, note);
+    if (event.tokens === null) return;
+    const { prompt, completion, total } = event.tokens;
+    this.tokenKinds |= kindOf(prompt) | kindOf(completion) | kindOf(total);
+  }
+
+  /** The same for a block of one experiment's rows. Decodes those whose binding does not say all. */
+  addRows(source: RowSource, { table, rows, events }: OrderedRows): void {
+    const known = this.#known.get(source) ?? this.#newSource(source);
+    const { tags } = table;
+    for (let i = 0; i < rows.length; i++) {
+      const tag = tags[rows[i]];
+      if (isBoundRow(tag)) {
+        const binding = tag & TAG_BINDING_MASK;
+        if (known[binding] === 1) continue;
+        known[binding] = 1;
+      }
+      this.add(events?.[i] ?? table.event(source, rows[i]));
+    }
+  }
+
+  /** Calls `leaf` for every value of the event's open parts, making the places that there are not yet. */
+  visit(event: EventRow, leaf: (node: ColumnNode, value: Json) => void): void {
+    for (const [index, part] of OPEN_PARTS.entries()) {
+      visitObject(this.#roots[index]!, part.read(event), leaf);
+    }
+  }
+
+  /**
+   * The columns in file order: by name, in code-unit order. Where two give one name, the later path gets `_2`; the
+   * fixed ones come first.
+   */
+  layout<Fixed extends { readonly name: string }>(fixed: readonly Fixed[]): PlannedColumn<Fixed>[] {
+    // The empty path is the least.
+    const columns: { path: string; column: PlannedColumn<Fixed> }[] = fixed.map((column) => ({
+      path: '',
+      column: { name: column.name, fixed: column, node: null },
+    }));
+    for (const [index, { prefix, rename }] of OPEN_PARTS.entries()) {
+      const walk = (node: ColumnNode, path: readonly string[]): void => {
+        if (node.kinds !== 0) {
+          const [first, ...rest] = path.map(wellFormed);
+          const name = [prefix + rename(first!), ...rest].join('_');
+          columns.push({ path: JSON.stringify(path), column: { name, fixed: null, node } });
+        }
+        for (const [key, child] of node.children) walk(child, [...path, key]);
+      };
+      walk(this.#roots[index]!, []);
+    }
+    columns.sort((a, b) => compareText(a.column.name, b.column.name) || compareText(a.path, b.path));
+    const taken = new Set(columns.map(({ column }) => column.name));
+    const used = new Set<string>();
+    return columns.map(({ column }) => {
+      let unique = column.name;
+      for (let n = 2; used.has(unique) || (unique !== column.name && taken.has(unique)); n += 1)
+        unique = `${column.name}_${n}`;
+      used.add(unique);
+      return { ...column, name: unique };
+    });
+  }
+
+  #newSource(source: RowSource): Uint8Array {
+    const known = new Uint8Array(TAG_BINDING_MASK + 1);
+    this.#known.set(source, known);
+    // A place without values is no column: an export has the columns that its rows have.
+    for (const { name, type } of source.columns)
+      childOf(this.#roots[METADATA_PART]!, name).declared.add(type);
+    return known;
+  }
+}
+
+function note(node: ColumnNode, value: Json): void {
+  node.kinds |= kindOf(value);
+}
+
+function newNode(): ColumnNode {
+  return { children: new Map(), kinds: 0, declared: new Set() };
+}
+
+function childOf(node: ColumnNode, key: string): ColumnNode {
+  let child = node.children.get(key);
+  if (child === undefined) {
+    child = newNode();
+    node.children.set(key, child);
+  }
+  return child;
+}
+
+function visitObject(
+  node: ColumnNode,
+  value: Readonly<Record<string, Json>>,
+  leaf: (node: ColumnNode, value: Json) => void,
+): void {
+  for (const key of Object.keys(value)) {
+    const child = childOf(node, key);
+    const inner = value[key]!;
+    if (
+      typeof inner === 'object' &&
+      inner !== null &&
+      !Array.isArray(inner) &&
+      Object.keys(inner).length > 0
+    ) {
+      visitObject(child, inner, leaf);
+    } else {
+      leaf(child, inner);
+    }
+  }
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
