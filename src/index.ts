@@ -14,11 +14,11 @@ export {
   type ExperimentCounts,
   type ExperimentStatus,
   type ExportFormat,
-  type ExportOptions,
   type FlushReport,
   type ImportOptions,
   type ImportResult,
 } from './capture/experiment.js';
+export type { ExportOptions } from './capture/exporting.js';
 export type { ExperimentOptions } from './capture/options.js';
 export { Recorder } from './capture/recorder.js';
 export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './capture/reopen.js';

@@ -5,10 +5,10 @@ import {
   archiveJsonl,
   DEFAULT_EXPORT_DIR,
   type ExportManifest,
+  fileTarget,
   jsonText,
   MANIFEST_SUFFIX,
   stageFile,
-  targetPath,
 } from '../export/index.js';
 import { orderedEvents } from '../readers/ordered.js';
 import type { View } from '../readers/source.js';
@@ -80,7 +80,7 @@ export async function archiveTarget(options: ArchiveOptions, name: string): Prom
     const message = `unsupported archive format ${JSON.stringify(format)}: expected one of jsonl, parquet`;
     throw new ExportError('ERR_UNSUPPORTED_FORMAT', message, { format, supported: ['jsonl', 'parquet'] });
   }
-  return { path: await targetPath(format, { path, dir, name: `${name}_archive` }), format };
+  return { path: await fileTarget(format, { path, dir, name: `${name}_archive` }), format };
 }
 
 /** @throws StorageError; nothing is left of the file then */

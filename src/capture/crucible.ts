@@ -5,13 +5,13 @@ import { resolveCompareOptions } from '../analysis/compare/options.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
-import { type ExportResult, exportFile } from '../export/index.js';
-import { mergeEvents } from '../readers/merge-events.js';
+import type { ExportResult } from '../export/index.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { VERSION } from '../version.js';
 import { AnalysisPool } from '../workers/pool.js';
 import { performCompare } from '../workers/tasks.js';
-import { Experiment, type ExperimentOwner, type ExportFormat, type ExportOptions } from './experiment.js';
+import { Experiment, type ExperimentOwner, type ExportFormat } from './experiment.js';
+import { type ExportOptions, writeExport } from './exporting.js';
 import { type ExperimentOptions, resolveOptions } from './options.js';
 import {
   experimentFolders,
@@ -168,15 +168,13 @@ export class Crucible implements AsyncDisposable {
     format: ExportFormat,
     options: ExportOptions = {},
   ): Promise<ExportResult> {
-    const { filter, ...file } = options;
     const arms = this.#resolve(experiments);
-    const sources = arms.map((experiment) => experiment.eventSource(filter));
-    const source = () => mergeEvents(sources.map((open) => open()));
-    const counts = Object.fromEntries(arms.map(({ id, counts }) => [id, { ...counts }]));
-    return exportFile(source, format, {
-      ...file,
-      name: file.name ?? 'experiments',
-      counts,
+    const parts = arms.map((experiment) => experiment.selected(options.filter));
+    return writeExport(this.#pool, parts, format, {
+      name: 'experiments',
+      ...options,
+      counts: Object.fromEntries(arms.map(({ id, counts }) => [id, { ...counts }])),
+      about: arms.map((experiment) => experiment.about()),
       libraryVersion: VERSION,
     });
   }

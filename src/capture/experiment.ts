@@ -1,5 +1,5 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArmSamples } from '../analysis/compare/samples.js';
 import { streamingMetrics } from '../analysis/streaming.js';
@@ -7,7 +7,7 @@ import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../anal
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
-import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
+import type { ExperimentAbout, ExportResult } from '../export/index.js';
 import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
 import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter } from '../readers/filter.js';
@@ -25,8 +25,9 @@ import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } 
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
+import { type ExportOptions, streamExport, writeExport } from './exporting.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
-import { type Readable as ReadableRows, Reads } from './reads.js';
+import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import type { Recorder } from './recorder.js';
 import type { ExperimentHandle } from './share.js';
 import { Stores } from './stores.js';
@@ -43,10 +44,6 @@ export interface ExperimentCounts {
   dropped: number;
   /** Taken in with only what could be read of them. */
   malformed: number;
-}
-
-export interface ExportOptions extends Omit<FileExportOptions, 'counts' | 'libraryVersion'> {
-  filter?: Filter;
 }
 
 export interface ImportOptions extends ImportFileOptions {
@@ -522,16 +519,15 @@ export class Experiment {
    * @throws StorageError when the file cannot be written
    */
   async export(format: ExportFormat, options: ExportOptions = {}): Promise<ExportResult> {
-    const { filter, ...file } = options;
-    const name = file.name ?? this.name;
-    const counts = { ...this.counts };
-    return exportFile(this.#view(filter), format, { ...file, name, counts, libraryVersion: VERSION });
+    const file = { name: this.name, ...options, counts: { ...this.counts }, about: [this.about()] };
+    const selected = this.selected(options.filter);
+    return writeExport(this.#owner.pool, [selected], format, { ...file, libraryVersion: VERSION });
   }
 
   /** The export as a stream, with back-pressure. Errors are those of `export`, on the stream. */
   exportStream(format: ExportFormat, options: ExportOptions = {}): Readable {
-    const { filter, ...encode } = options;
-    return Readable.from(exportChunks(this.#view(filter), format, encode), { objectMode: false });
+    const selected = this.selected(options.filter);
+    return streamExport(this.#owner.pool, [selected], format, { ...options, about: [this.about()] });
   }
 
   /**
@@ -566,9 +562,15 @@ export class Experiment {
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** @internal The matching events as of now, as often as they are asked for. */
-  eventSource(filter?: Filter): () => AsyncGenerator<EventRow> {
-    return this.#reads.events({ filter });
+  /** @internal The retained rows that pass the filter, as of now. */
+  selected(filter?: Filter): Selected {
+    return this.#reads.select({ filter });
+  }
+
+  /** @internal What an export tells of the experiment. */
+  about(): ExperimentAbout {
+    const { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts } = this;
+    return { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts };
   }
 
   /** @internal What a comparison works on, of the retained events that pass the filter. */

@@ -39,6 +39,12 @@ export interface Readable {
   onDamaged(damaged: readonly DamagedBatch[]): void;
 }
 
+/** Rows as of one moment. */
+export interface Selected {
+  readonly readable: Readable;
+  readonly selection: Selection;
+}
+
 /** Which rows; `range` in µs, both ends inclusive. */
 export interface Wanted {
   readonly filter: Filter | undefined;
@@ -73,14 +79,19 @@ export class Reads {
   }
 
   #blocks(wanted: Wanted): () => AsyncGenerator<EventRow[]> {
-    const readable = this.#open();
-    const selection = selectionNow(readable, wanted);
-    compileFilter(wanted.filter, readable.store.source.condition);
+    const { readable, selection } = this.select(wanted);
     // What a ring that overwrites holds has to be fetched before it is gone.
     const maxRows = readable.overwrites ? Number.POSITIVE_INFINITY : ROWS_AT_ONCE;
     const rowsAfter = (after: Cursor | null) =>
       this.#run(readable, { kind: 'rows', after, maxRows }, selection);
     return () => decoded(readable.stores, rowsAfter);
+  }
+
+  /** The rows that pass as of now, for whoever reads them. @throws ConfigError for a filter that is none */
+  select(wanted: Wanted): Selected {
+    const readable = this.#open();
+    compileFilter(wanted.filter, readable.store.source.condition);
+    return { readable, selection: selectionNow(readable, wanted) };
   }
 
   /** The last so many that pass, ascending. */
@@ -143,7 +154,7 @@ async function gathered(blocks: AsyncIterable<EventRow[]>): Promise<EventRow[]> 
 }
 
 /** @throws ConfigError when it holds what no thread can be sent */
-function sendable(filter: Filter | undefined): Filter | undefined {
+export function sendable(filter: Filter | undefined): Filter | undefined {
   try {
     return structuredClone(filter);
   } catch {

@@ -1,12 +1,13 @@
 /** Exporting events: as a stream of chunks, or as a file with its manifest. */
 
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ExportError } from '../errors.js';
 import { orderedEvents, orderedRows } from '../readers/ordered.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { type AnonymizeOptions, anonymizer } from './anonymize.js';
+import { compressed, suffixOf, wholeFileCodec } from './compress.js';
 import type {
   EncodeOptions,
   EventSource,
@@ -15,7 +16,7 @@ import type {
   ExportFormatDefinition,
   ExportSource,
 } from './encoder.js';
-import { stageFile } from './file.js';
+import { newStaging, stagedPath, stageFile } from './file.js';
 import { formatNamed } from './formats.js';
 import { describeOptions, type ExportManifest, RowSummary } from './manifest.js';
 import { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
@@ -38,6 +39,14 @@ export interface FileExportOptions extends StreamOptions {
   /** Counters of the experiment, told in the manifest. */
   counts?: Json;
   libraryVersion?: string;
+  /** What temporary names are made of, for whoever has to remove them from elsewhere. */
+  staging?: string;
+}
+
+export interface ExportProgress {
+  /** Encoded so far. */
+  rows: number;
+  bytes: number;
 }
 
 export interface ExportResult {
@@ -68,9 +77,10 @@ export async function* exportChunks(
   options: StreamOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const rows = anonymized(source, options.anonymize);
+  const codec = wholeFileCodec(format, options);
   const encoder = await openEncoder(formatNamed(format), rows, options);
   // The encoder uses its bytes again, and a stream's reader may keep what it is given.
-  for await (const bytes of encoded(encoder, rows)) yield Buffer.from(bytes);
+  for await (const bytes of compressed(encoded(encoder, rows), codec)) yield new Uint8Array(bytes);
 }
 
 /**
@@ -85,13 +95,16 @@ export async function exportFile(
   source: ExportSource,
   format: string,
   options: FileExportOptions = {},
+  onProgress: (progress: ExportProgress) => void = () => {},
 ): Promise<ExportResult> {
-  const definition = formatNamed(format);
-  const path = await targetPath(definition.extension, options);
+  const codec = wholeFileCodec(format, options);
+  const path = await targetPath(format, options);
   const rows = anonymized(source, options.anonymize);
   const summary = new RowSummary();
-  const encoder = await openEncoder(definition, rows, options);
-  const data = await stageFile(path, encoded(encoder, rows, summary));
+  const encoder = await openEncoder(formatNamed(format), rows, options);
+  const { staging = newStaging() } = options;
+  const told = telling(encoded(encoder, rows, summary), summary, onProgress);
+  const data = await stageFile(path, compressed(told, codec), staging);
   try {
     const manifest: ExportManifest = {
       file: basename(path),
@@ -108,7 +121,7 @@ export async function exportFile(
     };
     const manifestPath = path + MANIFEST_SUFFIX;
     const text = `${jsonText(manifest as unknown as Json, 2)}\n`;
-    const staged = await stageFile(manifestPath, single(text));
+    const staged = await stageFile(manifestPath, single(text), manifestStaging(staging));
     try {
       await data.commit();
       await staged.commit();
@@ -127,8 +140,27 @@ export async function exportFile(
   }
 }
 
-/** The file to write, which is no folder. @throws ExportError ERR_EXPORT_PATH */
-export async function targetPath(extension: string, options: FileExportOptions): Promise<string> {
+const manifestStaging = (staging: string) => `${staging}-manifest`;
+
+/** Removes what an export has left that was ended from outside. */
+export async function discardStaged(path: string, staging: string): Promise<void> {
+  for (const name of [staging, manifestStaging(staging)]) await rm(stagedPath(path, name), { force: true });
+}
+
+/**
+ * The file that an export writes, which is no folder.
+ * @throws ExportError ERR_EXPORT_PATH, ERR_UNSUPPORTED_FORMAT; ConfigError for a compression that cannot be
+ */
+export async function targetPath(format: string, options: FileExportOptions): Promise<string> {
+  const extension = formatNamed(format).extension + suffixOf(wholeFileCodec(format, options));
+  return fileTarget(extension, options);
+}
+
+/** As `targetPath`, for a file of that extension. */
+export async function fileTarget(
+  extension: string,
+  options: Pick<FileExportOptions, 'path' | 'dir' | 'name'>,
+): Promise<string> {
   const path =
     options.path === undefined
       ? await resolveExportPath(options.dir ?? DEFAULT_EXPORT_DIR, options.name ?? '', extension)
@@ -224,6 +256,26 @@ async function* mapped(
   map: (event: EventRow) => EventRow,
 ): AsyncGenerator<EventRow> {
   for await (const event of events) yield map(event);
+}
+
+/** Between two reports of progress, ms. */
+const PROGRESS_MS = 100;
+
+async function* telling(
+  chunks: AsyncIterable<Uint8Array>,
+  summary: RowSummary,
+  onProgress: (progress: ExportProgress) => void,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  let toldMs = performance.now();
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    yield chunk;
+    if (performance.now() - toldMs < PROGRESS_MS) continue;
+    toldMs = performance.now();
+    onProgress({ rows: summary.rows, bytes });
+  }
+  onProgress({ rows: summary.rows, bytes });
 }
 
 async function* single(text: string): AsyncGenerator<string> {

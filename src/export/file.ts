@@ -27,15 +27,30 @@ export interface StagedFile extends WrittenFile {
   discard(): Promise<void>;
 }
 
+/** A name that no other staged file has. */
+export function newStaging(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** Where a file is before it gets its name. */
+export function stagedPath(path: string, staging: string): string {
+  return join(dirname(path), `.crucible-${staging}.tmp`);
+}
+
 /**
  * Writes chunks beside `path`, ready to be renamed there. Missing folders are created, on the first chunk: a
  * stream that fails before it leaves nothing, and neither does an empty one that throws.
  *
+ * @param staging - what its temporary name is made of, for whoever has to remove it from elsewhere
  * @throws StorageError ERR_STORAGE_FULL or ERR_STORAGE_IO, with cause; what `chunks` throws is passed on
  */
-export async function stageFile(path: string, chunks: AsyncIterable<Chunk>): Promise<StagedFile> {
+export async function stageFile(
+  path: string,
+  chunks: AsyncIterable<Chunk>,
+  staging = newStaging(),
+): Promise<StagedFile> {
   const folder = dirname(path);
-  const temporary = join(folder, `.crucible-${randomBytes(8).toString('hex')}.tmp`);
+  const temporary = stagedPath(path, staging);
   const hash = createHash('sha256');
   let bytes = 0;
   let handle: FileHandle | null = null;

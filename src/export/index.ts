@@ -14,14 +14,17 @@ export type {
 } from './encoder.js';
 export {
   DEFAULT_EXPORT_DIR,
+  discardStaged,
+  type ExportProgress,
   type ExportResult,
   exportChunks,
   exportFile,
   type FileExportOptions,
+  fileTarget,
   type StreamOptions,
   targetPath,
 } from './export.js';
-export { type StagedFile, stageFile, type WrittenFile, writeFileAtomically } from './file.js';
+export { newStaging, type StagedFile, stageFile, type WrittenFile, writeFileAtomically } from './file.js';
 export { formatNamed } from './formats.js';
 export { jsonlFormat, jsonRecord, openJsonl } from './jsonl.js';
 export {

@@ -86,15 +86,23 @@ export class RowSummary {
   }
 }
 
+const ENCODE_OPTIONS = [
+  'flatten',
+  'pretty',
+  'csvSafe',
+  'compression',
+  'layout',
+  'rowGroupRows',
+] as const satisfies readonly (keyof EncodeOptions)[];
+
 /** The options as the manifest tells them: never the key of the anonymisation. */
 export function describeOptions(
   options: EncodeOptions & { anonymize?: AnonymizeOptions },
 ): ExportManifest['options'] {
-  const { flatten, pretty, csvSafe, anonymize } = options;
+  const { anonymize } = options;
+  const told = ENCODE_OPTIONS.filter((name) => options[name] !== undefined);
   return {
-    ...(flatten === undefined ? {} : { flatten }),
-    ...(pretty === undefined ? {} : { pretty }),
-    ...(csvSafe === undefined ? {} : { csvSafe }),
+    ...Object.fromEntries(told.map((name) => [name, options[name]])),
     ...(anonymize === undefined
       ? {}
       : {

@@ -1,9 +1,18 @@
 /** A worker thread's side of the pool. */
+import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { serializeError, type WireError } from '../errors.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import { type ExperimentAccess, openExperiment } from './access.js';
-import { type CompareTask, performCompare, performRead, type ReadTask, type Selection } from './tasks.js';
+import {
+  type CompareTask,
+  type ExportTask,
+  performCompare,
+  performExport,
+  performRead,
+  type ReadTask,
+  type Selection,
+} from './tasks.js';
 import { buffersIn } from './transfer.js';
 
 export interface ReadRequest {
@@ -12,7 +21,20 @@ export interface ReadRequest {
   readonly selection: Selection;
 }
 
-export type Request = ReadRequest | { readonly task: CompareTask };
+/** An experiment's rows, as they are named to a thread. */
+export interface RowsAccess {
+  readonly access: ExperimentAccess;
+  readonly selection: Selection;
+}
+
+export interface ExportRequest {
+  readonly parts: readonly RowsAccess[];
+  readonly task: ExportTask;
+  /** Where progress is told. */
+  readonly port: MessagePort;
+}
+
+export type Request = ReadRequest | ExportRequest | { readonly task: CompareTask };
 
 export interface Outcome {
   readonly result: unknown;
@@ -25,6 +47,7 @@ export type Response = Outcome | { readonly error: WireError };
 
 export default async function run(request: Request): Promise<Response> {
   try {
+    if ('parts' in request) return await runExport(request);
     if (!('access' in request)) return { result: performCompare(request.task), damaged: [] };
     const { access, task, selection } = request;
     const experiment = openExperiment(access);
@@ -32,6 +55,17 @@ export default async function run(request: Request): Promise<Response> {
     return moved({ result, damaged: experiment.damaged });
   } catch (error) {
     return { error: serializeError(error) };
+  }
+}
+
+async function runExport({ parts, task, port }: ExportRequest): Promise<Outcome> {
+  const experiments = parts.map(({ access }) => openExperiment(access));
+  const rows = parts.map(({ selection }, i) => ({ store: experiments[i].store, selection }));
+  try {
+    const result = await performExport(rows, task, (progress) => port.postMessage(progress));
+    return { result, damaged: experiments.flatMap(({ damaged }) => damaged) };
+  } finally {
+    port.close();
   }
 }
 

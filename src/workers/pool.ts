@@ -4,12 +4,14 @@
  * Threads are started when there is work and end when there has been none for a while. A thread that dies takes its
  * task with it, which fails with a typed error; the next task gets a new one.
  */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { AnalysisError, deserializeError, StateError, TelemetryError } from '../errors.js';
+import type { ExportProgress } from '../export/index.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import { threadUrl } from '../thread-url.js';
-import type { Outcome, ReadRequest, Request, Response } from './analysis.worker.js';
-import type { CompareTask, ReadTask, ResultOf } from './tasks.js';
+import type { Outcome, ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
+import type { CompareTask, ExportTask, ReadTask, ResultOf } from './tasks.js';
 import { buffersIn } from './transfer.js';
 
 /** How long a thread may have nothing to do, ms. Starting one takes about 100. */
@@ -24,6 +26,12 @@ export interface PoolOptions {
   readonly module?: URL;
 }
 
+export interface ExportHooks {
+  onProgress(progress: ExportProgress): void;
+  onDamaged(damaged: readonly DamagedBatch[]): void;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class AnalysisPool {
   readonly #options: PoolOptions;
   #piscina: Piscina<Request, Response> | undefined;
@@ -31,6 +39,7 @@ export class AnalysisPool {
   /** Tasks for which there is no thread yet, in the order they came. */
   readonly #waiting: (() => void)[] = [];
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -55,7 +64,33 @@ export class AnalysisPool {
     return result as ResultOf<CompareTask>;
   }
 
-  async #run(request: Request, transferList: ArrayBuffer[] = []): Promise<Outcome> {
+  /**
+   * Writes a file. A thread that dies on the way may leave temporary files.
+   * @param signal - ends the thread
+   * @throws as `read`; what the signal's reason is when that ended it
+   */
+  async export(
+    parts: readonly RowsAccess[],
+    task: ExportTask,
+    { onProgress, onDamaged, signal }: ExportHooks,
+  ): Promise<ResultOf<ExportTask>> {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', onProgress);
+    try {
+      const request = { parts, task, port: port2 };
+      const { result, damaged } = await this.#run(request, [port2], signal);
+      if (damaged.length > 0) onDamaged(damaged);
+      return result as ResultOf<ExportTask>;
+    } finally {
+      port1.close();
+    }
+  }
+
+  async #run(
+    request: Request,
+    transferList: (ArrayBuffer | MessagePort)[] = [],
+    signal?: AbortSignal,
+  ): Promise<Outcome> {
     // Not more than there are threads: what waits inside piscina is forgotten when the thread before it dies.
     if (this.#running === this.#options.threads) {
       await new Promise<void>((resolve) => {
@@ -66,11 +101,13 @@ export class AnalysisPool {
     }
     try {
       if (this.#closed) throw closed();
-      const response = await this.#threads().run(request, { transferList });
+      signal?.throwIfAborted();
+      const response = await this.#threads().run(request, { transferList, ...(signal && { signal }) });
       if ('error' in response) throw deserializeError(response.error);
       return response;
     } catch (error) {
       if (error instanceof TelemetryError) throw error;
+      if (signal?.aborted) throw signal.reason;
       throw this.#closed ? closed() : workerFailed(error);
     } finally {
       const next = this.#waiting.shift();
@@ -102,10 +139,15 @@ export class AnalysisPool {
     return piscina;
   }
 
-  /** Ends the threads; what they were at is rejected with ERR_CLOSED. */
-  async close(): Promise<void> {
+  /** Ends the threads; what they were at is rejected with ERR_CLOSED. Resolves when none is left. */
+  close(): Promise<void> {
     this.#closed = true;
-    await this.#piscina?.destroy();
+    this.#closing ??= Promise.resolve(this.#piscina?.destroy());
+    return this.#closing;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
   }
 }
 

@@ -8,10 +8,19 @@ import type { ArmSamples } from '../analysis/compare/samples.js';
 import { type ExperimentTimes, metricsBy, metricsOf } from '../analysis/metrics.js';
 import type { CompareOptions, Comparison, Metrics, MetricsGroup, WindowRow } from '../analysis/types.js';
 import { type WindowedOptions, windowedMetrics } from '../analysis/windows.js';
+import {
+  type ExportProgress,
+  type ExportResult,
+  type ExportSource,
+  exportChunks,
+  exportFile,
+  type FileExportOptions,
+} from '../export/index.js';
 import { kernelsOfThread } from '../kernels/kernels.js';
 import { compileFilter, within } from '../readers/filter.js';
 import type { SnapshotLimit } from '../readers/limit.js';
-import { orderedRows } from '../readers/ordered.js';
+import { mergeEvents } from '../readers/merge-events.js';
+import { orderedEvents, orderedRows } from '../readers/ordered.js';
 import type { PackedRows } from '../readers/row-table.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
 import type { Filter } from '../schema/event.js';
@@ -40,6 +49,19 @@ export interface CompareTask {
   readonly options: CompareOptions;
 }
 
+/** What is written of the rows of one or more experiments; of several ascending by time, ties in the order given. */
+export interface ExportTask {
+  readonly kind: 'export';
+  readonly format: string;
+  readonly options: FileExportOptions;
+}
+
+/** One experiment's rows, where they are read. */
+export interface SelectedRows {
+  readonly store: RowStore;
+  readonly selection: Selection;
+}
+
 export interface RowsResult {
   readonly parts: readonly PackedRows[];
   /** Where to go on; null when there is nothing more. */
@@ -54,9 +76,10 @@ interface TaskResults {
   rows: RowsResult;
   last: RowsResult;
   compare: Comparison;
+  export: ExportResult;
 }
 
-export type ResultOf<T extends ReadTask | CompareTask> = TaskResults[T['kind']];
+export type ResultOf<T extends ReadTask | CompareTask | ExportTask> = TaskResults[T['kind']];
 
 /** Which rows: those that pass the filter, of a time range (µs, both ends inclusive) or of all time, up to the limit. */
 export interface Selection {
@@ -69,11 +92,36 @@ export interface Selection {
 export async function performRead<T extends ReadTask>(
   store: RowStore,
   task: T,
-  { filter, range, limit }: Selection,
+  selection: Selection,
 ): Promise<ResultOf<T>> {
+  return (await readView(viewOf({ store, selection }), task)) as ResultOf<T>;
+}
+
+/** @throws as exportFile */
+export function performExport(
+  parts: readonly SelectedRows[],
+  { format, options }: ExportTask,
+  onProgress: (progress: ExportProgress) => void,
+): Promise<ExportResult> {
+  return exportFile(exportSource(parts), format, options, onProgress);
+}
+
+/** The bytes of what `performExport` would write. @throws as exportChunks */
+export function exportedChunks(
+  parts: readonly SelectedRows[],
+  { format, options }: ExportTask,
+): AsyncGenerator<Uint8Array> {
+  return exportChunks(exportSource(parts), format, options);
+}
+
+function exportSource(parts: readonly SelectedRows[]): ExportSource {
+  const views = parts.map(viewOf);
+  return views.length === 1 ? views[0] : () => mergeEvents(views.map((view) => orderedEvents(view)));
+}
+
+function viewOf({ store, selection: { filter, range, limit } }: SelectedRows): View {
   const compiled = compileFilter(filter, store.source.condition);
-  const view = openView(store, range === null ? compiled : within(compiled, ...range), limit);
-  return (await readView(view, task)) as ResultOf<T>;
+  return openView(store, range === null ? compiled : within(compiled, ...range), limit);
 }
 
 export function performCompare({ arms, options }: CompareTask): Comparison {

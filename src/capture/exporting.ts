@@ -1,0 +1,107 @@
+/** Exports: files and streams, encoded by other threads or, where that cannot be or is not worth it, by this one. */
+import { Readable } from 'node:stream';
+import { ExportError } from '../errors.js';
+import {
+  discardStaged,
+  type ExportProgress,
+  type ExportResult,
+  type FileExportOptions,
+  newStaging,
+  targetPath,
+} from '../export/index.js';
+import type { Filter } from '../schema/event.js';
+import type { AnalysisPool } from '../workers/pool.js';
+import { exportThread } from '../workers/stream.js';
+import { exportedChunks, performExport } from '../workers/tasks.js';
+import { type Readable as ReadableRows, type Selected, sendable } from './reads.js';
+
+export interface ExportOptions
+  extends Omit<FileExportOptions, 'counts' | 'libraryVersion' | 'about' | 'staging'> {
+  filter?: Filter;
+  /** Called about ten times a second, and at the end. */
+  onProgress?: (progress: ExportProgress) => void;
+  /** Ends the export early; nothing is left of the file then. */
+  signal?: AbortSignal;
+}
+
+/** Below this it takes longer to start a thread than to encode. */
+const ROWS_HERE_MAX = 2_048;
+
+/** Targets that are being written by this process: of two exports to one path neither would be whole with its manifest. */
+const underWay = new Set<string>();
+
+/** @throws as exportFile; ExportError ERR_EXPORT_PATH when the path is being exported to */
+export async function writeExport(
+  pool: AnalysisPool | null,
+  parts: readonly Selected[],
+  format: string,
+  { onProgress = () => {}, signal, filter: _, ...given }: FileExportOptions & ExportOptions,
+): Promise<ExportResult> {
+  const path = await targetPath(format, given);
+  const staging = newStaging();
+  const task = { kind: 'export', format, options: { ...given, path, staging } } as const;
+  if (underWay.has(path)) {
+    throw new ExportError('ERR_EXPORT_PATH', `cannot export to ${path}: another export is writing it`, {
+      path,
+    });
+  }
+  underWay.add(path);
+  try {
+    signal?.throwIfAborted();
+    if (pool === null || isHere(parts)) {
+      return await performExport(rowsOf(parts), task, (progress) => {
+        signal?.throwIfAborted();
+        onProgress(progress);
+      });
+    }
+    try {
+      const onDamaged: ReadableRows['onDamaged'] = (damaged) => {
+        for (const { readable } of parts) readable.onDamaged(damaged);
+      };
+      return await pool.export(accessesOf(parts), task, { onProgress, onDamaged, signal });
+    } catch (error) {
+      // A thread that was ended has not cleared up.
+      if (pool.isClosed) await pool.close();
+      await discardStaged(path, staging);
+      throw error;
+    }
+  } finally {
+    underWay.delete(path);
+  }
+}
+
+/** The same as a stream. Errors are those of `writeExport`, on the stream. */
+export function streamExport(
+  pool: AnalysisPool | null,
+  parts: readonly Selected[],
+  format: string,
+  { filter: _, onProgress: __, signal, ...options }: FileExportOptions & ExportOptions,
+): Readable {
+  const task = { kind: 'export', format, options } as const;
+  const stream =
+    pool === null || isHere(parts)
+      ? Readable.from(exportedChunks(rowsOf(parts), task), { objectMode: false })
+      : exportThread({ parts: accessesOf(parts), task });
+  const abort = () => stream.destroy(signal?.reason as Error);
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  stream.once('close', () => signal?.removeEventListener('abort', abort));
+  return stream;
+}
+
+/** A predicate cannot be sent. */
+function isHere(parts: readonly Selected[]): boolean {
+  const rows = parts.reduce((sum, { readable }) => sum + readable.retainedRows, 0);
+  return rows <= ROWS_HERE_MAX || parts.some(({ selection }) => selection.filter?.predicate !== undefined);
+}
+
+function rowsOf(parts: readonly Selected[]) {
+  return parts.map(({ readable: { store }, selection }) => ({ store, selection }));
+}
+
+function accessesOf(parts: readonly Selected[]) {
+  return parts.map(({ readable: { access }, selection }) => ({
+    access,
+    selection: { ...selection, filter: sendable(selection.filter) },
+  }));
+}
