@@ -1,12 +1,13 @@
 /** What a comparison works on, gathered from experiments. */
 
 import { describe, expect, it } from 'vitest';
+import type { GatherOptions } from '../../src/analysis/arm-samples.js';
 import type { Experiment } from '../../src/capture/experiment.js';
 import { useBench } from '../capture/support.js';
 
 const bench = useBench();
-const gather = (experiment: Experiment, withSampleIds = true) =>
-  experiment.armSamples(undefined, withSampleIds);
+const gather = (experiment: Experiment, options: Partial<GatherOptions> = {}) =>
+  experiment.armSamples(undefined, { withSampleIds: true, seed: 1, arm: 0, ...options });
 
 describe('the samples of an arm', () => {
   it('are the values of its events, whichever way those came', async () => {
@@ -58,7 +59,7 @@ describe('the samples of an arm', () => {
       successRate: Float64Array.of(0.5, Number.NaN, Number.NaN),
       events: 5,
     });
-    expect((await gather(experiment, false)).bySampleId).toBeUndefined();
+    expect((await gather(experiment, { withSampleIds: false })).bySampleId).toBeUndefined();
   });
 
   it('find a sampleId in a declared column', async () => {

@@ -1,4 +1,5 @@
 /** Comparison of samples that both arms have: each sample is its own control. */
+import { ConfigError } from '../../errors.js';
 import { incompleteBeta } from '../../stats/beta.js';
 import { normalQuantile } from '../../stats/normal.js';
 import type { Interval } from '../../stats/options.js';
@@ -9,42 +10,64 @@ import type { Settings } from './options.js';
 import { cohensH } from './rates.js';
 import type { ArmSamples, SamplesById } from './samples.js';
 import type { ArmEstimate, Pairing, TestOutcome } from './types.js';
+import { counted, list } from './words.js';
 
 export type PairedMeasure = 'latencyMs' | 'costUsd' | 'tokens' | 'successRate';
 
 /** Where the samples that both arms have stand in the lists of each. */
 export interface Matching {
   readonly pairing: Pairing;
+  readonly baseline: SamplesById;
+  readonly treatment: SamplesById;
   readonly inBaseline: Uint32Array;
   readonly inTreatment: Uint32Array;
 }
 
+const NOTHING = new Float64Array(0);
+const NO_SAMPLES: SamplesById = {
+  ids: [],
+  latencyMs: NOTHING,
+  costUsd: NOTHING,
+  tokens: NOTHING,
+  successRate: NOTHING,
+  events: 0,
+};
+
 /** What 'auto' demands of both arms: of their samples to be shared, and of their events to carry a sampleId. */
 const SHARED_MIN = 0.8;
 
+/** @throws ConfigError where pairs were asked for, and an arm has more samples than are kept */
 export function matchSamples(
   baseline: ArmSamples,
   treatment: ArmSamples,
   paired: Settings['paired'],
 ): Matching {
-  const [old, now] = [baseline.bySampleId, treatment.bySampleId];
-  const oldIds = old?.ids ?? [];
-  const nowIds = now?.ids ?? [];
-  const places = new Map(oldIds.map((id, place) => [id, place]));
-  const inTreatment = Uint32Array.from(nowIds.keys()).filter((place) => places.has(nowIds[place]));
-  const inBaseline = inTreatment.map((place) => places.get(nowIds[place])!);
+  const unkept = [baseline, treatment].flatMap(({ name, bySampleId }) =>
+    bySampleId?.ids === null ? [`${name} has more than ${counted(bySampleId.idsMax)} samples`] : [],
+  );
+  if (paired === true && unkept.length > 0) {
+    throw new ConfigError('paired', `false or 'auto': ${list(unkept)}, too many to be paired`, paired);
+  }
+  const [old, now] = [baseline, treatment].map(({ bySampleId }) =>
+    bySampleId === undefined || bySampleId.ids === null ? NO_SAMPLES : bySampleId,
+  );
+  const places = new Map(old.ids.map((id, place) => [id, place]));
+  const inTreatment = Uint32Array.from(now.ids.keys()).filter((place) => places.has(now.ids[place]));
+  const inBaseline = inTreatment.map((place) => places.get(now.ids[place])!);
   const pairs = inTreatment.length;
   const [used, reason] = decide();
-  const unpaired = { baseline: oldIds.length - pairs, treatment: nowIds.length - pairs };
-  return { pairing: { used, pairs, unpaired, reason }, inBaseline, inTreatment };
+  const unpaired = { baseline: old.ids.length - pairs, treatment: now.ids.length - pairs };
+  const pairing = { used, pairs, unpaired, reason };
+  return { pairing, baseline: old, treatment: now, inBaseline, inTreatment };
 
   function decide(): [boolean, string] {
     if (paired === false) return [false, 'not asked for'];
     if (paired === true) return [true, 'asked for'];
+    if (unkept.length > 0) return [false, `${list(unkept)}, too many to be paired`];
     if (pairs < 2) return [false, 'fewer than two samples are in both arms'];
-    const share = pairs / Math.max(oldIds.length, nowIds.length);
+    const share = pairs / Math.max(old.ids.length, now.ids.length);
     if (share < SHARED_MIN) return [false, `${percent(share)} of the samples are in both arms`];
-    const covered = Math.min(old!.events / baseline.events, now!.events / treatment.events);
+    const covered = Math.min(old.events / baseline.events, now.events / treatment.events);
     if (covered < SHARED_MIN) return [false, `only ${percent(covered)} of an arm’s events carry a sampleId`];
     return [true, `${percent(share)} of the samples are in both arms`];
   }
@@ -60,14 +83,9 @@ interface PairedValues {
 }
 
 /** The pairs of which both sides have the measure. */
-export function pairedValues(
-  matching: Matching,
-  baseline: SamplesById | undefined,
-  treatment: SamplesById | undefined,
-  measure: PairedMeasure,
-): PairedValues {
-  const { inBaseline, inTreatment } = matching;
-  const [old, now] = [baseline?.[measure] ?? [], treatment?.[measure] ?? []];
+export function pairedValues(matching: Matching, measure: PairedMeasure): PairedValues {
+  const { baseline, treatment, inBaseline, inTreatment } = matching;
+  const [old, now] = [baseline[measure], treatment[measure]];
   const both = Uint32Array.from(inBaseline.keys()).filter(
     (pair) => Number.isFinite(old[inBaseline[pair]]) && Number.isFinite(now[inTreatment[pair]]),
   );
