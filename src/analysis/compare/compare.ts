@@ -203,8 +203,7 @@ function measurePairs(
     const measure = MEASURE_OF[metric];
     let differences: Observed | null = null;
     if (matching.pairing.used) {
-      const values = pairedValues(matching, PAIRED[metric]);
-      differences = observe(values.treatment.map((value, i) => value - values.baseline[i]));
+      differences = observe(pairedValues(matching, PAIRED[metric]).differences);
     }
     return { measure, baseline: old[measure], treatment: now[measure], differences };
   });

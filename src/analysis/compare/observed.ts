@@ -1,6 +1,7 @@
 /** An arm's values of one measure, as the tests take them. Made once, used for every treatment. */
 import { sampleMoments } from '../../stats/moments.js';
 import type { Sample, Summary } from '../../stats/sample.js';
+import { ascending } from './ascending.js';
 import type { Observations, SampledValues } from './samples.js';
 
 export interface Observed {
@@ -21,9 +22,9 @@ export function observe(observations: Observations): Observed {
       return { n, summary: observations, sorted: null, sampled: null, skewness: null };
     }
     const { sample, skewness, largestShare: _, ...summary } = observations;
-    return { n, summary, sorted: ascending(sample), sampled: observations, skewness };
+    return { n, summary, sorted: finiteValues(ascending(sample)), sampled: observations, skewness };
   }
-  const sorted = ascending(observations);
+  const sorted = finiteValues(ascending(observations));
   const n = sorted.length;
   const sampled = null;
   if (n === 0) return { n, summary: { n, mean: null, variance: null }, sorted, sampled, skewness: null };
@@ -31,10 +32,6 @@ export function observe(observations: Observations): Observed {
   const variance = n > 1 ? finiteOrNull((m2 / (n - 1)) * scale * scale) : null;
   const skewness = m2 > 0 ? m3 / n / (m2 / n) ** 1.5 : null;
   return { n, summary: { n, mean, meanLow, variance }, sorted, sampled, skewness };
-}
-
-function ascending(values: Float64Array): Float64Array {
-  return finiteValues(values.slice().sort());
 }
 
 /** Sorting puts what is not finite at the ends: −∞ first, then +∞ and NaN last. */

@@ -1,16 +1,17 @@
 /** Comparison of samples that both arms have: each sample is its own control. */
 import { ConfigError } from '../../errors.js';
 import { incompleteBeta } from '../../stats/beta.js';
+import { sampleMoments } from '../../stats/moments.js';
 import { normalQuantile } from '../../stats/normal.js';
 import type { Interval } from '../../stats/options.js';
 import { pairedTTest } from '../../stats/t-tests.js';
 import { effectSize, type Finding, finiteInterval, noFinding, outcomeOf, POWER } from './finding.js';
-import { finiteOrNull, observe } from './observed.js';
+import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import { cohensH } from './rates.js';
 import type { ArmSamples, SamplesById } from './samples.js';
 import type { ArmEstimate, Pairing, TestOutcome } from './types.js';
-import { counted, list } from './words.js';
+import { counted, list, namesOf } from './words.js';
 
 export type PairedMeasure = 'latencyMs' | 'costUsd' | 'tokens' | 'successRate';
 
@@ -42,18 +43,13 @@ export function matchSamples(
   treatment: ArmSamples,
   paired: Settings['paired'],
 ): Matching {
-  const unkept = [baseline, treatment].flatMap(({ name, bySampleId }) =>
-    bySampleId?.ids === null ? [`${name} has more than ${counted(bySampleId.idsMax)} samples`] : [],
-  );
-  if (paired === true && unkept.length > 0) {
-    throw new ConfigError('paired', `false or 'auto': ${list(unkept)}, too many to be paired`, paired);
-  }
+  const tooMany = tooManySamples(baseline, treatment);
+  if (paired === true && tooMany !== null)
+    throw new ConfigError('paired', `false or 'auto' (${tooMany})`, paired);
   const [old, now] = [baseline, treatment].map(({ bySampleId }) =>
     bySampleId === undefined || bySampleId.ids === null ? NO_SAMPLES : bySampleId,
   );
-  const places = new Map(old.ids.map((id, place) => [id, place]));
-  const inTreatment = Uint32Array.from(now.ids.keys()).filter((place) => places.has(now.ids[place]));
-  const inBaseline = inTreatment.map((place) => places.get(now.ids[place])!);
+  const { inBaseline, inTreatment } = sharedPlaces(old.ids, now.ids);
   const pairs = inTreatment.length;
   const [used, reason] = decide();
   const unpaired = { baseline: old.ids.length - pairs, treatment: now.ids.length - pairs };
@@ -63,7 +59,7 @@ export function matchSamples(
   function decide(): [boolean, string] {
     if (paired === false) return [false, 'not asked for'];
     if (paired === true) return [true, 'asked for'];
-    if (unkept.length > 0) return [false, `${list(unkept)}, too many to be paired`];
+    if (tooMany !== null) return [false, tooMany];
     if (pairs < 2) return [false, 'fewer than two samples are in both arms'];
     const share = pairs / Math.max(old.ids.length, now.ids.length);
     if (share < SHARED_MIN) return [false, `${percent(share)} of the samples are in both arms`];
@@ -73,6 +69,34 @@ export function matchSamples(
   }
 }
 
+function sharedPlaces(old: readonly string[], now: readonly string[]) {
+  const places = new Map<string, number>();
+  for (let place = 0; place < old.length; place++) places.set(old[place], place);
+  const inBaseline = new Uint32Array(now.length);
+  const inTreatment = new Uint32Array(now.length);
+  let pairs = 0;
+  for (let place = 0; place < now.length; place++) {
+    const inOld = places.get(now[place]);
+    if (inOld === undefined) continue;
+    inBaseline[pairs] = inOld;
+    inTreatment[pairs++] = place;
+  }
+  return { inBaseline: inBaseline.subarray(0, pairs), inTreatment: inTreatment.subarray(0, pairs) };
+}
+
+/** Which arms have more samples than are kept; null if none has. */
+function tooManySamples(baseline: ArmSamples, treatment: ArmSamples): string | null {
+  const names = namesOf(baseline, treatment);
+  const arms = [
+    [baseline.bySampleId, names.baseline],
+    [treatment.bySampleId, names.treatment],
+  ] as const;
+  const found = arms.flatMap(([samples, name]) =>
+    samples?.ids === null ? [`${name} has more than ${counted(samples.idsMax)} samples`] : [],
+  );
+  return found.length === 0 ? null : `${list(found)}, too many to be paired`;
+}
+
 function percent(share: number): string {
   return `${Math.floor(share * 100)} %`;
 }
@@ -80,39 +104,54 @@ function percent(share: number): string {
 interface PairedValues {
   readonly baseline: Float64Array;
   readonly treatment: Float64Array;
+  /** treatment − baseline. */
+  readonly differences: Float64Array;
 }
 
 /** The pairs of which both sides have the measure. */
 export function pairedValues(matching: Matching, measure: PairedMeasure): PairedValues {
-  const { baseline, treatment, inBaseline, inTreatment } = matching;
-  const [old, now] = [baseline[measure], treatment[measure]];
-  const both = Uint32Array.from(inBaseline.keys()).filter(
-    (pair) => Number.isFinite(old[inBaseline[pair]]) && Number.isFinite(now[inTreatment[pair]]),
-  );
+  const { inBaseline, inTreatment } = matching;
+  const [old, now] = [matching.baseline[measure], matching.treatment[measure]];
+  const baseline = new Float64Array(inBaseline.length);
+  const treatment = new Float64Array(inBaseline.length);
+  const differences = new Float64Array(inBaseline.length);
+  let n = 0;
+  for (let pair = 0; pair < inBaseline.length; pair++) {
+    const before = old[inBaseline[pair]];
+    const after = now[inTreatment[pair]];
+    if (!(Number.isFinite(before) && Number.isFinite(after))) continue;
+    baseline[n] = before;
+    treatment[n] = after;
+    differences[n++] = after - before;
+  }
   return {
-    baseline: Float64Array.from(both, (pair) => old[inBaseline[pair]]),
-    treatment: Float64Array.from(both, (pair) => now[inTreatment[pair]]),
+    baseline: baseline.subarray(0, n),
+    treatment: treatment.subarray(0, n),
+    differences: differences.subarray(0, n),
   };
 }
 
 export function comparePairs(
-  { baseline: old, treatment: now }: PairedValues,
+  { baseline: old, treatment: now, differences }: PairedValues,
   measure: PairedMeasure,
   { alpha }: Settings,
 ): Finding {
   const n = old.length;
   // Each alone they have their interval in the unpaired comparison; what counts here is the difference.
   const meanOf = (values: Float64Array): ArmEstimate => ({
-    estimate: n === 0 ? null : observe(values).summary.mean,
+    estimate: n === 0 ? null : finiteOrNull(sampleMoments(values).mean),
     n,
     confidenceInterval: null,
   });
   const baseline = meanOf(old);
   const treatment = meanOf(now);
   if (n === 0) return noFinding(baseline, treatment, 'no sample has a value in both arms');
-  const differences = now.map((value, i) => value - old[i]);
-  const higher = differences.filter((difference) => difference > 0).length;
-  const lower = differences.filter((difference) => difference < 0).length;
+  let higher = 0;
+  let lower = 0;
+  for (const difference of differences) {
+    if (difference > 0) higher++;
+    else if (difference < 0) lower++;
+  }
   const pairs = { higher, lower, equal: n - higher - lower };
   const student = pairedTTest(now, old, { alpha });
   const dz = student.statistic === null ? null : student.statistic / Math.sqrt(n);

@@ -134,14 +134,13 @@ function ties({ summary, sorted, sampled }: Observed, what: string): ComparisonW
 /** Source: Cochran 1977, Sampling techniques, section 2.15: the mean is near normal from n = 25 g₁² on. */
 function tail(observed: Observed, what: string): ComparisonWarning[] {
   const { n, skewness } = observed;
-  const largest = largestShare(observed);
-  if (skewness === null || largest === null || n < FEW) return [];
+  if (skewness === null || n < FEW) return [];
   const needed = Math.ceil(25 * skewness * skewness);
   if (n >= needed) return [];
   const message =
     `the ${what} have a long tail (skewness ${skewness.toFixed(1)}): their mean is near normal from ` +
     `about ${needed} values on, and there are ${n}`;
-  const share = Math.round(largest * 100);
+  const share = Math.round(largestShare(observed)! * 100);
   return [warning('heavyTail', `${message}; the largest is ${share} % of their sum`)];
 }
 
@@ -154,21 +153,18 @@ function samplingWarning({ metrics, measures, names }: Reviewed): ComparisonWarn
   );
   const parts = measures
     .filter(({ measure }) => concerned.has(measure))
-    .flatMap(({ measure, baseline, treatment }) =>
-      [
+    .map(({ measure, baseline, treatment }) => {
+      const arms = [
         { ...baseline, name: names.baseline },
         { ...treatment, name: names.treatment },
-      ]
-        .filter(({ sampled }) => sampled !== null)
-        .map(
-          ({ n, sorted, name }) =>
-            `${counted(sorted!.length)} of the ${counted(n)} ${VALUES[measure]} of ${name}`,
-        ),
-    );
+      ].filter(({ sampled }) => sampled !== null);
+      const of = arms.map(({ n, sorted, name }) => `${counted(sorted!.length)} of ${counted(n)} of ${name}`);
+      return `${VALUES[measure]} (${list(of)})`;
+    });
   if (parts.length === 0) return [];
   const message =
-    `what looks at values in order (Mann-Whitney tests, the spread of 95th percentiles) looked at a random sample: ` +
-    `${list(parts)}; means, rates and 95th percentiles themselves are of all values`;
+    `Mann-Whitney tests and the spread of 95th percentiles are of a random sample of ${list(parts)}; ` +
+    'means, rates and the 95th percentiles themselves are of all values';
   return [warning('sampledValues', message)];
 }
 
