@@ -70,6 +70,13 @@ describe('gathered values', () => {
     expect(sampleOf(constant, SEED, 10)).toMatchObject({ mean: 7, variance: 0, skewness: null });
   });
 
+  it('at the edge of the range of doubles have what can be told, and no NaN', () => {
+    const values = Float64Array.from({ length: 9000 }, (_, i) => (i % 2 === 0 ? 1e308 : -1.7e308));
+    const { sample: _, ...known } = sampleOf(values, SEED, 10);
+    expectRelative(known.mean, -0.35e308, 1e-12);
+    expect(known).toMatchObject({ n: 9000, variance: null, skewness: null });
+  });
+
   it('hold no more than they may, however many come', () => {
     const keptMax = 10_000;
     const gathered = new GatheredValues(SEED, keptMax);

@@ -6,7 +6,7 @@ import type { Metrics } from '../types.js';
 export interface SampledValues extends Summary {
   /** Each of the n values is as likely to be here as any other; in any order. */
   readonly sample: Float64Array;
-  /** g₁ = m₃/m₂^1.5 of all values; null for a constant. */
+  /** g₁ = m₃/m₂^1.5 of all values; null for a constant, and where m₃ is out of a double's range. */
   readonly skewness: number | null;
   /** The largest magnitude in the sum of all magnitudes. */
   readonly largestShare: number;
