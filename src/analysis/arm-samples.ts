@@ -166,10 +166,10 @@ class SampleCollector {
 
 class KeptSamples {
   private readonly places = new Map<string, number>();
-  private readonly latencyMs = new Means();
-  private readonly costUsd = new Means();
-  private readonly tokens = new Means();
-  private readonly successRate = new Means();
+  private readonly latencyMs = new Sums();
+  private readonly costUsd = new Sums();
+  private readonly tokens = new Sums();
+  private readonly successRate = new Sums();
 
   /** Of the id; the next one if it is new. */
   place(id: string): number {
@@ -190,10 +190,10 @@ class KeptSamples {
   result(): Omit<SamplesById, 'events'> {
     return {
       ids: [...this.places.keys()],
-      latencyMs: this.latencyMs.result(),
-      costUsd: this.costUsd.result(),
-      tokens: this.tokens.result(),
-      successRate: this.successRate.result(),
+      latencyMs: this.latencyMs.means(),
+      costUsd: this.costUsd.totals(),
+      tokens: this.tokens.totals(),
+      successRate: this.successRate.means(),
     };
   }
 }
@@ -203,8 +203,8 @@ function keyOf(id: Json): string {
   return typeof id === 'string' ? id : JSON.stringify(id);
 }
 
-/** A mean per place; NaN is no value. */
-class Means {
+/** Sums per place; NaN is no value. */
+class Sums {
   private readonly sums: number[] = [];
   private readonly counts: number[] = [];
 
@@ -219,7 +219,11 @@ class Means {
   }
 
   /** 0/0 is NaN, as it should be. */
-  result(): Float64Array {
+  means(): Float64Array {
     return Float64Array.from(this.sums, (sum, place) => sum / this.counts[place]);
+  }
+
+  totals(): Float64Array {
+    return Float64Array.from(this.sums, (sum, place) => (this.counts[place] === 0 ? Number.NaN : sum));
   }
 }

@@ -45,10 +45,10 @@ describe('the samples of an arm', () => {
     expect(samples.bySampleId).toMatchObject({ ids: [], events: 0 });
   });
 
-  it('by sampleId are the means of what each sample’s events have', async () => {
+  it('by sampleId are the means of latency and success, and the sums of cost and tokens, of each sample', async () => {
     const experiment = bench.start();
     experiment.capture('e', { latencyMs: 10 }, { sampleId: 'a', cost: 1, status: 'ok' });
-    experiment.capture('e', { latencyMs: 30 }, { sample_id: 'a', status: 'error' });
+    experiment.capture('e', { latencyMs: 30 }, { sample_id: 'a', cost: 0.5, status: 'error' });
     experiment.capture('e', {}, { sampleId: 7, tokens: { prompt: 1, completion: 2 } });
     experiment.capture('e', { latencyMs: 50 }, { sampleId: '7' });
     experiment.capture('e', { latencyMs: 999 });
@@ -57,7 +57,7 @@ describe('the samples of an arm', () => {
     expect(bySampleId).toEqual({
       ids: ['a', '7', 'bound'],
       latencyMs: Float64Array.of(20, 50, 70),
-      costUsd: Float64Array.of(1, Number.NaN, Number.NaN),
+      costUsd: Float64Array.of(1.5, Number.NaN, Number.NaN),
       tokens: Float64Array.of(Number.NaN, 3, Number.NaN),
       successRate: Float64Array.of(0.5, Number.NaN, Number.NaN),
       events: 5,

@@ -19,11 +19,11 @@ export interface SampledValues extends Summary {
  */
 export type Observations = Float64Array | SampledValues | Summary;
 
-/** An arm's events by sampleId: the mean over the events of each sample. */
+/** An arm's events by sampleId: means of latency and success, and sums of cost and tokens, over the events of each. */
 export interface SamplesById {
   /** Distinct. */
   readonly ids: readonly string[];
-  /** Beside `ids`; NaN where no event of the sample has a latency. */
+  /** Beside `ids`; NaN where no event of the sample has a latency (a cost, tokens). */
   readonly latencyMs: Float64Array;
   readonly costUsd: Float64Array;
   readonly tokens: Float64Array;

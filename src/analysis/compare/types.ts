@@ -145,6 +145,7 @@ export type WarningCode =
   | 'littleTimeOverlap'
   | 'unequalTimeSpans'
   | 'repeatedSamples'
+  | 'unequalRequests'
   | 'unpairedSamples';
 
 export interface ComparisonWarning {

@@ -12,6 +12,7 @@ const RATIO_ALPHA = 0.001;
 /** Share of an arm's values that are one value. */
 const TIES_MAX = 0.5;
 const EVENTS_PER_SAMPLE_MAX = 1.1;
+const REQUESTS_RATIO_MAX = 1.1;
 
 export type Measure = 'latency' | 'cost' | 'tokens';
 
@@ -49,6 +50,7 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...(pairing.used ? [] : ratioWarning(reviewed)),
     ...timeWarnings(reviewed),
     ...sampleWarnings(reviewed),
+    ...requestWarnings(reviewed),
   ];
 }
 
@@ -235,6 +237,35 @@ function sampleWarnings({ baseline, treatment, names, pairing }: Reviewed): Comp
     const of = bySampleId.ids === null ? ` among its first ${counted(ids)}` : '';
     const message = `${name} has ${perSample.toFixed(1)} events per sample${of}, counted as if they were independent`;
     return [warning('repeatedSamples', message)];
+  });
+}
+
+/**
+ * Whether what is compared of costs and tokens is the same thing in both arms: per event it is not where one arm pays
+ * for a request in several events, per sample it is not where one arm runs a sample more often.
+ */
+function requestWarnings({ baseline, treatment, names, pairing, measures }: Reviewed): ComparisonWarning[] {
+  const differs = (a: number, b: number) => Math.max(a, b) > REQUESTS_RATIO_MAX * Math.min(a, b);
+  if (pairing.used) {
+    const [old, now] = [baseline, treatment].map(
+      ({ decided, bySampleId }) => decided / (bySampleId?.ids?.length ?? 0),
+    );
+    const concerned = measures.some(({ measure }) => measure !== 'latency');
+    if (!concerned || !differs(old, now)) return [];
+    const message =
+      `costs and tokens are added up by sample, and a sample has ${old.toFixed(2)} requests in ${names.baseline} ` +
+      `and ${now.toFixed(2)} in ${names.treatment}`;
+    return [warning('unequalRequests', message)];
+  }
+  return measures.flatMap(({ measure, baseline: old, treatment: now }) => {
+    if (measure === 'latency' || old.n === 0 || now.n === 0) return [];
+    const [before, after] = [old.n / baseline.decided, now.n / treatment.decided];
+    if (!differs(before, after)) return [];
+    const message =
+      `mean ${measure === 'cost' ? 'cost' : 'token count'} is that of an event, and a request has ` +
+      `${before.toFixed(2)} events with ${VALUES[measure]} in ${names.baseline} and ${after.toFixed(2)} in ` +
+      `${names.treatment}: compare totals, or pairs by sampleId`;
+    return [warning('unequalRequests', message)];
   });
 }
 
