@@ -200,7 +200,7 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
   };
 }
 
-/** What windowedMetrics asks of the kernels: moments and order of each pane, quantiles of each window. */
+/** What windowedMetrics asks of the kernels: moments of each pane, quantiles of each window. */
 function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => number {
   const events = timesUs.length;
   const selector = new Selector(kernels);
@@ -208,12 +208,11 @@ function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => n
   const values = kernels.allocate(8 * events);
   const paneRows = Math.floor((events * STEP_US) / HOUR_US);
   const each = MINUTE_US / STEP_US;
+  kernels.f64.set(latencies, values >> 3);
   return () => {
-    // It changes their order.
-    kernels.f64.set(latencies, values >> 3);
     const { mark } = kernels;
     const shelves = new Shelves(kernels, selector);
-    const panes: { shelf: Shelf; count: number; min: number; max: number }[] = [];
+    const panes: { shelf: Shelf; min: number; max: number }[] = [];
     let consumed = 0;
     for (let start = 0; start + paneRows <= events; start += paneRows) {
       const run = { values: values + 8 * start, count: paneRows };
@@ -222,15 +221,14 @@ function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => n
       moments.addSquares(run.values, run.count);
       consumed += moments.scaledSquares;
       const { min, max } = moments;
-      const ends = shelves.shelve(run, min, max);
-      if (ends !== undefined) panes.push({ shelf: { values: run.values, ends }, count: paneRows, min, max });
-    }
-    for (let first = 0; first + each <= panes.length; first++) {
-      const inside = panes.slice(first, first + each);
-      const min = Math.min(...inside.map((pane) => pane.min));
-      const max = Math.max(...inside.map((pane) => pane.max));
-      const on = inside.map(({ shelf }) => shelf);
-      consumed += shelves.select(on, [], min, max, ranksOf(QUANTILES, each * paneRows))[0];
+      const shelf = shelves.shelve(run, min, max);
+      if (shelf !== undefined) panes.push({ shelf, min, max });
+      if (panes.length < each) continue;
+      const least = panes.reduce((value, pane) => Math.min(value, pane.min), Number.POSITIVE_INFINITY);
+      const most = panes.reduce((value, pane) => Math.max(value, pane.max), Number.NEGATIVE_INFINITY);
+      const on = panes.map(({ shelf }) => shelf);
+      consumed += shelves.select(on, [], least, most, ranksOf(QUANTILES, each * paneRows))[0];
+      shelves.free((panes.shift() as (typeof panes)[0]).shelf);
     }
     kernels.release(mark);
     return consumed;

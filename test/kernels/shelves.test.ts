@@ -20,9 +20,9 @@ function selectAll(samples: readonly (readonly number[])[], ranksOf: (count: num
     const values = kernels.allocate(8 * sample.length);
     kernels.f64.set(sample, values >> 3);
     const run = { values, count: sample.length };
-    const ends = shelves.shelve(run, Math.min(...sample), Math.max(...sample));
-    if (ends === undefined) loose.push(run);
-    else shelved.push({ values, ends });
+    const shelf = shelves.shelve(run, Math.min(...sample), Math.max(...sample));
+    if (shelf === undefined) loose.push(run);
+    else shelved.push(shelf);
   }
   const all = Float64Array.from(samples.flat()).sort();
   const ranks = ranksOf(all.length);
