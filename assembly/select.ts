@@ -126,8 +126,8 @@ export function selectRank(values: usize, count: i32, rank: i32): f64 {
 const SHORT_KEY_LAST: i32 = 0x7ffe;
 /** Short keys are looked at so many at a time. */
 const GROUP: i32 = 16;
-/** Groups in which a lane can count without overflow. */
-const GROUPS_COUNTED: i32 = 0x3fff;
+/** Groups that are listed before their values are gathered. */
+const GROUPS_LISTED: i32 = 1024;
 
 /**
  * Short keys: of each value's upper 32 bits 15, from `low` on. They are ordered as the values are, though not strictly:
@@ -175,6 +175,7 @@ export function countShortKeys(keys: usize, count: i32, bins: usize): void {
  * @param bands - address of i32 × 2 for each: first, end
  * @param target - for each, address of u32 × 2: values below the band, values in it; then room for `capacity` f64: the
  * values in it, all of them where there are not more than capacity − 16
+ * @param scratch - address with room for 1,025 u64
  */
 export function gatherBands(
   keys: usize,
@@ -184,6 +185,7 @@ export function gatherBands(
   bandCount: i32,
   capacity: i32,
   target: usize,
+  scratch: usize,
 ): void {
   const keysEnd = keys + (<usize>((count + GROUP - 1) & -GROUP) << 1);
   for (const bandsEnd = bands + (<usize>bandCount << 3); bands < bandsEnd; bands += 8) {
@@ -194,7 +196,8 @@ export function gatherBands(
     let out = target + 8;
     let group = keys;
     while (group < keysEnd) {
-      const groupsEnd = min(keysEnd, group + (GROUPS_COUNTED * GROUP << 1));
+      const groupsEnd = min(keysEnd, group + (GROUPS_LISTED * GROUP << 1));
+      let listed = scratch;
       // A lane that is true is −1.
       let belows = i16x8.splat(0);
       for (; group < groupsEnd; group += GROUP << 1) {
@@ -203,28 +206,33 @@ export function gatherBands(
         const earlyBelow = i16x8.lt_s(early, first);
         const lateBelow = i16x8.lt_s(late, first);
         belows = i16x8.add(belows, i16x8.add(earlyBelow, lateBelow));
-        let found = i8x16.bitmask(
+        const found = i8x16.bitmask(
           i8x16.narrow_i16x8_s(
             v128.andnot(i16x8.lt_s(early, end), earlyBelow),
             v128.andnot(i16x8.lt_s(late, end), lateBelow),
           ),
         );
-        if (found === 0) continue;
-        if (inside <= capacity - GROUP) {
-          const value = values + ((group - keys) << 2);
-          inside += popcnt(found);
-          for (; found !== 0; found &= found - 1) {
-            store<u64>(out, load<u64>(value + (<usize>ctz(found) << 3)));
-            out += 8;
-          }
-        } else {
-          inside += popcnt(found);
-        }
+        // Always listed, and kept by moving on: where values are found follows no pattern.
+        store<u32>(listed, values + ((group - keys) << 2));
+        store<u32>(listed, found, 4);
+        listed += <usize>(found !== 0) << 3;
       }
       const quads = i32x4.extadd_pairwise_i16x8_s(belows);
       below -=
         i32x4.extract_lane(quads, 0) + i32x4.extract_lane(quads, 1) +
         i32x4.extract_lane(quads, 2) + i32x4.extract_lane(quads, 3);
+      for (let at = scratch; at < listed; at += 8) {
+        const value = <usize>load<u32>(at);
+        let found = load<i32>(at, 4);
+        if (inside <= capacity - GROUP) {
+          do {
+            store<u64>(out, load<u64>(value + (<usize>ctz(found) << 3)));
+            out += 8;
+            found &= found - 1;
+          } while (found !== 0);
+        }
+        inside += popcnt(load<i32>(at, 4));
+      }
     }
     store<u32>(target, below);
     store<u32>(target, inside, 4);
@@ -233,16 +241,50 @@ export function gatherBands(
 }
 
 /** Fewer values are told apart at once; more are narrowed down first. */
-const NARROW_ABOVE: i32 = 48;
+const NARROW_ABOVE: i32 = 24;
+
+/** What `keepBetween` passed over: values below the lower bound. */
+let passedBelow: i32 = 0;
+
+/** Copies the values from `low` to `high`. @param target - room for one more @returns where they end */
+@inline
+function keepBetween(values: usize, count: i32, low: f64, high: f64, target: usize): usize {
+  const lows = f64x2.splat(low);
+  const highs = f64x2.splat(high);
+  let belows = i64x2.splat(0);
+  let end = target;
+  for (const evenEnd = values + (<usize>(count & ~1) << 3); values < evenEnd; values += 16) {
+    const pair = v128.load(values);
+    const below = f64x2.lt(pair, lows);
+    belows = i64x2.sub(belows, below);
+    const kept = i64x2.bitmask(v128.andnot(f64x2.le(pair, highs), below));
+    // Each is stored, and kept by moving on.
+    v128.store64_lane(end, pair, 0);
+    end += <usize>(kept & 1) << 3;
+    v128.store64_lane(end, pair, 1);
+    end += <usize>(kept & 2) << 2;
+  }
+  passedBelow += <i32>(i64x2.extract_lane(belows, 0) + i64x2.extract_lane(belows, 1));
+  if ((count & 1) !== 0) {
+    const value = load<f64>(values);
+    passedBelow += <i32>(value < low);
+    store<f64>(end, value);
+    end += <usize>(<i32>(value >= low) & <i32>(value <= high)) << 3;
+  }
+  return end;
+}
 
 /**
  * Values with consecutive ranks among what `gatherBands` found in one band of several runs, all of it kept.
+ *
+ * In a narrow band values lie about evenly: the wanted ones are looked for where they would then be, and nearby; if they
+ * are not there, among all.
  * @param bands - addresses, u32, of where it left what it found
  * @param rank - the first, and
  * @param ranks - how many, all below the number of values
  * @param low - the least and
  * @param high - the greatest that the values may be
- * @param scratch - address with room for one value more than there are
+ * @param scratch - address with room for twice as many values as there are, and two more
  * @param out - address of f64 for each rank
  */
 export function selectInBand(
@@ -258,46 +300,22 @@ export function selectInBand(
   const bandsEnd = bands + (<usize>runs << 2);
   let count: i32 = 0;
   for (let band = bands; band < bandsEnd; band += 4) count += load<i32>(<usize>load<u32>(band), 4);
-  let before = 0;
-  let kept = 0;
-  if (count > NARROW_ABOVE) {
-    // In a narrow band values lie about evenly: the wanted ones are looked for where they would then be, and about.
-    const each = (high - low) / <f64>count;
-    const margin = sqrt(<f64>count) + 2;
-    const from = low + each * (<f64>rank - margin);
-    const froms = f64x2.splat(from);
-    const until = low + each * (<f64>(rank + ranks) + margin);
-    const untils = f64x2.splat(until);
-    let end = scratch;
-    let belows = i64x2.splat(0);
-    for (let band = bands; band < bandsEnd; band += 4) {
-      const address = <usize>load<u32>(band);
-      const size = load<i32>(address, 4);
-      let at = address + 8;
-      for (const evenEnd = at + (<usize>(size & ~1) << 3); at < evenEnd; at += 16) {
-        const pair = v128.load(at);
-        const below = f64x2.lt(pair, froms);
-        belows = i64x2.sub(belows, below);
-        const near = i64x2.bitmask(v128.andnot(f64x2.le(pair, untils), below));
-        // Each is stored, and kept by moving on.
-        v128.store64_lane(end, pair, 0);
-        end += <usize>(near & 1) << 3;
-        v128.store64_lane(end, pair, 1);
-        end += <usize>(near & 2) << 2;
-      }
-      if ((size & 1) !== 0) {
-        const value = load<f64>(at);
-        before += <i32>(value < from);
-        store<f64>(end, value);
-        end += <usize>(<i32>(value >= from) & <i32>(value <= until)) << 3;
-      }
-    }
-    before += <i32>(i64x2.extract_lane(belows, 0) + i64x2.extract_lane(belows, 1));
-    kept = <i32>(end - scratch) >> 3;
+  let each = (high - low) / <f64>count;
+  let margin = sqrt(<f64>count) + 2;
+  let from = low + each * (<f64>rank - margin);
+  let until = low + each * (<f64>(rank + ranks) + margin);
+  let values = scratch;
+  let end = scratch;
+  passedBelow = 0;
+  for (let band = bands; band < bandsEnd; band += 4) {
+    const address = <usize>load<u32>(band);
+    end = keepBetween(address + 8, load<i32>(address, 4), from, until, end);
   }
+  let before = passedBelow;
+  let kept = <i32>(end - values) >> 3;
   if (before > rank || before + kept < rank + ranks) {
     before = 0;
-    let end = scratch;
+    end = scratch;
     for (let band = bands; band < bandsEnd; band += 4) {
       const address = <usize>load<u32>(band);
       const bytes = <usize>load<u32>(address, 4) << 3;
@@ -305,10 +323,25 @@ export function selectInBand(
       end += bytes;
     }
     kept = count;
+  } else if (kept > NARROW_ABOVE) {
+    each = (until - from) / <f64>kept;
+    margin = sqrt(<f64>kept);
+    const first = <f64>(rank - before);
+    until = from + each * (first + <f64>ranks + margin);
+    from += each * (first - margin);
+    passedBelow = 0;
+    const nearest = end + 8;
+    const nearestEnd = keepBetween(values, kept, from, until, nearest);
+    const near = <i32>(nearestEnd - nearest) >> 3;
+    if (before + passedBelow <= rank && before + passedBelow + near >= rank + ranks) {
+      before += passedBelow;
+      kept = near;
+      values = nearest;
+      end = nearestEnd;
+    }
   }
-  const end = scratch + (<usize>kept << 3);
-  let place = scratch + (<usize>(rank - before) << 3);
-  store<f64>(out, selectRank(scratch, kept, rank - before));
+  let place = values + (<usize>(rank - before) << 3);
+  store<f64>(out, selectRank(values, kept, rank - before));
   // What comes after a rank that has been told apart is not less, and the least of it is next.
   for (let i: i32 = 1; i < ranks; i++) {
     place += 8;

@@ -15,6 +15,8 @@ import type { Run, Selector } from './select.js';
 
 /** Smaller runs are not worth it. */
 const VALUES_MIN = 256;
+/** What `gatherBands` needs. */
+const SCRATCH_BYTES = 8 * 1025;
 /** Short keys are written and read 16 at a time. */
 const GROUP = 16;
 const SHORT_KEY_BITS = 15;
@@ -57,6 +59,7 @@ interface Band {
 export class Shelves {
   private readonly kernels: Kernels;
   private readonly selector: Selector;
+  private readonly scratch: number;
   /** Room given back, by its size. */
   private readonly freeRoom = new Map<number, number[]>();
   /** Upper word of the least value that has a short key of its own; negative before the first run. */
@@ -69,6 +72,7 @@ export class Shelves {
   constructor(kernels: Kernels, selector: Selector) {
     this.kernels = kernels;
     this.selector = selector;
+    this.scratch = kernels.allocate(SCRATCH_BYTES);
   }
 
   /**
@@ -184,7 +188,7 @@ export class Shelves {
     const { values, count, keys, capacity } = shelf;
     const { mark } = kernels;
     const table = this.tableOf(bands);
-    kernels.module.gatherBands(keys, values, count, table, bands.length, capacity, shelf.bands);
+    kernels.module.gatherBands(keys, values, count, table, bands.length, capacity, shelf.bands, this.scratch);
     kernels.release(mark);
     shelf.choice = this.choice;
   }
@@ -267,7 +271,7 @@ export class Shelves {
       u32[(addresses >> 2) + i] = address;
       inside += size;
     }
-    const scratch = kernels.allocate(8 * (inside + 1));
+    const scratch = kernels.allocate(16 * (inside + 1));
     const out = kernels.allocate(8 * ranks.length);
     const [{ length: runs }, { length }] = [shelves, ranks];
     kernels.module.selectInBand(addresses, runs, ranks[0] - below, length, low, high, scratch, out);
@@ -282,7 +286,7 @@ export class Shelves {
     const { kernels } = this;
     const table = this.tableOf([this.bands[band]]);
     const target = kernels.allocate(bandBytes(count + GROUP));
-    kernels.module.gatherBands(keys, values, count, table, 1, count + GROUP, target);
+    kernels.module.gatherBands(keys, values, count, table, 1, count + GROUP, target, this.scratch);
     return { values: target + 8, count: kernels.u32[(target >> 2) + 1] };
   }
 
@@ -307,7 +311,7 @@ export class Shelves {
 }
 
 function roomFor(bytes: number): number {
-  return 2 ** Math.ceil(Math.log2(bytes));
+  return 1 << (32 - Math.clz32(bytes - 1));
 }
 
 function keyBytes(count: number): number {

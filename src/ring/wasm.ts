@@ -73,6 +73,7 @@ export interface KernelModule {
     bandCount: number,
     capacity: number,
     target: number,
+    scratch: number,
   ): void;
   selectInBand(
     bands: number,
