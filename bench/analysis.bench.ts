@@ -169,7 +169,7 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
   const times = kernels.allocate(8 * events);
   const tags = kernels.allocate(4 * events);
   const bindings = kernels.allocate(65536);
-  const rows = kernels.allocate(4 * BATCH_ROWS + 4);
+  const rows = kernels.allocate(4 * (BATCH_ROWS + 68));
   const kept = kernels.allocate(8 * BATCH_ROWS);
   const moments = new ColumnMoments(kernels);
   const next = random(3);
