@@ -31,7 +31,8 @@ export class ColumnMoments {
   }
 
   addSquares(values: number, count: number): void {
-    this.kernels.module.sumSquares(values, count, this.mean, 1 / this.scale, this.out + 32);
+    const { mean } = this;
+    this.kernels.module.sumSquares(values, count, mean, 1 / this.scaleAbout(mean), this.out + 32);
   }
 
   get min(): number {
@@ -56,7 +57,10 @@ export class ColumnMoments {
 
   /** A power of two; deviations are divided by it so that their squares stay within the range of a double. */
   get scale(): number {
-    const { mean } = this;
+    return this.scaleAbout(this.mean);
+  }
+
+  private scaleAbout(mean: number): number {
     return powerOfTwoAtLeast(Math.max(this.max - mean, mean - this.min));
   }
 
