@@ -178,9 +178,17 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
     u32[(tags >> 2) + i] = (1 + Math.floor(16 * next())) | (succeeded[i] ? FLAG_SUCCEEDED : FLAG_FAILED);
   u8.fill(0, bindings, bindings + 65536).fill(1, bindings + 1, bindings + 9);
   const [from, until] = [START_US + HOUR_US / 4, START_US + (3 * HOUR_US) / 4];
+  // As chunks and segments have them: what lies outside the range is not read.
+  const leastUs: number[] = [];
+  const greatestUs: number[] = [];
+  for (let row = 0; row < events; row += BATCH_ROWS) {
+    leastUs.push(timesUs[row]);
+    greatestUs.push(timesUs[Math.min(row + BATCH_ROWS, events) - 1]);
+  }
   return () => {
     moments.clear();
-    for (let row = 0; row < events; row += BATCH_ROWS) {
+    for (let row = 0, batch = 0; row < events; row += BATCH_ROWS, batch++) {
+      if (greatestUs[batch] < from || leastUs[batch] > until) continue;
       const count = Math.min(BATCH_ROWS, events - row);
       const [time, tag] = [times + 8 * row, tags + 4 * row];
       const picked = module.pickRows(

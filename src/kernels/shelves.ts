@@ -68,6 +68,9 @@ export class Shelves {
   private bands: readonly Band[] = [];
   /** Counts choices of bands. */
   private choice = 0;
+  /** By band: values below it, and values in it, of the shelves at hand. */
+  private readonly below: number[] = [];
+  private readonly inside: number[] = [];
 
   constructor(kernels: Kernels, selector: Selector) {
     this.kernels = kernels;
@@ -116,7 +119,7 @@ export class Shelves {
     }
     const selected: number[] = [];
     for (let band = 0; band < wanted.length; band++)
-      selected.push(...this.selectInBand(all, band, wanted[band], min, max));
+      this.selectInBand(all, band, wanted[band], min, max, selected);
     kernels.release(mark);
     return selected;
   }
@@ -167,20 +170,21 @@ export class Shelves {
   /** Sees to it that all shelves know the bands. @returns whether the wanted ranks lie in them */
   private holds(shelves: readonly Shelf[], wanted: readonly (readonly number[])[]): boolean {
     for (const shelf of shelves) if (shelf.choice !== this.choice) this.gather(shelf);
+    const { u32 } = this.kernels;
     for (let band = 0; band < wanted.length; band++) {
       const ranks = wanted[band];
-      const below = this.countOf(shelves, band, 0);
-      if (ranks[0] < below || ranks[ranks.length - 1] >= below + this.countOf(shelves, band, 1)) return false;
+      let below = 0;
+      let inside = 0;
+      for (let i = 0; i < shelves.length; i++) {
+        const at = addressOf(shelves[i], band) >> 2;
+        below += u32[at];
+        inside += u32[at + 1];
+      }
+      if (ranks[0] < below || ranks[ranks.length - 1] >= below + inside) return false;
+      this.below[band] = below;
+      this.inside[band] = inside;
     }
     return true;
-  }
-
-  /** Values below the band (0), or values in it (1). */
-  private countOf(shelves: readonly Shelf[], band: number, which: 0 | 1): number {
-    const { u32 } = this.kernels;
-    let count = 0;
-    for (const shelf of shelves) count += u32[(addressOf(shelf, band) >> 2) + which];
-    return count;
   }
 
   private gather(shelf: Shelf): void {
@@ -244,41 +248,41 @@ export class Shelves {
     kernels.release(mark);
   }
 
-  /** @param ranks - of all values; they lie in the band */
+  /**
+   * @param ranks - of all values; they lie in the band
+   * @param selected - is told their values
+   */
   private selectInBand(
     shelves: readonly Shelf[],
     band: number,
     ranks: readonly number[],
     min: number,
     max: number,
-  ): number[] {
+    selected: number[],
+  ): void {
     const { kernels } = this;
     const { f64, u32 } = kernels;
     const low = Math.max(min, this.bands[band].low);
     const high = Math.min(max, this.bands[band].high);
-    const below = this.countOf(shelves, band, 0);
+    const below = this.below[band];
     const { mark } = kernels;
     const addresses = kernels.allocate(4 * shelves.length);
-    let inside = 0;
     for (let i = 0; i < shelves.length; i++) {
       const address = addressOf(shelves[i], band);
-      const size = u32[(address >> 2) + 1];
-      if (size > shelves[i].capacity - GROUP) {
+      if (u32[(address >> 2) + 1] > shelves[i].capacity - GROUP) {
         const runs = shelves.map((shelf) => this.runOf(shelf, band));
         const inBand = ranks.map((rank) => rank - below);
-        return this.selector.select(runs, low, high, inBand);
+        selected.push(...this.selector.select(runs, low, high, inBand));
+        return;
       }
       u32[(addresses >> 2) + i] = address;
-      inside += size;
     }
-    const scratch = kernels.allocate(16 * (inside + 1));
+    const scratch = kernels.allocate(16 * (this.inside[band] + 1));
     const out = kernels.allocate(8 * ranks.length);
     const [{ length: runs }, { length }] = [shelves, ranks];
     kernels.module.selectInBand(addresses, runs, ranks[0] - below, length, low, high, scratch, out);
-    const selected: number[] = [];
     for (let i = 0; i < length; i++) selected.push(f64[(out >> 3) + i]);
     kernels.release(mark);
-    return selected;
   }
 
   /** All values of the shelf in the band. */
