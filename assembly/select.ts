@@ -243,6 +243,37 @@ export function gatherBands(
 /** Fewer values are told apart at once; more are narrowed down first. */
 const NARROW_ABOVE: i32 = 24;
 
+/** So few values are told apart by how many are less than each: more comparisons, but no branches to mispredict. */
+const COUNT_UP_TO: i32 = 32;
+
+/**
+ * Values with consecutive ranks: the one with rank r is the greatest to which no more than r are less.
+ * @param values - address with room for one more
+ */
+function countLess(values: usize, count: i32, rank: i32, ranks: i32, out: usize): void {
+  const end = values + (<usize>count << 3);
+  // Less than none.
+  store<f64>(end, Infinity);
+  // Two at a time, as quantiles take them.
+  for (const last = rank + ranks; rank < last; rank += 2, out += 16) {
+    let found = -Infinity;
+    let next = -Infinity;
+    for (let at = values; at < end; at += 8) {
+      const value = load<f64>(at);
+      const all = f64x2.splat(value);
+      let less = i64x2.splat(0);
+      for (let other = values; other < end; other += 16) {
+        less = i64x2.sub(less, f64x2.lt(v128.load(other), all));
+      }
+      const below = <i32>(i64x2.extract_lane(less, 0) + i64x2.extract_lane(less, 1));
+      found = select<f64>(value, found, <i32>(below <= rank) & <i32>(value > found));
+      next = select<f64>(value, next, <i32>(below <= rank + 1) & <i32>(value > next));
+    }
+    store<f64>(out, found);
+    if (rank + 1 < last) store<f64>(out, next, 8);
+  }
+}
+
 /** What `keepBetween` passed over: values below the lower bound. */
 let passedBelow: i32 = 0;
 
@@ -340,6 +371,7 @@ export function selectInBand(
       end = nearestEnd;
     }
   }
+  if (kept <= COUNT_UP_TO) return countLess(values, kept, rank - before, ranks, out);
   let place = values + (<usize>(rank - before) << 3);
   store<f64>(out, selectRank(values, kept, rank - before));
   // What comes after a rank that has been told apart is not less, and the least of it is next.
