@@ -172,8 +172,11 @@ export class BatchBody {
   }
 }
 
-/** Sets a bit for each number that is none of NaN. @returns how many are NaN */
+/** Sets a bit for each number that is not NaN, if any is. @returns how many are NaN */
 function presentNumbers(values: Float64Array, rows: number, bits: Uint8Array): number {
+  let first = 0;
+  while (first < rows && !Number.isNaN(values[first])) first++;
+  if (first === rows) return 0;
   let present = 0;
   for (let byte = 0; byte < bits.length; byte++) {
     const start = 8 * byte;
@@ -189,8 +192,11 @@ function presentNumbers(values: Float64Array, rows: number, bits: Uint8Array): n
   return rows - present;
 }
 
-/** Sets a bit for each word that is not 0. @returns how many are 0 */
+/** Sets a bit for each word that is not 0, if any is. @returns how many are 0 */
 function presentWords(values: Uint8Array | Int32Array, rows: number, bits: Uint8Array): number {
+  let first = 0;
+  while (first < rows && values[first] !== 0) first++;
+  if (first === rows) return 0;
   let present = 0;
   for (let byte = 0; byte < bits.length; byte++) {
     const start = 8 * byte;
@@ -219,13 +225,13 @@ function packEqual(values: Uint8Array, to: number, rows: number, bits: Uint8Arra
 function wholeNumbers(values: Float64Array, rows: number, buffer: ArrayBuffer, at: number): void {
   const doubles = new Float64Array(buffer, at, rows);
   const words = new Int32Array(buffer, at, 2 * rows);
-  let greatest = 0;
+  let isLarge = false;
   for (let row = 0; row < rows; row++) {
     const value = Number.isNaN(values[row]) ? 0 : values[row];
-    greatest = Math.max(greatest, Math.abs(value));
+    if (value >= SHIFTED_MAX || value <= -SHIFTED_MAX) isLarge = true;
     doubles[row] = value + SHIFT;
   }
-  if (greatest < SHIFTED_MAX) {
+  if (!isLarge) {
     for (let high = 1; high < 2 * rows; high += 2) words[high] -= SHIFT_HIGH;
     return;
   }

@@ -13,19 +13,14 @@ import {
   type MessageTemplate,
   writeMessage,
 } from '../../arrow/message.js';
-import { type ArrowField, type ArrowType, schemaMessage } from '../../arrow/schema.js';
+import { type ArrowField, schemaMessage } from '../../arrow/schema.js';
 import { ConfigError } from '../../errors.js';
 import { GatheringEncoder } from '../columnar/encoder.js';
-import {
-  columnMetadata,
-  fileMetadata,
-  type TypedColumn,
-  typedColumns,
-  type ValueType,
-} from '../columnar/schema.js';
+import { fileMetadata, type TypedColumn, typedColumns } from '../columnar/schema.js';
 import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
-import { BatchBody, indexBitsOf } from './body.js';
+import { BatchBody } from './body.js';
+import { arrowField } from './fields.js';
 
 /** Rows of a record batch, at most. */
 const BATCH_ROWS = 65_536;
@@ -35,16 +30,6 @@ export const arrowFormat: ExportFormatDefinition = {
   extension: 'arrow',
   needsPlan: () => true,
   open: (plan, about, options) => new ArrowEncoder(plan!, about, options),
-};
-
-const TYPES: Readonly<Record<ValueType, ArrowType>> = {
-  float64: { kind: 'float64' },
-  int64: { kind: 'int', bits: 64, signed: true },
-  int32: { kind: 'int', bits: 32, signed: true },
-  uint32: { kind: 'int', bits: 32, signed: false },
-  timestamp: { kind: 'timestampUs' },
-  bool: { kind: 'bool' },
-  text: { kind: 'utf8' },
 };
 
 export class ArrowEncoder extends GatheringEncoder {
@@ -111,19 +96,6 @@ export class ArrowEncoder extends GatheringEncoder {
     blocks.push({ offset: this.#bytes, headBytes, bodyBytes: bytes - headBytes });
     this.#bytes += bytes;
   }
-}
-
-/** The schema as Arrow sees it, which a Parquet file tells as well. */
-export function arrowField(column: TypedColumn, index: number): ArrowField {
-  const { name, type, nullable, texts } = column;
-  const metadata = columnMetadata(column);
-  return {
-    name,
-    type: TYPES[type],
-    nullable,
-    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
-    ...(texts === null ? {} : { dictionary: index, indexBits: indexBitsOf(texts.size) }),
-  };
 }
 
 function isPlainText({ type, texts }: TypedColumn): boolean {

@@ -332,7 +332,11 @@ export class RowGatherer {
     rows: Uint32Array,
     at: number,
   ): void {
-    if (rows.every((row) => producers[row] < PRODUCER_END && sequences[row] < SEQUENCE_END)) {
+    let isUsual = true;
+    for (let i = 0; i < rows.length; i++) {
+      if (producers[rows[i]] >= PRODUCER_END || sequences[rows[i]] >= SEQUENCE_END) isUsual = false;
+    }
+    if (isUsual) {
       this.eventIds.setIds(at, experimentId, rows, producers, sequences);
       return;
     }

@@ -77,8 +77,8 @@ function fixedColumns(plan: ColumnPlan, flatten: boolean): TypedColumn[] {
     column('tokens_prompt', tokens, { unit: 'tokens' }),
     column('tokens_total', tokens, { unit: 'tokens' }),
   ];
-  const texts = FIXED_TEXTS.filter((text) => flatten || text.base).map(({ name, json = false }) =>
-    column(name, 'text', { json, texts: dictionary(plan.texts.get(name)) }),
+  const texts = FIXED_TEXTS.filter((text) => flatten || text.base).map(({ name, required, json = false }) =>
+    column(name, 'text', { nullable: !required, json, texts: dictionary(plan.texts.get(name)) }),
   );
   const parts = JSON_PARTS.map((name) => column(name, 'text', { ...required, json: true }));
   return [...base, ...texts, ...(flatten ? extra : parts)];

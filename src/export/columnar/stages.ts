@@ -98,9 +98,15 @@ export const codeStage = (capacity: number): ValueStage<Int32Array> =>
   new ValueStage((length) => new Int32Array(length), 0, capacity);
 
 const FIRST_BYTES = 1 << 16;
-const HEX = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
-/** Digits of an event id's producer and sequence, and the dashes before them. */
-const ID_TAIL_BYTES = 14;
+/** The hexadecimal digits of each byte and of each two bytes, as their characters. */
+const HEX2 = Uint16Array.from({ length: 2 ** 8 }, (_, value) =>
+  Buffer.from(value.toString(16).padStart(2, '0')).readUInt16LE(),
+);
+const HEX4 = Uint32Array.from({ length: 2 ** 16 }, (_, value) =>
+  Buffer.from(value.toString(16).padStart(4, '0')).readUInt32LE(),
+);
+/** What an event id ends in: two digits of the producer and ten of the sequence, each behind a dash. */
+const ID_TAIL = Buffer.from('-00-0000000000');
 
 /** Texts written out, one behind the other. Rows are set in ascending order. */
 export class TextStage {
@@ -114,6 +120,10 @@ export class TextStage {
   /** Rows whose offset is set. */
   private placed = 0;
   private present = 0;
+  private view = viewOf(this.bytes);
+  /** The experiment whose ids' common parts stand in the bytes up to `filledEnd`, if nothing else does. */
+  private filledId: Buffer | undefined;
+  private filledEnd = 0;
   private readonly templates: (Buffer | undefined)[] = [];
 
   constructor(capacity: number) {
@@ -145,10 +155,6 @@ export class TextStage {
     this.templates[template] = Buffer.from(text);
   }
 
-  get hasTemplates(): boolean {
-    return this.templates.length > 0;
-  }
-
   /** Writes out what the row's template says. */
   setFrom(template: number, row: number): void {
     const text = this.templates[template];
@@ -159,7 +165,10 @@ export class TextStage {
     this.end += text.length;
   }
 
-  /** Event ids of `count` rows from `row` on; all of them must have the tail's usual length. */
+  /**
+   * Event ids of rows from `row` on, whose producers are below 256 and sequences below 2^40.
+   * @param rows - where they stand in `producers` and `sequences`
+   */
   setIds(
     row: number,
     experimentId: Buffer,
@@ -168,41 +177,48 @@ export class TextStage {
     sequences: Float64Array,
   ): void {
     const count = rows.length;
-    const head = experimentId.length;
-    const width = head + ID_TAIL_BYTES;
+    const width = experimentId.length + ID_TAIL.length;
     this.reserve(count * width);
-    const { bytes, offsets } = this;
-    let at = this.end;
-    this.placed = row;
+    this.fillIds(experimentId, count);
+    const { view, offsets } = this;
+    let start = this.end;
+    let producerAt = start + experimentId.length + 1;
     for (let i = 0; i < count; i++) {
       const from = rows[i];
       const sequence = sequences[from];
-      const producer = producers[from];
-      offsets[row + i] = at;
-      for (let byte = 0; byte < head; byte++) bytes[at + byte] = experimentId[byte];
-      at += head;
-      bytes[at] = 0x2d;
-      bytes[at + 1] = HEX[producer >>> 4];
-      bytes[at + 2] = HEX[producer & 15];
-      bytes[at + 3] = 0x2d;
-      const high = (sequence / 2 ** 32) | 0;
-      bytes[at + 4] = HEX[high >>> 4];
-      bytes[at + 5] = HEX[high & 15];
       const low = sequence >>> 0;
-      bytes[at + 6] = HEX[low >>> 28];
-      bytes[at + 7] = HEX[(low >>> 24) & 15];
-      bytes[at + 8] = HEX[(low >>> 20) & 15];
-      bytes[at + 9] = HEX[(low >>> 16) & 15];
-      bytes[at + 10] = HEX[(low >>> 12) & 15];
-      bytes[at + 11] = HEX[(low >>> 8) & 15];
-      bytes[at + 12] = HEX[(low >>> 4) & 15];
-      bytes[at + 13] = HEX[low & 15];
-      at += ID_TAIL_BYTES;
+      offsets[row + i] = start;
+      view.setUint16(producerAt, HEX2[producers[from] & 0xff], true);
+      view.setUint16(producerAt + 3, HEX2[(sequence / 2 ** 32) & 0xff], true);
+      view.setUint32(producerAt + 5, HEX4[low >>> 16], true);
+      view.setUint32(producerAt + 9, HEX4[low & 0xffff], true);
+      start += width;
+      producerAt += width;
     }
     this.valid.fill(1, row, row + count);
-    this.end = at;
+    this.end = start;
     this.placed = row + count;
     this.present += count;
+  }
+
+  /** Writes what all ids of an experiment have alike; does nothing where it stands there from earlier rows. */
+  private fillIds(experimentId: Buffer, count: number): void {
+    const width = experimentId.length + ID_TAIL.length;
+    const start = this.end;
+    const end = start + count * width;
+    const isAligned = experimentId === this.filledId && start % width === 0 && start <= this.filledEnd;
+    if (isAligned && end <= this.filledEnd) return;
+    this.bytes.set(experimentId, start);
+    this.bytes.set(ID_TAIL, start + experimentId.length);
+    for (let done = width; done < end - start; done *= 2) {
+      this.bytes.copyWithin(start + done, start, start + Math.min(done, end - start - done));
+    }
+    if (isAligned || start === 0) {
+      this.filledId = experimentId;
+      this.filledEnd = end;
+    } else {
+      this.filledId = undefined;
+    }
   }
 
   resolve(rows: number): void {
@@ -213,6 +229,7 @@ export class TextStage {
   private place(row: number): void {
     this.offsets.fill(this.end, this.placed, row + 1);
     this.placed = row + 1;
+    this.filledId = undefined;
     this.valid[row] = 1;
     this.present++;
   }
@@ -223,7 +240,13 @@ export class TextStage {
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.bytes.length));
     this.bytes.copy(larger, 0, 0, this.end);
     this.bytes = larger;
+    this.view = viewOf(larger);
+    this.filledId = undefined;
   }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 /** A column of the rows gathered. */

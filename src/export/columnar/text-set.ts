@@ -9,6 +9,8 @@ const CHARACTERS_MAX = 1 << 20;
 export class TextSet {
   /** Codes by text, from 1 in the order of their first appearance; undefined when there were too many. */
   private codes: Map<string, number> | undefined = new Map();
+  /** All texts as UTF-8, from when they are first asked for; nothing is added after that. */
+  private encoded: readonly Uint8Array[] | undefined;
   private characters = 0;
   private readonly valuesMax: number;
   private readonly charactersMax: number;
@@ -43,6 +45,12 @@ export class TextSet {
   /** In the order of their codes, well formed; none when there were too many. */
   values(): string[] {
     return [...(this.codes?.keys() ?? [])];
+  }
+
+  /** The text of a code, as UTF-8. */
+  bytes(code: number): Uint8Array {
+    this.encoded ??= this.values().map((text) => Buffer.from(text));
+    return this.encoded[code - 1];
   }
 
   /** From 1; 0 for a text that was not added. */
