@@ -193,7 +193,11 @@ describe('arrow', () => {
       event({
         eventId: `e${i}`,
         sequence: i,
-        metadata: { word: `w${i}`, few: `f${i % 200}`, prompt: i % 100 === 0 ? 'x'.repeat(200_000) : null },
+        metadata: {
+          word: `w${i}`,
+          few: `f${i % 200}`,
+          prompt: i % 100 === 0 ? `${i} ${'x'.repeat(200_000)}` : null,
+        },
       }),
     );
     const bytes = await encodeEvents(arrowFormat, events);
@@ -202,6 +206,7 @@ describe('arrow', () => {
     expect(typeOf('metadata_word')).toBe('Utf8');
     expect(typeOf('metadata_prompt')).toBe('Utf8');
     expect(typeOf('metadata_few')).toBe('Dictionary<Int16, Utf8>');
+    // Two would hold as many rows.
     expect(batches.length).toBeGreaterThan(2);
     check(bytes, events);
   });
@@ -209,7 +214,8 @@ describe('arrow', () => {
   it('throws for a value that the plan has not seen', () => {
     const plan = new ColumnPlan();
     plan.add(event({ metadata: { a: 1 } }));
-    for (const metadata of [{ b: 1 }, { a: 'x' }, { a: { b: 1 } }]) {
+    const unseen: Record<string, Json>[] = [{ b: 1 }, { a: 'x' }, { a: { b: 1 } }];
+    for (const metadata of unseen) {
       const encoder = new ArrowEncoder(plan, [], {});
       expect(() => encoder.events([event({ metadata })])).toThrow(RangeError);
     }
