@@ -223,8 +223,9 @@ describe('arrow', () => {
     expect(() => named.events([event({ eventName: 'unseen' })])).toThrow(RangeError);
   });
 
-  it('knows two layouts', () => {
+  it('knows two layouts, and no compression', () => {
     expect(() => new ArrowEncoder(new ColumnPlan(), [], { layout: 'rows' })).toThrow(/layout/);
+    expect(() => new ArrowEncoder(new ColumnPlan(), [], { compression: 'gzip' })).toThrow(/compression/);
   });
 
   it('is found out when one bit of a value is another', async () => {
