@@ -6,7 +6,7 @@
  */
 
 import { FLAG_BLOB, FLAG_DECLARED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { MatchingRows } from '../readers/matches.js';
+import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
