@@ -3,7 +3,9 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ExportError } from '../errors.js';
+import { matches } from '../readers/matches.js';
 import { orderedEvents, orderedRows } from '../readers/ordered.js';
+import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { type AnonymizeOptions, anonymizer } from './anonymize.js';
@@ -67,10 +69,18 @@ export async function* exportChunks(
   format: string,
   options: StreamOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  // A stream's reader may keep what it is given.
+  for await (const bytes of exportBlocks(source, format, options)) yield Buffer.from(bytes);
+}
+
+/** The same without a copy: each is valid until the next is asked for, and may lie in shared memory. */
+export async function* exportBlocks(
+  source: ExportSource,
+  format: string,
+  options: StreamOptions = {},
+): AsyncGenerator<Uint8Array> {
   const rows = anonymized(source, options.anonymize);
-  const encoder = await openEncoder(formatNamed(format), rows, options);
-  // The encoder uses its bytes again, and a stream's reader may keep what it is given.
-  for await (const bytes of encoded(encoder, rows)) yield Buffer.from(bytes);
+  yield* encoded(await openEncoder(formatNamed(format), rows, options), rows);
 }
 
 /**
@@ -153,9 +163,18 @@ async function openEncoder(
   const plan = definition.needsPlan(options) ? new ColumnPlan() : null;
   if (plan !== null) {
     if (typeof source === 'function') for await (const event of source()) plan.add(event);
-    else for await (const block of orderedRows(source)) plan.addRows(source.source, block);
+    else await addView(plan, source);
   }
   return definition.open(plan, options.about ?? [], options);
+}
+
+/** Reads every row once, in the order that costs least: which columns there are does not depend on it. */
+async function addView(plan: ColumnPlan, view: View): Promise<void> {
+  for await (const { batch, rows, events } of matches(view, { room: {} })) {
+    const { tags } = batch;
+    const event = (source: RowSource, row: number) => decodeRow(source, batch, row);
+    plan.addRows(view.source, { table: { tags, event }, rows, events });
+  }
 }
 
 /**
