@@ -563,6 +563,7 @@ export class Experiment {
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────
 
+<<<<<<< HEAD
   /** @internal The retained rows that pass the filter, as of now. */
   selected(filter?: Filter): Selected {
     return this.#reads.select({ filter });
@@ -572,6 +573,17 @@ export class Experiment {
   about(): ExperimentAbout {
     const { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts } = this;
     return { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts };
+=======
+  /** @internal The matching rows as of now, as often as they are asked for. */
+  view(filter?: Filter): View {
+    return this.#view(filter);
+  }
+
+  /** @internal The same as events. */
+  eventSource(filter?: Filter): () => AsyncGenerator<EventRow> {
+    const view = this.#view(filter);
+    return () => orderedEvents(view);
+>>>>>>> e061ad501f29e7b41587a174736ecc4cd5567a6b
   }
 
   /** @internal What a comparison works on, of the retained events that pass the filter. */

@@ -17,6 +17,7 @@ export {
   discardStaged,
   type ExportProgress,
   type ExportResult,
+  exportBlocks,
   exportChunks,
   exportFile,
   type FileExportOptions,

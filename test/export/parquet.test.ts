@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { decompress } from '@bokuweb/zstd-wasm';
 import { DuckDBInstance } from '@duckdb/node-api';
 import * as apache from 'apache-arrow';
 import fc from 'fast-check';
@@ -38,7 +39,10 @@ const plain = (value: unknown): Json =>
 async function readHyparquet(bytes: Buffer): Promise<Columns> {
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
   const parsers = { timestampFromMicroseconds: (micros: bigint) => Number(micros) } as never;
-  const compressors = { GZIP: (page: Uint8Array) => new Uint8Array(gunzipSync(page)) };
+  const compressors = {
+    GZIP: (page: Uint8Array) => new Uint8Array(gunzipSync(page)),
+    ZSTD: (page: Uint8Array) => decompress(page),
+  };
   let rows: unknown[][] = [];
   await parquetRead({
     file,
@@ -99,6 +103,7 @@ const OPTIONS: EncodeOptions[] = [
   {},
   { compression: 'none', rowGroupRows: 3 },
   { compression: 'gzip' },
+  { compression: 'zstd' },
   { flatten: false },
 ];
 

@@ -20,11 +20,14 @@ const { zstdCompressSync, constants } = zlib as unknown as {
 const ZSTD_LEVEL = 1;
 const GZIP_LEVEL = 1;
 
-/** @param snappy - the library's. @throws ConfigError for an unknown codec, or one that this Node does not have */
-export function codecOf(
+/**
+ * @param snappy - the library's
+ * @throws ConfigError for an unknown codec, or one that is not to be had here
+ */
+export async function codecOf(
   compression: EncodeOptions['compression'],
   snappy: (bytes: Uint8Array) => Uint8Array,
-): Codec {
+): Promise<Codec> {
   switch (compression ?? (zstdCompressSync === undefined ? 'snappy' : 'zstd')) {
     case 'none':
       return { name: 'UNCOMPRESSED', compress: (bytes) => bytes };
@@ -33,19 +36,32 @@ export function codecOf(
     case 'gzip':
       return { name: 'GZIP', compress: (bytes) => zlib.gzipSync(bytes, { level: GZIP_LEVEL }) };
     case 'zstd':
-      if (zstdCompressSync === undefined) {
-        throw new ConfigError(
-          'compression',
-          "'snappy', 'gzip' or 'none': zstd needs Node 22.15",
-          compression,
-        );
-      }
-      return {
-        name: 'ZSTD',
-        compress: (bytes) =>
-          zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } }),
-      };
+      return { name: 'ZSTD', compress: await zstd() };
     default:
       throw new ConfigError('compression', "'zstd', 'snappy', 'gzip' or 'none'", compression);
+  }
+}
+
+/** Of the optional package; it must not be initialised twice, which mixes up its memories. */
+let compressor: Promise<Codec['compress']> | undefined;
+
+async function wasmZstd(): Promise<Codec['compress']> {
+  const { init, compress } = await import('@bokuweb/zstd-wasm');
+  await init();
+  return (bytes) => compress(bytes, ZSTD_LEVEL);
+}
+
+/** Node's, else that of an optional package. @throws ConfigError when there is neither */
+async function zstd(): Promise<Codec['compress']> {
+  if (zstdCompressSync !== undefined) {
+    const params = { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL };
+    return (bytes) => zstdCompressSync(bytes, { params });
+  }
+  try {
+    compressor ??= wasmZstd();
+    return await compressor;
+  } catch {
+    const expected = "'snappy', 'gzip' or 'none': zstd needs Node 22.15 or the package @bokuweb/zstd-wasm";
+    throw new ConfigError('compression', expected, 'zstd');
   }
 }

@@ -16,7 +16,7 @@ import { fileMetadata, type TypedColumn, typedColumns, type ValueType } from '..
 import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
 import { ChunkWriter } from './chunk.js';
-import { codecOf } from './codecs.js';
+import { type Codec, codecOf } from './codecs.js';
 
 /** Rows of a row group, if nothing else is said. */
 const GROUP_ROWS = 131_072;
@@ -33,7 +33,6 @@ interface Library {
   readonly ByteWriter: typeof ByteWriter;
   readonly ParquetWriter: typeof ParquetWriter;
   readonly writePageHeader: typeof import('hyparquet-writer/src/datapage.js')['writePageHeader'];
-  readonly snappyCompress: typeof import('hyparquet-writer/src/snappy.js')['snappyCompress'];
 }
 
 const ELEMENTS: Readonly<Record<ValueType, Partial<SchemaElement>>> = {
@@ -67,8 +66,9 @@ export async function openParquet(
     import('hyparquet-writer/src/datapage.js'),
     import('hyparquet-writer/src/snappy.js'),
   ]);
-  const library = { ByteWriter, ParquetWriter, writePageHeader, snappyCompress };
-  return new ParquetEncoder(library, plan, about, { ...options, rowGroupRows });
+  const library = { ByteWriter, ParquetWriter, writePageHeader };
+  const codec = await codecOf(options.compression, snappyCompress);
+  return new ParquetEncoder(library, codec, plan, about, { ...options, rowGroupRows });
 }
 
 class ParquetEncoder extends GatheringEncoder {
@@ -80,13 +80,13 @@ class ParquetEncoder extends GatheringEncoder {
 
   constructor(
     library: Library,
+    codec: Codec,
     plan: ColumnPlan,
     about: readonly ExperimentAbout[],
     options: EncodeOptions & { rowGroupRows: number },
   ) {
     const columns = typedColumns(plan, options);
     super(columns, plan, options.rowGroupRows);
-    const codec = codecOf(options.compression, library.snappyCompress);
     this.#columns = columns;
     this.#elements = columns.map(elementOf);
     this.#sink = new library.ByteWriter();

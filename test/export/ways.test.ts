@@ -1,0 +1,99 @@
+/** An experiment's rows and its events give the same file, whatever is in it and wherever it is. */
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type EncodeOptions, exportBlocks, exportChunks } from '../../src/export/index.js';
+import { Crucible, type Experiment } from '../../src/index.js';
+import { textOf, useFolder } from './support.js';
+
+const folder = useFolder();
+let crucible: Crucible;
+beforeEach(() => {
+  crucible = new Crucible();
+});
+afterEach(() => crucible.close());
+
+/** Recorded and captured rows in turns, of several bindings, not in the order of their times. */
+function fill(experiment: Experiment, count: number): void {
+  const recorders = ['a', 'b,"c"', '=d'].map((model) =>
+    experiment.recorder('crucible_train.epoch.stop', { model, region: 'eu', epoch: 3, list: [1, { a: -0 }] }),
+  );
+  for (let i = 0; i < count; i++) {
+    const timeUs = 1.7e15 + ((i * 7919) % count) * 1000;
+    if (i % 5 === 4)
+      experiment.captureAt(timeUs, `event.${i % 3}`, { loss: i / 3 }, { region: 'us', n: -0, i });
+    else recorders[i % 3]!.recordAt(timeUs, i / 7, i % 2 === 0 ? i / 1e5 : Number.NaN, i, 2 * i, i % 3 === 0);
+  }
+}
+
+it.each<[string, EncodeOptions]>([
+  ['csv', {}],
+  ['csv', { csvSafe: true }],
+  ['csv', { flatten: false }],
+  ['jsonl', {}],
+  ['jsonl', { pretty: true }],
+])('%s %j', async (format, options) => {
+  for (const dir of [undefined, folder()]) {
+    const experiment = crucible.startExperiment({
+      name: 'ways',
+      capacity: 8192,
+      columns: { region: 'dict' },
+      tags: ['t'],
+      ...(dir === undefined ? {} : { dir }),
+    });
+    fill(experiment, 6000);
+    await experiment.stop();
+    const byRows = await textOf(exportChunks(experiment.view(), format, options));
+    const byEvents = await textOf(exportChunks(experiment.eventSource(), format, options));
+    expect(byRows === byEvents).toBe(true);
+    const header = format === 'csv' ? 1 : 0;
+    if (options.pretty !== true) expect(byRows.split('\n')).toHaveLength(6000 + header + 1);
+    const filtered = { success: true, where: { region: 'eu' } };
+    expect(await textOf(exportChunks(experiment.view(filtered), format, options))).toBe(
+      await textOf(exportChunks(experiment.eventSource(filtered), format, options)),
+    );
+  }
+});
+
+it('hides who it was in rows as in events', async () => {
+  const experiment = crucible.startExperiment({ name: 'ways', capacity: 4096 });
+  const recorder = experiment.recorder('e', { userId: 'somebody' });
+  for (let i = 0; i < 100; i++) recorder.recordAt(1.7e15 + i, i);
+  const anonymize = { key: 'secret' };
+  for (const format of ['csv', 'jsonl']) {
+    const byRows = await textOf(exportChunks(experiment.view(), format, { anonymize }));
+    expect(byRows).not.toContain('somebody');
+    expect(byRows).toBe(await textOf(exportChunks(experiment.eventSource(), format, { anonymize })));
+  }
+});
+
+it('gives chunks that stay as they are, and blocks that do not', async () => {
+  const experiment = crucible.startExperiment({ name: 'ways', capacity: 8192 });
+  fill(experiment, 5000);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of exportChunks(experiment.view(), 'jsonl')) chunks.push(chunk);
+  const copies: Uint8Array[] = [];
+  let used = new Set<ArrayBufferLike>();
+  for await (const block of exportBlocks(experiment.view(), 'jsonl')) {
+    copies.push(Buffer.from(block));
+    used = used.add(block.buffer);
+  }
+  expect(Buffer.concat(chunks).equals(Buffer.concat(copies))).toBe(true);
+  expect(used.size).toBe(1);
+});
+
+it('can be given up halfway, and begun again', async () => {
+  const experiment = crucible.startExperiment({ name: 'ways', capacity: 8192 });
+  fill(experiment, 5000);
+  for await (const chunk of exportChunks(experiment.view(), 'csv')) {
+    expect(chunk.length).toBeGreaterThan(0);
+    break;
+  }
+  const stream = experiment.exportStream('csv');
+  for await (const chunk of stream) {
+    expect((chunk as Uint8Array).length).toBeGreaterThan(0);
+    break;
+  }
+  expect(stream.destroyed).toBe(true);
+  const text = await textOf(experiment.exportStream('csv') as AsyncIterable<Uint8Array>);
+  expect(text.split('\n')).toHaveLength(5002);
+});
