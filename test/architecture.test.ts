@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   readers: ['ring', 'schema', 'storage'],
   analysis: ['kernels', 'readers', 'ring', 'stats', 'schema'],
   export: ['arrow', 'readers', 'ring', 'schema', 'version'],
-  import: ['schema'],
+  import: ['arrow', 'schema'],
   capture: ['analysis', 'export', 'import', 'kernels', 'readers', 'ring', 'schema', 'storage', 'version'],
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index'],

@@ -72,6 +72,15 @@ export class FlatTable {
     });
   }
 
+  /** The int64 of a vector. @throws RangeError as `size` */
+  sizes(field: number): number[] {
+    const vector = this.vector(field, 8);
+    if (vector === undefined) return [];
+    return Array.from({ length: vector.length }, (_, index) =>
+      sizeAt(this.#view, vector.position + 8 * index),
+    );
+  }
+
   /** The int64 of a vector of pairs, one after the other. @throws RangeError as `size` */
   pairs(field: number): number[] {
     const vector = this.vector(field, 16);

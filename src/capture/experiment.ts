@@ -16,7 +16,12 @@ import {
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
-import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
+import {
+  type ImportedRecord,
+  type ImportFileOptions,
+  type ImportProgress,
+  importRecords,
+} from '../import/index.js';
 import { kernelsOfThread } from '../kernels/kernels.js';
 import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter, within } from '../readers/filter.js';
@@ -33,6 +38,7 @@ import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } 
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
+import { ImportSink } from './import-sink.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
 import type { Recorder } from './recorder.js';
 import type { ExperimentHandle } from './share.js';
@@ -310,8 +316,10 @@ export class Experiment {
   }
 
   /**
-   * Captures every record of a CSV, JSON Lines or YAML file.
+   * Captures every record of a CSV, JSON Lines, YAML, MessagePack, Parquet or Arrow file. Events of our own exports
+   * come back as they were, their ids included.
    * @throws StorageError when the file cannot be read
+   * @throws ImportError when it cannot be read further as what it is; what came before has been captured
    * @throws ConfigError when the mapping does not parse or fit the file
    * @throws StateError ERR_NOT_RUNNING unless the experiment is running
    */
@@ -319,29 +327,13 @@ export class Experiment {
     const { onProgress, signal, ...file } = options;
     if (this.#status !== 'running') throw this.#notRunning('import into');
     const { writer } = this.#open();
-    const summary = await importRecords(
-      path,
-      file,
-      (record) => {
-        signal?.throwIfAborted();
-        if (this.#status !== 'running') throw this.#notRunning('import into');
-        const { timestampUs, event, latencyMs, costUsd, promptTokens, completionTokens, success } = record;
-        const known = {
-          latencyMs: latencyMs ?? Number.NaN,
-          costUsd: costUsd ?? Number.NaN,
-          prompt: promptTokens ?? -1,
-          completion: completionTokens ?? -1,
-          success,
-          model: record.model,
-          provider: record.provider,
-        };
-        const metadata: Record<string, Json> = { ...record.metadata };
-        if (record.model !== null) metadata.model = record.model;
-        if (record.provider !== null) metadata.provider = record.provider;
-        writer.captureKnown(timestampUs ?? this.#clock.nowUs(), event, known, metadata);
-      },
-      onProgress,
-    );
+    const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
+    const accept = (record: ImportedRecord) => {
+      signal?.throwIfAborted();
+      if (this.#status !== 'running') throw this.#notRunning('import into');
+      sink.accept(record);
+    };
+    const summary = await importRecords(path, file, accept, onProgress, this);
     const { rows, skipped, problems, errors, bytes } = summary;
     return { rows, skipped, malformed: problems, errors, bytes };
   }

@@ -27,6 +27,18 @@ export interface BadRecord {
 
 export type RawItem = RawRecord | BadRecord;
 
+/**
+ * A file of a known format. `line` of its items is the record's number, from 1, where the format has no lines.
+ */
+export interface RecordReader {
+  /** Names of the columns, known once the first records have come; null where each record names its own. */
+  readonly columns: readonly string[] | null;
+  /** Values are text, as in CSV: numbers are recognised in metadata, and empty fields are left out of it. */
+  readonly textual: boolean;
+  /** Records in file order, some at a time. @throws ImportError where the file cannot be read further */
+  batches(): AsyncIterable<readonly RawItem[]>;
+}
+
 /** Longest record held in memory, in UTF-16 code units, unless an option says otherwise: 16 Mi. */
 export const DEFAULT_MAX_RECORD_CHARS = 16 * 1024 * 1024;
 

@@ -18,6 +18,8 @@ import { jsonText, wellFormed } from '../text.js';
 export const SNAPSHOT_FORMAT = 'crucible-columns';
 export const SNAPSHOT_VERSION = 1;
 const BATCH_ROWS = 65_536;
+/** A batch that has this many characters of text is ended, so that readers and writers need no more memory. */
+const BATCH_CHARS = 8 * 1024 * 1024;
 
 interface NumberColumn {
   readonly name: string;
@@ -92,6 +94,7 @@ export class MsgpackColumns implements ExportEncoder {
   readonly #about: readonly ExperimentAbout[];
   #gathered = COLUMNS.map(gathererOf);
   #rows = 0;
+  #chars = 0;
 
   constructor(about: readonly ExperimentAbout[]) {
     this.#about = about;
@@ -126,8 +129,8 @@ export class MsgpackColumns implements ExportEncoder {
   }
 
   #add(event: EventRow, batches: Uint8Array[]): void {
-    for (const gatherer of this.#gathered) gatherer.add(this.#rows, event);
-    if (++this.#rows === BATCH_ROWS) batches.push(this.#takeBatch());
+    for (const gatherer of this.#gathered) this.#chars += gatherer.add(this.#rows, event);
+    if (++this.#rows === BATCH_ROWS || this.#chars >= BATCH_CHARS) batches.push(this.#takeBatch());
   }
 
   #takeBatch(): Uint8Array {
@@ -138,13 +141,15 @@ export class MsgpackColumns implements ExportEncoder {
     });
     const batch = encode({ rows: this.#rows, columns });
     this.#rows = 0;
+    this.#chars = 0;
     return batch;
   }
 }
 
 /** Gathers a column of one batch. */
 interface Gatherer {
-  add(row: number, event: EventRow): void;
+  /** @returns how many characters of text it has taken in */
+  add(row: number, event: EventRow): number;
   /** The column as the file has it, and a new beginning; null when there is no value in it. */
   take(rows: number): object | null;
 }
@@ -167,12 +172,14 @@ class Numbers implements Gatherer {
     this.#column = column;
   }
 
-  add(row: number, event: EventRow): void {
+  add(row: number, event: EventRow): number {
     const value = this.#column.read(event);
     this.#values[row] = value ?? 0;
-    if (value !== null) return;
-    this.#nulls[row >> 3] |= 1 << (row & 7);
-    this.#nullCount++;
+    if (value === null) {
+      this.#nulls[row >> 3] |= 1 << (row & 7);
+      this.#nullCount++;
+    }
+    return 0;
   }
 
   take(rows: number): object | null {
@@ -197,17 +204,17 @@ class Values implements Gatherer {
     this.#column = column;
   }
 
-  add(row: number, event: EventRow): void {
+  add(row: number, event: EventRow): number {
     const value = this.#column.read(event);
-    let code = 0;
-    if (value !== null) {
-      code = this.#codeOf.get(value) ?? 0;
-      if (code === 0) {
-        code = this.#values.push(typeof value === 'string' ? wellFormed(value) : value);
-        this.#codeOf.set(value, code);
-      }
+    const known = value === null ? 0 : this.#codeOf.get(value);
+    if (known !== undefined || value === null) {
+      this.#codes[row] = known ?? 0;
+      return 0;
     }
+    const code = this.#values.push(typeof value === 'string' ? wellFormed(value) : value);
+    this.#codeOf.set(value, code);
     this.#codes[row] = code;
+    return typeof value === 'string' ? value.length : 0;
   }
 
   take(rows: number): object | null {
@@ -246,7 +253,8 @@ function placeOf({ eventId, experimentId }: EventRow): { producer: number; seque
 }
 
 function textOrNull(value: Json): string | null {
-  return value === null ? null : jsonText(value);
+  const text = jsonText(value);
+  return text === 'null' ? null : text;
 }
 
 /** JSON of an object; null for an empty one. */

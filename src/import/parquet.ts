@@ -1,0 +1,128 @@
+/**
+ * Parquet, a row group at a time: the columns of one are what is held. hyparquet is imported on first use.
+ */
+
+import * as zlib from 'node:zlib';
+import type { Compressors } from 'hyparquet';
+import { ImportError, TelemetryError } from '../errors.js';
+import type { Json } from '../schema/event.js';
+import { isoOf, jsonOf } from './json-value.js';
+import { isOwnExport } from './own.js';
+import { type RawItem, type RecordReader, setOwn } from './reader.js';
+import type { SourceFile } from './source-file.js';
+
+/** Records made at a time. */
+const RECORDS = 1024;
+
+export class ParquetReader implements RecordReader {
+  readonly textual = false;
+  columns: readonly string[] | null = null;
+  readonly #file: SourceFile;
+
+  constructor(file: SourceFile) {
+    this.#file = file;
+  }
+
+  async *batches(): AsyncGenerator<RawItem[]> {
+    const { path, size, compression } = this.#file;
+    if (size === null || compression !== null) {
+      const message = `${path}: Parquet must be a file of its own, not compressed as a whole and no pipe`;
+      throw new ImportError('ERR_UNSUPPORTED_FORMAT', message, { path });
+    }
+    let records = 0;
+    try {
+      const { parquetMetadataAsync, parquetScan, parquetSchema } = await import('hyparquet');
+      const file = {
+        byteLength: size,
+        slice: (start: number, end = size) => this.#file.slice(start < 0 ? size + start : start, end),
+      };
+      const metadata = await parquetMetadataAsync(file, { geoparquet: false });
+      const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+      this.columns = columns;
+      const parsers = isOwnExport(columns) ? OWN_PARSERS : PARSERS;
+      let rowStart = 0;
+      for (const group of metadata.row_groups) {
+        const range = { rowStart, rowEnd: rowStart + Number(group.num_rows) };
+        const scan = await parquetScan({
+          file,
+          metadata,
+          ...range,
+          compressors,
+          parsers,
+          geoparquet: false,
+          useOffsetIndex: false,
+        });
+        const values: (readonly [string, ArrayLike<unknown>])[] = [];
+        for (const column of columns) values.push([column, await scan.readColumn({ column, ...range })]);
+        const rows = range.rowEnd - rowStart;
+        for (const [column, { length }] of values) {
+          if (length !== rows) throw new RangeError(`column ${column} has ${length} of ${rows} rows`);
+        }
+        for (let start = 0; start < rows; start += RECORDS) {
+          const items = recordsOf(values, start, Math.min(start + RECORDS, rows), records);
+          records += items.length;
+          yield items;
+        }
+        rowStart = range.rowEnd;
+        await this.#file.advance(Math.floor((size * rowStart) / Math.max(1, Number(metadata.num_rows))));
+      }
+      await this.#file.advance(size);
+    } catch (cause) {
+      if (cause instanceof TelemetryError) throw cause;
+      const message = `${path} cannot be read as Parquet behind record ${records}: ${(cause as Error).message}`;
+      throw new ImportError('ERR_FILE_CORRUPT', message, { path, records }, { cause });
+    }
+  }
+}
+
+function recordsOf(
+  columns: readonly (readonly [string, ArrayLike<unknown>])[],
+  start: number,
+  end: number,
+  before: number,
+): RawItem[] {
+  const items: RawItem[] = [];
+  for (let row = start; row < end; row++) {
+    const record: Record<string, Json> = {};
+    for (const [name, values] of columns) setOwn(record, name, jsonOf(values[row]));
+    items.push({ line: before + items.length + 1, record, error: null });
+  }
+  return items;
+}
+
+/** A byte order mark belongs to the text, unlike what a TextDecoder thinks. */
+const stringFromBytes = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+const jsonFromBytes = (bytes: Uint8Array) => JSON.parse(stringFromBytes(bytes)) as Json;
+
+const PARSERS = {
+  stringFromBytes,
+  jsonFromBytes,
+  timestampFromMilliseconds: (millis: bigint) => isoOf(millis, 1e3),
+  timestampFromMicroseconds: (micros: bigint) => isoOf(micros, 1e6),
+  timestampFromNanoseconds: (nanos: bigint) => isoOf(nanos, 1e9),
+  dateFromDays: (days: number) => isoOf(BigInt(days) * 86_400n, 1)?.slice(0, 10) ?? null,
+};
+/** Of an event's time, whole microseconds; of nested values, the text that they are written from again. */
+const OWN_PARSERS = {
+  ...PARSERS,
+  jsonFromBytes: stringFromBytes,
+  timestampFromMicroseconds: Number,
+};
+
+/** What Node can decompress; hyparquet knows Snappy itself. */
+const compressors: Compressors = {
+  GZIP: (input) => zlib.gunzipSync(input),
+  BROTLI: (input) => zlib.brotliDecompressSync(input),
+  ZSTD: (input) => {
+    const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (input: Uint8Array) => Uint8Array };
+    if (zstdDecompressSync === undefined) {
+      throw new ImportError(
+        'ERR_UNSUPPORTED_FORMAT',
+        'the Parquet file is compressed by Zstandard, which this version of Node cannot read (22.15 can)',
+        { codec: 'ZSTD' },
+      );
+    }
+    return zstdDecompressSync(input);
+  },
+};
