@@ -4,7 +4,7 @@
  */
 
 import { constants } from 'node:buffer';
-import type { FlatTable } from '../arrow/flatbuffer-reader.js';
+import { FlatTable } from '../arrow/flatbuffer-reader.js';
 import {
   CONTINUATION,
   HEADER_BATCH,
@@ -24,6 +24,9 @@ import { type ByteChunks, type RawItem, type RecordReader, setOwn } from './read
 /** What a file begins with, padded to 8 bytes. */
 const FILE_MAGIC = 'ARROW1';
 const FILE_MAGIC_BYTES = 8;
+/** The footer's length and the mark that ends a file. */
+const FOOTER_TAIL_BYTES = 4 + FILE_MAGIC.length;
+const FOOTER_SCHEMA = 1;
 const METADATA_BYTES_MAX = 256 * 1024 * 1024;
 const BODY_BYTES_MAX = Math.min(constants.MAX_LENGTH, 2 ** 31);
 /** Records made at a time. */
@@ -38,17 +41,27 @@ const BATCH_BUFFERS = 2;
 const BATCH_COMPRESSION = 3;
 const BATCH_VARIADIC = 4;
 
+/** Access to any part of a file. */
+export interface EndOfFile {
+  readonly size: number;
+  slice(start: number, end: number): Promise<ArrayBuffer>;
+}
+
 export class ArrowReader implements RecordReader {
   readonly textual = false;
   columns: readonly string[] | null = null;
   readonly #chunks: ByteChunks;
+  readonly #end: EndOfFile | null;
+  #isFile = false;
   readonly #dictionaries = new Map<number, Json[]>();
   #fields: readonly Field[] = [];
   #records = 0;
   #context: ColumnContext = { dictionary: (id) => this.#dictionary(id), inMicros: false };
 
-  constructor(chunks: ByteChunks) {
+  /** @param end - of the same bytes, where it can be reached: some writers put the schema of a file only there */
+  constructor(chunks: ByteChunks, end: EndOfFile | null = null) {
     this.#chunks = chunks;
+    this.#end = end;
   }
 
   async *batches(): AsyncGenerator<RawItem[]> {
@@ -56,6 +69,7 @@ export class ArrowReader implements RecordReader {
     try {
       if ((await bytes.peek(FILE_MAGIC_BYTES)).toString('latin1', 0, FILE_MAGIC.length) === FILE_MAGIC) {
         await bytes.take(FILE_MAGIC_BYTES);
+        this.#isFile = true;
       }
       for (;;) {
         const metadata = await this.#metadata(bytes);
@@ -63,12 +77,15 @@ export class ArrowReader implements RecordReader {
         const { headerType, header, bodyBytes } = readMessage(metadata);
         if (bodyBytes > BODY_BYTES_MAX) throw new RangeError(`a message with a body of ${bodyBytes} bytes`);
         const body = await bytes.take(bodyBytes);
-        if (headerType === HEADER_SCHEMA) this.#schema(header);
-        else if (this.columns === null) throw new RangeError('the first message is no schema');
-        else if (headerType === HEADER_DICTIONARY) this.#learn(header, body);
+        if (headerType === HEADER_SCHEMA) {
+          this.#schema(header);
+          continue;
+        }
+        if (this.columns === null) this.#schema(await this.#footerSchema());
+        if (headerType === HEADER_DICTIONARY) this.#learn(header, body);
         else if (headerType === HEADER_BATCH) yield* this.#batch(header, body);
       }
-      if (this.columns === null) throw new RangeError('there is no schema');
+      if (this.columns === null) this.#schema(await this.#footerSchema());
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       const message = `the Arrow data cannot be read behind record ${this.#records}: ${cause.message}`;
@@ -83,13 +100,29 @@ export class ArrowReader implements RecordReader {
     // A stream may simply end; a file goes on with its footer.
     if ((await bytes.peek(1)).length === 0) return null;
     let size = (await bytes.take(4)).readInt32LE(0);
-    // Without the marker it is a length, as it was before Arrow 0.15.
+    // Without the marker it is the footer, or in a stream a length, as it was before Arrow 0.15.
+    if (size !== CONTINUATION && this.#isFile) return null;
     if (size === CONTINUATION) size = (await bytes.take(4)).readInt32LE(0);
     if (size === 0) return null;
     if (size < 0 || size > METADATA_BYTES_MAX)
       throw new RangeError(`a message with ${size} bytes of metadata`);
     // Its numbers must begin at multiples of their size.
     return bytes.take(size);
+  }
+
+  async #footerSchema(): Promise<FlatTable> {
+    const noSchema = new RangeError('there is no schema');
+    const { size, slice } = this.#end ?? { size: 0, slice: null };
+    if (!this.#isFile || slice === null || size < FILE_MAGIC_BYTES + FOOTER_TAIL_BYTES) throw noSchema;
+    const tail = Buffer.from(await slice(size - FOOTER_TAIL_BYTES, size));
+    const footerBytes = tail.readInt32LE(0);
+    const start = size - FOOTER_TAIL_BYTES - footerBytes;
+    if (tail.toString('latin1', 4) !== FILE_MAGIC || footerBytes <= 0 || start < FILE_MAGIC_BYTES)
+      throw noSchema;
+    const footer = FlatTable.root(new Uint8Array(await slice(start, start + footerBytes)));
+    const schema = footer.table(FOOTER_SCHEMA);
+    if (schema === undefined) throw noSchema;
+    return schema;
   }
 
   #schema(header: FlatTable): void {

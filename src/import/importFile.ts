@@ -173,7 +173,7 @@ function openReader(file: SourceFile, options: ImportFileOptions): RecordReader 
     case 'msgpack':
       return new MsgpackReader(file.chunks());
     case 'arrow':
-      return new ArrowReader(file.chunks());
+      return new ArrowReader(file.chunks(), file.end());
     case 'parquet':
       return new ParquetReader(file);
   }

@@ -83,6 +83,12 @@ export class SourceFile {
     }
   }
 
+  /** Any part of what is in the file; null where only its beginning can be reached. */
+  end(): { size: number; slice(start: number, end: number): Promise<ArrayBuffer> } | null {
+    if (this.size === null || this.compression !== null) return null;
+    return { size: this.size, slice: (start, end) => this.slice(start, end) };
+  }
+
   /** Bytes [start, end), which must be there. @throws StorageError; ImportError when the file has changed */
   async slice(start: number, end: number): Promise<ArrayBuffer> {
     const bytes = new Uint8Array(end - start);
