@@ -183,11 +183,11 @@ function partsOf(batch: FlatTable, body: Buffer): BatchParts {
     const codec = compression.int8(0) === 0 ? 'LZ4' : 'Zstandard';
     throw unsupported(`bodies compressed by ${codec} (write it with compression="uncompressed")`);
   }
-  const buffers = batch.pairs(BATCH_BUFFERS);
+  const buffers = batch.structs(BATCH_BUFFERS, 2);
   for (let i = 0; i < buffers.length; i += 2) {
     if (buffers[i] + buffers[i + 1] > body.length) throw new RangeError('a buffer is outside of the body');
   }
-  return { body, nodes: batch.pairs(BATCH_NODES), buffers, variadic: batch.sizes(BATCH_VARIADIC) };
+  return { body, nodes: batch.structs(BATCH_NODES, 2), buffers, variadic: batch.structs(BATCH_VARIADIC, 1) };
 }
 
 function dictionaryField(fields: readonly Field[], id: number): Field | undefined {
