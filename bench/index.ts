@@ -2,6 +2,7 @@
 import { analysis } from './analysis.bench.js';
 import { capture } from './capture.bench.js';
 import { durable } from './durable.bench.js';
+import { exportText } from './export-text.bench.js';
 import type { Bench } from './harness.js';
 import { hotPath } from './hot-path.bench.js';
 import { memory } from './memory.bench.js';
@@ -21,6 +22,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   durable,
   reading,
   analysis,
+  'export-text': exportText,
   peers,
   'peers-memory': peersMemory,
   suite,

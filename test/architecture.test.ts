@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernels: ['ring', 'stats'],
   readers: ['ring', 'schema', 'storage'],
   analysis: ['kernels', 'readers', 'ring', 'stats', 'schema'],
-  export: ['arrow', 'readers', 'ring', 'schema', 'version'],
+  export: ['arrow', 'kernels', 'readers', 'ring', 'schema', 'version'],
   import: ['arrow', 'schema'],
   capture: ['analysis', 'export', 'import', 'kernels', 'readers', 'ring', 'schema', 'storage', 'version'],
   demo: ['schema'],

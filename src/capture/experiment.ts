@@ -505,13 +505,13 @@ export class Experiment {
     const { filter, ...file } = options;
     const name = file.name ?? this.name;
     const counts = { ...this.counts };
-    return exportFile(this.eventSource(filter), format, { ...file, name, counts, libraryVersion: VERSION });
+    return exportFile(this.#view(filter), format, { ...file, name, counts, libraryVersion: VERSION });
   }
 
   /** The export as a stream, with back-pressure. Errors are those of `export`, on the stream. */
   exportStream(format: ExportFormat, options: ExportOptions = {}): Readable {
     const { filter, ...encode } = options;
-    return Readable.from(exportChunks(this.eventSource(filter), format, encode), { objectMode: false });
+    return Readable.from(exportChunks(this.#view(filter), format, encode), { objectMode: false });
   }
 
   /**

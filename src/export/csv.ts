@@ -12,53 +12,79 @@
 
 import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, type Column, EXTRA_COLUMNS } from './columns.js';
-import type { EncodeOptions, EventSource, RowEncoder, RowFormatDefinition } from './encoder.js';
-import { type ColumnNode, ColumnPlan } from './plan.js';
-import { jsonText, wellFormed } from './text.js';
+import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
+import type { ColumnNode, ColumnPlan } from './plan.js';
+import {
+  type Cell,
+  COMPLETION_TOKENS,
+  COST,
+  datetime,
+  ifCost,
+  LATENCY,
+  type Part,
+  PLACE,
+  PROMPT_TOKENS,
+  RowWriter,
+  SUCCESS,
+  type TextFormat,
+  TIMESTAMP,
+  TOTAL_TOKENS,
+} from './row-writer.js';
+import { jsonText, numberText, wellFormed } from './text.js';
 
-export const csvFormat: RowFormatDefinition = { format: 'csv', extension: 'csv', open: openCsv };
+export const csvFormat: ExportFormatDefinition = {
+  format: 'csv',
+  extension: 'csv',
+  needsPlan: ({ flatten }) => flatten !== false,
+  open: (plan, _about, options) => openCsv(plan, options),
+};
 
-/** Reads the source once for its columns when flattening. */
-export async function openCsv(source: EventSource, options: EncodeOptions = {}): Promise<RowEncoder> {
-  const safe = options.csvSafe === true;
-  if (options.flatten === false) return new FixedEncoder(BASE_COLUMNS, safe);
-  const plan = new ColumnPlan();
-  for await (const event of source()) plan.add(event);
-  return new FlatEncoder(plan, safe);
+/** @param plan - null for the base columns alone */
+export function openCsv(plan: ColumnPlan | null, options: EncodeOptions = {}): ExportEncoder {
+  const format = new CsvFormat(plan, options.csvSafe === true);
+  const writer = new RowWriter(format);
+  return {
+    columns: format.columns,
+    header: () => Buffer.from(format.header()),
+    rows: (source, block) => writer.rows(source, block),
+    events: (events) => writer.events(events),
+    footer: () => new Uint8Array(0),
+  };
 }
 
-class FixedEncoder implements RowEncoder {
+/** Columns that are not the same in all rows of a binding. */
+const CELLS: ReadonlyMap<string, Cell> = new Map([
+  ['cost_source', ifCost('event')],
+  ['cost_usd', COST],
+  ['datetime', datetime('')],
+  ['event_id', PLACE],
+  ['latency_ms', LATENCY],
+  ['success', SUCCESS],
+  ['timestamp', TIMESTAMP],
+  ['tokens_completion', COMPLETION_TOKENS],
+  ['tokens_prompt', PROMPT_TOKENS],
+  ['tokens_total', TOTAL_TOKENS],
+]);
+
+/** The same with csvSafe: a year with a sign looks like a formula. */
+const SAFE_CELLS: ReadonlyMap<string, Cell> = new Map([...CELLS, ['datetime', datetime("'")]]);
+
+class CsvFormat implements TextFormat {
+  readonly absent = '';
   readonly columns: readonly string[];
-  readonly #columns: readonly Column[];
-  readonly #safe: boolean;
-
-  constructor(columns: readonly Column[], safe: boolean) {
-    this.#columns = columns;
-    this.columns = columns.map((column) => column.name);
-    this.#safe = safe;
-  }
-
-  header(): string {
-    return csvLine(this.columns);
-  }
-
-  row(event: EventRow): string {
-    return csvLine(this.#columns.map((column) => cellText(column.read(event), this.#safe)));
-  }
-}
-
-class FlatEncoder implements RowEncoder {
-  readonly columns: readonly string[];
-  readonly #plan: ColumnPlan;
+  readonly #plan: ColumnPlan | null;
   readonly #places = new Map<ColumnNode, number>();
   readonly #fixed: { readonly place: number; readonly column: Column }[] = [];
   readonly #safe: boolean;
 
-  constructor(plan: ColumnPlan, safe: boolean) {
-    const columns = plan.layout([...BASE_COLUMNS, ...EXTRA_COLUMNS]);
-    this.columns = columns.map(({ name }) => name);
+  constructor(plan: ColumnPlan | null, safe: boolean) {
     this.#plan = plan;
     this.#safe = safe;
+    const columns =
+      plan === null
+        ? BASE_COLUMNS.map((fixed) => ({ name: fixed.name, fixed, node: null }))
+        : plan.layout([...BASE_COLUMNS, ...EXTRA_COLUMNS]);
+    this.columns = columns.map(({ name }) => name);
     for (const [place, { fixed, node }] of columns.entries()) {
       if (node !== null) this.#places.set(node, place);
       else this.#fixed.push({ place, column: fixed });
@@ -69,25 +95,45 @@ class FlatEncoder implements RowEncoder {
     return csvLine(this.columns.map((name) => (this.#safe ? guarded(name) : name)));
   }
 
-  /** @throws RangeError when the row has a column that the first pass did not see */
   row(event: EventRow): string {
-    const cells = new Array<string>(this.columns.length).fill('');
-    for (const { place, column } of this.#fixed) cells[place] = cellText(column.read(event), this.#safe);
-    this.#plan.visit(event, (node, value) => {
+    return csvLine(this.#fields(event));
+  }
+
+  form(event: EventRow): Part[] {
+    const known = this.#safe ? SAFE_CELLS : CELLS;
+    const cells = new Map(this.#fixed.map(({ place, column }) => [place, known.get(column.name)]));
+    const parts = this.#fields(event).flatMap((field, place): Part[] => {
+      const cell = cells.get(place);
+      const text = quotedIfNeeded(field);
+      if (cell === undefined) return [',', text];
+      if (cell !== PLACE) return [',', cell];
+      const end = event.eventId.slice(event.experimentId.length + 1);
+      const at = text.lastIndexOf(end);
+      return [',', text.slice(0, at), PLACE, text.slice(at + end.length)];
+    });
+    return [...parts.slice(1), '\n'];
+  }
+
+  /** @throws RangeError when the row has a column that the first pass did not see */
+  #fields(event: EventRow): string[] {
+    const safe = this.#safe;
+    const fields = new Array<string>(this.columns.length).fill('');
+    for (const { place, column } of this.#fixed) fields[place] = cellText(column.read(event), safe);
+    this.#plan?.visit(event, (node, value) => {
       const place = this.#places.get(node);
       // Dropping the value silently would be worse: the file would look complete.
       if (place === undefined)
         throw new RangeError('the events changed between the two passes of a CSV export');
-      cells[place] = cellText(value, this.#safe);
+      fields[place] = cellText(value, safe);
     });
-    return csvLine(cells);
+    return fields;
   }
 }
 
 /** The text of one cell, before quoting. Numbers are JavaScript's shortest text; what is not finite is empty. */
 export function cellText(value: Json, safe: boolean): string {
   if (typeof value === 'string') return safe ? guarded(value) : value;
-  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
+  if (typeof value === 'number') return Number.isFinite(value) ? numberText(value) : '';
   if (typeof value === 'boolean') return String(value);
   if (value === null || value === undefined) return '';
   const scalars = Array.isArray(value) && value.every((item) => typeof item !== 'object' || item === null);

@@ -1,14 +1,13 @@
 /**
- * The seam between events and files.
+ * The seam between rows and files.
  *
- * An encoder turns rows into text or bytes, one at a time and without I/O. A format is a way to open an encoder
- * on a source; one that must see all rows first (CSV needs the union of the columns) reads the source once for
- * that, and the rows are encoded on a second pass.
+ * An encoder turns blocks of rows into the bytes of a file, in order and without I/O. A format is a way to open one;
+ * where the columns depend on the rows, a first pass over them makes the plan of the columns.
  */
 
-import { ExportError } from '../errors.js';
 import type { OrderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
+import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
 import type { ColumnPlan } from './plan.js';
 
@@ -18,17 +17,10 @@ import type { ColumnPlan } from './plan.js';
  */
 export type EventSource = () => AsyncIterable<EventRow>;
 
-export type Chunk = string | Uint8Array;
+/** What is exported: an experiment's rows, which takes the quick way, or any events. */
+export type ExportSource = View | EventSource;
 
-export interface RowEncoder {
-  /** Column names in file order; null where every row names its own. */
-  readonly columns: readonly string[] | null;
-  /** What comes before the first row; may be empty. */
-  header(): Chunk;
-  /** One row, with its separator. May be empty where a format gathers rows; `footer` then gives the rest. */
-  row(event: EventRow): Chunk;
-  footer?(): Chunk;
-}
+export type Chunk = string | Uint8Array;
 
 export interface EncodeOptions {
   /**
@@ -46,13 +38,6 @@ export interface EncodeOptions {
   layout?: 'file' | 'stream' | 'rows' | 'columns';
   /** Parquet: rows of a row group, at most; default 131,072. */
   rowGroupRows?: number;
-}
-
-export interface RowFormatDefinition {
-  readonly format: string;
-  /** File name extension, without the dot. */
-  readonly extension: string;
-  open(source: EventSource, options: EncodeOptions): Promise<RowEncoder>;
 }
 
 /** What is told of an experiment whose rows are exported, beside the rows. */
@@ -98,41 +83,4 @@ export interface ExportFormatDefinition {
     about: readonly ExperimentAbout[],
     options: EncodeOptions,
   ): ExportEncoder | Promise<ExportEncoder>;
-}
-
-/** Text gathered before it is handed on, in UTF-16 code units. */
-const CHUNK_CHARS = 64 * 1024;
-
-/**
- * Encodes a source as chunks of about 64 Ki characters, in bounded memory. Nothing comes out before the first
- * event, so a consumer that creates a file on the first chunk creates none for an empty source.
- *
- * @param onRow - sees every event as it is encoded
- * @throws ExportError ERR_NO_DATA when the source has no events
- */
-export async function* encodeRows(
-  encoder: RowEncoder,
-  source: EventSource,
-  onRow?: (event: EventRow) => void,
-): AsyncGenerator<Chunk> {
-  let text = '';
-  let empty = true;
-  function* add(chunk: Chunk): Generator<Chunk> {
-    if (typeof chunk === 'string') {
-      text += chunk;
-      if (text.length < CHUNK_CHARS) return;
-    }
-    if (text !== '') yield text;
-    text = '';
-    if (typeof chunk !== 'string' && chunk.length > 0) yield chunk;
-  }
-  for await (const event of source()) {
-    if (empty) yield* add(encoder.header());
-    empty = false;
-    yield* add(encoder.row(event));
-    onRow?.(event);
-  }
-  if (empty) throw new ExportError('ERR_NO_DATA', 'there are no events to export');
-  yield* add(encoder.footer?.() ?? '');
-  if (text !== '') yield text;
 }

@@ -3,17 +3,29 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ExportError } from '../errors.js';
+import { orderedEvents, orderedRows } from '../readers/ordered.js';
+import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { type AnonymizeOptions, anonymizer } from './anonymize.js';
-import { type Chunk, type EncodeOptions, type EventSource, encodeRows } from './encoder.js';
+import type {
+  EncodeOptions,
+  EventSource,
+  ExperimentAbout,
+  ExportEncoder,
+  ExportFormatDefinition,
+  ExportSource,
+} from './encoder.js';
 import { stageFile } from './file.js';
 import { formatNamed } from './formats.js';
 import { describeOptions, type ExportManifest, RowSummary } from './manifest.js';
 import { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
+import { ColumnPlan } from './plan.js';
 import { jsonText } from './text.js';
 
 export interface StreamOptions extends EncodeOptions {
   anonymize?: AnonymizeOptions;
+  /** The experiments whose rows these are, for formats that keep what is known of them. */
+  about?: readonly ExperimentAbout[];
 }
 
 export interface FileExportOptions extends StreamOptions {
@@ -41,19 +53,24 @@ export interface ExportResult {
 
 export const DEFAULT_EXPORT_DIR = 'exports';
 
+/** Events that are encoded together. */
+const BLOCK_EVENTS = 64;
+
 /**
- * The encoded events, in bounded memory. Formats whose columns depend on the rows read the source twice.
+ * The encoded rows, in bounded memory. Formats whose columns depend on the rows read the source twice. Nothing comes
+ * out before the first row.
  *
  * @throws ExportError ERR_NO_DATA, ERR_UNSUPPORTED_FORMAT; ConfigError for unusable `anonymize`
  */
 export async function* exportChunks(
-  source: EventSource,
+  source: ExportSource,
   format: string,
   options: StreamOptions = {},
-): AsyncGenerator<Chunk> {
-  const definition = formatNamed(format);
-  const events = anonymized(source, options.anonymize);
-  yield* encodeRows(await definition.open(events, options), events);
+): AsyncGenerator<Uint8Array> {
+  const rows = anonymized(source, options.anonymize);
+  const encoder = await openEncoder(formatNamed(format), rows, options);
+  // The encoder uses its bytes again, and a stream's reader may keep what it is given.
+  for await (const bytes of encoded(encoder, rows)) yield Buffer.from(bytes);
 }
 
 /**
@@ -65,19 +82,16 @@ export async function* exportChunks(
  * @throws ConfigError for unusable `anonymize`
  */
 export async function exportFile(
-  source: EventSource,
+  source: ExportSource,
   format: string,
   options: FileExportOptions = {},
 ): Promise<ExportResult> {
   const definition = formatNamed(format);
   const path = await targetPath(definition.extension, options);
-  const events = anonymized(source, options.anonymize);
+  const rows = anonymized(source, options.anonymize);
   const summary = new RowSummary();
-  const encoder = await definition.open(events, options);
-  const data = await stageFile(
-    path,
-    encodeRows(encoder, events, (event) => summary.add(event)),
-  );
+  const encoder = await openEncoder(definition, rows, options);
+  const data = await stageFile(path, encoded(encoder, rows, summary));
   try {
     const manifest: ExportManifest = {
       file: basename(path),
@@ -130,10 +144,79 @@ export async function targetPath(extension: string, options: FileExportOptions):
   return path;
 }
 
-function anonymized(source: EventSource, options: AnonymizeOptions | undefined): EventSource {
+/** Opens the format's encoder, with the plan of the columns where it needs one. */
+async function openEncoder(
+  definition: ExportFormatDefinition,
+  source: ExportSource,
+  options: StreamOptions,
+): Promise<ExportEncoder> {
+  const plan = definition.needsPlan(options) ? new ColumnPlan() : null;
+  if (plan !== null) {
+    if (typeof source === 'function') for await (const event of source()) plan.add(event);
+    else for await (const block of orderedRows(source)) plan.addRows(source.source, block);
+  }
+  return definition.open(plan, options.about ?? [], options);
+}
+
+/**
+ * The bytes of the file; each is valid until the next is asked for.
+ * @param summary - is told of the rows as they are encoded
+ * @throws ExportError ERR_NO_DATA when there are no rows
+ */
+async function* encoded(
+  encoder: ExportEncoder,
+  source: ExportSource,
+  summary = new RowSummary(),
+): AsyncGenerator<Uint8Array> {
+  const blocks =
+    typeof source === 'function'
+      ? eventBlocks(encoder, source, summary)
+      : rowBlocks(encoder, source, summary);
+  let isFirst = true;
+  for await (const bytes of blocks) {
+    if (isFirst) yield* notEmpty(encoder.header());
+    isFirst = false;
+    yield* notEmpty(bytes);
+  }
+  if (isFirst) throw new ExportError('ERR_NO_DATA', 'there are no events to export');
+  yield* notEmpty(await encoder.footer());
+}
+
+async function* rowBlocks(
+  encoder: ExportEncoder,
+  view: View,
+  summary: RowSummary,
+): AsyncGenerator<Uint8Array> {
+  for await (const block of orderedRows(view)) {
+    summary.addRows(view.source, block);
+    yield encoder.rows(view.source, block);
+  }
+}
+
+async function* eventBlocks(
+  encoder: ExportEncoder,
+  source: EventSource,
+  summary: RowSummary,
+): AsyncGenerator<Uint8Array> {
+  let block: EventRow[] = [];
+  for await (const event of source()) {
+    summary.add(event);
+    block.push(event);
+    if (block.length < BLOCK_EVENTS) continue;
+    yield encoder.events(block);
+    block = [];
+  }
+  if (block.length > 0) yield encoder.events(block);
+}
+
+function* notEmpty(bytes: Uint8Array): Generator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+}
+
+function anonymized(source: ExportSource, options: AnonymizeOptions | undefined): ExportSource {
   if (options === undefined) return source;
   const anonymize = anonymizer(options);
-  return () => mapped(source(), anonymize);
+  return () => mapped(typeof source === 'function' ? source() : orderedEvents(source), anonymize);
 }
 
 async function* mapped(

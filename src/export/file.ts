@@ -49,8 +49,10 @@ export async function stageFile(path: string, chunks: AsyncIterable<Chunk>): Pro
     for await (const chunk of chunks) {
       const buffer = typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk;
       handle ??= await create().catch(storageFailure(path));
-      await handle.writeFile(buffer).catch(storageFailure(path));
+      // Another thread writes while this one reads the same bytes.
+      const written = handle.writeFile(buffer).catch(storageFailure(path));
       hash.update(buffer);
+      await written;
       bytes += buffer.length;
     }
     handle ??= await create().catch(storageFailure(path));

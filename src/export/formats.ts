@@ -1,14 +1,23 @@
 /** The formats an export knows, by name. */
 
 import { ExportError } from '../errors.js';
+import { arrowFormat } from './arrow/encoder.js';
 import { csvFormat } from './csv.js';
-import type { RowFormatDefinition } from './encoder.js';
+import type { ExportFormatDefinition } from './encoder.js';
 import { jsonlFormat } from './jsonl.js';
+import { msgpackFormat } from './msgpack/format.js';
+import { parquetFormat } from './parquet/encoder.js';
 
-const FORMATS: readonly RowFormatDefinition[] = [csvFormat, jsonlFormat];
+const FORMATS: readonly ExportFormatDefinition[] = [
+  csvFormat,
+  jsonlFormat,
+  msgpackFormat,
+  parquetFormat,
+  arrowFormat,
+];
 
 /** @throws ExportError ERR_UNSUPPORTED_FORMAT naming the formats there are */
-export function formatNamed(format: string): RowFormatDefinition {
+export function formatNamed(format: string): ExportFormatDefinition {
   const found = FORMATS.find((candidate) => candidate.format === format);
   if (found !== undefined) return found;
   const names = FORMATS.map((candidate) => candidate.format);

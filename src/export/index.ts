@@ -3,13 +3,14 @@
 export { type AnonymizeOptions, anonymizer } from './anonymize.js';
 export { type ArchivedFile, archiveDiffers, archiveJsonl, EventDigest } from './archive.js';
 export { csvFormat, csvLine, openCsv } from './csv.js';
-export {
-  type Chunk,
-  type EncodeOptions,
-  type EventSource,
-  encodeRows,
-  type RowEncoder,
-  type RowFormatDefinition,
+export type {
+  Chunk,
+  EncodeOptions,
+  EventSource,
+  ExperimentAbout,
+  ExportEncoder,
+  ExportFormatDefinition,
+  ExportSource,
 } from './encoder.js';
 export {
   DEFAULT_EXPORT_DIR,

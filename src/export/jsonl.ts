@@ -7,23 +7,102 @@
 
 import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, EXTRA_COLUMNS } from './columns.js';
-import type { EncodeOptions, EventSource, RowEncoder, RowFormatDefinition } from './encoder.js';
+import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
+import {
+  type Cell,
+  COMPLETION_TOKENS,
+  COST,
+  constant,
+  ifCost,
+  ifTokens,
+  LATENCY,
+  type Part,
+  PLACE,
+  PROMPT_TOKENS,
+  RowWriter,
+  SUCCESS,
+  type TextFormat,
+  TIMESTAMP,
+  TOTAL_TOKENS,
+} from './row-writer.js';
 import { jsonText, snakeCase } from './text.js';
 
-export const jsonlFormat: RowFormatDefinition = { format: 'jsonl', extension: 'jsonl', open: openJsonl };
+export const jsonlFormat: ExportFormatDefinition = {
+  format: 'jsonl',
+  extension: 'jsonl',
+  needsPlan: () => false,
+  open: (_plan, _about, options) => openJsonl(options),
+};
+
+export function openJsonl(options: EncodeOptions = {}): ExportEncoder {
+  const writer = new RowWriter(new JsonFormat(options.pretty === true));
+  return {
+    columns: null,
+    header: () => new Uint8Array(0),
+    rows: (source, block) => writer.rows(source, block),
+    events: (events) => writer.events(events),
+    footer: () => new Uint8Array(0),
+  };
+}
 
 /** Token counts stay one object, and the time is written once, as a number. */
 const COLUMNS = [...BASE_COLUMNS, ...EXTRA_COLUMNS].filter(
   ({ name }) => name !== 'datetime' && !name.startsWith('tokens_'),
 );
 
-export async function openJsonl(_source: EventSource, options: EncodeOptions = {}): Promise<RowEncoder> {
-  const indent = options.pretty === true ? 2 : undefined;
-  return {
-    columns: null,
-    header: () => '',
-    row: (event) => `${jsonText(jsonRecord(event), indent)}\n`,
-  };
+/** Fields that are not the same in all rows of a binding, besides the tokens. */
+const CELLS: ReadonlyMap<string, Cell> = new Map([
+  ['cost_source', ifCost('"event"')],
+  ['cost_usd', COST],
+  ['event_id', PLACE],
+  ['latency_ms', LATENCY],
+  ['success', SUCCESS],
+  ['timestamp', TIMESTAMP],
+]);
+
+class JsonFormat implements TextFormat {
+  readonly absent = 'null';
+  readonly #indent: number | undefined;
+
+  constructor(pretty: boolean) {
+    this.#indent = pretty ? 2 : undefined;
+  }
+
+  row(event: EventRow): string {
+    return `${jsonText(jsonRecord(event), this.#indent)}\n`;
+  }
+
+  form(event: EventRow): Part[] {
+    const [line, space] = this.#indent === undefined ? ['', ''] : ['\n  ', ' '];
+    const parts = Object.entries(jsonRecord(event)).flatMap(([name, value]): Part[] => {
+      const key = `,${line}${jsonText(name)}:${space}`;
+      if (name === 'tokens') return [key, ...this.#tokens()];
+      const cell = CELLS.get(name);
+      // Nested lines stand one level deeper; inside a text of JSON there are no line ends.
+      const text = jsonText(value, this.#indent).replaceAll('\n', '\n  ');
+      if (cell === undefined) return [key, text];
+      if (cell !== PLACE) return [key, cell];
+      const end = event.eventId.slice(event.experimentId.length + 1);
+      const at = text.lastIndexOf(end);
+      return [key, text.slice(0, at), PLACE, text.slice(at + end.length)];
+    });
+    const [first, ...rest] = parts as [string, ...Part[]];
+    return [`{${first.slice(1)}`, ...rest, line === '' ? '}\n' : '\n}\n'];
+  }
+
+  #tokens(): Part[] {
+    const [line, end, space] = this.#indent === undefined ? ['', '', ''] : ['\n    ', '\n  ', ' '];
+    return [
+      ifTokens(4),
+      `{${line}"prompt":${space}`,
+      PROMPT_TOKENS,
+      `,${line}"completion":${space}`,
+      COMPLETION_TOKENS,
+      `,${line}"total":${space}`,
+      TOTAL_TOKENS,
+      constant(`${end}}`),
+    ];
+  }
 }
 
 /** The event as the object that a line holds. */

@@ -1,5 +1,8 @@
 /** What an exported file is, for whoever finds it: counts, checksum, columns, time range, provenance. */
 
+import type { OrderedRows } from '../readers/ordered.js';
+import type { RowSource } from '../readers/rows.js';
+import { timeUsOf } from '../ring/batch.js';
 import type { EventRow, Json } from '../schema/event.js';
 import type { AnonymizeOptions } from './anonymize.js';
 import type { EncodeOptions } from './encoder.js';
@@ -47,16 +50,26 @@ export class RowSummary {
   readonly #experiments = new Map<string, ManifestExperiment>();
 
   add(event: EventRow): void {
-    this.rows += 1;
-    this.#startUs = Math.min(this.#startUs, event.timestamp);
-    this.#endUs = Math.max(this.#endUs, event.timestamp);
-    const known = this.#experiments.get(event.experimentId);
-    if (known !== undefined) {
-      known.rows += 1;
-      return;
-    }
-    const { experimentId: id, experimentName: name, condition } = event;
-    this.#experiments.set(id, { id, name, condition, rows: 1 });
+    this.#count(event, 1, event.timestamp, event.timestamp);
+  }
+
+  /** A block of one experiment's rows, ascending by time. */
+  addRows(source: RowSource, { table, rows }: OrderedRows): void {
+    this.#count(source, rows.length, timeUsOf(table, rows[0]), timeUsOf(table, rows[rows.length - 1]));
+  }
+
+  #count(
+    { experimentId: id, experimentName: name, condition }: EventRow | RowSource,
+    rows: number,
+    startUs: number,
+    endUs: number,
+  ): void {
+    this.rows += rows;
+    this.#startUs = Math.min(this.#startUs, startUs);
+    this.#endUs = Math.max(this.#endUs, endUs);
+    const known = this.#experiments.get(id);
+    if (known === undefined) this.#experiments.set(id, { id, name, condition, rows });
+    else known.rows += rows;
   }
 
   timeRange(): ManifestTimeRange {

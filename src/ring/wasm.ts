@@ -77,14 +77,31 @@ export interface KernelModule {
   copy(target: number, source: number, bytes: number): void;
 }
 
+/** Text of columns that lie in a memory of the caller's own; addresses and counts are i32. */
+export interface TextModule {
+  /** @see assembly/text-number.ts */
+  writeNumber(value: number, out: number, tables: number): number;
+  /** @see assembly/text-rows.ts */
+  writeRows(
+    block: number,
+    row: number,
+    end: number,
+    refused: number,
+    forms: number,
+    out: number,
+    outEnd: number,
+    tables: number,
+  ): number;
+}
+
+/** All that the module exports. */
+export type Module = RingModule & KernelModule & TextModule;
+
 /** The part of the WebAssembly interface used here; its own types come only with those of the DOM. */
 interface WebAssemblyApi {
   Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => SharedMemory;
   Module: new (bytes: Uint8Array) => object;
-  Instance: new (
-    module: object,
-    imports: { env: { memory: SharedMemory } },
-  ) => { exports: RingModule & KernelModule };
+  Instance: new (module: object, imports: { env: { memory: SharedMemory } }) => { exports: Module };
 }
 
 const api = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
@@ -100,7 +117,7 @@ export function reserveMemory(pages: number): SharedMemory {
  * Binds the module to an experiment's memory. It is compiled once per thread; instances share nothing but the
  * memory they are given.
  */
-export function instantiate(memory: SharedMemory): RingModule & KernelModule {
+export function instantiate(memory: SharedMemory): Module {
   compiled ??= new api.Module(readFileSync(new URL('../../assembly/crucible.wasm', import.meta.url)));
   return new api.Instance(compiled, { env: { memory } }).exports;
 }

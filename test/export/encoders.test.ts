@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { exportChunks, openCsv } from '../../src/export/index.js';
-import { isoMicros, snakeCase } from '../../src/export/text.js';
+import { ColumnPlan } from '../../src/export/plan.js';
+import { isoMicros, jsonText, snakeCase } from '../../src/export/text.js';
 import type { Json } from '../../src/schema/event.js';
 import { event, readCsv, sourceOf, textOf } from './support.js';
 
@@ -14,7 +15,9 @@ describe('CSV', () => {
       event({ metadata: { b: 1 }, fields: { learningRate: 0.001 } }),
       event({ metadata: { a: { deep: { er: true } } }, measurements: { duration: 7 } }),
     ];
-    const { columns } = await openCsv(sourceOf(...rows));
+    const plan = new ColumnPlan();
+    for (const row of rows) plan.add(row);
+    const { columns } = openCsv(plan);
     expect(columns).toEqual([...columns!].sort());
     expect(columns).toEqual(
       expect.arrayContaining([
@@ -46,7 +49,8 @@ describe('CSV', () => {
     [[{ a: 1 }, 'x'], '[{"a":1},"x"]'],
     [{}, '{}'],
     [1e21, '1e+21'],
-    [-0, '0'],
+    [-0, '-0'],
+    [[-0, { a: -0 }], '[-0,{"a":-0}]'],
     [8e-4, '0.0008'],
     [Number.NaN, ''],
     [false, 'false'],
@@ -192,6 +196,40 @@ describe('JSONL', () => {
   });
 });
 
+describe('jsonText', () => {
+  it('writes what is not finite as null, and −0 with its sign, at any depth', () => {
+    const value = { a: [Number.NaN, -0, { b: Infinity }], c: -0, d: [], e: {}, f: null };
+    expect(jsonText(value)).toBe('{"a":[null,-0,{"b":null}],"c":-0,"d":[],"e":{},"f":null}');
+  });
+
+  it('differs from JSON.stringify in −0 and lone surrogates only, indented or not', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), fc.constantFrom(undefined, 2), (value, indent) => {
+        const plain = JSON.stringify(value, (_key, inner) => (Object.is(inner, -0) ? 0 : inner), indent);
+        // With a −0 or a lone surrogate beside it, a value is written by ours.
+        for (const ours of [-0, '\ud800']) {
+          const list = jsonText([value as Json, ours], indent).replaceAll('-0', '0');
+          const expected = JSON.stringify(
+            [JSON.parse(plain), Object.is(ours, -0) ? 0 : '\ufffd'],
+            null,
+            indent,
+          );
+          expect(list).toBe(expected.replaceAll('-0', '0'));
+        }
+        expect(jsonText(value as Json, indent).replaceAll('-0', '0')).toBe(plain.replaceAll('-0', '0'));
+      }),
+    );
+  });
+
+  it('is read back as it was', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        expect(JSON.parse(jsonText(value as Json))).toStrictEqual(value);
+      }),
+    );
+  });
+});
+
 describe('exportChunks', () => {
   it('refuses an unknown format and a source without events', async () => {
     await expect(textOf(exportChunks(sourceOf(event()), 'xml'))).rejects.toMatchObject({
@@ -216,6 +254,10 @@ describe('text helpers', () => {
     [0, '1970-01-01T00:00:00.000000Z'],
     [-1, '1969-12-31T23:59:59.999999Z'],
     [1_700_000_001_234_567, '2023-11-14T22:13:21.234567Z'],
+    [8.64e18, '+275760-09-13T00:00:00.000000Z'],
+    [-8.64e18, '-271821-04-20T00:00:00.000000Z'],
+    [8.64e18 - 1024, '+275760-09-12T23:59:59.998976Z'],
+    [8.641e18, null],
     [Number.NaN, null],
   ])('isoMicros(%d) is %s', (timestampUs, text) => {
     expect(isoMicros(timestampUs)).toBe(text);

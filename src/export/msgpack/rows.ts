@@ -18,7 +18,7 @@ import type { RowSource } from '../../readers/rows.js';
 import { isValue, timeUsOf } from '../../ring/batch.js';
 import type { EventRow } from '../../schema/event.js';
 import type { ExportEncoder } from '../encoder.js';
-import { isBoundRow } from '../plan.js';
+import { saysMore, tellsAll } from '../plan.js';
 import { stepsOf, writeEvent } from './document.js';
 import { ByteWriter, encodedText } from './writer.js';
 
@@ -42,7 +42,8 @@ interface Template {
 
 /** What rows of one experiment have in common. */
 interface Known {
-  readonly templates: (Template | undefined)[];
+  /** By binding; null where its rows have to be decoded, undefined where that is not known yet. */
+  readonly templates: (Template | null | undefined)[];
   /** The id's text up to the producer, and where its characters begin in it. */
   readonly idHead: Uint8Array;
   readonly computedCost: Uint8Array;
@@ -79,12 +80,12 @@ export class MsgpackRows implements ExportEncoder {
       const row = rows[i];
       const tag = table.tags[row];
       const binding = tag & TAG_BINDING_MASK;
-      if (isBoundRow(tag) && binding !== 0 && table.sequences[row] < SEQUENCE_END) {
-        known.templates[binding] ??= templateOf(table.event(source, row));
-        writeBound(out, known, known.templates[binding], table, row);
-      } else {
-        writeEvent(out, events?.[i] ?? table.event(source, row));
-      }
+      const template =
+        saysMore(tag) || binding === 0 || table.sequences[row] >= SEQUENCE_END
+          ? null
+          : (known.templates[binding] ?? learnTemplate(known, source, table, row));
+      if (template === null) writeEvent(out, events?.[i] ?? table.event(source, row));
+      else writeBound(out, known, template, table, row);
     }
     return out.written;
   }
@@ -110,6 +111,13 @@ export class MsgpackRows implements ExportEncoder {
     this.#known.set(source, known);
     return known;
   }
+}
+
+function learnTemplate(known: Known, source: RowSource, table: RowTable, row: number): Template | null {
+  const binding = table.tags[row] & TAG_BINDING_MASK;
+  const template = tellsAll(source.binding(binding)) ? templateOf(table.event(source, row)) : null;
+  known.templates[binding] = template;
+  return template;
 }
 
 function writeBound(

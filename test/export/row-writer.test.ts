@@ -1,0 +1,291 @@
+/** Blocks of rows as text: the same bytes as from their events, and as from an oracle. */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  FLAG_COST_COMPUTED,
+  FLAG_FAILED,
+  FLAG_MALFORMED,
+  FLAG_METADATA_MODEL,
+  FLAG_METADATA_TOKENS,
+  FLAG_SUCCEEDED,
+  FLAG_WRITTEN,
+} from '../../assembly/layout.js';
+import { openCsv } from '../../src/export/csv.js';
+import type { EncodeOptions, ExportEncoder } from '../../src/export/encoder.js';
+import { openJsonl } from '../../src/export/jsonl.js';
+import { ColumnPlan } from '../../src/export/plan.js';
+import { LATENCY, RowWriter } from '../../src/export/row-writer.js';
+import type { OrderedRows } from '../../src/readers/ordered.js';
+import type { RowSource } from '../../src/readers/rows.js';
+import type { Binding } from '../../src/ring/bindings.js';
+import { blockOf, eventsOfBlock, type Identity, type MadeRow, sourceOfBindings } from '../support/blocks.js';
+import { oracleCsv, oracleJsonl } from '../support/text-oracle.js';
+
+const START_US = 1_700_000_000_000_000;
+const TIME_US_MAX = 8.64e18;
+
+/** Text that needs care: quotes, commas, line ends, formulas, what looks like the end of an id, lone surrogates. */
+const nastyText = fc.oneof(
+  fc.constantFrom(
+    '',
+    'a',
+    '=1+1',
+    '-x',
+    '"',
+    ',',
+    'x\ny',
+    '\r',
+    '\t',
+    '-00-0000000000',
+    'é😀',
+    'a\ud800',
+    '\udc00b',
+  ),
+  fc.string({ unit: 'binary', maxLength: 8 }),
+  fc.string({ maxLength: 40 }),
+);
+const nastyNumber = fc.oneof(
+  fc.constantFrom(
+    Number.NaN,
+    Infinity,
+    -Infinity,
+    0,
+    -0,
+    5e-324,
+    1e140,
+    1.1e140,
+    1e21,
+    1e-7,
+    2 ** 53,
+    0.1,
+    12.5,
+  ),
+  fc.double(),
+  fc.double({ min: 1e-6, max: 1e6, noNaN: true }),
+  fc.integer(),
+);
+const timeUs = fc.oneof(
+  fc.integer({ min: 0, max: 10_000_000 }).map((us) => START_US + us),
+  fc.constantFrom(0, -1, -1_000_000, 0.5, -0.5, 253402300800000000, 253402300799999900, -62167219200000010),
+  fc.constantFrom(TIME_US_MAX, -TIME_US_MAX, 2 ** 53, -(2 ** 53), 951782400000000, -62162208000000000),
+  fc.double({ min: -TIME_US_MAX, max: TIME_US_MAX, noNaN: true }),
+);
+const tokens = fc.constantFrom(-1, 0, 1, 99, 12_345, 2 ** 31 - 1);
+
+const scalar = fc.oneof(nastyText, fc.constantFrom(null, true, false), nastyNumber.filter(Number.isFinite));
+const flatObject = fc.dictionary(fc.constantFrom('a', 'session_id', 'userId', 'loss', 'b c'), scalar, {
+  maxKeys: 3,
+});
+
+const binding: fc.Arbitrary<Binding> = fc.record({
+  event: fc.constantFrom('e', 'req_llm.request.stop', 'crucible_train.epoch.stop', 'x,"y"', '=evil'),
+  model: fc.option(nastyText),
+  provider: fc.option(nastyText),
+  bound: flatObject,
+});
+
+const flags = fc.constantFrom(
+  0,
+  0,
+  0,
+  FLAG_MALFORMED,
+  FLAG_COST_COMPUTED,
+  FLAG_METADATA_MODEL,
+  FLAG_METADATA_TOKENS,
+);
+const madeRow: fc.Arbitrary<MadeRow> = fc
+  .record({
+    timeUs,
+    latencyMs: nastyNumber,
+    costUsd: nastyNumber,
+    prompt: tokens,
+    completion: tokens,
+    id: fc.nat(3),
+    flags,
+    success: fc.constantFrom(0, FLAG_SUCCEEDED, FLAG_FAILED),
+    sequence: fc.oneof(fc.nat(), fc.constantFrom(0, 2 ** 32, 2 ** 40 - 1, 2 ** 40, 2 ** 53 - 1)),
+    producer: fc.constantFrom(0, 1, 9, 10, 31, 255, 256, 65_535),
+    captured: fc.option(fc.tuple(flatObject, flatObject), { freq: 4, nil: undefined }),
+  })
+  .map(({ id, flags: more, success, captured, ...row }) => ({
+    ...row,
+    ...(captured === undefined ? {} : { captured }),
+    // A binding of 0 would want a name in the captured part.
+    tag: (id + 1) | FLAG_WRITTEN | more | success,
+  }));
+
+const identity: fc.Arbitrary<Identity> = fc.record({
+  id: fc.oneof(fc.constant('a7630c63160f05a4'), nastyText),
+  name: nastyText,
+  condition: nastyText,
+  tags: fc.array(nastyText, { maxLength: 3 }),
+});
+
+const blocks = fc
+  .record({
+    identity,
+    bindings: fc.array(binding, { minLength: 5, maxLength: 5 }),
+    made: fc.array(madeRow, { minLength: 1, maxLength: 20 }),
+    shuffle: fc.boolean(),
+  })
+  .chain(({ made, shuffle, ...rest }) => {
+    const places = made.map((_, i) => i);
+    const order = shuffle ? fc.shuffledSubarray(places, { minLength: 1 }) : fc.constant(places);
+    return fc.record({ made: fc.constant(made), order, ...constants(rest) });
+  })
+  .map(({ identity, bindings, made, order }) => ({
+    source: sourceOfBindings(bindings, identity),
+    block: blockOf(made, order),
+  }));
+
+function constants<T extends object>(values: T): { [K in keyof T]: fc.Arbitrary<T[K]> } {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, fc.constant(value)])) as never;
+}
+
+function planOf(source: RowSource, block: OrderedRows): ColumnPlan {
+  const plan = new ColumnPlan();
+  plan.addRows(source, block);
+  return plan;
+}
+
+/** Whole files, as text that must be valid UTF-8. */
+function written(encoder: ExportEncoder, bytes: () => Uint8Array | Promise<Uint8Array>): string {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  return decoder.decode(Buffer.concat([encoder.header(), bytes() as Uint8Array]));
+}
+
+function bothWays(open: () => ExportEncoder, source: RowSource, block: OrderedRows): [string, string] {
+  const [byRows, byEvents] = [open(), open()];
+  return [
+    written(byRows, () => byRows.rows(source, block)),
+    written(byEvents, () => byEvents.events(eventsOfBlock(source, block))),
+  ];
+}
+
+describe('rows of a block', () => {
+  it.each<EncodeOptions>([{}, { csvSafe: true }, { flatten: false }, { flatten: false, csvSafe: true }])(
+    'are in CSV with %j what their events are, and what the oracle says',
+    (options) => {
+      fc.assert(
+        fc.property(blocks, ({ source, block }) => {
+          const plan = options.flatten === false ? null : planOf(source, block);
+          const [rows, events] = bothWays(() => openCsv(plan, options), source, block);
+          expect(rows).toBe(events);
+          expect(rows).toBe(oracleCsv(eventsOfBlock(source, block), options));
+        }),
+        { numRuns: 200 },
+      );
+    },
+  );
+
+  it('are in JSON Lines what their events are, and what the oracle says', () => {
+    fc.assert(
+      fc.property(blocks, ({ source, block }) => {
+        const [rows, events] = bothWays(() => openJsonl(), source, block);
+        expect(rows).toBe(events);
+        expect(rows).toBe(oracleJsonl(eventsOfBlock(source, block)));
+        const [pretty, prettyEvents] = bothWays(() => openJsonl({ pretty: true }), source, block);
+        expect(pretty).toBe(prettyEvents);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+const plain = (count: number, from = 0): MadeRow[] =>
+  Array.from({ length: count }, (_, i) => ({
+    timeUs: START_US + from + i,
+    latencyMs: i + 0.5,
+    costUsd: Number.NaN,
+    prompt: -1,
+    completion: -1,
+    tag: 1 | FLAG_WRITTEN,
+    sequence: from + i,
+    producer: 0,
+  }));
+
+const nobody: Identity = { id: 'id', name: 'n', condition: 'c', tags: [] };
+const bindingNamed = (event: string): Binding => ({ event, model: null, provider: null, bound: {} });
+const inOrder = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+describe('RowWriter', () => {
+  it('keeps experiments apart whose bindings have the same ids', () => {
+    const sources = ['a', 'b'].map((name) =>
+      sourceOfBindings([bindingNamed(''), bindingNamed(`event.${name}`)], { ...nobody, id: name }),
+    );
+    const encoder = openJsonl();
+    const block = blockOf(plain(2), [0, 1]);
+    for (const source of [...sources, ...sources]) {
+      const text = Buffer.from(encoder.rows(source, block) as Uint8Array).toString();
+      expect(text).toBe(oracleJsonl(eventsOfBlock(source, block)));
+    }
+  });
+
+  it('uses one form for all rows of a binding', () => {
+    let forms = 0;
+    const writer = new RowWriter({
+      absent: '',
+      row: () => 'never\n',
+      form: () => {
+        forms++;
+        return [LATENCY, ';'];
+      },
+    });
+    const source = sourceOfBindings([bindingNamed(''), bindingNamed('e')], nobody);
+    const block = blockOf(plain(5), inOrder(5));
+    for (let i = 0; i < 3; i++) {
+      expect(Buffer.from(writer.rows(source, block)).toString()).toBe('0.5;1.5;2.5;3.5;4.5;');
+    }
+    expect(forms).toBe(1);
+  });
+
+  it('writes blocks that take more room than there is, of forms and of events', () => {
+    const long = 'é'.repeat(5_000);
+    const source = sourceOfBindings([bindingNamed(''), bindingNamed(long)], nobody);
+    const captured: MadeRow = { ...plain(1)[0]!, sequence: 9_999, captured: [{ a: 1 }, {}] };
+    const made = [...plain(1_500), captured];
+    const block = blockOf(made, inOrder(made.length));
+    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    expect(rows.length).toBeGreaterThan(1_500 * long.length);
+    expect(rows === events).toBe(true);
+    expect(rows === oracleJsonl(eventsOfBlock(source, block))).toBe(true);
+  });
+
+  it('writes rows that are larger than its room', () => {
+    const source = sourceOfBindings([bindingNamed(''), bindingNamed('x'.repeat(9 << 20))], nobody);
+    const block = blockOf(plain(2), [1, 0]);
+    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    expect(rows === events).toBe(true);
+    expect(rows.split('\n')).toHaveLength(3);
+  });
+
+  it('goes on without forms when there is no room for more of them', () => {
+    const bindings = inOrder(3_000).map((i) => bindingNamed(`${i}:${'x'.repeat(20_000)}`));
+    const source = sourceOfBindings(bindings, nobody);
+    const encoder = openCsv(null, { flatten: false });
+    for (let from = 1; from + 500 < bindings.length; from += 500) {
+      const made = plain(500, from).map((row, i) => ({ ...row, tag: (from + i) | FLAG_WRITTEN }));
+      const block = blockOf(made, inOrder(500));
+      const text = Buffer.from(encoder.rows(source, block) as Uint8Array).toString();
+      const expected = oracleCsv(eventsOfBlock(source, block), { flatten: false });
+      expect(text === expected.slice(expected.indexOf('\n') + 1)).toBe(true);
+    }
+    // Nor is there room for another experiment's.
+    for (let other = 0; other < 100; other++) {
+      const another = sourceOfBindings(bindings, { ...nobody, id: `other-${other}` });
+      const block = blockOf(plain(2), [0, 1]);
+      const text = Buffer.from(encoder.rows(another, block) as Uint8Array).toString();
+      expect(text.startsWith(`,c,,2023-11-14T22:13:20.000000Z,other-${other}-00-0000000000,1:`)).toBe(true);
+    }
+  });
+
+  it('takes the total of tokens that a recorder is bound to', () => {
+    const bound = { tokens: { total: 77 } };
+    const source = sourceOfBindings([bindingNamed(''), { ...bindingNamed('e'), bound }], nobody);
+    const block = blockOf([{ ...plain(1)[0]!, prompt: 1, completion: 2 }], [0]);
+    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    expect(rows).toBe(events);
+    expect(JSON.parse(rows)).toMatchObject({ tokens: { prompt: 1, completion: 2, total: 77 } });
+  });
+});

@@ -1,0 +1,77 @@
+/** What the lines of CSV and JSON Lines are, one event at a time and as plainly as can be said. */
+
+import { BASE_COLUMNS, EXTRA_COLUMNS } from '../../src/export/columns.js';
+import { snakeCase } from '../../src/export/text.js';
+import type { EventRow, Json } from '../../src/schema/event.js';
+
+type Values = Map<string, Json>;
+
+function oracleText(value: Json): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'number') return Number.isFinite(value) ? plainNumber(value) : '';
+  if (Array.isArray(value) && !value.some((item) => typeof item === 'object' && item !== null))
+    return value.map(oracleText).join(',');
+  return typeof value === 'object' ? oracleJson(value) : String(value);
+}
+
+const plainNumber = (value: number) => (Object.is(value, -0) ? '-0' : `${value}`);
+
+export function oracleJson(value: Json): string {
+  if (typeof value === 'number') return Number.isFinite(value) ? plainNumber(value) : 'null';
+  if (typeof value === 'string') return JSON.stringify(Buffer.from(value).toString());
+  if (Array.isArray(value)) return `[${value.map(oracleJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value).map(([key, item]) => `${oracleJson(key)}:${oracleJson(item)}`);
+  return `{${entries.join(',')}}`;
+}
+
+function fixedValues(event: EventRow): Values {
+  return new Map([...BASE_COLUMNS, ...EXTRA_COLUMNS].map(({ name, read }) => [name, read(event)]));
+}
+
+/** Metadata without nested objects only: the names of columns are the business of the plan. */
+function flatValues(event: EventRow): Values {
+  const values = fixedValues(event);
+  for (const [key, value] of Object.entries(event.fields)) values.set(snakeCase(key), value);
+  for (const [key, value] of Object.entries(event.measurements)) values.set(`measurement_${key}`, value);
+  for (const [key, value] of Object.entries(event.metadata)) {
+    if (key !== 'tokens') values.set(`metadata_${key}`, value);
+    else for (const [part, count] of Object.entries(value!)) values.set(`metadata_tokens_${part}`, count);
+  }
+  return values;
+}
+
+export function oracleCsv(events: readonly EventRow[], { flatten = true, csvSafe = false } = {}): string {
+  const rows = events.map((event) =>
+    flatten ? flatValues(event) : new Map(BASE_COLUMNS.map(({ name, read }) => [name, read(event)])),
+  );
+  const union = new Set(rows.flatMap((row) => [...row.keys()]));
+  const names = flatten ? [...union].sort() : [...union];
+  const safe = (value: Json, text: string) =>
+    csvSafe && typeof value !== 'number' && '=+-@\t\r'.includes(text.slice(0, 1)) && text !== ''
+      ? `'${text}`
+      : text;
+  const line = (values: Json[]) => {
+    const fields = values.map((value) => safe(value, oracleText(value)));
+    return `${fields.map((text) => (/[",\r\n]/.test(text) ? `"${text.split('"').join('""')}"` : text)).join()}\n`;
+  };
+  const text = line(names) + rows.map((row) => line(names.map((name) => row.get(name) ?? null))).join('');
+  return Buffer.from(text).toString();
+}
+
+export function oracleJsonl(events: readonly EventRow[]): string {
+  return events
+    .map((event) => {
+      const values = fixedValues(event);
+      for (const name of [...values.keys()]) {
+        if (name === 'datetime' || name.startsWith('tokens_')) values.delete(name);
+      }
+      const { metadata, measurements, tokens, fields } = event;
+      values.set('metadata', metadata).set('measurements', measurements);
+      values.set('tokens', tokens as unknown as Json);
+      for (const [key, value] of Object.entries(fields)) values.set(snakeCase(key), value);
+      const keys = [...values.keys()].sort();
+      return `{${keys.map((key) => `${oracleJson(key)}:${oracleJson(values.get(key)!)}`).join(',')}}\n`;
+    })
+    .join('');
+}
