@@ -20,8 +20,8 @@ export interface BatchParts {
 
 export interface ColumnContext {
   dictionary(id: number): readonly Json[];
-  /** Timestamps are whole microseconds instead of ISO 8601. */
-  readonly inMicros: boolean;
+  /** Of our own exports: timestamps are whole microseconds instead of ISO 8601. */
+  readonly isOwn: boolean;
 }
 
 const VIEW_BYTES = 16;
@@ -156,7 +156,7 @@ export class ColumnReader {
 
   #timestamps(perSecond: number, length: number): Column {
     const data = this.#take(8 * length);
-    if (!this.#context.inMicros) return (row) => isoOf(data.readBigInt64LE(8 * row), perSecond);
+    if (!this.#context.isOwn) return (row) => isoOf(data.readBigInt64LE(8 * row), perSecond);
     if (perSecond === 1e6) return (row) => signed64(data, 8 * row);
     return (row) => integerOf((data.readBigInt64LE(8 * row) * 1_000_000n) / BigInt(perSecond));
   }

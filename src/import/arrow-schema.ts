@@ -24,6 +24,8 @@ export interface Field {
   readonly type: ValueType;
   readonly dictionary: number | null;
   readonly indexType: ValueType | null;
+  /** Values are JSON text, as one of our own exports says of its columns. */
+  readonly isJson: boolean;
   readonly children: readonly Field[];
 }
 
@@ -34,6 +36,7 @@ const FIELD_TYPE_NUMBER = 2;
 const FIELD_TYPE = 3;
 const FIELD_DICTIONARY = 4;
 const FIELD_CHILDREN = 5;
+const FIELD_METADATA = 6;
 const DICTIONARY_ID = 0;
 const DICTIONARY_INDEX_TYPE = 1;
 const UNITS: readonly UnitsPerSecond[] = [1, 1e3, 1e6, 1e9];
@@ -55,6 +58,9 @@ function readField(field: FlatTable): Field {
     type: readType(name, field.int8(FIELD_TYPE_NUMBER), field.table(FIELD_TYPE)),
     dictionary: dictionary?.size(DICTIONARY_ID) ?? null,
     indexType: dictionary === undefined ? null : intType(index, 32, true),
+    isJson: field
+      .tables(FIELD_METADATA)
+      .some((pair) => pair.string(0) === 'encoding' && pair.string(1) === 'json'),
     children: field.tables(FIELD_CHILDREN).map(readField),
   };
 }

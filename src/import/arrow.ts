@@ -18,6 +18,7 @@ import { type BatchParts, type ColumnContext, ColumnReader } from './arrow-colum
 import { type Field, readFields, unsupported } from './arrow-schema.js';
 import { ByteQueue } from './byte-queue.js';
 import { uniqueNames } from './csv.js';
+import { parsedJson } from './json-value.js';
 import { isOwnExport } from './own.js';
 import { type ByteChunks, type RawItem, type RecordReader, setOwn } from './reader.js';
 
@@ -56,7 +57,7 @@ export class ArrowReader implements RecordReader {
   readonly #dictionaries = new Map<number, Json[]>();
   #fields: readonly Field[] = [];
   #records = 0;
-  #context: ColumnContext = { dictionary: (id) => this.#dictionary(id), inMicros: false };
+  #context: ColumnContext = { dictionary: (id) => this.#dictionary(id), isOwn: false };
 
   /** @param end - of the same bytes, where it can be reached: some writers put the schema of a file only there */
   constructor(chunks: ByteChunks, end: EndOfFile | null = null) {
@@ -131,8 +132,8 @@ export class ArrowReader implements RecordReader {
       this.#fields.map(({ name }) => name),
       false,
     );
-    const inMicros = isOwnExport(this.columns);
-    this.#context = { dictionary: (id) => this.#dictionary(id), inMicros };
+    const isOwn = isOwnExport(this.columns);
+    this.#context = { dictionary: (id) => this.#dictionary(id), isOwn };
   }
 
   #learn(header: FlatTable, body: Buffer): void {
@@ -162,7 +163,11 @@ export class ArrowReader implements RecordReader {
     const parts = partsOf(header, body);
     if (this.#fields.length > 0 && parts.nodes[0] !== rows) throw new RangeError('a batch of another length');
     const reader = new ColumnReader(parts, this.#context);
-    const columns = this.#fields.map((field, i) => [this.columns![i], reader.column(field)] as const);
+    const columns = this.#fields.map((field, i) => {
+      const column = reader.column(field);
+      const isJson = field.isJson && this.#context.isOwn;
+      return [this.columns![i], isJson ? (row: number) => parsedJson(column(row)) : column] as const;
+    });
     for (let start = 0; start < rows; start += RECORDS) {
       const items: RawItem[] = [];
       for (let row = start; row < Math.min(start + RECORDS, rows); row++) {

@@ -187,7 +187,7 @@ function bind(
 ): BoundMapper {
   const columns = named ?? columnsOfRecords(peeked.slice(0, PEEK_RECORDS), options.columns);
   if (options.map === undefined && isOwnExport(columns) && !MAPPING_OPTIONS.some((key) => key in options)) {
-    return ownMapper(columns, textual, into);
+    return ownMapper(columns, textual ? 'text' : named === null ? 'maps' : 'columns', into);
   }
   const map = options.map ?? detectMapping(columns);
   return { map: compileMapping(map, options).bind({ columns, textual }) };

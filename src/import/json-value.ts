@@ -23,6 +23,16 @@ export function jsonOf(value: unknown): Json {
   }
 }
 
+/** The value that a JSON text means; what is none stays as it is. */
+export function parsedJson(text: Json): Json {
+  if (typeof text !== 'string') return text;
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text;
+  }
+}
+
 export function integerOf(value: bigint): number | string {
   return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : String(value);
 }

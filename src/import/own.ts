@@ -39,6 +39,9 @@ export interface RestoredParts {
   corrections: Record<string, Json> | null;
 }
 
+/** Rows of text (CSV), rows of typed columns (Arrow, Parquet), or maps (JSON Lines, MessagePack). */
+export type OwnForm = 'text' | 'columns' | 'maps';
+
 export interface OwnMapper {
   readonly map: RecordMapper;
   /** Keeps what no record had. To be called for the last record, before it is handed on. */
@@ -64,6 +67,7 @@ const FIXED = new Set([
   'malformed',
   'model',
   'provider',
+  'sequence',
   'success',
   'tags',
   'tokens',
@@ -91,15 +95,16 @@ export function isOwnExport(columns: readonly string[]): boolean {
 /** @param into - absent: what is told of the experiment is left out */
 export function ownMapper(
   columns: readonly string[],
-  textual: boolean,
+  form: OwnForm,
   into: Destination | undefined,
 ): OwnMapper {
+  const textual = form === 'text';
   const isFlat = textual || !columns.includes('metadata');
-  // Of a file without flattened columns, only the base columns and the whole metadata.
-  const tellsFields = !columns.includes('datetime');
-  const open: OpenParts = isFlat ? new FlatParts(columns, textual) : new NestedParts(tellsFields);
+  // With `flatten: false`, Arrow and Parquet have the base columns and the whole metadata.
+  const open: OpenParts = isFlat ? new FlatParts(columns, textual) : new NestedParts(form === 'maps');
   // Without any of it, what stands in columns of its own was in the metadata.
   const hasMetadata = !isFlat || columns.some((name) => name.startsWith('metadata_'));
+  const tellsTokens = columns.includes('tokens') || columns.includes('tokens_prompt');
   const read = textual ? cellOf : (value: Json) => value;
   return {
     map(raw, report) {
@@ -120,12 +125,13 @@ export function ownMapper(
         if (record.provider !== null) metadata.provider = record.provider;
       }
       const corrections = new Corrections();
-      const tokens = toldTokens(raw, textual, report);
+      // Where the file has no counts, those that the metadata tell.
+      const tokens = toldTokens(tellsTokens ? raw : metadata, textual, report);
       if (tokens !== null) {
         record.promptTokens = tokens.prompt;
         record.completionTokens = tokens.completion;
       }
-      corrections.tokens(tokens, record);
+      if (tellsTokens) corrections.tokens(tokens, record);
       const model = typeof metadata.model === 'string' ? metadata.model : null;
       const provider = typeof metadata.provider === 'string' ? metadata.provider : null;
       if (record.model === null && model !== null) corrections.add('model', null);
@@ -134,7 +140,9 @@ export function ownMapper(
         if (!Object.hasOwn(raw, column)) continue;
         const told = read(raw[column]!);
         const found = lifted(metadata, field);
-        if (!sameText(found, told)) corrections.add(field, told);
+        // In columns an id is a text, whatever it is in the metadata.
+        const isSame = form === 'columns' ? columnText(found) === told : sameText(found, told);
+        if (!isSame) corrections.add(field, told);
       }
       const category = events.info(record.event)?.category ?? null;
       const fields = open.fields(raw, categoryFields(category, measurements, metadata));
@@ -508,6 +516,10 @@ function cellOf(value: Json): Json {
     return Number.isFinite(number) && String(number) === value ? number : value;
   }
   return value === 'true' ? true : value === 'false' ? false : value;
+}
+
+function columnText(value: Json): string | null {
+  return value === null || typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** Equal values, to judge by what an export writes; null and an empty text are written alike only in CSV. */

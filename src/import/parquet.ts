@@ -3,10 +3,10 @@
  */
 
 import * as zlib from 'node:zlib';
-import type { Compressors } from 'hyparquet';
+import type { Compressors, FileMetaData } from 'hyparquet';
 import { ImportError, TelemetryError } from '../errors.js';
 import type { Json } from '../schema/event.js';
-import { isoOf, jsonOf } from './json-value.js';
+import { isoOf, jsonOf, parsedJson } from './json-value.js';
 import { isOwnExport } from './own.js';
 import { type RawItem, type RecordReader, setOwn } from './reader.js';
 import type { SourceFile } from './source-file.js';
@@ -40,7 +40,9 @@ export class ParquetReader implements RecordReader {
       const elements = parquetSchema(metadata).children.map(({ element }) => element);
       const columns = elements.map(({ name }) => name);
       this.columns = columns;
-      const parsers = isOwnExport(columns) ? OWN_PARSERS : PARSERS;
+      const isOwn = isOwnExport(columns);
+      const parsers = isOwn ? OWN_PARSERS : PARSERS;
+      const jsonColumns = isOwn ? jsonColumnsOf(metadata) : new Set<string>();
       let rowStart = 0;
       for (const group of metadata.row_groups) {
         const range = { rowStart, rowEnd: rowStart + Number(group.num_rows) };
@@ -63,7 +65,7 @@ export class ParquetReader implements RecordReader {
           if (length !== rows) throw new RangeError(`column ${column} has ${length} of ${rows} rows`);
         }
         for (let start = 0; start < rows; start += RECORDS) {
-          const items = recordsOf(values, start, Math.min(start + RECORDS, rows), records);
+          const items = recordsOf(values, jsonColumns, start, Math.min(start + RECORDS, rows), records);
           records += items.length;
           yield items;
         }
@@ -79,6 +81,18 @@ export class ParquetReader implements RecordReader {
   }
 }
 
+/** Columns of one of our own exports whose values are JSON text. */
+function jsonColumnsOf({ key_value_metadata = [] }: FileMetaData): Set<string> {
+  const told = parsedJson(key_value_metadata.find(({ key }) => key === 'crucible.columns')?.value ?? null);
+  const names = new Set<string>();
+  if (!Array.isArray(told)) return names;
+  for (const column of told) {
+    if (typeof column !== 'object' || column === null || Array.isArray(column)) continue;
+    if (column.encoding === 'json' && typeof column.name === 'string') names.add(column.name);
+  }
+  return names;
+}
+
 /** The nearest doubles: hyparquet multiplies by a power of ten, which is off by a little. */
 function decimals(values: ArrayLike<unknown>, scale: number): unknown[] {
   const rounded = (value: unknown) =>
@@ -88,6 +102,7 @@ function decimals(values: ArrayLike<unknown>, scale: number): unknown[] {
 
 function recordsOf(
   columns: readonly (readonly [string, ArrayLike<unknown>])[],
+  jsonColumns: ReadonlySet<string>,
   start: number,
   end: number,
   before: number,
@@ -95,7 +110,10 @@ function recordsOf(
   const items: RawItem[] = [];
   for (let row = start; row < end; row++) {
     const record: Record<string, Json> = {};
-    for (const [name, values] of columns) setOwn(record, name, jsonOf(values[row]));
+    for (const [name, values] of columns) {
+      const value = jsonOf(values[row]);
+      setOwn(record, name, jsonColumns.has(name) ? parsedJson(value) : value);
+    }
     items.push({ line: before + items.length + 1, record, error: null });
   }
   return items;

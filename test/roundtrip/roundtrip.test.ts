@@ -1,16 +1,16 @@
 /** Export, import into an experiment that was started alike, export again: the same file. */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tableFromIPC } from 'apache-arrow';
 import fc from 'fast-check';
+import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Crucible } from '../../src/capture/crucible.js';
 import type { Experiment } from '../../src/capture/experiment.js';
-import { msgpackFormat } from '../../src/export/msgpack/format.js';
 import { jsonText } from '../../src/export/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
-import { encodeEvents } from '../export/msgpack-support.js';
 import { COLUMNS, play, type Step, script } from './support.js';
 
 const IDENTITY = { name: 'round trip', id: 'id-1', condition: 'a,b', tags: ['x', 'y'], columns: COLUMNS };
@@ -21,14 +21,33 @@ const FORMATS: Readonly<Record<string, (experiment: Experiment, path: string) =>
   'csv safe': (experiment, path) => experiment.export('csv', { path, csvSafe: true }),
   'csv flat': (experiment, path) => experiment.export('csv', { path, flatten: false }),
   jsonl: (experiment, path) => experiment.export('jsonl', { path }),
-  msgpack: (experiment, path) => writeMsgpack(experiment, path, 'rows'),
-  'msgpack columns': (experiment, path) => writeMsgpack(experiment, path, 'columns'),
+  msgpack: (experiment, path) => experiment.export('msgpack', { path }),
+  'msgpack columns': (experiment, path) => experiment.export('msgpack', { path, layout: 'columns' }),
+  arrow: (experiment, path) => experiment.export('arrow', { path }),
+  'arrow stream': (experiment, path) => experiment.export('arrow', { path, layout: 'stream' }),
+  'arrow flat': (experiment, path) => experiment.export('arrow', { path, flatten: false }),
+  parquet: (experiment, path) => experiment.export('parquet', { path, compression: 'snappy' }),
+  'parquet flat': (experiment, path) =>
+    experiment.export('parquet', { path, flatten: false, compression: 'snappy' }),
 };
 
-async function writeMsgpack(experiment: Experiment, path: string, layout: 'rows' | 'columns'): Promise<void> {
-  const encoder = await msgpackFormat.open(null, [], { layout });
-  await writeFile(path, await encodeEvents(encoder, await experiment.query()));
-}
+/** Of typed formats, the values as others than we read them; but for the place among what has been imported. */
+const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+  arrow: async (path) => {
+    const table = tableFromIPC(await readFile(path));
+    return table.schema.fields.map(({ name, type }) => [
+      name,
+      String(type),
+      name === 'sequence' ? null : [...table.getChild(name)!].map(String),
+    ]);
+  },
+  parquet: async (path) => {
+    const bytes = await readFile(path);
+    const rows = await parquetReadObjects({ file: Uint8Array.from(bytes).buffer });
+    return rows.map(({ sequence: _, ...row }) => row);
+  },
+};
+const bytesOf = async (path: string) => (await readFile(path)).toString('latin1');
 
 let dir = '';
 beforeAll(async () => {
@@ -58,7 +77,7 @@ describe.each(Object.keys(FORMATS))('%s', (name) => {
   const format = name.split(' ')[0]!;
   const write = FORMATS[name]!;
 
-  it('comes out byte by byte the same', async () => {
+  it('comes out the same', async () => {
     await fc.assert(
       fc.asyncProperty(script, async (steps) => {
         const [first, second] = [join(dir, `first.${format}`), join(dir, `second.${format}`)];
@@ -76,10 +95,12 @@ describe.each(Object.keys(FORMATS))('%s', (name) => {
             return experiment.query();
           },
         );
-        expect((await readFile(second)).toString('latin1')).toBe((await readFile(first)).toString('latin1'));
-        if (format !== 'csv') expect(back.map(comparable)).toEqual(events.map(comparable));
+        const read = READERS[format] ?? bytesOf;
+        expect(await read(second)).toEqual(await read(first));
+        if (format === 'jsonl' || format === 'msgpack')
+          expect(back.map(comparable)).toEqual(events.map(comparable));
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 });

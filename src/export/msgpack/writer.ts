@@ -4,6 +4,7 @@
  */
 
 import type { Json } from '../../schema/event.js';
+import { wellFormed } from '../text.js';
 
 const CAPACITY_BYTES = 256 * 1024;
 const SMALL_BYTES = 64;
@@ -155,12 +156,22 @@ export class ByteWriter {
 
   map(object: Readonly<Record<string, Json>>): void {
     const keys = Object.keys(object);
+    if (!keys.every(isWellFormed)) {
+      // Of keys that become one the last counts, as in JSON.
+      this.map(Object.fromEntries(keys.map((key) => [wellFormed(key), object[key]])));
+      return;
+    }
     this.mapHead(keys.length);
     for (const key of keys) {
       this.text(key);
       this.value(object[key]);
     }
   }
+}
+
+/** ES2024; Node has it since 20, the ES2023 library types do not. */
+function isWellFormed(text: string): boolean {
+  return (text as unknown as { isWellFormed(): boolean }).isWellFormed();
 }
 
 export function encodedText(text: string): Uint8Array {
