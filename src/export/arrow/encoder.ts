@@ -22,8 +22,8 @@ import type { ColumnPlan } from '../plan.js';
 import { BatchBody } from './body.js';
 import { arrowField } from './fields.js';
 
-/** Rows of a record batch, at most. */
-const BATCH_ROWS = 65_536;
+/** Rows of a record batch, at most: what is gathered of four times as many no longer fits the cache (a third slower). */
+const BATCH_ROWS = 16_384;
 
 export const arrowFormat: ExportFormatDefinition = {
   format: 'arrow',

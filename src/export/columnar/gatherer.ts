@@ -80,19 +80,19 @@ export class RowGatherer {
   /** Whether templates have texts to be written out. */
   private writesTemplates = false;
 
-  // Columns in which every row has its own value; null where the file has no such column.
+  // Columns in which every row has its own value. Where the file has no such column, they are nobody's.
   private readonly timeUs: Float64Array;
   private readonly sequences: Float64Array;
   private readonly latencyMs: Float64Array;
   private readonly costUsd: Float64Array;
   private readonly success: Uint8Array;
   private readonly eventIds: TextStage;
-  private readonly malformed: Uint8Array | null;
-  private readonly costSources: Int32Array | null;
+  private readonly malformed: Uint8Array;
+  private readonly costSources: Int32Array;
   private readonly costSourceTexts: TextSet | null;
-  private readonly prompts: Float64Array | null;
-  private readonly completions: Float64Array | null;
-  private readonly totals: Float64Array | null;
+  private readonly prompts: Float64Array;
+  private readonly completions: Float64Array;
+  private readonly totals: Float64Array;
   private readonly jsonParts: readonly { place: Place; part: (typeof JSON_PARTS)[number] }[];
 
   constructor(columns: readonly TypedColumn[], plan: ColumnPlan, capacity: number) {
@@ -119,18 +119,18 @@ export class RowGatherer {
       ...this.fixedTexts.map(({ place }) => place.stage),
       ...this.jsonParts.map(({ place }) => place.stage),
     ];
-    this.timeUs = this.numbers('timestamp')!;
-    this.sequences = this.numbers('sequence')!;
-    this.latencyMs = this.numbers('latency_ms')!;
-    this.costUsd = this.numbers('cost_usd')!;
-    this.success = this.flags('success')!;
+    this.timeUs = this.numbers('timestamp');
+    this.sequences = this.numbers('sequence');
+    this.latencyMs = this.numbers('latency_ms');
+    this.costUsd = this.numbers('cost_usd');
+    this.success = this.flags('success');
     this.malformed = this.flags('malformed');
     this.prompts = this.numbers('tokens_prompt');
     this.completions = this.numbers('tokens_completion');
     this.totals = this.numbers('tokens_total');
     this.eventIds = this.byName.get('event_id')!.stage.stage as TextStage;
     const costSource = this.byName.get(COST_SOURCE)?.stage;
-    this.costSources = costSource?.kind === 'codes' ? costSource.stage.values : null;
+    this.costSources = costSource?.kind === 'codes' ? costSource.stage.values : new Int32Array(capacity);
     this.costSourceTexts = costSource?.kind === 'codes' ? costSource.texts : null;
   }
 
@@ -157,26 +157,44 @@ export class RowGatherer {
     this.copyTokens(table.promptTokens, table.completionTokens, rows, at);
     this.copyIds(source, known.experimentId, table.producers, table.sequences, rows, at);
     this.rows += count;
+    const { templateIds, isUsed } = this;
+    const { tags } = table;
     for (let i = 0; i < count; i++) {
-      const row = rows[i];
-      const tag = table.tags[row];
-      let template = saysMore(tag) ? OWN : known.templates[tag & TAG_BINDING_MASK];
-      if (template === UNKNOWN) {
-        const isBound = tellsAll(source.binding(tag & TAG_BINDING_MASK));
-        template = isBound ? this.newTemplate(table.event(source, row)) : OWN;
-        known.templates[tag & TAG_BINDING_MASK] = template;
-      }
-      this.templateIds[at + i] = template;
-      if (this.isUsed[template] === 0) this.use(template);
-      if (template === OWN) {
-        const event = block.events?.[from + i] ?? table.event(source, row);
-        this.setTokens(at + i, event.tokens);
-        this.setOwn(at + i, event);
-      } else if (this.writesTemplates) {
-        for (const stage of this.textStages) stage.setFrom(template, at + i);
-      }
+      const tag = tags[rows[i]];
+      const template = saysMore(tag) ? OWN : known.templates[tag & TAG_BINDING_MASK];
+      templateIds[at + i] = template;
+      // A template that is new is not used yet either.
+      if (template > OWN && isUsed[template] === 1 && !this.writesTemplates) continue;
+      this.addBound(source, known, block, from + i, at + i, template);
     }
     return count;
+  }
+
+  /** Adds what the row's template or its event says. @param index - in the block */
+  private addBound(
+    source: RowSource,
+    known: KnownSource,
+    { table, rows, events }: OrderedRows,
+    index: number,
+    at: number,
+    template: number,
+  ): void {
+    const row = rows[index];
+    if (template === UNKNOWN) {
+      const binding = table.tags[row] & TAG_BINDING_MASK;
+      const isBound = tellsAll(source.binding(binding));
+      template = isBound ? this.newTemplate(table.event(source, row)) : OWN;
+      known.templates[binding] = template;
+      this.templateIds[at] = template;
+    }
+    if (this.isUsed[template] === 0) this.use(template);
+    if (template === OWN) {
+      const event = events?.[index] ?? table.event(source, row);
+      this.setTokens(at, event.tokens);
+      this.setOwn(at, event);
+    } else if (this.writesTemplates) {
+      for (const stage of this.textStages) stage.setFrom(template, at);
+    }
   }
 
   /** Takes events from `from` on. @returns how many */
@@ -190,10 +208,10 @@ export class RowGatherer {
       this.latencyMs[row] = finiteOrNaN(event.latencyMs);
       this.costUsd[row] = finiteOrNaN(event.costUsd);
       this.success[row] = flagOf(event.success);
-      if (this.malformed !== null) this.malformed[row] = flagOf(event.malformed);
-      if (this.costSources !== null) {
+      this.malformed[row] = flagOf(event.malformed);
+      if (this.costSourceTexts !== null) {
         this.costSources[row] =
-          event.costSource === null ? 0 : codeOf(this.costSourceTexts!, event.costSource);
+          event.costSource === null ? 0 : codeOf(this.costSourceTexts, event.costSource);
       }
       this.setTokens(row, event.tokens);
       this.eventIds.set(row, event.eventId);
@@ -220,14 +238,14 @@ export class RowGatherer {
     for (const { stage } of this.stages) stage.reset();
   }
 
-  private numbers(name: string): Float64Array | null {
+  private numbers(name: string): Float64Array {
     const stage = this.byName.get(name)?.stage;
-    return stage?.kind === 'numbers' ? stage.stage.values : null;
+    return stage?.kind === 'numbers' ? stage.stage.values : new Float64Array(this.capacity);
   }
 
-  private flags(name: string): Uint8Array | null {
+  private flags(name: string): Uint8Array {
     const stage = this.byName.get(name)?.stage;
-    return stage?.kind === 'flags' ? stage.stage.values : null;
+    return stage?.kind === 'flags' ? stage.stage.values : new Uint8Array(this.capacity);
   }
 
   private newSource(source: RowSource): KnownSource {
@@ -287,7 +305,6 @@ export class RowGatherer {
   }
 
   private setTokens(row: number, tokens: EventRow['tokens']): void {
-    if (this.prompts === null || this.completions === null || this.totals === null) return;
     this.prompts[row] = finiteOrNaN(tokens?.prompt);
     this.completions[row] = finiteOrNaN(tokens?.completion);
     this.totals[row] = finiteOrNaN(tokens?.total);
@@ -295,15 +312,11 @@ export class RowGatherer {
 
   private copyTags(tags: Uint32Array, rows: Uint32Array, at: number, tableCode: number): void {
     const { success, malformed, costSources, costUsd } = this;
+    const eventCode = this.costSourceTexts?.find(COST_OF_EVENT) ?? 0;
     for (let i = 0; i < rows.length; i++) {
       const tag = tags[rows[i]];
       success[at + i] =
         (tag & FLAG_SUCCEEDED) !== 0 ? FLAG_TRUE : (tag & FLAG_FAILED) !== 0 ? FLAG_FALSE : FLAG_NULL;
-    }
-    if (malformed === null || costSources === null) return;
-    const eventCode = this.costSourceTexts!.find(COST_OF_EVENT);
-    for (let i = 0; i < rows.length; i++) {
-      const tag = tags[rows[i]];
       malformed[at + i] = (tag & FLAG_MALFORMED) !== 0 ? FLAG_TRUE : FLAG_FALSE;
       const code = (tag & FLAG_COST_COMPUTED) !== 0 ? tableCode : eventCode;
       costSources[at + i] = Number.isNaN(costUsd[at + i]) ? 0 : code;
@@ -312,15 +325,20 @@ export class RowGatherer {
 
   private copyTokens(prompt: Int32Array, completion: Int32Array, rows: Uint32Array, at: number): void {
     const { prompts, completions, totals } = this;
-    if (prompts === null || completions === null || totals === null) return;
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
-      const isAbsent = prompt[row] < 0 && completion[row] < 0;
-      const prompted = Math.max(prompt[row], 0);
-      const completed = Math.max(completion[row], 0);
-      prompts[at + i] = isAbsent ? Number.NaN : prompted;
-      completions[at + i] = isAbsent ? Number.NaN : completed;
-      totals[at + i] = isAbsent ? Number.NaN : prompted + completed;
+      const prompted = prompt[row];
+      const completed = completion[row];
+      if ((prompted | completed) >= 0) {
+        prompts[at + i] = prompted;
+        completions[at + i] = completed;
+        totals[at + i] = prompted + completed;
+      } else {
+        const isAbsent = prompted < 0 && completed < 0;
+        prompts[at + i] = isAbsent ? Number.NaN : Math.max(prompted, 0);
+        completions[at + i] = isAbsent ? Number.NaN : Math.max(completed, 0);
+        totals[at + i] = isAbsent ? Number.NaN : Math.max(prompted, completed);
+      }
     }
   }
 
