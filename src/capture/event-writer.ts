@@ -7,6 +7,7 @@
  */
 import {
   FLAG_BLOB,
+  FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
   FLAG_DECLARED,
   FLAG_FAILED,
@@ -340,7 +341,8 @@ export class EventWriter {
         }
       }
       if (out.position - from > ring.blobBytes) throw OUT_OF_ROOM;
-      const kept = flags < 0 ? FLAG_BLOB : flags | FLAG_BLOB;
+      const corrected = from < uncorrected ? FLAG_CORRECTED : 0;
+      const kept = Math.max(flags, 0) | FLAG_BLOB | corrected;
       this.row(frame, binding, kept, from, out.position - from, timestampUs);
     } catch (error) {
       if (error !== OUT_OF_ROOM) throw error;
