@@ -203,15 +203,12 @@ class NestedParts implements OpenParts {
     const told: Record<string, Json> = {};
     for (const key of Object.keys(raw)) {
       if (FIXED.has(key) || LIFTED_COLUMNS.has(key) || key === 'metadata' || key === 'measurements') continue;
-      setOwn(told, key, raw[key]!);
+      setOwn(told, FIELD_OF_COLUMN.get(key) ?? key, raw[key]!);
     }
     const names = Object.keys(found);
     const isSame =
       names.length === Object.keys(told).length &&
-      names.every((name) => {
-        const column = snakeCase(name);
-        return Object.hasOwn(told, column) && sameText(found[name]!, told[column]!);
-      });
+      names.every((name) => Object.hasOwn(told, name) && sameText(found[name]!, told[name]!));
     return isSame ? null : told;
   }
 
@@ -230,6 +227,8 @@ interface FieldColumn {
   readonly path: readonly string[];
   /** Whether an event will have it. */
   isSeen: boolean;
+  /** Events that have it because of their category. */
+  events: number;
 }
 
 /** Columns of category fields by their names. */
@@ -282,7 +281,7 @@ class FlatParts implements OpenParts {
           !name.startsWith('metadata_') &&
           !name.startsWith('measurement_'),
       )
-      .map((column) => ({ column, path: fieldPath(column), isSeen: false }));
+      .map((column) => ({ column, path: fieldPath(column), isSeen: false, events: 0 }));
   }
 
   read(raw: Raw, { model, provider }: ImportedRecord) {
@@ -303,6 +302,7 @@ class FlatParts implements OpenParts {
       if (expected !== undefined) {
         known++;
         field.isSeen = true;
+        field.events++;
       }
       if (!sameText(expected ?? null, this.#value(raw[column] ?? null))) isSame = false;
     }
@@ -332,6 +332,13 @@ class FlatParts implements OpenParts {
     fillIn(this.#metadata, metadata);
     fillIn(this.#measurements, measurements);
     if (this.#fields.every(({ isSeen }) => isSeen)) return;
+    for (const { isSeen, path } of this.#fields) {
+      // Others have the null that would be in the way of what is inside.
+      const isSpare = this.#fields.some(
+        ({ path: [name, inner], events }) => name === path[0] && !inner && events > 1,
+      );
+      if (!isSeen && path.length === 2 && isSpare && fields[path[0]] === null) delete fields[path[0]];
+    }
     fillIn(this.#fields, fields);
     restored.corrections = { ...corrections, fields };
   }

@@ -100,7 +100,7 @@ describe.each(Object.keys(FORMATS))('%s', (name) => {
         if (format === 'jsonl' || format === 'msgpack')
           expect(back.map(comparable)).toEqual(events.map(comparable));
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 });
