@@ -269,7 +269,14 @@ export class EventWriter {
     const { enriched } = frame;
     const { metadata, measurements, eventId } = event;
     frame.malformed = event.malformed;
-    Object.assign(enriched, event.known);
+    const { latencyMs, costUsd, prompt, completion, success, model, provider } = event.known;
+    enriched.latencyMs = latencyMs;
+    enriched.costUsd = costUsd;
+    enriched.prompt = prompt;
+    enriched.completion = completion;
+    enriched.success = success;
+    enriched.model = model;
+    enriched.provider = provider;
     enriched.costComputed = event.costComputed;
     enriched.tokensCanonical = isCanonical(metadata.tokens, enriched);
     const plan = this.plans.get(event.name) ?? this.newPlan(event.name);
@@ -701,14 +708,16 @@ function isCanonical(tokens: unknown, { prompt, completion }: Enriched): boolean
 
 /** Whether the metadata are what a reader makes of the binding alone. */
 function isBound(metadata: Metadata, { model, provider }: Enriched): boolean {
-  const wanted = model === null ? [] : ['model'];
-  if (provider !== null) wanted.push('provider');
-  const keys = Object.keys(metadata);
+  let place = 0;
+  for (const key in metadata) {
+    if (place === 0 && key === 'model' && model !== null && metadata.model === model) place = 1;
+    else if (place < 2 && key === 'provider' && provider !== null && metadata.provider === provider)
+      place = 2;
+    else return false;
+  }
+  // Nothing may be missing either.
   return (
-    keys.length === wanted.length &&
-    keys.every((key, i) => key === wanted[i]) &&
-    (model === null || metadata.model === model) &&
-    (provider === null || metadata.provider === provider)
+    (model === null || metadata.model === model) && (provider === null || metadata.provider === provider)
   );
 }
 

@@ -20,7 +20,7 @@ import { ByteQueue } from './byte-queue.js';
 import { uniqueNames } from './csv.js';
 import { parsedJson } from './json-value.js';
 import { isOwnExport } from './own.js';
-import { type ByteChunks, type RawItem, type RecordReader, setOwn } from './reader.js';
+import { type ByteChunks, blankRecord, type RawItem, type RecordReader } from './reader.js';
 
 /** What a file begins with, padded to 8 bytes. */
 const FILE_MAGIC = 'ARROW1';
@@ -56,6 +56,7 @@ export class ArrowReader implements RecordReader {
   #isFile = false;
   readonly #dictionaries = new Map<number, Json[]>();
   #fields: readonly Field[] = [];
+  #blank: Readonly<Record<string, Json>> = {};
   #records = 0;
   #context: ColumnContext = { dictionary: (id) => this.#dictionary(id), isOwn: false };
 
@@ -132,6 +133,7 @@ export class ArrowReader implements RecordReader {
       this.#fields.map(({ name }) => name),
       false,
     );
+    this.#blank = blankRecord(this.columns);
     const isOwn = isOwnExport(this.columns);
     this.#context = { dictionary: (id) => this.#dictionary(id), isOwn };
   }
@@ -171,8 +173,8 @@ export class ArrowReader implements RecordReader {
     for (let start = 0; start < rows; start += RECORDS) {
       const items: RawItem[] = [];
       for (let row = start; row < Math.min(start + RECORDS, rows); row++) {
-        const record: Record<string, Json> = {};
-        for (const [name, column] of columns) setOwn(record, name, column(row));
+        const record = { ...this.#blank };
+        for (const [name, column] of columns) record[name] = column(row);
         items.push({ line: this.#records + items.length + 1, record, error: null });
       }
       this.#records += items.length;

@@ -12,6 +12,7 @@ import type { Json } from '../schema/event.js';
 import { isOwnExport } from './own.js';
 import {
   type ByteChunks,
+  blankRecord,
   DEFAULT_MAX_RECORD_CHARS,
   type RawItem,
   type RecordReader,
@@ -207,13 +208,14 @@ export class CsvReader implements RecordReader {
   readonly #chunks: ByteChunks;
   readonly #options: CsvOptions;
   readonly #parser: CsvParser;
-  #columns: readonly string[] | null;
+  #columns: readonly string[] | null = null;
+  #blank: Readonly<Record<string, Json>> = {};
 
   constructor(chunks: ByteChunks, options: CsvOptions = {}) {
     this.#chunks = chunks;
     this.#options = options;
     this.#parser = new CsvParser(options.delimiter, options.maxRecordChars);
-    this.#columns = options.columns === undefined ? null : uniqueNames(options.columns);
+    if (options.columns !== undefined) this.#setColumns(uniqueNames(options.columns));
   }
 
   get columns(): readonly string[] | null {
@@ -226,11 +228,16 @@ export class CsvReader implements RecordReader {
       for (const row of rows) {
         // A name of our own exports is what it is, blanks included.
         if (row.fields !== null && this.#columns === null) {
-          this.#columns = uniqueNames(row.fields, !isOwnExport(row.fields));
+          this.#setColumns(uniqueNames(row.fields, !isOwnExport(row.fields)));
         } else items.push(this.#item(row, this.#columns ?? []));
       }
       yield items;
     }
+  }
+
+  #setColumns(columns: readonly string[]): void {
+    this.#columns = columns;
+    this.#blank = blankRecord(columns);
   }
 
   async *#rows(): AsyncGenerator<CsvRow[]> {
@@ -249,8 +256,10 @@ export class CsvReader implements RecordReader {
     const ragged = fields.length !== columns.length;
     const error = ragged ? `expected ${columns.length} fields, got ${fields.length}` : null;
     if (error !== null && this.#options.ragged !== 'keep') return { line, record: null, error };
-    const record: Record<string, Json> = {};
-    for (let i = 0; i < fields.length; i += 1) setOwn(record, columns[i] ?? `column_${i + 1}`, fields[i]!);
+    const record: Record<string, Json> = ragged ? {} : { ...this.#blank };
+    if (ragged)
+      for (const [i, field] of fields.entries()) setOwn(record, columns[i] ?? `column_${i + 1}`, field);
+    else for (let i = 0; i < fields.length; i += 1) record[columns[i]!] = fields[i]!;
     return { line, record, error };
   }
 }

@@ -8,7 +8,7 @@
 
 import type { Json } from '../schema/event.js';
 import { base64Of, integerOf, isoOf } from './json-value.js';
-import { setOwn } from './reader.js';
+import { blankRecord, setOwn } from './reader.js';
 
 /** Thrown, and caught here, where the bytes end within a value. */
 const INCOMPLETE = new RangeError('the bytes end within a value');
@@ -24,12 +24,22 @@ interface RememberedKey {
   readonly text: string;
 }
 
+/** Maps from so many entries on are made by a copy of an empty one with the same keys. */
+const WIDE_ENTRIES = 10;
+const SHAPE_ENTRIES_MAX = 500;
+
+interface Shape {
+  readonly keys: readonly string[];
+  readonly blank: Readonly<Record<string, Json>>;
+}
+
 export class MsgpackParser {
   #bytes: Buffer = Buffer.alloc(0);
   #position = 0;
   #wanted = 0;
   #depth = 0;
   readonly #keys = new Array<RememberedKey | undefined>(KEYS_REMEMBERED);
+  readonly #shapes = new Map<number, Shape>();
   readonly #valueBytesMax: number;
   /** Binary values are bytes instead of base64 text, for who knows what is in them. */
   keepsBytes = false;
@@ -193,12 +203,32 @@ export class MsgpackParser {
 
   #map(entries: number): Record<string, Json> {
     this.#enter();
+    if (entries >= WIDE_ENTRIES && entries <= SHAPE_ENTRIES_MAX) return this.#wideMap(entries);
     const object: Record<string, Json> = {};
     for (let i = 0; i < entries; i++) {
       const key = this.#key();
       setOwn(object, key, this.#value());
     }
     this.#depth--;
+    return object;
+  }
+
+  /** A map that most likely has the keys of the last one of its size. */
+  #wideMap(entries: number): Record<string, Json> {
+    const keys: string[] = [];
+    const values: Json[] = [];
+    for (let i = 0; i < entries; i++) {
+      keys.push(this.#key());
+      values.push(this.#value());
+    }
+    this.#depth--;
+    let shape = this.#shapes.get(entries);
+    if (shape === undefined || !keys.every((key, i) => key === shape!.keys[i])) {
+      shape = { keys, blank: blankRecord(keys) };
+      this.#shapes.set(entries, shape);
+    }
+    const object = { ...shape.blank };
+    for (let i = 0; i < entries; i++) object[keys[i]] = values[i];
     return object;
   }
 

@@ -131,7 +131,7 @@ export function ownMapper(
         record.promptTokens = tokens.prompt;
         record.completionTokens = tokens.completion;
       }
-      if (tellsTokens) corrections.tokens(tokens, record);
+      if (tellsTokens) corrections.tokens(tokens, metadata);
       const model = typeof metadata.model === 'string' ? metadata.model : null;
       const provider = typeof metadata.provider === 'string' ? metadata.provider : null;
       if (record.model === null && model !== null) corrections.add('model', null);
@@ -144,7 +144,7 @@ export function ownMapper(
         const isSame = form === 'columns' ? columnText(found) === told : sameText(found, told);
         if (!isSame) corrections.add(field, told);
       }
-      const category = events.info(record.event)?.category ?? null;
+      const category = categoryOf(record.event);
       const fields = open.fields(raw, categoryFields(category, measurements, metadata));
       if (fields !== null) corrections.add('fields', fields);
       if (into !== undefined) tellOrigin(record, raw, into);
@@ -170,8 +170,10 @@ class Corrections {
   }
 
   /** Tokens that the columns and metadata.tokens do not give, such as a total of their own. */
-  tokens(told: Tokens | null, { promptTokens, completionTokens, metadata }: ImportedRecord): void {
-    const found = tokensOf(promptTokens ?? -1, completionTokens ?? -1, metadata);
+  tokens(told: Tokens | null, metadata: Record<string, Json>): void {
+    const isSum = told === null || told.total === told.prompt + told.completion;
+    if (isSum && metadata.tokens === undefined) return;
+    const found = told === null ? null : tokensOf(told.prompt, told.completion, metadata);
     if (found?.total !== told?.total) this.add('tokens', told as unknown as Json);
   }
 }
@@ -325,7 +327,7 @@ class FlatParts implements OpenParts {
   complete({ event, metadata, restored }: ImportedRecord): void {
     if (restored === null) return;
     const { measurements, corrections } = restored;
-    const category = events.info(event)?.category ?? null;
+    const category = categoryOf(event);
     const fields = {
       ...((corrections?.fields ?? categoryFields(category, measurements, metadata)) as Fields),
     };
@@ -471,6 +473,7 @@ function timeOf(value: Json, report: Report): number | null {
   if (Number.isSafeInteger(value)) return value as number;
   if (value === null || value === '') return null;
   const isWhole = typeof value === 'number' || /^-?\d+$/.test(String(value));
+  if (isWhole && Number.isSafeInteger(Number(value))) return Number(value);
   const timeUs = parseTimestamp(value, isWhole ? { unit: 'us' } : {});
   if (timeUs === null) report(`timestamp: ${JSON.stringify(value)} is not a time`);
   return timeUs;
@@ -493,23 +496,27 @@ function success(value: Json, report: Report): boolean | null {
 }
 
 function toldTokens(raw: Raw, textual: boolean, report: Report): Tokens | null {
-  const parts = isObject(raw.tokens)
-    ? { prompt: raw.tokens.prompt, completion: raw.tokens.completion, total: raw.tokens.total }
-    : { prompt: raw.tokens_prompt, completion: raw.tokens_completion, total: raw.tokens_total };
-  const [prompt, completion, total] = Object.entries(parts).map(([part, value]) => {
-    const count = numberOf({ [part]: value ?? null }, part, textual && !isObject(raw.tokens), report);
-    if (
-      count === null ||
-      (count >= 0 && (part === 'total' || (Number.isInteger(count) && count <= TOKENS_MAX)))
-    ) {
-      return count;
-    }
-    report(`tokens: ${count} is no count of ${part} tokens`);
-    return null;
-  });
+  const { tokens } = raw;
+  const isMap = isObject(tokens);
+  const source = isMap ? tokens : raw;
+  const isText = textual && !isMap;
+  const prompt = countOf(source, isMap ? 'prompt' : 'tokens_prompt', isText, report);
+  const completion = countOf(source, isMap ? 'completion' : 'tokens_completion', isText, report);
   if (prompt === null && completion === null) return null;
+  const total = numberOf(source, isMap ? 'total' : 'tokens_total', isText, report);
   const sum = (prompt ?? 0) + (completion ?? 0);
   return { prompt: prompt ?? 0, completion: completion ?? 0, total: total ?? sum };
+}
+
+function countOf(raw: Raw, column: string, textual: boolean, report: Report): number | null {
+  const count = numberOf(raw, column, textual, report);
+  if (count === null || (Number.isInteger(count) && count >= 0 && count <= TOKENS_MAX)) return count;
+  report(`${column}: ${count} is no count of tokens`);
+  return null;
+}
+
+function categoryOf(event: string): string | null {
+  return events.definition(event)?.category ?? null;
 }
 
 /** A cell as the number or boolean whose text it is, else as text; null for an empty one. */

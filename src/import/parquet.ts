@@ -8,7 +8,7 @@ import { ImportError, TelemetryError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { isoOf, jsonOf, parsedJson } from './json-value.js';
 import { isOwnExport } from './own.js';
-import { type RawItem, type RecordReader, setOwn } from './reader.js';
+import { blankRecord, type RawItem, type RecordReader } from './reader.js';
 import type { SourceFile } from './source-file.js';
 
 /** Records made at a time. */
@@ -108,11 +108,12 @@ function recordsOf(
   before: number,
 ): RawItem[] {
   const items: RawItem[] = [];
+  const blank = blankRecord(columns.map(([name]) => name));
   for (let row = start; row < end; row++) {
-    const record: Record<string, Json> = {};
+    const record = { ...blank };
     for (const [name, values] of columns) {
       const value = jsonOf(values[row]);
-      setOwn(record, name, jsonColumns.has(name) ? parsedJson(value) : value);
+      record[name] = typeof value === 'string' && jsonColumns.has(name) ? parsedJson(value) : value;
     }
     items.push({ line: before + items.length + 1, record, error: null });
   }

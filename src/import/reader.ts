@@ -42,6 +42,15 @@ export interface RecordReader {
 /** Longest record held in memory, in UTF-16 code units, unless an option says otherwise: 16 Mi. */
 export const DEFAULT_MAX_RECORD_CHARS = 16 * 1024 * 1024;
 
+/**
+ * A record of these columns, all null, to be copied (`{ ...blank }`) and filled. A copy has its shape at once; objects
+ * that are given many properties by computed names become hash tables, which cost ten times as much.
+ */
+export function blankRecord(columns: readonly string[]): Record<string, Json> {
+  const nulls = [...new Set(columns)].map((column) => `${JSON.stringify(column)}:null`);
+  return JSON.parse(`{${nulls.join()}}`) as Record<string, Json>;
+}
+
 /** Assigns as an own property, also where the key is `__proto__`, which a plain assignment would swallow. */
 export function setOwn(target: Record<string, Json>, key: string, value: Json): void {
   if (key === '__proto__') {

@@ -3,7 +3,7 @@
 import { endianness } from 'node:os';
 import { ImportError } from '../errors.js';
 import type { Json } from '../schema/event.js';
-import { type RawItem, setOwn } from './reader.js';
+import { blankRecord, type RawItem, setOwn } from './reader.js';
 
 const FORMAT = 'crucible-columns';
 const VERSION = 1;
@@ -35,6 +35,18 @@ const JSON_COLUMNS = new Set([
   'fields',
 ]);
 const PLAIN = ['model', 'provider', 'latency_ms', 'cost_usd', 'cost_source', 'success', 'malformed'] as const;
+
+const BLANK = blankRecord([
+  'timestamp',
+  'event_name',
+  'experiment_id',
+  'experiment_name',
+  'condition',
+  'event_id',
+  'tokens',
+  ...PLAIN,
+  ...[...JSON_COLUMNS].filter((name) => name !== 'fields'),
+]);
 
 type Column = (row: number) => Json;
 const NOTHING: Column = () => null;
@@ -82,19 +94,20 @@ export function* recordsOfBatch(batch: Json, before: number): Generator<RawItem[
 
   const recordAt = (row: number): Record<string, Json> => {
     const place = sequence(row);
-    const record: Record<string, Json> = {
-      timestamp: timestamp(row),
-      event_name: eventName(row),
-      experiment_id: experimentId(row),
-      experiment_name: experimentName(row),
-      condition: condition(row),
-      event_id:
-        place === null ? eventId(row) : `${experimentId(row)}-${hex(producer(row), 2)}-${hex(place, 10)}`,
-      tokens:
-        total(row) === null ? null : { prompt: prompt(row), completion: completion(row), total: total(row) },
-      metadata: metadata(row) ?? {},
-      measurements: measurements(row) ?? {},
-    };
+    const record = { ...BLANK };
+    record.timestamp = timestamp(row);
+    record.event_name = eventName(row);
+    record.experiment_id = experimentId(row);
+    record.experiment_name = experimentName(row);
+    record.condition = condition(row);
+    record.event_id =
+      place === null ? eventId(row) : `${experimentId(row)}-${hex(producer(row), 2)}-${hex(place, 10)}`;
+    const tokens = total(row);
+    if (tokens !== null) {
+      record.tokens = { prompt: prompt(row), completion: completion(row), total: tokens };
+    }
+    record.metadata = metadata(row) ?? {};
+    record.measurements = measurements(row) ?? {};
     for (const [name, value] of plain) record[name] = value(row);
     for (const [name, value] of ids) record[name] = value(row);
     const own = fields(row);
