@@ -1,14 +1,21 @@
 /**
  * MessagePack as a stream of maps, one an event: what a line of JSON Lines holds.
  *
- * The rows of a recorder differ in eight values, so each binding has a template: the bytes of one of its events cut
- * where these stand. Rows that were captured with metadata of their own are decoded.
+ * Most of an event is the same for all rows of its binding, so each binding has templates: the bytes of one of its
+ * events cut where the rest stands. The rows of a recorder differ in eight values. Those of captured rows are copied
+ * from what was stored; events with fields of a category, and what cannot be copied, are decoded.
  */
 
 import {
+  FLAG_BLOB,
+  FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
+  FLAG_DECLARED,
   FLAG_FAILED,
   FLAG_MALFORMED,
+  FLAG_METADATA_MODEL,
+  FLAG_METADATA_PROVIDER,
+  FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
 } from '../../../assembly/layout.js';
@@ -20,10 +27,11 @@ import type { EventRow } from '../../schema/event.js';
 import type { ExportEncoder } from '../encoder.js';
 import { saysMore, tellsAll } from '../plan.js';
 import { stepsOf, writeEvent } from './document.js';
+import { LIFTED_COLUMNS, LOOKED_FOR, StoredRow } from './stored.js';
 import { ByteWriter, encodedText } from './writer.js';
 
 /** What differs from row to row of a binding, in the order of the keys. */
-const VARYING = [
+const VARYING: readonly string[] = [
   'cost_source',
   'cost_usd',
   'event_id',
@@ -32,7 +40,9 @@ const VARYING = [
   'success',
   'timestamp',
   'tokens',
-] as const;
+];
+/** The same of rows that were captured. */
+const VARYING_CAPTURED = [...VARYING, ...LIFTED_COLUMNS, 'measurements', 'metadata'].sort();
 
 interface Template {
   /** What stands before each of the varying values, and behind the last one. */
@@ -44,6 +54,8 @@ interface Template {
 interface Known {
   /** By binding; null where its rows have to be decoded, undefined where that is not known yet. */
   readonly templates: (Template | null | undefined)[];
+  /** The same for captured rows; null for all of them where a declared column stands in the way. */
+  readonly captured: (Template | null | undefined)[] | null;
   /** The id's text up to the producer, and where its characters begin in it. */
   readonly idHead: Uint8Array;
   readonly computedCost: Uint8Array;
@@ -61,11 +73,15 @@ const NIL = 0xc0;
 const VARYING_BYTES_MAX = 128;
 
 const REPORTED_COST = encodedText('event');
+const MODEL_KEY = encodedText('model');
+const PROVIDER_KEY = encodedText('provider');
+const TOKENS_KEY = encodedText('tokens');
 const TOKEN_KEYS = [encodedText('prompt'), encodedText('completion'), encodedText('total')] as const;
 
 export class MsgpackRows implements ExportEncoder {
   readonly columns = null;
   readonly #out = new ByteWriter();
+  readonly #stored = new StoredRow();
   readonly #known = new Map<RowSource, Known>();
 
   header(): Uint8Array {
@@ -80,12 +96,16 @@ export class MsgpackRows implements ExportEncoder {
       const row = rows[i];
       const tag = table.tags[row];
       const binding = tag & TAG_BINDING_MASK;
-      const template =
-        saysMore(tag) || binding === 0 || table.sequences[row] >= SEQUENCE_END
-          ? null
-          : (known.templates[binding] ?? learnTemplate(known, source, table, row));
-      if (template === null) writeEvent(out, events?.[i] ?? table.event(source, row));
-      else writeBound(out, known, template, table, row);
+      const event = events?.[i];
+      if (binding === 0 || table.sequences[row] >= SEQUENCE_END || (tag & FLAG_CORRECTED) !== 0) {
+        writeEvent(out, event ?? table.event(source, row));
+      } else if (!saysMore(tag)) {
+        const template = known.templates[binding] ?? learnTemplate(known, source, table, row);
+        if (template === null) writeEvent(out, event ?? table.event(source, row));
+        else writeBound(out, known, template, table, row);
+      } else if (!this.#writeCaptured(known, source, table, row)) {
+        writeEvent(out, event ?? table.event(source, row));
+      }
     }
     return out.written;
   }
@@ -100,11 +120,25 @@ export class MsgpackRows implements ExportEncoder {
     return new Uint8Array(0);
   }
 
+  /** @returns false when the row has to be decoded */
+  #writeCaptured(known: Known, source: RowSource, table: RowTable, row: number): boolean {
+    const { captured } = known;
+    const tag = table.tags[row];
+    if (captured === null || (tag & FLAG_BLOB) === 0) return false;
+    const binding = tag & TAG_BINDING_MASK;
+    if (captured[binding] === undefined) captured[binding] = capturedTemplate(table.event(source, row));
+    const template = captured[binding];
+    if (template === null || !this.#stored.read(table.blob, table.blobOffsets[row])) return false;
+    writeCaptured(this.#out, known, template, source, table, row, this.#stored);
+    return true;
+  }
+
   #learn(source: RowSource): Known {
     const { experimentId, priceVersion } = source;
     const id = encodedText(`${experimentId}-${'0'.repeat(ID_TAIL_BYTES)}`);
     const known: Known = {
       templates: [],
+      captured: source.columns.some(({ name }) => LOOKED_FOR.has(name) || /^\d/.test(name)) ? null : [],
       idHead: id.subarray(0, id.length - ID_TAIL_BYTES),
       computedCost: encodedText(`table:${priceVersion}`),
     };
@@ -155,6 +189,127 @@ function writeBound(
   put(out, between[8]);
 }
 
+/** The values in the order of VARYING_CAPTURED. */
+function writeCaptured(
+  out: ByteWriter,
+  { idHead, computedCost }: Known,
+  { between, bytes }: Template,
+  source: RowSource,
+  table: RowTable,
+  row: number,
+  stored: StoredRow,
+): void {
+  const { blob } = table;
+  const { starts, ends } = stored;
+  let liftedBytes = 0;
+  for (let i = 0; i < starts.length; i++) liftedBytes += ends[i] - starts[i];
+  const copied = stored.measurementsEnd - stored.entriesStart;
+  const room = bytes + idHead.length + computedCost.length + copied + liftedBytes + VARYING_BYTES_MAX;
+  out.reserve(room);
+  const tag = table.tags[row];
+  const costUsd = table.costUsd[row];
+  const latencyMs = table.latencyMs[row];
+  const hasCost = isValue(costUsd);
+  let part = 0;
+  let lift = 0;
+  const next = () => put(out, between[part++]);
+  const lifted = () => {
+    next();
+    if (ends[lift] === 0) putByte(out, NIL);
+    else putRange(out, blob, starts[lift], ends[lift]);
+    lift++;
+  };
+  lifted(); // cohort
+  lifted(); // correlation_id
+  next();
+  if (!hasCost) putByte(out, NIL);
+  else put(out, (tag & FLAG_COST_COMPUTED) !== 0 ? computedCost : REPORTED_COST);
+  next();
+  if (hasCost) out.double(costUsd);
+  else putByte(out, NIL);
+  next();
+  put(out, idHead);
+  putIdTail(out, table.producers[row], table.sequences[row]);
+  next();
+  if (isValue(latencyMs)) out.double(latencyMs);
+  else putByte(out, NIL);
+  next();
+  putByte(out, (tag & FLAG_MALFORMED) !== 0 ? 0xc3 : 0xc2);
+  next();
+  putRange(out, blob, stored.measurementsStart, stored.measurementsEnd);
+  next();
+  putMetadata(out, source, table, row, stored, room);
+  lifted(); // sample_id
+  lifted(); // session_id
+  lifted(); // span_id
+  next();
+  putByte(out, (tag & FLAG_SUCCEEDED) !== 0 ? 0xc3 : (tag & FLAG_FAILED) !== 0 ? 0xc2 : NIL);
+  next();
+  out.integer(timeUsOf(table, row));
+  next();
+  putTokens(out, table.promptTokens[row], table.completionTokens[row]);
+  lifted(); // trace_id
+  lifted(); // user_id
+  next();
+}
+
+/**
+ * What has a column, in the order that decoding gives it, and then what was stored.
+ *
+ * @param room - bytes that the row takes at most from the copied entries on
+ */
+function putMetadata(
+  out: ByteWriter,
+  source: RowSource,
+  table: RowTable,
+  row: number,
+  stored: StoredRow,
+  room: number,
+): void {
+  const tag = table.tags[row];
+  const { model, provider } = source.binding(tag & TAG_BINDING_MASK);
+  const at = out.length;
+  let entries = stored.entries;
+  out.mapHead(0);
+  const text = (key: Uint8Array, value: string) => {
+    out.copy(key);
+    out.text(value);
+    entries++;
+  };
+  if (model !== null && (tag & FLAG_METADATA_MODEL) !== 0) text(MODEL_KEY, model);
+  if (provider !== null && (tag & FLAG_METADATA_PROVIDER) !== 0) text(PROVIDER_KEY, provider);
+  if ((tag & FLAG_METADATA_TOKENS) !== 0) {
+    out.copy(TOKENS_KEY);
+    out.reserve(VARYING_BYTES_MAX);
+    putTokens(out, table.promptTokens[row], table.completionTokens[row]);
+    entries++;
+  }
+  if ((tag & FLAG_DECLARED) !== 0) {
+    source.columns.forEach(({ name, type }, column) => {
+      const code = table.declared[column][row];
+      const isWord = type === 'bool' || type === 'dict';
+      if (isWord ? code === 0 : Number.isNaN(code)) return;
+      out.text(name);
+      if (type === 'bool') out.byte(code === 2 ? 0xc3 : 0xc2);
+      else if (type === 'dict') out.text(source.text(code));
+      else out.number(code);
+      entries++;
+    });
+  }
+  // What came first may have taken it.
+  out.reserve(room);
+  putRange(out, table.blob, stored.entriesStart, stored.entriesEnd);
+  out.bytes.writeUInt16BE(entries, at + 1);
+}
+
+function putRange(out: ByteWriter, from: Buffer, start: number, end: number): void {
+  const { bytes, length } = out;
+  const size = end - start;
+  if (size > 48) from.copy(bytes, length, start, end);
+  else for (let i = 0; i < size; i++) bytes[length + i] = from[start + i];
+  out.length = length + size;
+}
+
 /** Copies what there is room for already: short runs, for which a loop beats the call into the runtime. */
 function put(out: ByteWriter, from: Uint8Array): void {
   const { bytes, length } = out;
@@ -197,14 +352,19 @@ function putTokens(out: ByteWriter, prompt: number, completion: number): void {
   out.number(promptTokens + completionTokens);
 }
 
-function templateOf(event: EventRow): Template {
+/** Null for events with fields of a category, which come from anywhere in the metadata and measurements. */
+function capturedTemplate(event: EventRow): Template | null {
+  return Object.keys(event.fields).length > 0 ? null : templateOf(event, VARYING_CAPTURED);
+}
+
+function templateOf(event: EventRow, varying = VARYING): Template {
   const out = new ByteWriter();
   const between: Uint8Array[] = [];
   const steps = stepsOf(event);
   out.mapHead(steps.length);
   for (const { name, key, write } of steps) {
     out.copy(key);
-    if (name !== VARYING[between.length]) {
+    if (name !== varying[between.length]) {
       write(out, event);
       continue;
     }
