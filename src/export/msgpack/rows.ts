@@ -48,6 +48,9 @@ interface Template {
   /** What stands before each of the varying values, and behind the last one. */
   readonly between: readonly Uint8Array[];
   readonly bytes: number;
+  /** Entries of the metadata, as they are where the row has them by its binding. */
+  readonly modelEntry: Uint8Array;
+  readonly providerEntry: Uint8Array;
 }
 
 /** What rows of one experiment have in common. */
@@ -73,8 +76,6 @@ const NIL = 0xc0;
 const VARYING_BYTES_MAX = 128;
 
 const REPORTED_COST = encodedText('event');
-const MODEL_KEY = encodedText('model');
-const PROVIDER_KEY = encodedText('provider');
 const TOKENS_KEY = encodedText('tokens');
 const TOKEN_KEYS = [encodedText('prompt'), encodedText('completion'), encodedText('total')] as const;
 
@@ -193,12 +194,13 @@ function writeBound(
 function writeCaptured(
   out: ByteWriter,
   { idHead, computedCost }: Known,
-  { between, bytes }: Template,
+  template: Template,
   source: RowSource,
   table: RowTable,
   row: number,
   stored: StoredRow,
 ): void {
+  const { between, bytes } = template;
   const { blob } = table;
   const { starts, ends } = stored;
   let liftedBytes = 0;
@@ -210,47 +212,50 @@ function writeCaptured(
   const costUsd = table.costUsd[row];
   const latencyMs = table.latencyMs[row];
   const hasCost = isValue(costUsd);
-  let part = 0;
-  let lift = 0;
-  const next = () => put(out, between[part++]);
-  const lifted = () => {
-    next();
-    if (ends[lift] === 0) putByte(out, NIL);
-    else putRange(out, blob, starts[lift], ends[lift]);
-    lift++;
-  };
-  lifted(); // cohort
-  lifted(); // correlation_id
-  next();
+  putLifted(out, between[0], blob, stored, 0); // cohort
+  putLifted(out, between[1], blob, stored, 1); // correlation_id
+  put(out, between[2]);
   if (!hasCost) putByte(out, NIL);
   else put(out, (tag & FLAG_COST_COMPUTED) !== 0 ? computedCost : REPORTED_COST);
-  next();
+  put(out, between[3]);
   if (hasCost) out.double(costUsd);
   else putByte(out, NIL);
-  next();
+  put(out, between[4]);
   put(out, idHead);
   putIdTail(out, table.producers[row], table.sequences[row]);
-  next();
+  put(out, between[5]);
   if (isValue(latencyMs)) out.double(latencyMs);
   else putByte(out, NIL);
-  next();
+  put(out, between[6]);
   putByte(out, (tag & FLAG_MALFORMED) !== 0 ? 0xc3 : 0xc2);
-  next();
+  put(out, between[7]);
   putRange(out, blob, stored.measurementsStart, stored.measurementsEnd);
-  next();
-  putMetadata(out, source, table, row, stored, room);
-  lifted(); // sample_id
-  lifted(); // session_id
-  lifted(); // span_id
-  next();
+  put(out, between[8]);
+  putMetadata(out, template, source, table, row, stored, room);
+  putLifted(out, between[9], blob, stored, 2); // sample_id
+  putLifted(out, between[10], blob, stored, 3); // session_id
+  putLifted(out, between[11], blob, stored, 4); // span_id
+  put(out, between[12]);
   putByte(out, (tag & FLAG_SUCCEEDED) !== 0 ? 0xc3 : (tag & FLAG_FAILED) !== 0 ? 0xc2 : NIL);
-  next();
+  put(out, between[13]);
   out.integer(timeUsOf(table, row));
-  next();
+  put(out, between[14]);
   putTokens(out, table.promptTokens[row], table.completionTokens[row]);
-  lifted(); // trace_id
-  lifted(); // user_id
-  next();
+  putLifted(out, between[15], blob, stored, 5); // trace_id
+  putLifted(out, between[16], blob, stored, 6); // user_id
+  put(out, between[17]);
+}
+
+function putLifted(
+  out: ByteWriter,
+  before: Uint8Array,
+  blob: Buffer,
+  { starts, ends }: StoredRow,
+  index: number,
+): void {
+  put(out, before);
+  if (ends[index] === 0) putByte(out, NIL);
+  else putRange(out, blob, starts[index], ends[index]);
 }
 
 /**
@@ -260,6 +265,7 @@ function writeCaptured(
  */
 function putMetadata(
   out: ByteWriter,
+  { modelEntry, providerEntry }: Template,
   source: RowSource,
   table: RowTable,
   row: number,
@@ -267,45 +273,53 @@ function putMetadata(
   room: number,
 ): void {
   const tag = table.tags[row];
-  const { model, provider } = source.binding(tag & TAG_BINDING_MASK);
   const at = out.length;
-  let entries = stored.entries;
+  let { entries } = stored;
   out.mapHead(0);
-  const text = (key: Uint8Array, value: string) => {
-    out.copy(key);
-    out.text(value);
+  if ((tag & FLAG_METADATA_MODEL) !== 0 && modelEntry.length > 0) {
+    out.reserve(room + modelEntry.length);
+    put(out, modelEntry);
     entries++;
-  };
-  if (model !== null && (tag & FLAG_METADATA_MODEL) !== 0) text(MODEL_KEY, model);
-  if (provider !== null && (tag & FLAG_METADATA_PROVIDER) !== 0) text(PROVIDER_KEY, provider);
+  }
+  if ((tag & FLAG_METADATA_PROVIDER) !== 0 && providerEntry.length > 0) {
+    out.reserve(room + providerEntry.length);
+    put(out, providerEntry);
+    entries++;
+  }
   if ((tag & FLAG_METADATA_TOKENS) !== 0) {
-    out.copy(TOKENS_KEY);
-    out.reserve(VARYING_BYTES_MAX);
+    out.reserve(room);
+    put(out, TOKENS_KEY);
     putTokens(out, table.promptTokens[row], table.completionTokens[row]);
     entries++;
   }
-  if ((tag & FLAG_DECLARED) !== 0) {
-    source.columns.forEach(({ name, type }, column) => {
-      const code = table.declared[column][row];
-      const isWord = type === 'bool' || type === 'dict';
-      if (isWord ? code === 0 : Number.isNaN(code)) return;
-      out.text(name);
-      if (type === 'bool') out.byte(code === 2 ? 0xc3 : 0xc2);
-      else if (type === 'dict') out.text(source.text(code));
-      else out.number(code);
-      entries++;
-    });
-  }
+  if ((tag & FLAG_DECLARED) !== 0) entries += putDeclared(out, source, table, row);
   // What came first may have taken it.
   out.reserve(room);
   putRange(out, table.blob, stored.entriesStart, stored.entriesEnd);
-  out.bytes.writeUInt16BE(entries, at + 1);
+  out.bytes[at + 1] = entries >> 8;
+  out.bytes[at + 2] = entries;
+}
+
+/** @returns how many there are */
+function putDeclared(out: ByteWriter, source: RowSource, table: RowTable, row: number): number {
+  let entries = 0;
+  source.columns.forEach(({ name, type }, column) => {
+    const code = table.declared[column][row];
+    const isWord = type === 'bool' || type === 'dict';
+    if (isWord ? code === 0 : Number.isNaN(code)) return;
+    out.text(name);
+    if (type === 'bool') out.byte(code === 2 ? 0xc3 : 0xc2);
+    else if (type === 'dict') out.text(source.text(code));
+    else out.number(code);
+    entries++;
+  });
+  return entries;
 }
 
 function putRange(out: ByteWriter, from: Buffer, start: number, end: number): void {
   const { bytes, length } = out;
   const size = end - start;
-  if (size > 48) from.copy(bytes, length, start, end);
+  if (size > 96) from.copy(bytes, length, start, end);
   else for (let i = 0; i < size; i++) bytes[length + i] = from[start + i];
   out.length = length + size;
 }
@@ -372,5 +386,14 @@ function templateOf(event: EventRow, varying = VARYING): Template {
     out.clear();
   }
   between.push(Uint8Array.from(out.written));
-  return { between, bytes: between.reduce((sum, { length }) => sum + length, 0) };
+  return {
+    between,
+    bytes: between.reduce((sum, { length }) => sum + length, 0),
+    modelEntry: entryOf('model', event.model),
+    providerEntry: entryOf('provider', event.provider),
+  };
+}
+
+function entryOf(key: string, value: string | null): Uint8Array {
+  return value === null ? new Uint8Array(0) : Buffer.concat([encodedText(key), encodedText(value)]);
 }
