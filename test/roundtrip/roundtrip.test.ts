@@ -1,6 +1,6 @@
 /** Export, import into an experiment that was started alike, export again: the same file. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tableFromIPC } from 'apache-arrow';
@@ -103,6 +103,28 @@ describe.each(Object.keys(FORMATS))('%s', (name) => {
       { numRuns: 30 },
     );
   });
+});
+
+it('is seen to differ where a value or an id does', async () => {
+  const steps: Step[] = [
+    { kind: 'record', timeUs: 1.7e15, event: 'e', bound: { model: 'm' }, values: [1.5, 2, 3, 4, true] },
+  ];
+  const [first, changed, second] = ['first', 'changed', 'second'].map((name) => join(dir, `${name}.jsonl`));
+  await withExperiment(told(steps), (experiment) => experiment.export('jsonl', { path: first! }));
+  const text = await readFile(first!, 'utf8');
+  for (const [from, to] of [
+    ['"latency_ms":1.5', '"latency_ms":1.25'],
+    ['-0000000000"', '-0000000007"'],
+    ['"model":"m","provider"', '"model":"n","provider"'],
+  ] as const) {
+    await writeFile(changed!, text.replace(from, to));
+    await withExperiment(
+      (experiment) => experiment.importFile(changed!),
+      (experiment) => experiment.export('jsonl', { path: second! }),
+    );
+    expect(await bytesOf(second!)).not.toBe(await bytesOf(first!));
+    expect(await bytesOf(second!)).toContain(to);
+  }
 });
 
 /** All that a file tells of an event: not its place among those of the experiment it was imported into. */

@@ -395,5 +395,5 @@ function templateOf(event: EventRow, varying = VARYING): Template {
 }
 
 function entryOf(key: string, value: string | null): Uint8Array {
-  return value === null ? new Uint8Array(0) : Buffer.concat([encodedText(key), encodedText(value)]);
+  return value === null ? new Uint8Array(0) : Uint8Array.from([...encodedText(key), ...encodedText(value)]);
 }

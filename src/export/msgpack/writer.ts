@@ -177,5 +177,6 @@ function isWellFormed(text: string): boolean {
 export function encodedText(text: string): Uint8Array {
   const out = new ByteWriter(SMALL_BYTES);
   out.text(text);
-  return out.written;
+  // No Buffer: what copies short runs is to meet one kind of array.
+  return Uint8Array.from(out.written);
 }
