@@ -4,9 +4,11 @@ import * as flechette from '@uwdata/flechette';
 import * as apache from 'apache-arrow';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { arrowFormat } from '../../src/export/arrow/encoder.js';
+import { ArrowEncoder, arrowFormat } from '../../src/export/arrow/encoder.js';
 import type { EncodeOptions } from '../../src/export/encoder.js';
+import { ColumnPlan } from '../../src/export/plan.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
+import { refTo, viewOf } from '../support/rows.js';
 import {
   anyEvent,
   captured,
@@ -17,6 +19,7 @@ import {
   expectedColumns,
   mixedRows,
 } from './columns-support.js';
+import { event } from './support.js';
 
 const SEED = Date.now();
 
@@ -118,7 +121,121 @@ describe('arrow', () => {
       rows += batch.numRows;
     }
     expect(rows).toBe(70_000);
-    expect(messages).toHaveLength(2);
+    expect(messages.length).toBeGreaterThan(1);
     check(bytes, await eventsOfView(view));
+  });
+
+  it('tells units, experiments, losses and the library version', async () => {
+    const about = [
+      {
+        id: 'e1',
+        name: 'typed',
+        condition: 'ü',
+        counts: { captured: 9, retained: 5, dropped: 4, malformed: 2 },
+      },
+    ];
+    const { schema } = apache.tableFromIPC(await encodeViews(arrowFormat, [mixedRows(50)], {}, about));
+    expect(schema.metadata.get('crucible.version')).toMatch(/^\d+\.\d+/);
+    expect(JSON.parse(schema.metadata.get('crucible.experiments')!)).toEqual(about);
+    expect(schema.metadata.get('crucible.dropped')).toBe('4');
+    expect(schema.metadata.get('crucible.malformed')).toBe('2');
+    const units = new Map(schema.fields.map((field) => [field.name, field.metadata.get('unit')]));
+    expect(units.get('latency_ms')).toBe('ms');
+    expect(units.get('cost_usd')).toBe('USD');
+    expect(units.get('timestamp')).toBe('us');
+    expect(units.get('tokens_total')).toBe('tokens');
+    expect(units.get('model')).toBeUndefined();
+  });
+
+  it('keeps the types that columns were declared with, unless a value does not fit', async () => {
+    const typesOf = async (values: Record<string, Json>) => {
+      const columns = { score: 'f64', rank: 'i32', size: 'u32', good: 'bool', kind: 'dict' } as const;
+      const view = captured({ columns }, (writer) => {
+        writer.capture('e', {}, { score: 1, rank: 2, size: 3, good: true, kind: 'a' });
+        writer.capture('e', {}, values);
+      });
+      const bytes = await encodeViews(arrowFormat, [view]);
+      check(bytes, await eventsOfView(view));
+      const { fields } = apache.tableFromIPC(bytes).schema;
+      return fields
+        .filter(({ name }) => name.startsWith('metadata_'))
+        .map(({ name, type }) => `${name.slice(9)} ${type}`);
+    };
+    expect(await typesOf({})).toEqual([
+      'good Bool',
+      'kind Dictionary<Int8, Utf8>',
+      'rank Int32',
+      'score Float64',
+      'size Uint32',
+    ]);
+    const misfits = { score: 'x', rank: 2 ** 31, size: -1, good: 0, kind: 5 };
+    expect(await typesOf(misfits)).toEqual([
+      'good Utf8',
+      'kind Utf8',
+      'rank Int64',
+      'score Utf8',
+      'size Int64',
+    ]);
+  });
+
+  it('has the times of all calendars, and ids of any length', async () => {
+    const times = [-8.64e18, -(2 ** 51), -1, 0, 2 ** 51 - 1, 2 ** 51, 8.64e18];
+    const refs = [
+      refTo({ firstSequence: 2 ** 40 - 3, timesUs: times, producer: 255 }),
+      refTo({ firstSequence: 2 ** 41, timesUs: [1.7e15, 1.8e15], producer: 256 }),
+    ];
+    const view = viewOf(refs);
+    check(await encodeViews(arrowFormat, [view]), await eventsOfView(view));
+  });
+
+  it('writes texts out that are too many for a dictionary, and batches before they hold too many bytes', async () => {
+    const events = Array.from({ length: 20_000 }, (_, i) =>
+      event({
+        eventId: `e${i}`,
+        sequence: i,
+        metadata: {
+          word: `w${i}`,
+          few: `f${i % 200}`,
+          prompt: i % 100 === 0 ? `${i} ${'x'.repeat(200_000)}` : null,
+        },
+      }),
+    );
+    const bytes = await encodeEvents(arrowFormat, events);
+    const { schema, batches } = apache.tableFromIPC(bytes);
+    const typeOf = (name: string) => String(schema.fields.find((field) => field.name === name)!.type);
+    expect(typeOf('metadata_word')).toBe('Utf8');
+    expect(typeOf('metadata_prompt')).toBe('Utf8');
+    expect(typeOf('metadata_few')).toBe('Dictionary<Int16, Utf8>');
+    // Two would hold as many rows.
+    expect(batches.length).toBeGreaterThan(2);
+    check(bytes, events);
+  });
+
+  it('throws for a value that the plan has not seen', () => {
+    const plan = new ColumnPlan();
+    plan.add(event({ metadata: { a: 1 } }));
+    const unseen: Record<string, Json>[] = [{ b: 1 }, { a: 'x' }, { a: { b: 1 } }];
+    for (const metadata of unseen) {
+      const encoder = new ArrowEncoder(plan, [], {});
+      expect(() => encoder.events([event({ metadata })])).toThrow(RangeError);
+    }
+    const named = new ArrowEncoder(plan, [], {});
+    expect(() => named.events([event({ eventName: 'unseen' })])).toThrow(RangeError);
+  });
+
+  it('knows two layouts, and no compression', () => {
+    expect(() => new ArrowEncoder(new ColumnPlan(), [], { layout: 'rows' })).toThrow(/layout/);
+    expect(() => new ArrowEncoder(new ColumnPlan(), [], { compression: 'gzip' })).toThrow(/compression/);
+  });
+
+  it('is found out when one bit of a value is another', async () => {
+    const view = mixedRows(300);
+    const events = await eventsOfView(view);
+    const bytes = await encodeViews(arrowFormat, [view]);
+    const { latencyMs } = events.find((each) => each.latencyMs !== null)!;
+    const value = Buffer.alloc(8);
+    value.writeDoubleLE(latencyMs!);
+    bytes[bytes.indexOf(value)]! ^= 1;
+    expect(() => check(bytes, events)).toThrow(/latency_ms/);
   });
 });

@@ -2,7 +2,7 @@
 
 import { ALIGN_BYTES } from '../../arrow/message.js';
 import type { TypedColumn } from '../columnar/schema.js';
-import { FLAG_TRUE, type Stage, type TextStage, type ValueStage } from '../columnar/stages.js';
+import { FLAG_FALSE, FLAG_TRUE, type Stage, type TextStage, type ValueStage } from '../columnar/stages.js';
 
 export type IndexBits = 8 | 16 | 32;
 
@@ -94,14 +94,17 @@ export class BatchBody {
     const { rows } = this;
     if (isConstant) values.fill(values[0], 1, rows);
     this.addValidity(nullable, (bits) => presentWords(values, rows, bits));
-    const at = this.take(Math.ceil(rows / 8));
-    packEqual(values, FLAG_TRUE, rows, new Uint8Array(this.buffer, at));
+    const bytes = Math.ceil(rows / 8);
+    const at = this.take(bytes);
+    const bits = new Uint8Array(this.buffer, at, bytes);
+    if (values[0] === FLAG_FALSE && areEqual(values, rows)) bits.fill(0);
+    else packEqual(values, FLAG_TRUE, rows, bits);
   }
 
   private addCodes({ nullable, texts }: TypedColumn, { values, isConstant }: ValueStage<Int32Array>): void {
     const { rows } = this;
     const bits = indexBitsOf(texts!.size);
-    if (isConstant) {
+    if (isConstant || areEqual(values, rows)) {
       const isNull = values[0] === 0;
       this.addValidity(nullable, (into) => {
         if (isNull) into.fill(0);
@@ -114,15 +117,14 @@ export class BatchBody {
     this.addValidity(nullable, (into) => presentWords(values, rows, into));
     const at = this.take((bits / 8) * rows);
     const out = this.words(bits, at);
-    for (let row = 0; row < rows; row++) {
-      const code = values[row];
-      out[row] = code === 0 ? 0 : code - 1;
-    }
+    for (let row = 0; row < rows; row++) out[row] = Math.max(values[row] - 1, 0);
   }
 
   private addTexts({ nullable }: TypedColumn, { bytes, offsets, valid, length, nullCount }: TextStage): void {
     const { rows } = this;
-    this.addValidity(nullable || nullCount > 0, (bits) => presentWords(valid, rows, bits));
+    this.addValidity(nullable || nullCount > 0, (bits) =>
+      nullCount === 0 ? 0 : presentWords(valid, rows, bits),
+    );
     const offsetsAt = this.take(4 * (rows + 1));
     new Int32Array(this.buffer, offsetsAt, rows + 1).set(offsets.subarray(0, rows + 1));
     const at = this.take(length);
@@ -172,11 +174,26 @@ export class BatchBody {
   }
 }
 
+/** Whether sums say so, which one NaN makes NaN; and infinities, now and then. */
+function mayHoldNaN(values: Float64Array, rows: number): boolean {
+  let row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    if (Number.isNaN(values[row] + values[row + 1] + (values[row + 2] + values[row + 3]))) return true;
+  }
+  while (row < rows && !Number.isNaN(values[row])) row++;
+  return row < rows;
+}
+
+function areEqual(values: Uint8Array | Int32Array, rows: number): boolean {
+  const first = values[0];
+  let row = 1;
+  while (row < rows && values[row] === first) row++;
+  return row >= rows;
+}
+
 /** Sets a bit for each number that is not NaN, if any is. @returns how many are NaN */
 function presentNumbers(values: Float64Array, rows: number, bits: Uint8Array): number {
-  let first = 0;
-  while (first < rows && !Number.isNaN(values[first])) first++;
-  if (first === rows) return 0;
+  if (!mayHoldNaN(values, rows)) return 0;
   let present = 0;
   for (let byte = 0; byte < bits.length; byte++) {
     const start = 8 * byte;

@@ -44,12 +44,13 @@ export class ArrowEncoder extends GatheringEncoder {
   /** Bytes of the file so far. */
   #bytes = 0;
 
-  /** @throws ConfigError for an unknown layout */
+  /** @throws ConfigError for an unknown layout, or compression: readers open the file in place */
   constructor(plan: ColumnPlan, about: readonly ExperimentAbout[], options: EncodeOptions) {
-    const { layout = 'file' } = options;
+    const { layout = 'file', compression = 'none' } = options;
     if (layout !== 'file' && layout !== 'stream') {
       throw new ConfigError('layout', "'file' or 'stream'", layout);
     }
+    if (compression !== 'none') throw new ConfigError('compression', "'none' for arrow", compression);
     const columns = typedColumns(plan, options);
     super(columns, plan, BATCH_ROWS);
     this.#columns = columns;

@@ -315,14 +315,23 @@ export class RowGatherer {
 
   private copyTags(tags: Uint32Array, rows: Uint32Array, at: number, tableCode: number): void {
     const { success, malformed, costSources, costUsd } = this;
+    const count = rows.length;
     const eventCode = this.costSourceTexts?.find(COST_OF_EVENT) ?? 0;
-    for (let i = 0; i < rows.length; i++) {
+    let seen = 0;
+    for (let i = 0; i < count; i++) {
       const tag = tags[rows[i]];
+      seen |= tag;
       success[at + i] =
         (tag & FLAG_SUCCEEDED) !== 0 ? FLAG_TRUE : (tag & FLAG_FAILED) !== 0 ? FLAG_FALSE : FLAG_NULL;
-      malformed[at + i] = (tag & FLAG_MALFORMED) !== 0 ? FLAG_TRUE : FLAG_FALSE;
-      const code = (tag & FLAG_COST_COMPUTED) !== 0 ? tableCode : eventCode;
-      costSources[at + i] = Number.isNaN(costUsd[at + i]) ? 0 : code;
+    }
+    for (let row = at; row < at + count; row++) costSources[row] = Number.isNaN(costUsd[row]) ? 0 : eventCode;
+    malformed.fill(FLAG_FALSE, at, at + count);
+    // Neither is ever so of a recorder's rows.
+    if ((seen & (FLAG_MALFORMED | FLAG_COST_COMPUTED)) === 0) return;
+    for (let i = 0; i < count; i++) {
+      const tag = tags[rows[i]];
+      if ((tag & FLAG_MALFORMED) !== 0) malformed[at + i] = FLAG_TRUE;
+      if ((tag & FLAG_COST_COMPUTED) !== 0 && costSources[at + i] !== 0) costSources[at + i] = tableCode;
     }
   }
 

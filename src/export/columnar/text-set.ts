@@ -7,11 +7,12 @@ const VALUES_MAX = 16_384;
 const CHARACTERS_MAX = 1 << 20;
 
 export class TextSet {
-  /** Codes by text, from 1 in the order of their first appearance; undefined when there were too many. */
-  private codes: Map<string, number> | undefined = new Map();
-  /** All texts as UTF-8, from when they are first asked for; nothing is added after that. */
-  private encoded: readonly Uint8Array[] | undefined;
+  /** Well formed; undefined when there were too many. */
+  private texts: Set<string> | undefined = new Set();
   private characters = 0;
+  /** From when they are first asked for; nothing is added after that. */
+  private codes: ReadonlyMap<string, number> | undefined;
+  private encoded: readonly Uint8Array[] | undefined;
   private readonly valuesMax: number;
   private readonly charactersMax: number;
 
@@ -21,30 +22,30 @@ export class TextSet {
   }
 
   add(text: string): void {
-    const { codes } = this;
-    if (codes === undefined || codes.has(text)) return;
+    const { texts } = this;
+    if (texts === undefined || texts.has(text)) return;
     const valid = wellFormed(text);
     if (valid !== text) {
       this.add(valid);
       return;
     }
     this.characters += text.length;
-    if (codes.size >= this.valuesMax || this.characters > this.charactersMax) this.codes = undefined;
-    else codes.set(text, codes.size + 1);
+    if (texts.size >= this.valuesMax || this.characters > this.charactersMax) this.texts = undefined;
+    else texts.add(text);
   }
 
   /** Whether there were too many. */
   get isOverfull(): boolean {
-    return this.codes === undefined;
+    return this.texts === undefined;
   }
 
   get size(): number {
-    return this.codes?.size ?? 0;
+    return this.texts?.size ?? 0;
   }
 
-  /** In the order of their codes, well formed; none when there were too many. */
+  /** In code-unit order, so that it does not matter which came first; none when there were too many. */
   values(): string[] {
-    return [...(this.codes?.keys() ?? [])];
+    return [...(this.texts ?? [])].sort();
   }
 
   /** The text of a code, as UTF-8. */
@@ -53,8 +54,9 @@ export class TextSet {
     return this.encoded[code - 1];
   }
 
-  /** From 1; 0 for a text that was not added. */
+  /** The text's place among `values`, from 1; 0 for a text that was not added. */
   find(text: string): number {
-    return this.codes?.get(text) ?? this.codes?.get(wellFormed(text)) ?? 0;
+    this.codes ??= new Map(this.values().map((value, index) => [value, index + 1]));
+    return this.codes.get(text) ?? this.codes.get(wellFormed(text)) ?? 0;
   }
 }
