@@ -6,7 +6,7 @@
  */
 
 import { FLAG_BLOB, FLAG_DECLARED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { OrderedRows } from '../readers/ordered.js';
+import type { MatchingRows } from '../readers/matches.js';
 import type { RowSource } from '../readers/rows.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
@@ -81,6 +81,11 @@ export function tellsAll({ bound }: Binding): boolean {
   return bound.tokens === undefined;
 }
 
+/** Rows as far as a plan looks at them; any `OrderedRows` are. */
+export interface PlanRows extends MatchingRows {
+  readonly table: { readonly tags: Uint32Array; event(source: RowSource, row: number): EventRow };
+}
+
 /** The union of the paths that rows have, as a tree, so that a row is placed without building names. */
 export class ColumnPlan {
   /** KIND_* bits of the token counts seen. */
@@ -122,8 +127,8 @@ export class ColumnPlan {
     this.tokenKinds |= kindOf(prompt) | kindOf(completion) | kindOf(total);
   }
 
-  /** The same for a block of one experiment's rows. Decodes those whose binding does not say all. */
-  addRows(source: RowSource, { table, rows, events }: OrderedRows): void {
+  /** The same for one experiment's rows, in any order. Decodes those whose binding does not say all. */
+  addRows(source: RowSource, { table, rows, events }: PlanRows): void {
     const known = this.#known.get(source) ?? this.#newSource(source);
     const { tags } = table;
     for (let i = 0; i < rows.length; i++) {
