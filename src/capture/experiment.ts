@@ -546,7 +546,12 @@ export class Experiment {
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** @internal The matching events as of now, as often as they are asked for. */
+  /** @internal The matching rows as of now, as often as they are asked for. */
+  view(filter?: Filter): View {
+    return this.#view(filter);
+  }
+
+  /** @internal The same as events. */
   eventSource(filter?: Filter): () => AsyncGenerator<EventRow> {
     const view = this.#view(filter);
     return () => orderedEvents(view);

@@ -69,10 +69,18 @@ export async function* exportChunks(
   format: string,
   options: StreamOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  // A stream's reader may keep what it is given.
+  for await (const bytes of exportBlocks(source, format, options)) yield Buffer.from(bytes);
+}
+
+/** The same without a copy: each is valid until the next is asked for, and may lie in shared memory. */
+export async function* exportBlocks(
+  source: ExportSource,
+  format: string,
+  options: StreamOptions = {},
+): AsyncGenerator<Uint8Array> {
   const rows = anonymized(source, options.anonymize);
-  const encoder = await openEncoder(formatNamed(format), rows, options);
-  // The encoder uses its bytes again, and a stream's reader may keep what it is given.
-  for await (const bytes of encoded(encoder, rows)) yield Buffer.from(bytes);
+  yield* encoded(await openEncoder(formatNamed(format), rows, options), rows);
 }
 
 /**

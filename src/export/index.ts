@@ -15,6 +15,7 @@ export type {
 export {
   DEFAULT_EXPORT_DIR,
   type ExportResult,
+  exportBlocks,
   exportChunks,
   exportFile,
   type FileExportOptions,
