@@ -245,5 +245,7 @@ export const FLAG_METADATA_TOKENS = 0x1000000;
 /** Nine bits above FLAG_SUCCEEDED, so that the sum of 256 masked tags holds both counts. */
 export const FLAG_FAILED = 0x2000000;
 export const FLAGS_DECIDED = 0x2010000;
+/** The byte area says something of the event that is not what the columns say, such as another id. */
+export const FLAG_CORRECTED = 0x8000000;
 /** Set in every row: binding 0 alone would look like a row not written. */
 export const FLAG_WRITTEN = 0x4000000;

@@ -12,7 +12,9 @@ import { TEXT_SLACK_BYTES } from '../assembly/text-layout.js';
 import { exportBlocks } from '../src/export/index.js';
 import { Crucible, type Experiment } from '../src/index.js';
 import { TextKernels } from '../src/kernels/text.js';
+import { compileFilter } from '../src/readers/filter.js';
 import type { View } from '../src/readers/source.js';
+import { openView } from '../src/readers/source.js';
 import { withFolder } from './durable.bench.js';
 import { type Bench, nsText, type Row, random, type Scale, syntheticCalls, time } from './harness.js';
 
@@ -271,7 +273,8 @@ async function fileRows(scale: Scale, dir: string): Promise<Row[]> {
   await using crucible = new Crucible();
   const experiment = await experimentOf(crucible, calls);
   const { id } = experiment;
-  const view = experiment.view();
+  const { readable, selection } = experiment.selected();
+  const view = openView(readable.store, compileFilter(undefined, experiment.condition), selection.limit);
   const at = (name: string) => join(dir, name);
   const head = await headOf(view);
   const peer = await peerOf(calls, id);

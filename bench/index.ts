@@ -3,6 +3,7 @@ import { analysis } from './analysis.bench.js';
 import { capture } from './capture.bench.js';
 import { durable } from './durable.bench.js';
 import { exportColumns } from './export-columns.bench.js';
+import { exportMsgpack } from './export-msgpack.bench.js';
 import { exportText } from './export-text.bench.js';
 import type { Bench } from './harness.js';
 import { hotPath } from './hot-path.bench.js';
@@ -27,6 +28,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   responsive,
   'export-text': exportText,
   'export-columns': exportColumns,
+  'export-msgpack': exportMsgpack,
   peers,
   'peers-memory': peersMemory,
   suite,

@@ -93,6 +93,20 @@ export class StorageError extends TelemetryError {
   }
 }
 
+export type ImportCode = 'ERR_UNSUPPORTED_FORMAT' | 'ERR_FILE_CORRUPT' | 'ERR_FILE_CHANGED';
+
+/** A file cannot be read further as what it is. What was imported before stays; `context` names path and format. */
+export class ImportError extends TelemetryError {
+  constructor(
+    code: ImportCode,
+    message: string,
+    context: Record<string, unknown> = {},
+    options?: ErrorOptions,
+  ) {
+    super(code, message, context, options);
+  }
+}
+
 /** A shared memory or a file was laid out by another version, or is not one of ours. */
 export class LayoutError extends TelemetryError {
   constructor(what: string, expected: number, actual: number, where = 'memory') {
@@ -121,6 +135,7 @@ const CLASSES = new Map<string, new (...args: never[]) => TelemetryError>(
     NotFoundError,
     StateError,
     ExportError,
+    ImportError,
     AnalysisError,
     StorageError,
     LayoutError,

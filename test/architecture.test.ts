@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   analysis: ['kernels', 'readers', 'ring', 'stats', 'schema'],
   workers: ['analysis', 'export', 'kernels', 'readers', 'ring', 'schema', 'storage'],
   export: ['arrow', 'kernels', 'readers', 'ring', 'schema', 'version'],
-  import: ['schema'],
+  import: ['arrow', 'schema'],
   capture: ['analysis', 'export', 'import', 'readers', 'ring', 'schema', 'storage', 'version', 'workers'],
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index'],

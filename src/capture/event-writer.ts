@@ -7,6 +7,7 @@
  */
 import {
   FLAG_BLOB,
+  FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
   FLAG_DECLARED,
   FLAG_FAILED,
@@ -16,6 +17,7 @@ import {
   FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
   FLAG_TIME_NS,
+  FLAG_WRITTEN,
   STRINGS,
   TIME_US_MAX,
 } from '../../assembly/layout.js';
@@ -37,7 +39,7 @@ import {
 import { COLUMN_TYPES } from '../schema/columns.js';
 import { type Enriched, emptyEnriched, enrich, isExceptionEvent } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
-import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
+import { MAP_ENTRIES_MAX, MAP_HEAD_BYTES, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
 import type { PriceTable } from '../schema/prices.js';
 import { ClockedRecorder, Recorder } from './recorder.js';
 
@@ -61,6 +63,9 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ['tokens', -FLAG_METADATA_TOKENS],
 ]);
 
+/** The place, among a reader's metadata keys, of those that were encoded: behind all others. */
+const PLACE_ENCODED = 1000;
+
 // Column types as numbers: comparing their names costs more than storing a value.
 const COLUMN_F64 = 0;
 const COLUMN_I32 = 1;
@@ -80,6 +85,23 @@ interface EventPlan {
   /** Kinds of the metadata keys in the order they came last time. */
   readonly keys: string[];
   readonly kinds: number[];
+}
+
+/** An event of a file that this library has written. */
+export interface RestoredEvent {
+  readonly name: string;
+  readonly known: KnownColumns;
+  /** Whether the cost comes from the price table of this experiment. */
+  readonly costComputed: boolean;
+  readonly malformed: boolean;
+  readonly measurements: Record<string, Json>;
+  readonly metadata: Record<string, Json>;
+  /** Fields of the event that do not follow from the others. */
+  readonly corrections: Readonly<Record<string, Json>> | null;
+  /** The id it had; null when the file does not tell. */
+  readonly eventId: string | null;
+  /** The id that a row here gets. */
+  idAt(producer: number, sequence: number): string;
 }
 
 /** Columns of an event that is not enriched: absent numbers NaN, absent tokens -1. */
@@ -228,6 +250,146 @@ export class EventWriter {
     }
   }
 
+  /**
+   * Stores an event that was exported. What reading it back would find out otherwise, its id above all, is kept
+   * beside its metadata; a row that needs nothing of that takes no more room than before it was exported.
+   */
+  restore(timestampUs: number, event: RestoredEvent): void {
+    if (this.link.writer === null) return;
+    const frame = this.frames[0] ?? this.newFrame();
+    const scratchStart = this.out.position;
+    try {
+      this.storeRestored(frame, timestampUs, event);
+    } finally {
+      this.out.position = scratchStart;
+    }
+  }
+
+  private storeRestored(frame: Frame, timestampUs: number, event: RestoredEvent): void {
+    const { enriched } = frame;
+    const { metadata, measurements, eventId } = event;
+    frame.malformed = event.malformed;
+    const { latencyMs, costUsd, prompt, completion, success, model, provider } = event.known;
+    enriched.latencyMs = latencyMs;
+    enriched.costUsd = costUsd;
+    enriched.prompt = prompt;
+    enriched.completion = completion;
+    enriched.success = success;
+    enriched.model = model;
+    enriched.provider = provider;
+    enriched.costComputed = event.costComputed;
+    enriched.tokensCanonical = isCanonical(metadata.tokens, enriched);
+    const plan = this.plans.get(event.name) ?? this.newPlan(event.name);
+    if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.rebind(plan, enriched);
+    const { binding } = plan;
+    const corrections = { ...event.corrections };
+    if (binding === 0) {
+      // Its names are looked for in the metadata alone.
+      for (const name of ['model', 'provider'] as const) {
+        if ((metadata[name] ?? null) !== enriched[name]) corrections[name] ??= enriched[name];
+      }
+    }
+    this.forgetDeclared(frame);
+    const isCorrected = isNotEmpty(corrections);
+    const isPlain =
+      binding !== 0 && !isCorrected && !event.malformed && !event.costComputed && !isNotEmpty(measurements);
+    if (isPlain && isBound(metadata, enriched)) {
+      const position = this.ring.reserve(0);
+      if (position < 0) return;
+      if (eventId === null || eventId === event.idAt(this.ring.producer, this.ring.sequenceAt(position))) {
+        this.row(frame, binding, FLAG_WRITTEN, 0, 0, timestampUs);
+        return;
+      }
+    }
+    if (eventId !== null) corrections.eventId = eventId;
+    this.encodeRestored(frame, plan, binding, timestampUs, event, corrections, isCorrected);
+  }
+
+  private encodeRestored(
+    frame: Frame,
+    plan: EventPlan,
+    binding: number,
+    timestampUs: number,
+    event: RestoredEvent,
+    corrections: Record<string, Json>,
+    isCorrected: boolean,
+  ): void {
+    const { metadata, measurements, eventId } = event;
+    const flags = this.restoredFlags(frame, binding, metadata);
+    const { out, ring } = this;
+    const start = out.position;
+    let uncorrected = start;
+    out.lossy = false;
+    try {
+      const map = out.beginMap();
+      if (isNotEmpty(corrections)) out.aside(corrections);
+      // The same map without that entry may begin here, over what is in front of its first one.
+      uncorrected = out.position - MAP_HEAD_BYTES;
+      let entries = 0;
+      for (const key of Object.keys(metadata)) {
+        const value = metadata[key];
+        const kind = flags < 0 ? KIND_ENCODED : (this.kinds.get(key) ?? KIND_ENCODED);
+        if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
+        out.entry(key, value);
+        entries++;
+      }
+      out.endMap(map, uncorrected > start ? entries + 1 : entries);
+      encodeMap(out, measurements);
+      if (binding === 0) out.text(plan.event);
+      // What a column does not take is in the metadata, as it was before.
+      frame.malformed = event.malformed || out.lossy;
+      let from = start;
+      if (!isCorrected && eventId !== null && uncorrected > start) {
+        const position = ring.reserve(out.position - uncorrected);
+        if (position < 0) return;
+        if (eventId === event.idAt(ring.producer, ring.sequenceAt(position))) {
+          out.beginMapAt(uncorrected, entries);
+          from = uncorrected;
+        }
+      }
+      if (out.position - from > ring.blobBytes) throw OUT_OF_ROOM;
+      const corrected = from < uncorrected ? FLAG_CORRECTED : 0;
+      const kept = Math.max(flags, 0) | FLAG_BLOB | corrected;
+      this.row(frame, binding, kept, from, out.position - from, timestampUs);
+    } catch (error) {
+      if (error !== OUT_OF_ROOM) throw error;
+      // Too large for this experiment's chunks, or just so without what was to be kept beside it.
+      out.position = start;
+      frame.malformed = true;
+      this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
+    }
+  }
+
+  /**
+   * The flags of a row whose metadata, read again, have their keys in the order given here; negative when only
+   * encoding all of them can keep it.
+   */
+  private restoredFlags(frame: Frame, binding: number, metadata: Metadata): number {
+    const { enriched } = frame;
+    let flags = 0;
+    let last = 0;
+    for (const key of Object.keys(metadata)) {
+      const kind = this.kinds.get(key) ?? KIND_ENCODED;
+      let place = PLACE_ENCODED;
+      if (kind === -FLAG_METADATA_MODEL || kind === -FLAG_METADATA_PROVIDER) {
+        const isModel = kind === -FLAG_METADATA_MODEL;
+        const name = isModel ? enriched.model : enriched.provider;
+        if (binding !== 0 && name !== null && metadata[key] === name) {
+          flags |= -kind;
+          place = isModel ? 1 : 2;
+        }
+      } else if (kind === -FLAG_METADATA_TOKENS) {
+        if (enriched.tokensCanonical) {
+          flags |= -kind;
+          place = 3;
+        }
+      } else if (kind > 0 && fits(this.columnKinds[kind - 1], metadata[key])) place = 3 + kind;
+      if (place < last) return -1;
+      last = place;
+    }
+    return flags;
+  }
+
   private newFrame(): Frame {
     const frame = {
       enriched: emptyEnriched(),
@@ -278,7 +440,7 @@ export class EventWriter {
     const blobStart = this.out.position;
     this.encode(frame, plan, binding, flags, measurements, metadata);
     const blobBytes = this.out.position - blobStart;
-    this.row(frame, binding, flags, blobStart, blobBytes, timestampUs);
+    this.row(frame, binding, flags | FLAG_BLOB, blobStart, blobBytes, timestampUs);
   }
 
   /** Stores the columns. Everything of the event has been evaluated: nothing here runs its code. */
@@ -294,7 +456,7 @@ export class EventWriter {
     const position = ring.reserve(blobBytes);
     if (position < 0) return;
     const { latencyMs, costUsd, costComputed, prompt, completion, success } = frame.enriched;
-    let tag = binding | flags | FLAG_BLOB;
+    let tag = binding | flags;
     if (success !== null) tag |= success ? FLAG_SUCCEEDED : FLAG_FAILED;
     if (costComputed) tag |= FLAG_COST_COMPUTED;
     if (timestampUs !== undefined) {
@@ -524,6 +686,54 @@ export class EventWriter {
     plan.model = model;
     plan.provider = provider;
     plan.binding = binding;
+  }
+}
+
+function isNotEmpty(object: object): boolean {
+  for (const _ in object) return true;
+  return false;
+}
+
+/** Whether metadata.tokens are what a reader makes of the two columns, in its order. */
+function isCanonical(tokens: unknown, { prompt, completion }: Enriched): boolean {
+  if (typeof tokens !== 'object' || tokens === null || prompt < 0 || completion < 0) return false;
+  const values = Object.values(tokens);
+  return (
+    Object.keys(tokens).join() === 'prompt,completion,total' &&
+    Object.is(values[0], prompt) &&
+    Object.is(values[1], completion) &&
+    values[2] === prompt + completion
+  );
+}
+
+/** Whether the metadata are what a reader makes of the binding alone. */
+function isBound(metadata: Metadata, { model, provider }: Enriched): boolean {
+  let place = 0;
+  for (const key in metadata) {
+    if (place === 0 && key === 'model' && model !== null && metadata.model === model) place = 1;
+    else if (place < 2 && key === 'provider' && provider !== null && metadata.provider === provider)
+      place = 2;
+    else return false;
+  }
+  // Nothing may be missing either.
+  return (
+    (model === null || metadata.model === model) && (provider === null || metadata.provider === provider)
+  );
+}
+
+/** Whether a column of this kind takes the value, and gives it back. */
+function fits(kind: number, value: unknown): boolean {
+  switch (kind) {
+    case COLUMN_F64:
+      return typeof value === 'number' && value - value === 0;
+    case COLUMN_I32:
+      return typeof value === 'number' && Object.is(value | 0, value);
+    case COLUMN_U32:
+      return typeof value === 'number' && Object.is(value >>> 0, value);
+    case COLUMN_BOOL:
+      return typeof value === 'boolean';
+    default:
+      return typeof value === 'string';
   }
 }
 

@@ -9,7 +9,12 @@ import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } f
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import type { ExperimentAbout, ExportResult } from '../export/index.js';
-import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
+import {
+  type ImportedRecord,
+  type ImportFileOptions,
+  type ImportProgress,
+  importRecords,
+} from '../import/index.js';
 import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter } from '../readers/filter.js';
 import { limitNow, limitOf } from '../readers/limit.js';
@@ -27,6 +32,7 @@ import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import { type ExportOptions, streamExport, writeExport } from './exporting.js';
+import { ImportSink } from './import-sink.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import type { Recorder } from './recorder.js';
@@ -309,8 +315,10 @@ export class Experiment {
   }
 
   /**
-   * Captures every record of a CSV, JSON Lines or YAML file.
+   * Captures every record of a CSV, JSON Lines, YAML, MessagePack, Parquet or Arrow file. Events of our own exports
+   * come back as they were, their ids included.
    * @throws StorageError when the file cannot be read
+   * @throws ImportError when it cannot be read further as what it is; what came before has been captured
    * @throws ConfigError when the mapping does not parse or fit the file
    * @throws StateError ERR_NOT_RUNNING unless the experiment is running
    */
@@ -318,29 +326,13 @@ export class Experiment {
     const { onProgress, signal, ...file } = options;
     if (this.#status !== 'running') throw this.#notRunning('import into');
     const { writer } = this.#open();
-    const summary = await importRecords(
-      path,
-      file,
-      (record) => {
-        signal?.throwIfAborted();
-        if (this.#status !== 'running') throw this.#notRunning('import into');
-        const { timestampUs, event, latencyMs, costUsd, promptTokens, completionTokens, success } = record;
-        const known = {
-          latencyMs: latencyMs ?? Number.NaN,
-          costUsd: costUsd ?? Number.NaN,
-          prompt: promptTokens ?? -1,
-          completion: completionTokens ?? -1,
-          success,
-          model: record.model,
-          provider: record.provider,
-        };
-        const metadata: Record<string, Json> = { ...record.metadata };
-        if (record.model !== null) metadata.model = record.model;
-        if (record.provider !== null) metadata.provider = record.provider;
-        writer.captureKnown(timestampUs ?? this.#clock.nowUs(), event, known, metadata);
-      },
-      onProgress,
-    );
+    const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
+    const accept = (record: ImportedRecord) => {
+      signal?.throwIfAborted();
+      if (this.#status !== 'running') throw this.#notRunning('import into');
+      sink.accept(record);
+    };
+    const summary = await importRecords(path, file, accept, onProgress, this);
     const { rows, skipped, problems, errors, bytes } = summary;
     return { rows, skipped, malformed: problems, errors, bytes };
   }
@@ -563,7 +555,6 @@ export class Experiment {
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────
 
-<<<<<<< HEAD
   /** @internal The retained rows that pass the filter, as of now. */
   selected(filter?: Filter): Selected {
     return this.#reads.select({ filter });
@@ -573,17 +564,6 @@ export class Experiment {
   about(): ExperimentAbout {
     const { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts } = this;
     return { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts };
-=======
-  /** @internal The matching rows as of now, as often as they are asked for. */
-  view(filter?: Filter): View {
-    return this.#view(filter);
-  }
-
-  /** @internal The same as events. */
-  eventSource(filter?: Filter): () => AsyncGenerator<EventRow> {
-    const view = this.#view(filter);
-    return () => orderedEvents(view);
->>>>>>> e061ad501f29e7b41587a174736ecc4cd5567a6b
   }
 
   /** @internal What a comparison works on, of the retained events that pass the filter. */

@@ -79,7 +79,7 @@ export async function* exportChunks(
   options: StreamOptions = {},
 ): AsyncGenerator<Uint8Array> {
   // A stream's reader may keep what it is given.
-  for await (const bytes of exportBlocks(source, format, options)) yield Buffer.from(bytes);
+  for await (const bytes of exportBlocks(source, format, options)) yield new Uint8Array(bytes);
 }
 
 /** The same without a copy: each is valid until the next is asked for, and may lie in shared memory. */
@@ -89,14 +89,8 @@ export async function* exportBlocks(
   options: StreamOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const rows = anonymized(source, options.anonymize);
-<<<<<<< HEAD
   const codec = wholeFileCodec(format, options);
-  const encoder = await openEncoder(formatNamed(format), rows, options);
-  // The encoder uses its bytes again, and a stream's reader may keep what it is given.
-  for await (const bytes of compressed(encoded(encoder, rows), codec)) yield new Uint8Array(bytes);
-=======
-  yield* encoded(await openEncoder(formatNamed(format), rows, options), rows);
->>>>>>> e061ad501f29e7b41587a174736ecc4cd5567a6b
+  yield* compressed(encoded(await openEncoder(formatNamed(format), rows, options), rows), codec);
 }
 
 /**

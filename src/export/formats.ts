@@ -5,9 +5,16 @@ import { arrowFormat } from './arrow/encoder.js';
 import { csvFormat } from './csv.js';
 import type { ExportFormatDefinition } from './encoder.js';
 import { jsonlFormat } from './jsonl.js';
+import { msgpackFormat } from './msgpack/format.js';
 import { parquetFormat } from './parquet/encoder.js';
 
-const FORMATS: readonly ExportFormatDefinition[] = [csvFormat, jsonlFormat, arrowFormat, parquetFormat];
+const FORMATS: readonly ExportFormatDefinition[] = [
+  csvFormat,
+  jsonlFormat,
+  msgpackFormat,
+  parquetFormat,
+  arrowFormat,
+];
 
 /** @throws ExportError ERR_UNSUPPORTED_FORMAT naming the formats there are */
 export function formatNamed(format: string): ExportFormatDefinition {

@@ -9,7 +9,15 @@
 
 import { ConfigError } from '../errors.js';
 import type { Json } from '../schema/event.js';
-import { type ByteChunks, DEFAULT_MAX_RECORD_CHARS, type RawItem, setOwn } from './reader.js';
+import { isOwnExport } from './own.js';
+import {
+  type ByteChunks,
+  blankRecord,
+  DEFAULT_MAX_RECORD_CHARS,
+  type RawItem,
+  type RecordReader,
+  setOwn,
+} from './reader.js';
 import { decodeUtf8 } from './text.js';
 
 export interface CsvOptions {
@@ -195,31 +203,41 @@ export class CsvParser {
 }
 
 /** Reads CSV bytes as records keyed by the header's names; every value is text. */
-export class CsvReader implements AsyncIterable<RawItem> {
+export class CsvReader implements RecordReader {
+  readonly textual = true;
   readonly #chunks: ByteChunks;
   readonly #options: CsvOptions;
   readonly #parser: CsvParser;
-  #columns: readonly string[] | null;
+  #columns: readonly string[] | null = null;
+  #blank: Readonly<Record<string, Json>> = {};
 
   constructor(chunks: ByteChunks, options: CsvOptions = {}) {
     this.#chunks = chunks;
     this.#options = options;
     this.#parser = new CsvParser(options.delimiter, options.maxRecordChars);
-    this.#columns = options.columns === undefined ? null : uniqueNames(options.columns);
+    if (options.columns !== undefined) this.#setColumns(uniqueNames(options.columns));
   }
 
-  /** The column names once the header has been read; null before that and for an empty file. */
   get columns(): readonly string[] | null {
     return this.#columns;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<RawItem> {
+  async *batches(): AsyncGenerator<RawItem[]> {
     for await (const rows of this.#rows()) {
+      const items: RawItem[] = [];
       for (const row of rows) {
-        if (row.fields !== null && this.#columns === null) this.#columns = uniqueNames(row.fields);
-        else yield this.#item(row, this.#columns ?? []);
+        // A name of our own exports is what it is, blanks included.
+        if (row.fields !== null && this.#columns === null) {
+          this.#setColumns(uniqueNames(row.fields, !isOwnExport(row.fields)));
+        } else items.push(this.#item(row, this.#columns ?? []));
       }
+      yield items;
     }
+  }
+
+  #setColumns(columns: readonly string[]): void {
+    this.#columns = columns;
+    this.#blank = blankRecord(columns);
   }
 
   async *#rows(): AsyncGenerator<CsvRow[]> {
@@ -238,17 +256,24 @@ export class CsvReader implements AsyncIterable<RawItem> {
     const ragged = fields.length !== columns.length;
     const error = ragged ? `expected ${columns.length} fields, got ${fields.length}` : null;
     if (error !== null && this.#options.ragged !== 'keep') return { line, record: null, error };
-    const record: Record<string, Json> = {};
-    for (let i = 0; i < fields.length; i += 1) setOwn(record, columns[i] ?? `column_${i + 1}`, fields[i]!);
+    const record: Record<string, Json> = ragged ? {} : { ...this.#blank };
+    if (ragged)
+      for (const [i, field] of fields.entries()) setOwn(record, columns[i] ?? `column_${i + 1}`, field);
+    else for (let i = 0; i < fields.length; i += 1) record[columns[i]!] = fields[i]!;
     return { line, record, error };
   }
 }
 
-/** Header names made usable: an empty one becomes `column_<n>`, a repeated one gets `_2`, `_3`, … */
-export function uniqueNames(names: readonly string[]): string[] {
+/**
+ * Header names made usable: an empty one becomes `column_<n>`, a repeated one gets `_2`, `_3`, …
+ *
+ * @param trims - whether blanks around a name belong to the file and not to the name
+ */
+export function uniqueNames(names: readonly string[], trims = true): string[] {
   const taken = new Set<string>();
   return names.map((given, index) => {
-    const base = given.trim() === '' ? `column_${index + 1}` : given.trim();
+    const trimmed = trims ? given.trim() : given;
+    const base = trimmed === '' ? `column_${index + 1}` : trimmed;
     let name = base;
     for (let n = 2; taken.has(name); n += 1) name = `${base}_${n}`;
     taken.add(name);

@@ -19,19 +19,10 @@
  * | model            | model, model_name, model_id                                                           |
  * | provider         | provider, vendor                                                                      |
  *
- * A bare `duration` or `latency` has no unit that could be known and stays metadata. A file with the columns
- * event_id, event_name, experiment_id and timestamp is one of our own exports: its timestamp is in µs, its
- * `metadata_<key>` columns (CSV) or `metadata` object (JSONL) become metadata again, measurements stay as
- * `measurement_<key>`, and what is derived from other columns (datetime, token totals) is left out.
+ * A bare `duration` or `latency` has no unit that could be known and stays metadata.
  */
 
-import type { ImportMap, MappingOptions, RestRule } from './mapping.js';
-
-export interface DetectedMapping {
-  readonly map: ImportMap;
-  readonly timestampUnit: MappingOptions['timestampUnit'];
-  readonly restRule: RestRule | undefined;
-}
+import type { ImportMap } from './mapping.js';
 
 /** Column name in snake_case to what is done with it to reach the target's unit. */
 const RULES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -63,40 +54,19 @@ const RULES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   provider: unscaled('provider vendor'),
 };
 
-const OWN_EXPORT = ['event_id', 'event_name', 'experiment_id', 'timestamp'];
-/** Columns of our exports that others imply. */
-const OWN_DERIVED = new Set(['datetime', 'tokens', 'tokens_prompt', 'tokens_completion', 'tokens_total']);
-const DROP = { kind: 'drop' } as const;
-
 /** The map a file with these columns gets when the caller gives none. */
-export function detectMapping(columns: readonly string[]): DetectedMapping {
+export function detectMapping(columns: readonly string[]): ImportMap {
   const byName = new Map<string, string>();
   for (const column of columns) {
     const name = snakeCase(column);
     if (!byName.has(name)) byName.set(name, column);
   }
-  const own = OWN_EXPORT.every((name) => columns.includes(name));
   const map: Record<string, string> = {};
   for (const [target, names] of Object.entries(RULES)) {
     const found = Object.keys(names).find((name) => byName.has(name));
     if (found !== undefined) map[target] = `${quoted(byName.get(found)!)}${names[found]}`;
   }
-  if (!own) return { map, timestampUnit: undefined, restRule: undefined };
-  if (columns.includes('tokens')) {
-    map.promptTokens = 'tokens.prompt';
-    map.completionTokens = 'tokens.completion';
-  }
-  return { map, timestampUnit: 'us', restRule: ownRest };
-}
-
-function ownRest(column: string): ReturnType<RestRule> {
-  if (OWN_DERIVED.has(column) || column === 'malformed') return DROP;
-  if (column === 'metadata') return { kind: 'spread', prefix: '' };
-  if (column === 'measurements') return { kind: 'spread', prefix: 'measurement_' };
-  // The event's own metadata wins over what enrichment lifted out of it.
-  return column.startsWith('metadata_')
-    ? { kind: 'key', key: column.slice('metadata_'.length), overwrite: true }
-    : { kind: 'key', key: column, overwrite: false };
+  return map;
 }
 
 function unscaled(...lines: string[]): Record<string, string> {

@@ -4,12 +4,12 @@
  * Streams in bounded memory and keeps no state outside its calls, so any thread may run it, several at once.
  */
 
-import { type FileHandle, open } from 'node:fs/promises';
-import { extname } from 'node:path';
-import { ConfigError, StorageError } from '../errors.js';
+import { ConfigError, ImportError, StorageError } from '../errors.js';
+import { ArrowReader } from './arrow.js';
 import { type CsvOptions, CsvReader } from './csv.js';
 import { detectMapping } from './defaults.js';
-import { readJsonl } from './jsonl.js';
+import { checkFormat, formatOf, type ImportFormat, innerExtension } from './format.js';
+import { JsonlReader } from './jsonl.js';
 import {
   compileMapping,
   type ImportedRecord,
@@ -17,15 +17,20 @@ import {
   type MappingOptions,
   type RecordMapper,
 } from './mapping.js';
-import type { RawItem } from './reader.js';
-import { readYaml } from './yaml.js';
-
-export type ImportFormat = 'csv' | 'jsonl' | 'yaml';
+import { MsgpackReader } from './msgpack.js';
+import { type Destination, isOwnExport, type OwnMapper, ownMapper } from './own.js';
+import { ParquetReader } from './parquet.js';
+import type { RawItem, RecordReader } from './reader.js';
+import { type OnBytes, SourceFile } from './source-file.js';
+import { YamlReader } from './yaml.js';
 
 export interface ImportFileOptions extends MappingOptions, CsvOptions {
-  /** Default: by extension (.csv, .tsv, .jsonl, .ndjson, .yaml, .yml). */
+  /**
+   * Default: by the first bytes, else by extension (.csv, .tsv, .jsonl, .ndjson, .yaml, .yml, .msgpack, .parquet,
+   * .arrow, .arrows, .feather, .ipc), each with .gz or .zst behind it as well.
+   */
   format?: ImportFormat;
-  /** Targets and expressions; default: `detectMapping` of the columns. */
+  /** Targets and expressions; default: `detectMapping` of the columns, or none for our own exports. */
   map?: ImportMap;
 }
 
@@ -38,7 +43,10 @@ export interface ImportProgress {
   rows: number;
 }
 
-/** Something in the file that could not be understood, at the line where its record begins. */
+/**
+ * Something in the file that could not be understood, at the line where its record begins; in binary formats `line`
+ * is the record's number.
+ */
 export interface ImportProblem {
   line: number;
   message: string;
@@ -58,89 +66,135 @@ export interface ImportSummary {
   bytes: number;
 }
 
-const READ_CHUNK_BYTES = 256 * 1024;
 const MAX_ERRORS_KEPT = 20;
 /** Records looked at to learn the columns of a file without a header. */
 const PEEK_RECORDS = 100;
 
-const FORMAT_BY_EXTENSION: Readonly<Record<string, ImportFormat>> = {
-  '.csv': 'csv',
-  '.tsv': 'csv',
-  '.jsonl': 'jsonl',
-  '.ndjson': 'jsonl',
-  '.yaml': 'yaml',
-  '.yml': 'yaml',
-};
-
 interface Hooks {
   onProblem?: (problem: ImportProblem) => void;
   /** After each chunk of the file. */
-  onBytes?: (bytes: number, totalBytes: number | null) => void;
+  onBytes?: OnBytes;
+}
+
+/** What is bound to a file once its columns are known. */
+interface BoundMapper {
+  readonly map: RecordMapper;
+  readonly complete?: OwnMapper['complete'];
 }
 
 /**
- * Reads a file and yields its mapped records.
+ * Reads a file and yields its mapped records, some at a time.
  *
- * The columns that expressions may name are the header's for CSV. JSON Lines and YAML have none: there they are
- * the keys of the first 100 records and those listed in `options.columns`, so that a misspelt name is an error
- * and not a column of nulls.
+ * The columns that expressions may name are the header's for CSV, Arrow and Parquet. JSON Lines, MessagePack and YAML
+ * have none: there they are the keys of the first 100 records and those listed in `options.columns`, so that a
+ * misspelt name is an error and not a column of nulls.
  *
+ * @param into - the experiment that the events go to: what an event of our own exports need not tell
  * @throws StorageError ERR_STORAGE_IO (with cause) when the file cannot be opened or read
- * @throws ConfigError for an unknown extension, or a map that does not parse or fit the columns
+ * @throws ImportError ERR_FILE_CORRUPT, ERR_FILE_CHANGED, ERR_UNSUPPORTED_FORMAT; what came before has been yielded
+ * @throws ConfigError for a format that is not known, or a map that does not parse or fit the columns
  */
 export async function* readMapped(
   path: string,
   options: ImportFileOptions = {},
   hooks: Hooks = {},
-): AsyncGenerator<ImportedRecord> {
-  const format = formatOf(path, options);
+  into?: Destination,
+): AsyncGenerator<ImportedRecord[]> {
+  if (typeof path !== 'string' || path === '') throw new ConfigError('path', 'the path of a file', path);
+  checkFormat(options.format);
   // An unusable map is reported before the file is touched.
-  if (options.map !== undefined) compileMapping(options.map, options);
-  const chunks = fileChunks(path, hooks.onBytes);
-  const csv = format === 'csv' ? new CsvReader(chunks, csvOptions(path, options)) : null;
-  const items = csv ?? (format === 'jsonl' ? readJsonl : readYaml)(chunks, options.maxRecordChars);
-
-  let mapper: RecordMapper | null = null;
-  const bind = (peeked: readonly RawItem[]): RecordMapper => {
-    const columns = csv === null ? columnsOfRecords(peeked, options.columns) : (csv.columns ?? []);
-    const source = { columns, textual: csv !== null };
-    if (options.map !== undefined) return compileMapping(options.map, options).bind(source);
-    const { map, timestampUnit, restRule } = detectMapping(columns);
-    const unit = options.timestampUnit ?? timestampUnit;
-    return compileMapping(
-      map,
-      unit === undefined ? options : { ...options, timestampUnit: unit },
-      restRule,
-    ).bind(source);
-  };
-
-  const take = (map: RecordMapper, { line, record, error }: RawItem): ImportedRecord | null => {
-    const report = (message: string) => hooks.onProblem?.({ line, message, skipped: record === null });
-    if (error !== null) report(error);
-    return record === null ? null : map(record, report);
-  };
-
-  const peeked: RawItem[] = [];
-  const wanted = csv === null ? PEEK_RECORDS : 1;
-  for await (const item of items) {
-    if (mapper === null) {
-      peeked.push(item);
-      if (peeked.length < wanted) continue;
-      mapper = bind(peeked);
-    }
-    // The first time round, all that was looked at to bind the mapper; after that, one item.
-    const due = peeked.length > 0 ? peeked.splice(0) : [item];
-    for (const each of due) {
-      const record = take(mapper, each);
-      if (record !== null) yield record;
-    }
-  }
-  mapper ??= bind(peeked);
-  for (const each of peeked) {
-    const record = take(mapper, each);
-    if (record !== null) yield record;
+  compileMapping(options.map ?? {}, options);
+  const file = await SourceFile.open(path, hooks.onBytes ?? (() => {}));
+  try {
+    yield* mapped(openReader(file, options), options, hooks, into);
+  } finally {
+    await file.close();
   }
 }
+
+async function* mapped(
+  reader: RecordReader,
+  options: ImportFileOptions,
+  { onProblem }: Hooks,
+  into: Destination | undefined,
+): AsyncGenerator<ImportedRecord[]> {
+  let mapper: BoundMapper | null = null;
+  /** Held until it is known whether it is the last one, where that matters. */
+  let held: ImportedRecord | null = null;
+  const take = ({ map, complete }: BoundMapper, items: readonly RawItem[]): ImportedRecord[] => {
+    const records: ImportedRecord[] = held === null ? [] : [held];
+    for (const { line, record, error } of items) {
+      const report = (message: string) => onProblem?.({ line, message, skipped: record === null });
+      if (error !== null) report(error);
+      if (record !== null) records.push(map(record, report));
+    }
+    held = complete === undefined ? null : (records.pop() ?? null);
+    return records;
+  };
+
+  let peeked: RawItem[] = [];
+  let failure: Error | null = null;
+  try {
+    for await (const items of reader.batches()) {
+      if (mapper !== null) {
+        yield take(mapper, items);
+        continue;
+      }
+      peeked = peeked.concat(items);
+      if (peeked.length < (reader.columns === null ? PEEK_RECORDS : 1)) continue;
+      mapper = bind(reader, peeked, options, into);
+      yield take(mapper, peeked);
+    }
+  } catch (error) {
+    if (!(error instanceof ImportError || error instanceof StorageError)) throw error;
+    failure = error;
+  }
+  // What was read is handed on first, whatever has ended the file.
+  if (mapper === null && (failure === null || peeked.length > 0)) {
+    mapper = bind(reader, peeked, options, into);
+    yield take(mapper, peeked);
+  }
+  if (held !== null) {
+    if (failure === null) mapper?.complete?.(held);
+    yield [held];
+  }
+  if (failure !== null) throw failure;
+}
+
+function openReader(file: SourceFile, options: ImportFileOptions): RecordReader {
+  const format = options.format ?? formatOf(file.path, file.head);
+  switch (format) {
+    case 'csv':
+      return new CsvReader(file.chunks(), csvOptions(file.path, options));
+    case 'jsonl':
+      return new JsonlReader(file.chunks(), options.maxRecordChars);
+    case 'yaml':
+      return new YamlReader(file.chunks(), options.maxRecordChars);
+    case 'msgpack':
+      return new MsgpackReader(file.chunks());
+    case 'arrow':
+      return new ArrowReader(file.chunks(), file.end());
+    case 'parquet':
+      return new ParquetReader(file);
+  }
+}
+
+function bind(
+  { columns: named, textual }: RecordReader,
+  peeked: readonly RawItem[],
+  options: ImportFileOptions,
+  into: Destination | undefined,
+): BoundMapper {
+  const columns = named ?? columnsOfRecords(peeked.slice(0, PEEK_RECORDS), options.columns);
+  if (options.map === undefined && isOwnExport(columns) && !MAPPING_OPTIONS.some((key) => key in options)) {
+    return ownMapper(columns, textual ? 'text' : named === null ? 'maps' : 'columns', into);
+  }
+  const map = options.map ?? detectMapping(columns);
+  return { map: compileMapping(map, options).bind({ columns, textual }) };
+}
+
+/** Who gives one of these wants records understood as any others. */
+const MAPPING_OPTIONS = ['rest', 'event', 'timestampUnit', 'timestampOrigin'] as const;
 
 /**
  * Reads a file and hands each mapped record to `sink`, waiting for it where it returns a promise.
@@ -156,10 +210,11 @@ export async function importRecords(
   options: ImportFileOptions,
   sink: (record: ImportedRecord) => void | Promise<void>,
   onProgress?: (progress: ImportProgress) => void,
+  into?: Destination,
 ): Promise<ImportSummary> {
   const summary: ImportSummary = { rows: 0, skipped: 0, errors: [], problems: 0, bytes: 0 };
   let totalBytes: number | null = null;
-  const records = readMapped(path, options, {
+  const hooks: Hooks = {
     onProblem({ line, message, skipped }) {
       summary.problems += 1;
       if (skipped) summary.skipped += 1;
@@ -171,27 +226,20 @@ export async function importRecords(
       if (summary.bytes > 0) onProgress?.({ bytes: summary.bytes, totalBytes, rows: summary.rows });
       summary.bytes = bytes;
     },
-  });
-  for await (const record of records) {
-    const pending = sink(record);
-    if (pending !== undefined) await pending;
-    summary.rows += 1;
+  };
+  for await (const records of readMapped(path, options, hooks, into)) {
+    for (const record of records) {
+      const pending = sink(record);
+      if (pending !== undefined) await pending;
+      summary.rows += 1;
+    }
   }
   onProgress?.({ bytes: summary.bytes, totalBytes, rows: summary.rows });
   return summary;
 }
 
-function formatOf(path: string, options: ImportFileOptions): ImportFormat {
-  if (typeof path !== 'string' || path === '') throw new ConfigError('path', 'the path of a file', path);
-  const format: unknown = options.format ?? FORMAT_BY_EXTENSION[extname(path).toLowerCase()];
-  if (format !== 'csv' && format !== 'jsonl' && format !== 'yaml') {
-    throw new ConfigError('format', "'csv', 'jsonl' or 'yaml', or a file name that ends so", format ?? path);
-  }
-  return format;
-}
-
 function csvOptions(path: string, options: ImportFileOptions): CsvOptions {
-  const tabs = options.delimiter === undefined && extname(path).toLowerCase() === '.tsv';
+  const tabs = options.delimiter === undefined && innerExtension(path) === '.tsv';
   return tabs ? { ...options, delimiter: '\t' } : options;
 }
 
@@ -201,30 +249,4 @@ function columnsOfRecords(items: readonly RawItem[], declared: readonly string[]
     if (record !== null) for (const key of Object.keys(record)) columns.add(key);
   }
   return [...columns];
-}
-
-/** The file's bytes. The handle is closed when the consumer stops, for whatever reason. */
-async function* fileChunks(path: string, onBytes: Hooks['onBytes']): AsyncGenerator<Uint8Array> {
-  let handle: FileHandle | null = null;
-  try {
-    handle = await open(path, 'r');
-    const stat = await handle.stat();
-    const totalBytes = stat.isFile() ? stat.size : null;
-    let bytes = 0;
-    for (;;) {
-      // A fresh buffer each time: a consumer may still hold the one before.
-      const { bytesRead, buffer } = await handle.read(new Uint8Array(READ_CHUNK_BYTES), 0, READ_CHUNK_BYTES);
-      if (bytesRead === 0) break;
-      bytes += bytesRead;
-      onBytes?.(bytes, totalBytes);
-      yield buffer.subarray(0, bytesRead);
-    }
-    if (bytes === 0) onBytes?.(0, totalBytes);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (typeof code !== 'string' || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
-    throw new StorageError('ERR_STORAGE_IO', `cannot read ${path}: ${code}`, { path }, { cause });
-  } finally {
-    await handle?.close();
-  }
 }

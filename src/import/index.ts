@@ -1,17 +1,17 @@
 /** Reading experiment data from files. */
 
 export { type CsvOptions, CsvParser, CsvReader, type CsvRow } from './csv.js';
-export { type DetectedMapping, detectMapping } from './defaults.js';
+export { detectMapping } from './defaults.js';
+export type { ImportFormat } from './format.js';
 export {
   type ImportFileOptions,
-  type ImportFormat,
   type ImportProblem,
   type ImportProgress,
   type ImportSummary,
   importRecords,
   readMapped,
 } from './importFile.js';
-export { readJsonl } from './jsonl.js';
+export { JsonlReader } from './jsonl.js';
 export {
   type CompiledMapping,
   compileMapping,
@@ -22,6 +22,7 @@ export {
   type RecordMapper,
   type SourceShape,
 } from './mapping.js';
-export type { BadRecord, ByteChunks, RawItem, RawRecord } from './reader.js';
+export type { Destination, RestoredParts } from './own.js';
+export type { BadRecord, ByteChunks, RawItem, RawRecord, RecordReader } from './reader.js';
 export { parseTimestamp, type TimestampOptions, type TimestampUnit } from './timestamps.js';
-export { readYaml } from './yaml.js';
+export { YamlReader } from './yaml.js';

@@ -1,19 +1,34 @@
 /** JSON Lines, streaming: one object a line, values kept as they are, nested arrays and objects included. */
 
 import type { Json } from '../schema/event.js';
-import { type ByteChunks, DEFAULT_MAX_RECORD_CHARS, type RawItem } from './reader.js';
+import { type ByteChunks, DEFAULT_MAX_RECORD_CHARS, type RawItem, type RecordReader } from './reader.js';
 import { decodeUtf8, splitLines } from './text.js';
 
 /** Blank lines are skipped; a line that is not a JSON object comes out as a `BadRecord`. */
-export async function* readJsonl(
-  chunks: ByteChunks,
-  maxRecordChars = DEFAULT_MAX_RECORD_CHARS,
-): AsyncGenerator<RawItem> {
-  for await (const { line, text } of splitLines(decodeUtf8(chunks), maxRecordChars)) {
-    if (text === null) {
-      yield { line, record: null, error: `the line is longer than ${maxRecordChars} characters` };
-    } else if (text.trim() !== '') {
-      yield parseLine(line, text);
+export class JsonlReader implements RecordReader {
+  readonly columns = null;
+  readonly textual = false;
+  readonly #chunks: ByteChunks;
+  readonly #maxRecordChars: number;
+
+  constructor(chunks: ByteChunks, maxRecordChars = DEFAULT_MAX_RECORD_CHARS) {
+    this.#chunks = chunks;
+    this.#maxRecordChars = maxRecordChars;
+  }
+
+  async *batches(): AsyncGenerator<RawItem[]> {
+    for await (const lines of splitLines(decodeUtf8(this.#chunks), this.#maxRecordChars)) {
+      const items: RawItem[] = [];
+      for (const { line, text } of lines) {
+        if (text === null) {
+          items.push({
+            line,
+            record: null,
+            error: `the line is longer than ${this.#maxRecordChars} characters`,
+          });
+        } else if (text.trim() !== '') items.push(parseLine(line, text));
+      }
+      yield items;
     }
   }
 }

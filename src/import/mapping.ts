@@ -11,6 +11,7 @@ import { ConfigError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { compileExpression, EvaluationError, type Evaluator, shown } from './evaluate.js';
 import { columnsOf, type Expression, parseExpression, readsTime } from './expression.js';
+import type { RestoredParts } from './own.js';
 import { setOwn } from './reader.js';
 import { parseOrigin, parseTimestamp, type TimestampUnit, unitOfName } from './timestamps.js';
 import { booleanOf, isMissing, parseDecimal, recognise, textOf } from './values.js';
@@ -28,6 +29,24 @@ export interface ImportedRecord {
   model: string | null;
   provider: string | null;
   metadata: Record<string, Json>;
+  /** Given for an event of one of our own exports. */
+  restored: RestoredParts | null;
+}
+
+export function emptyRecord(event = DEFAULT_EVENT): ImportedRecord {
+  return {
+    timestampUs: null,
+    event,
+    latencyMs: null,
+    costUsd: null,
+    promptTokens: null,
+    completionTokens: null,
+    success: null,
+    model: null,
+    provider: null,
+    metadata: {},
+    restored: null,
+  };
 }
 
 /** Target name to expression. */
@@ -64,15 +83,6 @@ export interface CompiledMapping {
   bind(source: SourceShape): RecordMapper;
 }
 
-/** Where a column that no target takes goes in the metadata; `spread` takes an object's entries one by one. */
-export type RestPlan =
-  | { readonly kind: 'key'; readonly key: string; readonly overwrite: boolean }
-  | { readonly kind: 'spread'; readonly prefix: string }
-  | { readonly kind: 'drop' };
-
-/** How a known file layout places its remaining columns; missing values are then left out. */
-export type RestRule = (column: string) => RestPlan;
-
 export const DEFAULT_EVENT = 'import.row';
 
 type Report = (message: string) => void;
@@ -87,11 +97,7 @@ const MAX_COLUMNS_SHOWN = 50;
  * @throws ConfigError for a map that is not an object of texts, an expression that does not parse (naming it
  *   and the position), or options that contradict each other
  */
-export function compileMapping(
-  map: ImportMap,
-  options: MappingOptions = {},
-  restRule?: RestRule,
-): CompiledMapping {
+export function compileMapping(map: ImportMap, options: MappingOptions = {}): CompiledMapping {
   if (typeof map !== 'object' || map === null || Array.isArray(map)) {
     throw new ConfigError('map', 'an object of target names and expressions', map);
   }
@@ -125,7 +131,7 @@ export function compileMapping(
         }
         if (node.kind === 'column') taken.add(node.name);
       }
-      const rest = restOf(options, restRule, taken, textual);
+      const rest = restOf(options, taken, textual);
       const assignments = targets.map(({ name, node, read }, index) => ({
         name,
         read: textual && node.kind === 'column' && setters[index] === null ? recognising(read) : read,
@@ -133,18 +139,7 @@ export function compileMapping(
       }));
 
       return (record, report) => {
-        const result: ImportedRecord = {
-          timestampUs: null,
-          event,
-          latencyMs: null,
-          costUsd: null,
-          promptTokens: null,
-          completionTokens: null,
-          success: null,
-          model: null,
-          provider: null,
-          metadata: {},
-        };
+        const result = emptyRecord(event);
         rest?.(record, result.metadata);
         for (const { name, read, set } of assignments) {
           try {
@@ -261,34 +256,13 @@ function timestampSetter(node: Expression, options: MappingOptions): Setter {
 
 type RestWriter = (record: Readonly<Record<string, Json>>, metadata: Record<string, Json>) => void;
 
-function restOf(
-  options: MappingOptions,
-  rule: RestRule | undefined,
-  taken: ReadonlySet<string>,
-  textual: boolean,
-): RestWriter | null {
+function restOf(options: MappingOptions, taken: ReadonlySet<string>, textual: boolean): RestWriter | null {
   if (options.rest === 'drop') return null;
-  const omitMissing = textual || rule !== undefined;
-
-  const put = (metadata: Record<string, Json>, key: string, value: Json): void => {
-    if (omitMissing && isMissing(value)) return;
-    setOwn(metadata, key, textual && typeof value === 'string' ? recognise(value) : value);
-  };
-
   return (record, metadata) => {
     for (const column of Object.keys(record)) {
-      if (taken.has(column)) continue;
       const value = record[column]!;
-      if (rule === undefined) {
-        put(metadata, column, value);
-        continue;
-      }
-      const plan = rule(column);
-      if (plan.kind === 'key') {
-        if (plan.overwrite || !Object.hasOwn(metadata, plan.key)) put(metadata, plan.key, value);
-      } else if (plan.kind === 'spread' && typeof value === 'object' && value !== null) {
-        for (const [key, inner] of Object.entries(value)) setOwn(metadata, plan.prefix + key, inner);
-      }
+      if (taken.has(column) || (textual && isMissing(value))) continue;
+      setOwn(metadata, column, textual && typeof value === 'string' ? recognise(value) : value);
     }
   };
 }

@@ -27,8 +27,29 @@ export interface BadRecord {
 
 export type RawItem = RawRecord | BadRecord;
 
+/**
+ * A file of a known format. `line` of its items is the record's number, from 1, where the format has no lines.
+ */
+export interface RecordReader {
+  /** Names of the columns, known once the first records have come; null where each record names its own. */
+  readonly columns: readonly string[] | null;
+  /** Values are text, as in CSV: numbers are recognised in metadata, and empty fields are left out of it. */
+  readonly textual: boolean;
+  /** Records in file order, some at a time. @throws ImportError where the file cannot be read further */
+  batches(): AsyncIterable<readonly RawItem[]>;
+}
+
 /** Longest record held in memory, in UTF-16 code units, unless an option says otherwise: 16 Mi. */
 export const DEFAULT_MAX_RECORD_CHARS = 16 * 1024 * 1024;
+
+/**
+ * A record of these columns, all null, to be copied (`{ ...blank }`) and filled. A copy has its shape at once; objects
+ * that are given many properties by computed names become hash tables, which cost ten times as much.
+ */
+export function blankRecord(columns: readonly string[]): Record<string, Json> {
+  const nulls = [...new Set(columns)].map((column) => `${JSON.stringify(column)}:null`);
+  return JSON.parse(`{${nulls.join()}}`) as Record<string, Json>;
+}
 
 /** Assigns as an own property, also where the key is `__proto__`, which a plain assignment would swallow. */
 export function setOwn(target: Record<string, Json>, key: string, value: Json): void {

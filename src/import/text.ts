@@ -23,8 +23,11 @@ export interface Line {
   readonly text: string | null;
 }
 
-/** Splits at LF or CRLF. A last line without a line end counts; an empty rest after the last one does not. */
-export async function* splitLines(texts: AsyncIterable<string>, maxChars: number): AsyncGenerator<Line> {
+/**
+ * Splits at LF or CRLF, and gives the lines of each text together. A last line without a line end counts; an empty
+ * rest after the last one does not.
+ */
+export async function* splitLines(texts: AsyncIterable<string>, maxChars: number): AsyncGenerator<Line[]> {
   let line = 1;
   let head = '';
   let overlong = false;
@@ -36,9 +39,10 @@ export async function* splitLines(texts: AsyncIterable<string>, maxChars: number
     return { line: line++, text: dropped ? null : text.endsWith('\r') ? text.slice(0, -1) : text };
   };
   for await (const text of texts) {
+    const lines: Line[] = [];
     let start = 0;
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
-      yield take(text.slice(start, end));
+      lines.push(take(text.slice(start, end)));
       start = end + 1;
     }
     head += text.slice(start);
@@ -46,6 +50,7 @@ export async function* splitLines(texts: AsyncIterable<string>, maxChars: number
       overlong = true;
       head = '';
     }
+    yield lines;
   }
-  if (head !== '' || overlong) yield take('');
+  if (head !== '' || overlong) yield [take('')];
 }

@@ -9,17 +9,36 @@
  */
 
 import type { Json } from '../schema/event.js';
-import { type ByteChunks, DEFAULT_MAX_RECORD_CHARS, type RawItem, setOwn } from './reader.js';
+import {
+  type ByteChunks,
+  DEFAULT_MAX_RECORD_CHARS,
+  type RawItem,
+  type RecordReader,
+  setOwn,
+} from './reader.js';
 import { decodeUtf8, splitLines } from './text.js';
 
 /** Comments, blank lines, directives and document marks: they may stand between items. */
 const BETWEEN_ITEMS = /^\s*(?:#|$)|^%|^---\s*(?:#|$)|^\.\.\.\s*(?:#|$)/;
 const ITEM_START = /^( *)-(?=\s|$)/;
 
-export async function* readYaml(
-  chunks: ByteChunks,
-  maxRecordChars = DEFAULT_MAX_RECORD_CHARS,
-): AsyncGenerator<RawItem> {
+export class YamlReader implements RecordReader {
+  readonly columns = null;
+  readonly textual = false;
+  readonly #chunks: ByteChunks;
+  readonly #maxRecordChars: number;
+
+  constructor(chunks: ByteChunks, maxRecordChars = DEFAULT_MAX_RECORD_CHARS) {
+    this.#chunks = chunks;
+    this.#maxRecordChars = maxRecordChars;
+  }
+
+  batches(): AsyncGenerator<RawItem[]> {
+    return readYaml(this.#chunks, this.#maxRecordChars);
+  }
+}
+
+async function* readYaml(chunks: ByteChunks, maxRecordChars: number): AsyncGenerator<RawItem[]> {
   const { parse, YAMLError } = await import('yaml');
 
   function parseItem(firstLine: number, text: string): RawItem {
@@ -55,28 +74,32 @@ export async function* readYaml(
     return result;
   }
 
-  for await (const { line, text } of splitLines(decodeUtf8(chunks), maxRecordChars)) {
-    const start = text === null ? null : ITEM_START.exec(text);
-    const documentMark = text !== null && /^(?:---|\.\.\.)(?:\s|$)/.test(text);
-    if (documentMark || (start !== null && (indent === null || start[1] === indent))) {
-      const done = takeItem();
-      if (done !== null) yield done;
-      if (documentMark) indent = null;
+  for await (const lines of splitLines(decodeUtf8(chunks), maxRecordChars)) {
+    const items: RawItem[] = [];
+    for (const { line, text } of lines) {
+      const start = text === null ? null : ITEM_START.exec(text);
+      const documentMark = text !== null && /^(?:---|\.\.\.)(?:\s|$)/.test(text);
+      if (documentMark || (start !== null && (indent === null || start[1] === indent))) {
+        const done = takeItem();
+        if (done !== null) items.push(done);
+        if (documentMark) indent = null;
+      }
+      if (start !== null && (indent === null || start[1] === indent)) {
+        indent = start[1]!;
+        firstLine = line;
+      }
+      if (firstLine > 0) {
+        chars += text === null ? maxRecordChars + 1 : text.length + 1;
+        if (text !== null && chars <= maxRecordChars) item.push(text);
+        else item = [];
+      } else if (text === null || !BETWEEN_ITEMS.test(text)) {
+        items.push({ line, record: null, error: 'expected a sequence item ("- key: value")' });
+      }
     }
-    if (start !== null && (indent === null || start[1] === indent)) {
-      indent = start[1]!;
-      firstLine = line;
-    }
-    if (firstLine > 0) {
-      chars += text === null ? maxRecordChars + 1 : text.length + 1;
-      if (text !== null && chars <= maxRecordChars) item.push(text);
-      else item = [];
-    } else if (text === null || !BETWEEN_ITEMS.test(text)) {
-      yield { line, record: null, error: 'expected a sequence item ("- key: value")' };
-    }
+    yield items;
   }
   const last = takeItem();
-  if (last !== null) yield last;
+  if (last !== null) yield [last];
 }
 
 /** YAML knows values that JSON does not: infinities and NaN become null, a bigint becomes its digits. */

@@ -68,10 +68,12 @@ export function decode(
 
   let measurements: Record<string, Json> = {};
   let eventName = binding.event;
+  let corrections: Json | undefined;
   if (captured) {
     const reader = new MsgpackReader(batch.blob, batch.blobOffsets[index]);
     for (const [key, value] of Object.entries(reader.value() as Record<string, Json>))
       setOwn(metadata, key, value);
+    corrections = reader.aside;
     measurements = reader.value() as Record<string, Json>;
     if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
   }
@@ -82,7 +84,7 @@ export function decode(
     costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
   const category = events.info(eventName)?.category ?? null;
   const who = captured || (tag & FLAG_DECLARED) !== 0 ? identitiesIn(metadata) : identitiesOf(binding);
-  return {
+  const event: EventRow = {
     eventId: eventId(source.experimentId, producer, sequence),
     eventName,
     timestamp: timeUsOf(batch, index),
@@ -110,6 +112,8 @@ export function decode(
     malformed: (tag & FLAG_MALFORMED) !== 0,
     fields: categoryFields(category, measurements, metadata),
   };
+  // An imported event may have been told what it cannot be seen from here, such as the id it had before.
+  return corrections === undefined ? event : Object.assign(event, corrections);
 }
 
 /** Whom and what the event is about, as its metadata says. */

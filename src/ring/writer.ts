@@ -15,7 +15,9 @@
 import {
   BATCH_ROWS,
   CAPTURE_RUNNING,
+  CHUNK_ENTRY_BYTES,
   CHUNK_ROWS,
+  CHUNK_SEQUENCE_OFFSET,
   CLAIM_BUSY,
   COLUMN_COST_OFFSET,
   COLUMN_LATENCY_OFFSET,
@@ -24,6 +26,7 @@ import {
   HEADER_BLOCK_MS_OFFSET,
   HEADER_CHUNK_STRIDE_OFFSET,
   HEADER_CHUNKS_OFFSET,
+  HEADER_DIRECTORY_OFFSET,
   HEADER_RELEASES_OFFSET,
   HEADER_SPOOL_WAKE_OFFSET,
   HEADER_STATE_OFFSET,
@@ -82,6 +85,8 @@ export class RingWriter {
   private readonly blobOffsetBytes: number;
   private readonly chunksAddress: number;
   private readonly chunkStrideBytes: number;
+  /** Of the open chunk. */
+  private chunkSequence = 0;
   private publishedRows = 0;
   private resumeAt = 0;
   private suspended = false;
@@ -154,6 +159,11 @@ export class RingWriter {
     this.publish();
     this.seal();
     return this.ready() ? this.position : -1;
+  }
+
+  /** The sequence that a row gets at a position that `reserve` gave. */
+  sequenceAt(position: number): number {
+    return this.chunkSequence * CHUNK_ROWS + position - this.base;
   }
 
   /** Counts the row at `position` as stored. */
@@ -229,6 +239,8 @@ export class RingWriter {
       return false;
     }
     this.base = (this.chunksAddress + chunk * this.chunkStrideBytes) / 8;
+    const entry = this.i32[HEADER_DIRECTORY_OFFSET >> 2] + chunk * CHUNK_ENTRY_BYTES;
+    this.chunkSequence = Number(this.i64[(entry + CHUNK_SEQUENCE_OFFSET) >> 3]);
     this.publishedRows = 0;
     this.blobEnd = 0;
     this.position = this.base;

@@ -261,6 +261,11 @@ const FIELDS: Readonly<Record<string, readonly (readonly [name: string, from: 'm
     ],
   };
 
+/** The names of all of them. */
+export const CATEGORY_FIELDS: ReadonlySet<string> = new Set(
+  Object.values(FIELDS).flatMap((fields) => fields.map(([name]) => name)),
+);
+
 /** The category's fields that the event gives, in camelCase; missing ones are null. */
 export function categoryFields(
   category: string | null,

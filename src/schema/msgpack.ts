@@ -15,6 +15,7 @@ import type { Json } from './event.js';
 const DEPTH_MAX = 64;
 /** As many as the map's 16-bit length can tell. */
 export const MAP_ENTRIES_MAX = 65535;
+export const MAP_HEAD_BYTES = 3;
 /** Up to this many characters a loop beats the call into the runtime. */
 const SHORT_TEXT = 40;
 
@@ -64,6 +65,12 @@ export class MsgpackWriter {
     return at;
   }
 
+  /** Puts the head of a map of known size in front of what stands MAP_HEAD_BYTES behind `at`. */
+  beginMapAt(at: number, entries: number): void {
+    this.bytes[at] = 0xde;
+    this.endMap(at, entries);
+  }
+
   endMap(at: number, entries: number): void {
     this.view.setUint16(at + 1, entries);
   }
@@ -101,6 +108,12 @@ export class MsgpackWriter {
         this.lossy = true;
         this.byte(0xc0);
     }
+  }
+
+  /** Writes an entry of a map that is none of the object's: its key is nil, which no key of an object can be. */
+  aside(value: unknown): void {
+    this.byte(0xc0);
+    this.value(value);
   }
 
   number(value: number): void {
@@ -276,6 +289,8 @@ export const OUT_OF_ROOM = new RangeError('the value does not fit');
 export class MsgpackReader {
   readonly #bytes: Buffer;
   position: number;
+  /** What the last map that had an entry by `MsgpackWriter.aside` holds in it. */
+  aside: Json | undefined;
 
   constructor(bytes: Buffer, position = 0) {
     this.#bytes = bytes;
@@ -331,8 +346,9 @@ export class MsgpackReader {
   #map(entries: number): Record<string, Json> {
     const object: Record<string, Json> = {};
     for (let i = 0; i < entries; i++) {
-      const key = this.value() as string;
-      setOwn(object, key, this.value());
+      const key = this.value() as string | null;
+      if (key === null) this.aside = this.value();
+      else setOwn(object, key, this.value());
     }
     return object;
   }

@@ -106,7 +106,7 @@ describe('golden exports', () => {
     });
     expect(summary).toMatchObject({ rows: 60, skipped: 0, problems: 0 });
     for (const [i, row] of events.entries()) {
-      const { metadata, ...core } = records[i]!;
+      const { metadata, restored, ...core } = records[i]!;
       expect(core).toEqual({
         timestampUs: row.timestamp,
         event: row.eventName,
@@ -122,8 +122,12 @@ describe('golden exports', () => {
       for (const [key, value] of Object.entries(row.metadata)) {
         if (format === 'jsonl' || typeof value !== 'object') expect(metadata[key]).toEqual(value);
       }
-      expect(metadata.event_id).toBe(row.eventId);
-      expect(Object.hasOwn(metadata, 'datetime')).toBe(false);
+      expect(restored).toMatchObject({
+        eventId: row.eventId,
+        costSource: row.costSource,
+        malformed: row.malformed,
+      });
+      expect(Object.keys(metadata)).not.toContain('datetime');
     }
   });
 });

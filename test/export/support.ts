@@ -56,9 +56,11 @@ export async function textOf(chunks: AsyncIterable<Chunk>): Promise<string> {
 /** The records of a CSV text, read by our own reader. */
 export async function readCsv(text: string): Promise<Record<string, Json>[]> {
   const records: Record<string, Json>[] = [];
-  for await (const item of new CsvReader([Buffer.from(text)])) {
-    if (item.record === null) throw new Error(`line ${item.line}: ${item.error}`);
-    records.push(item.record);
+  for await (const items of new CsvReader([Buffer.from(text)]).batches()) {
+    for (const { line, record, error } of items) {
+      if (record === null) throw new Error(`line ${line}: ${error}`);
+      records.push(record);
+    }
   }
   return records;
 }

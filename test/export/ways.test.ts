@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type EncodeOptions, exportBlocks, exportChunks } from '../../src/export/index.js';
 import { Crucible, type Experiment } from '../../src/index.js';
+import { eventSourceOf, viewOfExperiment } from '../support/views.js';
 import { textOf, useFolder } from './support.js';
 
 const folder = useFolder();
@@ -42,14 +43,14 @@ it.each<[string, EncodeOptions]>([
     });
     fill(experiment, 6000);
     await experiment.stop();
-    const byRows = await textOf(exportChunks(experiment.view(), format, options));
-    const byEvents = await textOf(exportChunks(experiment.eventSource(), format, options));
+    const byRows = await textOf(exportChunks(viewOfExperiment(experiment), format, options));
+    const byEvents = await textOf(exportChunks(eventSourceOf(experiment), format, options));
     expect(byRows === byEvents).toBe(true);
     const header = format === 'csv' ? 1 : 0;
     if (options.pretty !== true) expect(byRows.split('\n')).toHaveLength(6000 + header + 1);
     const filtered = { success: true, where: { region: 'eu' } };
-    expect(await textOf(exportChunks(experiment.view(filtered), format, options))).toBe(
-      await textOf(exportChunks(experiment.eventSource(filtered), format, options)),
+    expect(await textOf(exportChunks(viewOfExperiment(experiment, filtered), format, options))).toBe(
+      await textOf(exportChunks(eventSourceOf(experiment, filtered), format, options)),
     );
   }
 });
@@ -60,9 +61,9 @@ it('hides who it was in rows as in events', async () => {
   for (let i = 0; i < 100; i++) recorder.recordAt(1.7e15 + i, i);
   const anonymize = { key: 'secret' };
   for (const format of ['csv', 'jsonl']) {
-    const byRows = await textOf(exportChunks(experiment.view(), format, { anonymize }));
+    const byRows = await textOf(exportChunks(viewOfExperiment(experiment), format, { anonymize }));
     expect(byRows).not.toContain('somebody');
-    expect(byRows).toBe(await textOf(exportChunks(experiment.eventSource(), format, { anonymize })));
+    expect(byRows).toBe(await textOf(exportChunks(eventSourceOf(experiment), format, { anonymize })));
   }
 });
 
@@ -70,10 +71,10 @@ it('gives chunks that stay as they are, and blocks that do not', async () => {
   const experiment = crucible.startExperiment({ name: 'ways', capacity: 8192 });
   fill(experiment, 5000);
   const chunks: Uint8Array[] = [];
-  for await (const chunk of exportChunks(experiment.view(), 'jsonl')) chunks.push(chunk);
+  for await (const chunk of exportChunks(viewOfExperiment(experiment), 'jsonl')) chunks.push(chunk);
   const copies: Uint8Array[] = [];
   let used = new Set<ArrayBufferLike>();
-  for await (const block of exportBlocks(experiment.view(), 'jsonl')) {
+  for await (const block of exportBlocks(viewOfExperiment(experiment), 'jsonl')) {
     copies.push(Buffer.from(block));
     used = used.add(block.buffer);
   }
@@ -84,7 +85,7 @@ it('gives chunks that stay as they are, and blocks that do not', async () => {
 it('can be given up halfway, and begun again', async () => {
   const experiment = crucible.startExperiment({ name: 'ways', capacity: 8192 });
   fill(experiment, 5000);
-  for await (const chunk of exportChunks(experiment.view(), 'csv')) {
+  for await (const chunk of exportChunks(viewOfExperiment(experiment), 'csv')) {
     expect(chunk.length).toBeGreaterThan(0);
     break;
   }

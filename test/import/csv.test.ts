@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CsvParser, CsvReader, type CsvRow, uniqueNames } from '../../src/import/csv.js';
-import { chunked, collect } from './support.js';
+import { chunked, itemsOf } from './support.js';
 
 function parse(text: string, delimiter?: string, maxRecordChars?: number): CsvRow[] {
   const parser = new CsvParser(delimiter, maxRecordChars);
@@ -85,7 +85,7 @@ describe('CsvParser', () => {
           const text = [['a', 'b', 'c'], ...rows]
             .map((fields) => fields.map(write).join(',') + lineEnd)
             .join('');
-          const items = await collect(new CsvReader(chunked(text, cuts)));
+          const items = await itemsOf(new CsvReader(chunked(text, cuts)));
           expect(items.map((item) => item.error)).toEqual(rows.map(() => null));
           expect(items.map((item) => Object.values(item.record ?? {}))).toEqual(rows);
         },
@@ -96,7 +96,7 @@ describe('CsvParser', () => {
 });
 
 describe('CsvReader', () => {
-  const read = (text: string, options = {}) => collect(new CsvReader(chunked(text, [1, 2, 3]), options));
+  const read = (text: string, options = {}) => itemsOf(new CsvReader(chunked(text, [1, 2, 3]), options));
 
   it('drops a byte order mark and keys records by the header', async () => {
     expect(await read('\uFEFFa,b\n1,2\n')).toEqual([{ line: 2, record: { a: '1', b: '2' }, error: null }]);

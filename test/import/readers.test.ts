@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readJsonl, readYaml } from '../../src/import/index.js';
-import { chunked, collect } from './support.js';
+import { JsonlReader, YamlReader } from '../../src/import/index.js';
+import { chunked, itemsOf } from './support.js';
 
-describe('readJsonl', () => {
-  const read = (text: string, limit?: number) => collect(readJsonl(chunked(text, [3, 7]), limit));
+describe('JsonlReader', () => {
+  const read = (text: string, limit?: number) => itemsOf(new JsonlReader(chunked(text, [3, 7]), limit));
 
   it('keeps nested values and counts lines', async () => {
     expect(await read('\uFEFF{"a":[1,{"b":null}]}\r\n\n{"é":"😀"}')).toEqual([
@@ -42,7 +42,7 @@ describe('readJsonl', () => {
         fc.array(fc.nat(), { maxLength: 10 }),
         async (objects, cuts) => {
           const lines = objects.map((object) => JSON.stringify(object));
-          const items = await collect(readJsonl(chunked(lines.join('\n'), cuts)));
+          const items = await itemsOf(new JsonlReader(chunked(lines.join('\n'), cuts)));
           expect(items.map((item) => JSON.stringify(item.record))).toEqual(lines);
         },
       ),
@@ -50,8 +50,8 @@ describe('readJsonl', () => {
   });
 });
 
-describe('readYaml', () => {
-  const read = (text: string, limit?: number) => collect(readYaml(chunked(text, [5, 6, 30]), limit));
+describe('YamlReader', () => {
+  const read = (text: string, limit?: number) => itemsOf(new YamlReader(chunked(text, [5, 6, 30]), limit));
 
   it('reads items one by one, block text and nested lists included', async () => {
     const text =

@@ -9,6 +9,8 @@ import {
   type ImportFileOptions,
   type ImportSummary,
   importRecords,
+  type RawItem,
+  type RecordReader,
 } from '../../src/import/index.js';
 
 /** UTF-8 bytes of `text`, cut at the given places (any numbers; taken modulo the length). */
@@ -28,6 +30,11 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
   return all;
+}
+
+/** The records of a reader, one by one. */
+export async function itemsOf(reader: RecordReader): Promise<RawItem[]> {
+  return (await collect(reader.batches())).flat();
 }
 
 /** Registers a scratch folder for the suite; returns a function that writes a file in it. */

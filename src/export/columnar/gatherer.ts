@@ -6,6 +6,7 @@
  */
 
 import {
+  FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
   FLAG_FAILED,
   FLAG_MALFORMED,
@@ -145,7 +146,9 @@ export class RowGatherer {
   /** Takes rows of a block from its row `from` on. @returns how many */
   addRows(source: RowSource, block: OrderedRows, from: number): number {
     const { table } = block;
-    const count = Math.min(block.rows.length - from, this.capacity - this.rows, LOOK_EVERY_ROWS);
+    const most = Math.min(block.rows.length - from, this.capacity - this.rows, LOOK_EVERY_ROWS);
+    const count = uncorrected(table.tags, block.rows, from, from + most);
+    if (count === 0) return this.addEvents([table.event(source, block.rows[from])], 0);
     const rows = block.rows.subarray(from, from + count);
     const at = this.rows;
     const known = this.sources.get(source) ?? this.newSource(source);
@@ -394,6 +397,13 @@ function encoded(stage: Exclude<Stage, { kind: 'texts' }>, value: Json): number 
       if (typeof value === 'string') return codeOf(stage.texts, value);
   }
   throw changed();
+}
+
+/** How many rows from `from` on are what their columns say. */
+function uncorrected(tags: Uint32Array, rows: Uint32Array, from: number, end: number): number {
+  let i = from;
+  while (i < end && (tags[rows[i]] & FLAG_CORRECTED) === 0) i++;
+  return i - from;
 }
 
 /** @throws RangeError for a text that the plan did not see */

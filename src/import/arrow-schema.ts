@@ -1,0 +1,127 @@
+/** The schema of an Arrow file as this library's import needs it. */
+
+import type { FlatTable } from '../arrow/flatbuffer-reader.js';
+import { ImportError } from '../errors.js';
+
+/** Units a second. */
+export type UnitsPerSecond = 1 | 1e3 | 1e6 | 1e9;
+
+export type ValueType =
+  | { readonly kind: 'null' | 'bool' | 'binaryView' | 'utf8View' | 'struct' }
+  | { readonly kind: 'int'; readonly bits: number; readonly isSigned: boolean }
+  | { readonly kind: 'float'; readonly bits: 16 | 32 | 64 }
+  | { readonly kind: 'binary' | 'utf8'; readonly isLarge: boolean }
+  | { readonly kind: 'decimal'; readonly scale: number; readonly bytes: number }
+  | { readonly kind: 'date'; readonly bits: 32 | 64 }
+  | { readonly kind: 'timestamp'; readonly perSecond: UnitsPerSecond }
+  | { readonly kind: 'list'; readonly isLarge: boolean; readonly isMap: boolean }
+  | { readonly kind: 'fixedBinary'; readonly bytes: number }
+  | { readonly kind: 'fixedList'; readonly size: number };
+
+export interface Field {
+  readonly name: string;
+  /** Of the values; a column with a dictionary holds indices of `indexType`. */
+  readonly type: ValueType;
+  readonly dictionary: number | null;
+  readonly indexType: ValueType | null;
+  /** Values are JSON text, as one of our own exports says of its columns. */
+  readonly isJson: boolean;
+  readonly children: readonly Field[];
+}
+
+const SCHEMA_ENDIANNESS = 0;
+const SCHEMA_FIELDS = 1;
+const FIELD_NAME = 0;
+const FIELD_TYPE_NUMBER = 2;
+const FIELD_TYPE = 3;
+const FIELD_DICTIONARY = 4;
+const FIELD_CHILDREN = 5;
+const FIELD_METADATA = 6;
+const DICTIONARY_ID = 0;
+const DICTIONARY_INDEX_TYPE = 1;
+const UNITS: readonly UnitsPerSecond[] = [1, 1e3, 1e6, 1e9];
+/** What a unit is that a table leaves out: of dates and times the millisecond. */
+const UNIT_MILLISECOND = 1;
+
+/** @throws ImportError ERR_UNSUPPORTED_FORMAT naming the column that cannot be read */
+export function readFields(schema: FlatTable): Field[] {
+  if (schema.int16(SCHEMA_ENDIANNESS) !== 0) throw unsupported('big-endian numbers');
+  return schema.tables(SCHEMA_FIELDS).map(readField);
+}
+
+function readField(field: FlatTable): Field {
+  const name = field.string(FIELD_NAME) ?? '';
+  const dictionary = field.table(FIELD_DICTIONARY);
+  const index = dictionary?.table(DICTIONARY_INDEX_TYPE);
+  return {
+    name,
+    type: readType(name, field.int8(FIELD_TYPE_NUMBER), field.table(FIELD_TYPE)),
+    dictionary: dictionary?.size(DICTIONARY_ID) ?? null,
+    indexType: dictionary === undefined ? null : intType(index, 32, true),
+    isJson: field
+      .tables(FIELD_METADATA)
+      .some((pair) => pair.string(0) === 'encoding' && pair.string(1) === 'json'),
+    children: field.tables(FIELD_CHILDREN).map(readField),
+  };
+}
+
+function readType(name: string, number: number, table: FlatTable | undefined): ValueType {
+  const int16 = (field: number, absent: number) =>
+    table?.position(field) === undefined ? absent : table.int16(field);
+  switch (number) {
+    case 1:
+      return { kind: 'null' };
+    case 2:
+      return intType(table, 0, false);
+    case 3:
+      return { kind: 'float', bits: ([16, 32, 64] as const)[int16(0, 0)] ?? 64 };
+    case 4:
+      return { kind: 'binary', isLarge: false };
+    case 5:
+      return { kind: 'utf8', isLarge: false };
+    case 6:
+      return { kind: 'bool' };
+    case 7:
+      return { kind: 'decimal', scale: table?.int32(1) ?? 0, bytes: (table?.int32(2) || 128) / 8 };
+    case 8:
+      return { kind: 'date', bits: int16(0, UNIT_MILLISECOND) === 0 ? 32 : 64 };
+    // Times of day and durations are numbers of their unit.
+    case 9:
+      return { kind: 'int', bits: table?.int32(1) || 32, isSigned: true };
+    case 18:
+      return { kind: 'int', bits: 64, isSigned: true };
+    case 10:
+      return { kind: 'timestamp', perSecond: UNITS[int16(0, 0)] ?? 1e6 };
+    case 12:
+      return { kind: 'list', isLarge: false, isMap: false };
+    case 13:
+      return { kind: 'struct' };
+    case 15:
+      return { kind: 'fixedBinary', bytes: table?.int32(0) ?? 0 };
+    case 16:
+      return { kind: 'fixedList', size: table?.int32(0) ?? 0 };
+    case 17:
+      return { kind: 'list', isLarge: false, isMap: true };
+    case 19:
+      return { kind: 'binary', isLarge: true };
+    case 20:
+      return { kind: 'utf8', isLarge: true };
+    case 21:
+      return { kind: 'list', isLarge: true, isMap: false };
+    case 23:
+      return { kind: 'binaryView' };
+    case 24:
+      return { kind: 'utf8View' };
+    default:
+      throw unsupported(`column ${JSON.stringify(name)} of Arrow type number ${number}`);
+  }
+}
+
+function intType(table: FlatTable | undefined, bits: number, isSigned: boolean): ValueType {
+  if (table === undefined) return { kind: 'int', bits, isSigned };
+  return { kind: 'int', bits: table.int32(0), isSigned: table.int8(1) !== 0 };
+}
+
+export function unsupported(what: string): ImportError {
+  return new ImportError('ERR_UNSUPPORTED_FORMAT', `Arrow with ${what} cannot be read`, { what });
+}

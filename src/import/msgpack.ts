@@ -1,0 +1,69 @@
+/**
+ * MessagePack files: a stream of maps, one a record, or the columnar snapshot that docs/formats.md describes.
+ * The first value tells which.
+ */
+
+import { ImportError } from '../errors.js';
+import type { Json } from '../schema/event.js';
+import { MsgpackParser } from './msgpack-parser.js';
+import type { ByteChunks, RawItem, RecordReader } from './reader.js';
+import { isSnapshotHeader, recordsOfBatch } from './snapshot.js';
+
+/** The longest record, or batch of a snapshot. */
+const VALUE_BYTES_MAX = 512 * 1024 * 1024;
+
+export class MsgpackReader implements RecordReader {
+  readonly columns = null;
+  readonly textual = false;
+  readonly #chunks: ByteChunks;
+  #records = 0;
+  #isSnapshot = false;
+
+  constructor(chunks: ByteChunks) {
+    this.#chunks = chunks;
+  }
+
+  async *batches(): AsyncGenerator<RawItem[]> {
+    const parser = new MsgpackParser(VALUE_BYTES_MAX);
+    for await (const chunk of this.#chunks) {
+      parser.push(chunk);
+      yield* this.#items(parser, () => parser.next());
+    }
+    yield* this.#items(parser, () => parser.last());
+  }
+
+  /** What has been read is handed on before an error ends the file. */
+  *#items(parser: MsgpackParser, next: () => Json | undefined): Generator<RawItem[]> {
+    let items: RawItem[] = [];
+    let failure: unknown;
+    try {
+      for (let value = next(); value !== undefined; value = next()) {
+        if (this.#records === 0 && !this.#isSnapshot && isSnapshotHeader(value)) {
+          this.#isSnapshot = true;
+          parser.keepsBytes = true;
+        } else if (this.#isSnapshot) {
+          for (const records of recordsOfBatch(value, this.#records)) {
+            this.#records += records.length;
+            yield records;
+          }
+        } else items.push(this.#item(value));
+      }
+    } catch (error) {
+      failure = error;
+    }
+    if (items.length > 0) yield items;
+    items = [];
+    if (failure === undefined) return;
+    if (!(failure instanceof RangeError)) throw failure;
+    const message = `the file cannot be read behind record ${this.#records}: ${failure.message}`;
+    throw new ImportError('ERR_FILE_CORRUPT', message, { records: this.#records }, { cause: failure });
+  }
+
+  #item(value: Json): RawItem {
+    const line = ++this.#records;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return { line, record: value, error: null };
+    }
+    return { line, record: null, error: 'the value is not a map' };
+  }
+}

@@ -1,0 +1,45 @@
+/** An experiment's memory without the experiment: what an encoder is given. */
+
+import { resolveOptions } from '../../src/capture/options.js';
+import { Stores } from '../../src/capture/stores.js';
+import { systemClock } from '../../src/clock.js';
+import type { ExportEncoder } from '../../src/export/encoder.js';
+import { compileFilter } from '../../src/readers/filter.js';
+import { MemoryStore } from '../../src/readers/memory-store.js';
+import { allEvents, orderedRows } from '../../src/readers/ordered.js';
+import { openView, type View } from '../../src/readers/source.js';
+import type { EventRow } from '../../src/schema/event.js';
+import { REFERENCE_PRICES } from '../../src/schema/prices.js';
+import { COLUMNS, play, type Step } from '../roundtrip/support.js';
+
+/** What an experiment holds that was told all this. */
+export function viewOfSteps(steps: readonly Step[]): View {
+  const options = resolveOptions({
+    name: 'round trip',
+    id: 'id-1',
+    capacity: 1024,
+    columns: COLUMNS,
+    tags: ['t'],
+  });
+  const stores = new Stores(options, { clock: systemClock, prices: REFERENCE_PRICES });
+  play(steps, stores.writer);
+  stores.writer.ring.publish();
+  return openView(new MemoryStore(stores.reader, stores.source), compileFilter(undefined, options.condition));
+}
+
+export const eventsOfView = (view: View): Promise<EventRow[]> => allEvents(view);
+
+export async function encodeRows(encoder: ExportEncoder, view: View): Promise<Buffer> {
+  const parts = [Buffer.from(encoder.header())];
+  for await (const block of orderedRows(view))
+    parts.push(Buffer.from(await encoder.rows(view.source, block)));
+  parts.push(Buffer.from(await encoder.footer()));
+  return Buffer.concat(parts);
+}
+
+export async function encodeEvents(encoder: ExportEncoder, events: readonly EventRow[]): Promise<Buffer> {
+  const parts = [Buffer.from(encoder.header())];
+  for (const event of events) parts.push(Buffer.from(await encoder.events([event])));
+  parts.push(Buffer.from(await encoder.footer()));
+  return Buffer.concat(parts);
+}
