@@ -15,7 +15,13 @@ import {
 } from '../analysis/windows.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
-import { type ExportResult, exportChunks, exportFile, type FileExportOptions } from '../export/index.js';
+import {
+  type ExperimentAbout,
+  type ExportResult,
+  exportChunks,
+  exportFile,
+  type FileExportOptions,
+} from '../export/index.js';
 import { type ImportFileOptions, type ImportProgress, importRecords } from '../import/index.js';
 import { kernelsOfThread } from '../kernels/kernels.js';
 import { DurableStore } from '../readers/durable-store.js';
@@ -52,7 +58,7 @@ export interface ExperimentCounts {
   malformed: number;
 }
 
-export interface ExportOptions extends Omit<FileExportOptions, 'counts' | 'libraryVersion'> {
+export interface ExportOptions extends Omit<FileExportOptions, 'about' | 'counts' | 'libraryVersion'> {
   filter?: Filter;
 }
 
@@ -513,13 +519,17 @@ export class Experiment {
     const { filter, ...file } = options;
     const name = file.name ?? this.name;
     const counts = { ...this.counts };
-    return exportFile(this.#view(filter), format, { ...file, name, counts, libraryVersion: VERSION });
+    const about = [this.#about()];
+    return exportFile(this.#view(filter), format, { ...file, name, counts, about, libraryVersion: VERSION });
   }
 
   /** The export as a stream, with back-pressure. Errors are those of `export`, on the stream. */
   exportStream(format: ExportFormat, options: ExportOptions = {}): Readable {
     const { filter, ...encode } = options;
-    return Readable.from(exportChunks(this.#view(filter), format, encode), { objectMode: false });
+    const about = [this.#about()];
+    return Readable.from(exportChunks(this.#view(filter), format, { ...encode, about }), {
+      objectMode: false,
+    });
   }
 
   /**
@@ -674,6 +684,13 @@ export class Experiment {
       () => writer.ring.publish(),
       () => this.#fields(),
     );
+  }
+
+  /** What formats with room for it keep of the experiment. */
+  #about(): ExperimentAbout {
+    const { id, name, condition, hypothesis, tags, metadata, startedAt } = this;
+    const counts = { ...this.counts };
+    return { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt: this.#stoppedAt, counts };
   }
 
   /** What the experiment's document says of it. */
