@@ -1,8 +1,9 @@
-import type { TextStream } from '../../../src/cli/terminal/stream.js';
+import type { OutputStream } from '../../../src/cli/terminal/stream.js';
 
 /** Collects what is written; a terminal if it has columns. */
-export class CollectedStream implements TextStream {
+export class CollectedStream implements OutputStream {
   text = '';
+  readonly #decoder = new TextDecoder();
   readonly columns: number | undefined;
   readonly rows: number | undefined;
 
@@ -15,8 +16,9 @@ export class CollectedStream implements TextStream {
     return this.columns !== undefined;
   }
 
-  write(text: string): boolean {
-    this.text += text;
+  write(data: string | Uint8Array, done?: () => void): boolean {
+    this.text += typeof data === 'string' ? data : this.#decoder.decode(data, { stream: true });
+    if (done !== undefined) queueMicrotask(done);
     return true;
   }
 }
