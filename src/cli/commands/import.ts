@@ -17,7 +17,7 @@ export const importCommand = defineCommand({
   summary: "read a file, another tool's or an exported one, into an experiment and analyse it",
   usage: 'FILE [--map TARGET=EXPRESSION ...] [options]',
   details: [
-    'Reads CSV, JSON Lines, MessagePack, Parquet, Arrow and YAML. Exported files need no --map, and give the events that were exported: with the --id, --name, --condition and --tag of the experiment, exporting again gives the same file.',
+    'Reads CSV, JSON Lines, MessagePack, Parquet, Arrow and YAML. Exported files need no --map, and give the events that were exported; with the --id, --name, --condition and --tag of their experiment, these can be exported again as they were.',
     'Of other files, each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
@@ -65,7 +65,7 @@ export const importCommand = defineCommand({
     const progress = new Progress(stderr, style, live, nowMs);
     try {
       const experiment = crucible.startExperiment({
-        name: options.name ?? basename(path, extname(path)),
+        name: options.name ?? nameOf(path),
         ...(options.id !== undefined && { id: options.id }),
         ...(options.condition !== undefined && { condition: options.condition }),
         tags: options.tag,
@@ -129,6 +129,12 @@ export const importCommand = defineCommand({
     }
   },
 });
+
+/** The file's, without what its extensions say. */
+function nameOf(path: string): string {
+  const name = basename(path).replace(/\.(?:gz|zst)$/i, '');
+  return basename(name, extname(name));
+}
 
 /** A file to write, and how its name says that it is written. */
 function readTarget(path: string): NamedFormat & { path: string } {
