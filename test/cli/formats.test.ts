@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { ABILITIES, EXPORT_FORMATS, formatNamedBy } from '../../src/cli/formats.js';
 
 describe('formatNamedBy', () => {
-  it.each([
-    ...EXPORT_FORMATS.map((format) => [`a.${format}`, { format }] as const),
+  it.each<[path: string, named: object]>([
+    ...EXPORT_FORMATS.map((format): [string, object] => [`a.${format}`, { format }]),
     ['data.v2/RUN.CSV', { format: 'csv' }],
     ['a.ndjson', { format: 'jsonl' }],
     ['a.feather', { format: 'arrow', layout: 'file' }],

@@ -143,10 +143,10 @@ function told(
   if (!(error instanceof ExportError) || error.code !== 'ERR_NO_DATA') return error;
   const names = opened.map(({ experiment }) => oneLine(experiment.name)).join(', ');
   return filter === undefined
-    ? new CommandError('ERR_NO_DATA', `there are no events in ${names}, and no file was written`)
+    ? new CommandError('ERR_NO_DATA', `there are no events in ${names}`)
     : new CommandError(
         'ERR_NO_DATA',
-        `no events of ${names} pass (${filterText(filter)}), and no file was written`,
+        `no events of ${names} pass: ${filterText(filter)}`,
         'crucible metrics ID --dir DIR shows what an experiment has',
       );
 }

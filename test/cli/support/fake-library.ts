@@ -23,6 +23,8 @@ interface Row {
 export interface FakeLibrary extends Library {
   calls: string[];
   rows: Map<string, Row[]>;
+  /** What experiments were started with. */
+  started: object[];
 }
 
 export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLibrary {
@@ -30,6 +32,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
   const rows = new Map<string, Row[]>();
   const names = new Map<string, string>();
   const calls: string[] = [];
+  const started: object[] = [];
 
   const experiment = (id: string, name: string, dir: string | undefined): LibraryExperiment => ({
     id,
@@ -75,7 +78,9 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     },
   });
   const crucible = (dir: string | undefined): LibraryCrucible => ({
-    startExperiment: ({ name }) => {
+    startExperiment: (options) => {
+      const { name } = options;
+      started.push(options);
       const id = `id-${name}`;
       rows.set(id, []);
       names.set(id, name);
@@ -101,6 +106,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
   return {
     calls,
     rows,
+    started,
     open: (dir) => {
       calls.push(dir === undefined ? 'open' : `open ${dir}`);
       return crucible(dir);

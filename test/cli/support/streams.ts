@@ -7,7 +7,10 @@ export class CollectedStream implements OutputStream {
   readonly columns: number | undefined;
   readonly rows: number | undefined;
 
-  constructor(size?: { columns: number; rows: number }) {
+  readonly #onWrite: (text: string) => void;
+
+  constructor(size?: { columns: number; rows: number }, onWrite: (text: string) => void = () => {}) {
+    this.#onWrite = onWrite;
     this.columns = size?.columns;
     this.rows = size?.rows;
   }
@@ -17,7 +20,9 @@ export class CollectedStream implements OutputStream {
   }
 
   write(data: string | Uint8Array, done?: () => void): boolean {
-    this.text += typeof data === 'string' ? data : this.#decoder.decode(data, { stream: true });
+    const text = typeof data === 'string' ? data : this.#decoder.decode(data, { stream: true });
+    this.text += text;
+    this.#onWrite(text);
     if (done !== undefined) queueMicrotask(done);
     return true;
   }

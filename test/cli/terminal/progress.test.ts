@@ -21,6 +21,14 @@ describe('progressLine', () => {
     );
   });
 
+  it('says what else there is to say before the rate', () => {
+    const detailed = { ...state, detail: '1.5 MiB' };
+    expect(progressLine(detailed, 40, NO_STYLE)).toBe(
+      'import    250/1,000   25 %  1.5 MiB  125/s  ETA 6.0 s',
+    );
+    expect(progressLine({ ...detailed, total: null }, 40, NO_STYLE)).toBe('import  250  1.5 MiB  125/s');
+  });
+
   it('has no bar for an unknown total, and no time left when done', () => {
     expect(progressLine({ ...state, total: null }, 80, NO_STYLE)).toBe('import  250  125/s');
     expect(progressLine({ ...state, done: 1000 }, 40, NO_STYLE)).toBe('import  1,000/1,000  100 %  500/s');
