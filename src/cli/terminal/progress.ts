@@ -74,11 +74,9 @@ export class Progress {
     const now = this.nowMs();
     if (this.region === null || now - this.drawnMs < REDRAW_MS) return;
     this.drawnMs = now;
-    const line = progressLine(
-      { ...state, elapsedMs: now - this.startedMs },
-      widthOf(this.stream),
-      this.style,
-    );
+    // The region leaves the last column free.
+    const width = widthOf(this.stream) - 1;
+    const line = progressLine({ ...state, elapsedMs: now - this.startedMs }, width, this.style);
     this.region.draw([line]);
   }
 

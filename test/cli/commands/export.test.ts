@@ -88,6 +88,9 @@ describe('crucible export', () => {
         '',
       ].join('\n'),
     );
+    bytes[0]! ^= 1;
+    expect(stdout).not.toContain(sha256(bytes));
+    bytes[0]! ^= 1;
     expect(linesOf(file)).toHaveLength(102);
     expect(JSON.parse(readFileSync(`${file}.manifest.json`, 'utf8'))).toMatchObject({
       file: 'a.csv',

@@ -36,6 +36,19 @@ describe('progressLine', () => {
 });
 
 describe('Progress', () => {
+  it('shows the whole line, whatever the width', () => {
+    for (const columns of [60, 61, 80, 120]) {
+      const stream = terminal(columns);
+      let nowMs = 0;
+      const progress = new Progress(stream, NO_STYLE, true, () => nowMs);
+      nowMs = 2000;
+      progress.update({ label: 'x', done: 1, total: 4, detail: '1.5 MiB' });
+      progress.close();
+      expect(stream.text).toContain('ETA 6.0 s\u001b');
+      expect(stream.text).not.toContain('…');
+    }
+  });
+
   it('draws at most ten times a second, and erases itself', () => {
     let nowMs = 0;
     const stream = terminal();
