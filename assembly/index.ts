@@ -4,6 +4,15 @@ export { sumAndRange, sumSquares } from './moments';
 export { publish, publishWritten, replay } from './publish';
 export { claim, release, seal } from './ring';
 export { countBindings, foldRows, keepValues, pickRows, splitPairs } from './scan';
-export { countKeys, gatherKeys, gatherMarked, selectRank, sortBins } from './select';
 export { writeNumber } from './text-number';
 export { writeRows } from './text-rows';
+export {
+  countKeys,
+  countShortKeys,
+  gatherBands,
+  gatherKeys,
+  gatherMarked,
+  selectInBand,
+  selectRank,
+  shortenKeys,
+} from './select';

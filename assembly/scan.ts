@@ -19,28 +19,34 @@ const FLAG_BITS_FAILED: u32 = ctz(FLAG_FAILED);
 export function keepValues(values: usize, rows: usize, count: i32, target: usize): i32 {
   let out = target;
   if (rows === 0) {
-    const most = f64x2.splat(VALUE_MAX);
-    const zero = f64x2.splat(0);
     const evenEnd = values + (<usize>(count & ~1) << 3);
-    for (; values < evenEnd; values += 16) {
-      const pair = f64x2.add(v128.load(values), zero);
-      // Both are stored; one that is no value is written over by the next.
-      const known = i64x2.bitmask(f64x2.le(f64x2.abs(pair), most));
-      if (known === 3) {
-        v128.store(out, pair);
-        out += 16;
-      } else if (known !== 0) {
-        store<f64>(out, known === 1 ? f64x2.extract_lane(pair, 0) : f64x2.extract_lane(pair, 1));
-        out += 8;
-      }
-    }
+    for (; values < evenEnd; values += 16) out = keepPair(v128.load(values), out);
     if ((count & 1) !== 0) out = keepValue(load<f64>(values), out);
     return <i32>(out - target) >> 3;
   }
-  for (const end = rows + (<usize>count << 2); rows < end; rows += 4) {
+  const end = rows + (<usize>count << 2);
+  for (const evenEnd = end - (<usize>(count & 1) << 2); rows < evenEnd; rows += 8) {
+    const one = v128.load64_zero(values + (<usize>load<u32>(rows) << 3));
+    out = keepPair(v128.load64_lane(values + (<usize>load<u32>(rows, 4) << 3), one, 1), out);
+  }
+  if (rows < end) {
     out = keepValue(load<f64>(values + (<usize>load<u32>(rows) << 3)), out);
   }
   return <i32>(out - target) >> 3;
+}
+
+@inline
+function keepPair(values: v128, out: usize): usize {
+  const pair = f64x2.add(values, f64x2.splat(0));
+  const known = i64x2.bitmask(f64x2.le(f64x2.abs(pair), f64x2.splat(VALUE_MAX)));
+  // Nearly always both are values.
+  if (known === 3) {
+    v128.store(out, pair);
+    return out + 16;
+  }
+  if (known === 0) return out;
+  store<f64>(out, known === 1 ? f64x2.extract_lane(pair, 0) : f64x2.extract_lane(pair, 1));
+  return out + 8;
 }
 
 @inline
@@ -140,7 +146,7 @@ export function countBindings(tags: usize, rows: usize, count: i32, counts: usiz
  * @param mask - of the tag, which must be
  * @param wanted - where the mask is set
  * @param bindings - address of u8 × 65,536, by the binding's id: 0 = fails, 1 = passes, 2 = not known
- * @param target - address with room for `count` u32 and one more
+ * @param target - address with room for `count` u32 and 68 more
  * @returns how many there are, or -1 where it depends on a binding that is not known
  */
 export function pickRows(
@@ -154,54 +160,77 @@ export function pickRows(
   bindings: usize,
   target: usize,
 ): i32 {
-  const from = f64x2.splat(fromUs);
-  const until = f64x2.splat(untilUs);
+  // Times are compared as they are: from the first whole microsecond to before the one after the last.
+  const first = ceil(fromUs);
+  const end = after(untilUs);
+  const firsts = f64x2.splat(first);
+  const ends = f64x2.splat(end);
   const masks = i32x4.splat(mask);
   const all = i32x4.splat(wanted);
+  const ones = i32x4.splat(1);
+  const lanes = target + (<usize>(count + 4) << 2);
+  listLanes(lanes);
   let out = target;
-  let states: u32 = 0;
+  let states = i32x4.splat(0);
   let row: i32 = 0;
-  for (; row + 4 <= count; row += 4) {
-    const early = f64x2.floor(v128.load(timesUs));
-    const late = f64x2.floor(v128.load(timesUs, 16));
+  for (; row + 4 <= count; row += 4, timesUs += 32, tags += 16) {
+    const early = v128.load(timesUs);
+    const late = v128.load(timesUs, 16);
     const inTime = i8x16.shuffle(
-      v128.and(f64x2.ge(early, from), f64x2.le(early, until)),
-      v128.and(f64x2.ge(late, from), f64x2.le(late, until)),
+      v128.and(f64x2.ge(early, firsts), f64x2.lt(early, ends)),
+      v128.and(f64x2.ge(late, firsts), f64x2.lt(late, ends)),
       0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27,
     );
-    const outcome = i32x4.eq(v128.and(v128.load(tags), masks), all);
-    const passed = <u32>i32x4.bitmask(v128.and(inTime, outcome));
-    if (passed !== 0) {
-      const state0 = <u32>load<u8>(bindings + <usize>load<u16>(tags));
-      const state1 = <u32>load<u8>(bindings + <usize>load<u16>(tags, 4));
-      const state2 = <u32>load<u8>(bindings + <usize>load<u16>(tags, 8));
-      const state3 = <u32>load<u8>(bindings + <usize>load<u16>(tags, 12));
-      states |= state0 | state1 | state2 | state3;
-      // Each is stored, and kept by moving on.
-      store<u32>(out, row);
-      out += <usize>(passed & state0 & 1) << 2;
-      store<u32>(out, row + 1);
-      out += <usize>((passed >> 1) & state1 & 1) << 2;
-      store<u32>(out, row + 2);
-      out += <usize>((passed >> 2) & state2 & 1) << 2;
-      store<u32>(out, row + 3);
-      out += <usize>((passed >> 3) & state3 & 1) << 2;
-    }
-    timesUs += 32;
-    tags += 16;
+    if (!v128.any_true(inTime)) continue;
+    const passed = v128.and(inTime, i32x4.eq(v128.and(v128.load(tags), masks), all));
+    let state = v128.load8_lane(bindings + <usize>load<u16>(tags), i32x4.splat(0), 0);
+    state = v128.load8_lane(bindings + <usize>load<u16>(tags, 4), state, 4);
+    state = v128.load8_lane(bindings + <usize>load<u16>(tags, 8), state, 8);
+    state = v128.load8_lane(bindings + <usize>load<u16>(tags, 12), state, 12);
+    states = v128.or(states, v128.and(passed, state));
+    const picked = i32x4.bitmask(v128.and(passed, i32x4.eq(state, ones)));
+    // All four are stored, the picked ones first, and they are kept by moving on.
+    v128.store(out, i32x4.add(v128.load(lanes + (<usize>picked << 4)), i32x4.splat(row)));
+    out += <usize>popcnt(picked) << 2;
   }
-  for (; row < count; row++) {
-    const time = floor(load<f64>(timesUs));
+  let unknown = v128.any_true(i32x4.gt_u(states, ones));
+  for (; row < count; row++, timesUs += 8, tags += 4) {
+    const time = load<f64>(timesUs);
     const tag = load<u32>(tags);
+    if (time < first || time >= end || (tag & mask) !== wanted) continue;
     const state = <u32>load<u8>(bindings + <usize>(tag & TAG_BINDING_MASK));
-    states |= state;
-    const passes = <u32>(time >= fromUs) & <u32>(time <= untilUs) & <u32>((tag & mask) === wanted) & state;
+    unknown = unknown || state > 1;
     store<u32>(out, row);
-    out += <usize>passes << 2;
-    timesUs += 8;
-    tags += 4;
+    out += <usize>(state & 1) << 2;
   }
-  return (states & 2) !== 0 ? -1 : <i32>(out - target) >> 2;
+  return unknown ? -1 : <i32>(out - target) >> 2;
+}
+
+/** The least double above every time that is in this microsecond. */
+function after(us: f64): f64 {
+  const next = floor(us) + 1;
+  // Beyond 2^53 there is nothing between whole numbers, and not all of them.
+  return next > us || us === Infinity ? next : reinterpret<f64>(reinterpret<i64>(us) + (us > 0 ? 1 : -1));
+}
+
+/** @param lanes - is told, u32 × 4 for each of 16 sets of lanes, the numbers of the lanes in it */
+function listLanes(lanes: usize): void {
+  v128.store(lanes, i32x4(0, 0, 0, 0));
+  v128.store(lanes, i32x4(0, 0, 0, 0), 16);
+  v128.store(lanes, i32x4(1, 0, 0, 0), 32);
+  v128.store(lanes, i32x4(0, 1, 0, 0), 48);
+  v128.store(lanes, i32x4(2, 0, 0, 0), 64);
+  v128.store(lanes, i32x4(0, 2, 0, 0), 80);
+  v128.store(lanes, i32x4(1, 2, 0, 0), 96);
+  v128.store(lanes, i32x4(0, 1, 2, 0), 112);
+  v128.store(lanes, i32x4(3, 0, 0, 0), 128);
+  v128.store(lanes, i32x4(0, 3, 0, 0), 144);
+  v128.store(lanes, i32x4(1, 3, 0, 0), 160);
+  v128.store(lanes, i32x4(0, 1, 3, 0), 176);
+  v128.store(lanes, i32x4(2, 3, 0, 0), 192);
+  v128.store(lanes, i32x4(0, 2, 3, 0), 208);
+  v128.store(lanes, i32x4(1, 2, 3, 0), 224);
+  v128.store(lanes, i32x4(0, 1, 2, 3), 240);
 }
 
 /** Splits pairs of 32-bit words: the first ones to `first`, the second ones to `second`. Writes whole fours. */

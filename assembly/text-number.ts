@@ -22,13 +22,16 @@ const TOLERANCE: i64 = 0x8_0000_0000;
 const TEN: u64 = 0x5000_0000_0000_0000;
 const ASCII_ZEROS: u64 = 0x3030_3030_3030_3030;
 
+/** 2^53: larger ones are written as the shortest decimals, with zeros. */
+const WHOLE_MAX: f64 = 9007199254740992;
 const TEN_TO_8: u64 = 100_000_000;
 const TEN_TO_16: u64 = 10_000_000_000_000_000;
 
 /** A number below 10^8 as eight digits, the first one lowest; add ASCII_ZEROS for their text. */
 @inline
 export function digits8(value: u64): u64 {
-  const thousands = value / 10_000;
+  // Divisions are multiplications by what is little more than the reciprocal; all values are small enough for them.
+  const thousands = (value * 3_518_437_209) >> 45;
   const pairs = thousands | ((value - thousands * 10_000) << 32);
   const hundreds = ((pairs * 10_486) >> 20) & 0x0000_007f_0000_007f;
   const tens = hundreds | ((pairs - hundreds * 100) << 16);
@@ -77,10 +80,8 @@ export function writeNumber(value: f64, out: usize, tables: usize): usize {
   out += <usize>(bits >> 63);
   bits &= ~SIGN_BIT;
   const size = reinterpret<f64>(bits);
-  if (size < 9007199254740992) {
-    const whole = <i64>size;
-    if (<f64>whole === size) return writeWhole(<u64>whole, out);
-  }
+  const whole = <i64>min(size, WHOLE_MAX);
+  if (<f64>whole === size) return writeWhole(<u64>whole, out);
   const exponentField = <i32>(bits >> MANTISSA_BITS);
   const fractionField = bits & MANTISSA_MASK;
   const isUneven = fractionField === 0 && exponentField > 1;
@@ -178,7 +179,7 @@ function exactDecimal(c: u64, isUneven: bool, shift: u64, high: u64, low: u64): 
 /** decimal × 10^power, by the rules of ECMAScript's Number::toString. @param decimal - of seventeen digits */
 function writeDecimal(decimal: u64, power: i32, out: usize): usize {
   const upper = decimal / TEN_TO_8;
-  const first = upper / TEN_TO_8;
+  const first = (upper * 1_441_151_881) >> 57;
   const early = digits8(upper - first * TEN_TO_8);
   const late = digits8(decimal - upper * TEN_TO_8);
   // Digits that are no trailing zeros.
@@ -189,7 +190,8 @@ function writeDecimal(decimal: u64, power: i32, out: usize): usize {
   const first1 = <u8>first + 0x30;
   // Where the point stands: this many digits before it.
   const point = 17 + power;
-  if (point > 0 && point <= 8 && digits > point) {
+  // Each test is one comparison, the sign of the exponent being anybody's guess.
+  if (<u32>(point - 1) < 8 && digits > point) {
     store<u8>(out, first1);
     store<u64>(out, early8, 2);
     const bits = <u64>(point - 1) << 3;
@@ -198,7 +200,7 @@ function writeDecimal(decimal: u64, power: i32, out: usize): usize {
     store<u64>(out, late8, 10);
     return out + digits + 1;
   }
-  if (point <= 0 && point > -6) {
+  if (<u32>(point + 5) < 6) {
     store<u64>(out, 0x3030_3030_3030_2e30); // '0.000000'
     out += 2 - point;
     store<u8>(out, first1);
@@ -206,7 +208,7 @@ function writeDecimal(decimal: u64, power: i32, out: usize): usize {
     store<u64>(out, late8, 9);
     return out + digits;
   }
-  if (point > 0 && point <= 21) {
+  if (<u32>(point - 1) < 21) {
     store<u8>(out, first1);
     store<u64>(out, early8, 1);
     store<u64>(out, late8, 9);
@@ -224,7 +226,7 @@ function writeDecimal(decimal: u64, power: i32, out: usize): usize {
   store<u64>(out, late8, 10);
   out += digits === 1 ? 1 : digits + 1;
   const exponent = point - 1;
-  store<u16>(out, exponent < 0 ? 0x2d65 : 0x2b65); // 'e-', 'e+'
+  store<u16>(out, 0x2b65 + ((<u32>exponent >> 31) << 9)); // 'e+', 'e-'
   return writeWhole(<u64>abs(exponent), out + 2);
 }
 

@@ -169,7 +169,7 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
   const times = kernels.allocate(8 * events);
   const tags = kernels.allocate(4 * events);
   const bindings = kernels.allocate(65536);
-  const rows = kernels.allocate(4 * BATCH_ROWS + 4);
+  const rows = kernels.allocate(4 * (BATCH_ROWS + 68));
   const kept = kernels.allocate(8 * BATCH_ROWS);
   const moments = new ColumnMoments(kernels);
   const next = random(3);
@@ -178,9 +178,17 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
     u32[(tags >> 2) + i] = (1 + Math.floor(16 * next())) | (succeeded[i] ? FLAG_SUCCEEDED : FLAG_FAILED);
   u8.fill(0, bindings, bindings + 65536).fill(1, bindings + 1, bindings + 9);
   const [from, until] = [START_US + HOUR_US / 4, START_US + (3 * HOUR_US) / 4];
+  // As chunks and segments have them: what lies outside the range is not read.
+  const leastUs: number[] = [];
+  const greatestUs: number[] = [];
+  for (let row = 0; row < events; row += BATCH_ROWS) {
+    leastUs.push(timesUs[row]);
+    greatestUs.push(timesUs[Math.min(row + BATCH_ROWS, events) - 1]);
+  }
   return () => {
     moments.clear();
-    for (let row = 0; row < events; row += BATCH_ROWS) {
+    for (let row = 0, batch = 0; row < events; row += BATCH_ROWS, batch++) {
+      if (greatestUs[batch] < from || leastUs[batch] > until) continue;
       const count = Math.min(BATCH_ROWS, events - row);
       const [time, tag] = [times + 8 * row, tags + 4 * row];
       const picked = module.pickRows(
@@ -200,7 +208,7 @@ function filteredSum(kernels: Kernels, { events, timesUs, succeeded }: Calls, va
   };
 }
 
-/** What windowedMetrics asks of the kernels: moments and order of each pane, quantiles of each window. */
+/** What windowedMetrics asks of the kernels: moments of each pane, quantiles of each window. */
 function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => number {
   const events = timesUs.length;
   const selector = new Selector(kernels);
@@ -208,12 +216,11 @@ function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => n
   const values = kernels.allocate(8 * events);
   const paneRows = Math.floor((events * STEP_US) / HOUR_US);
   const each = MINUTE_US / STEP_US;
+  kernels.f64.set(latencies, values >> 3);
   return () => {
-    // It changes their order.
-    kernels.f64.set(latencies, values >> 3);
     const { mark } = kernels;
     const shelves = new Shelves(kernels, selector);
-    const panes: { shelf: Shelf; count: number; min: number; max: number }[] = [];
+    const panes: { shelf: Shelf; min: number; max: number }[] = [];
     let consumed = 0;
     for (let start = 0; start + paneRows <= events; start += paneRows) {
       const run = { values: values + 8 * start, count: paneRows };
@@ -222,15 +229,14 @@ function windowKernels(kernels: Kernels, { timesUs, latencies }: Calls): () => n
       moments.addSquares(run.values, run.count);
       consumed += moments.scaledSquares;
       const { min, max } = moments;
-      const ends = shelves.shelve(run, min, max);
-      if (ends !== undefined) panes.push({ shelf: { values: run.values, ends }, count: paneRows, min, max });
-    }
-    for (let first = 0; first + each <= panes.length; first++) {
-      const inside = panes.slice(first, first + each);
-      const min = Math.min(...inside.map((pane) => pane.min));
-      const max = Math.max(...inside.map((pane) => pane.max));
-      const on = inside.map(({ shelf }) => shelf);
-      consumed += shelves.select(on, [], min, max, ranksOf(QUANTILES, each * paneRows))[0];
+      const shelf = shelves.shelve(run, min, max);
+      if (shelf !== undefined) panes.push({ shelf, min, max });
+      if (panes.length < each) continue;
+      const least = panes.reduce((value, pane) => Math.min(value, pane.min), Number.POSITIVE_INFINITY);
+      const most = panes.reduce((value, pane) => Math.max(value, pane.max), Number.NEGATIVE_INFINITY);
+      const on = panes.map(({ shelf }) => shelf);
+      consumed += shelves.select(on, [], least, most, ranksOf(QUANTILES, each * paneRows))[0];
+      shelves.free((panes.shift() as (typeof panes)[0]).shelf);
     }
     kernels.release(mark);
     return consumed;

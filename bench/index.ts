@@ -2,6 +2,7 @@
 import { analysis } from './analysis.bench.js';
 import { capture } from './capture.bench.js';
 import { durable } from './durable.bench.js';
+import { exportColumns } from './export-columns.bench.js';
 import { exportText } from './export-text.bench.js';
 import type { Bench } from './harness.js';
 import { hotPath } from './hot-path.bench.js';
@@ -25,6 +26,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   analysis,
   responsive,
   'export-text': exportText,
+  'export-columns': exportColumns,
   peers,
   'peers-memory': peersMemory,
   suite,

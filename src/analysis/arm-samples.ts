@@ -7,22 +7,37 @@ import type { View } from '../readers/source.js';
 import { type Batch, isValue } from '../ring/batch.js';
 import { lifted } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
-import type { ArmSamples, SamplesById } from './compare/samples.js';
+import type { ArmSamples, SamplesById, UnkeptSamples } from './compare/samples.js';
+import { streamSeed } from './compare/streams.js';
+import { GatheredValues } from './gathered-values.js';
 import { collected, type ExperimentTimes, MetricsCollector } from './metrics.js';
 
-/**
- * Holds the values of the arm, and nothing of its rows.
- * @param withSampleIds - whether to gather by sampleId as well: events that were captured whole must be decoded for it
- */
+/** About 200 MB. */
+const IDS_MAX = 1_000_000;
+
+export interface GatherOptions {
+  /** Whether to gather by sampleId as well: events that were captured whole must be decoded for it. */
+  readonly withSampleIds: boolean;
+  /** Of the random samples, a whole number. */
+  readonly seed: number;
+  /** The arm's place among those compared: equal seeds draw different places of the arms' values. */
+  readonly arm: number;
+  /** Values kept of each measure; default 1,048,576. */
+  readonly keptMax?: number;
+  /** Distinct sampleIds kept; default 1,000,000. */
+  readonly idsMax?: number;
+}
+
+/** Holds values of the arm, as many as the options allow, and nothing of its rows. */
 export async function gatherArm(
   view: View,
   times: ExperimentTimes,
-  withSampleIds: boolean,
+  options: GatherOptions,
   kernels: Kernels,
 ): Promise<ArmSamples> {
   return collected(kernels, undefined, view, (columns) => {
     const collector = new MetricsCollector(view.source, columns);
-    const values = new ValuesCollector(view.source, withSampleIds);
+    const values = new ValuesCollector(view.source, options);
     return {
       add: (rows, staged) => collector.add(columns.pass === 1 ? values.add(rows) : rows, staged),
       result() {
@@ -46,36 +61,22 @@ export async function gatherArm(
   });
 }
 
-/** A Float64Array that grows. */
-class Values {
-  private values = new Float64Array(1024);
-  private length = 0;
-
-  push(value: number): void {
-    if (this.length === this.values.length) {
-      const larger = new Float64Array(this.length * 2);
-      larger.set(this.values);
-      this.values = larger;
-    }
-    this.values[this.length++] = value;
-  }
-
-  /** As they came, in memory of their own. */
-  all(): Float64Array {
-    return this.values.slice(0, this.length);
-  }
-}
-
 class ValuesCollector {
   private readonly source: RowSource;
-  private readonly latencyMs = new Values();
-  private readonly costUsd = new Values();
-  private readonly tokens = new Values();
+  private readonly latencyMs: GatheredValues;
+  private readonly costUsd: GatheredValues;
+  private readonly tokens: GatheredValues;
   private readonly samples: SampleCollector | null;
 
-  constructor(source: RowSource, withSampleIds: boolean) {
+  constructor(source: RowSource, { withSampleIds, seed, arm, keptMax, idsMax }: GatherOptions) {
+    const [latencyMs, costUsd, tokens] = [0, 1, 2].map(
+      (measure) => new GatheredValues(streamSeed(seed, 'sample', 3 * arm + measure), keptMax),
+    );
     this.source = source;
-    this.samples = withSampleIds ? new SampleCollector(source) : null;
+    this.latencyMs = latencyMs;
+    this.costUsd = costUsd;
+    this.tokens = tokens;
+    this.samples = withSampleIds ? new SampleCollector(source, idsMax) : null;
   }
 
   /** The same rows, with the events that had to be decoded, for whoever comes next. */
@@ -97,7 +98,9 @@ class ValuesCollector {
   }
 
   result(): Pick<ArmSamples, 'latencyMs' | 'costUsd' | 'tokens' | 'bySampleId'> {
-    const [latencyMs, costUsd, tokens] = [this.latencyMs, this.costUsd, this.tokens].map((v) => v.all());
+    const [latencyMs, costUsd, tokens] = [this.latencyMs, this.costUsd, this.tokens].map((values) =>
+      values.result(),
+    );
     const bySampleId = this.samples?.result();
     return { latencyMs, costUsd, tokens, ...(bySampleId !== undefined && { bySampleId }) };
   }
@@ -120,51 +123,77 @@ function totalTokens(batch: Batch, row: number, event: EventRow | undefined): nu
   return event?.tokens?.total ?? sum;
 }
 
-/** Means per sampleId, of what each of its events has. */
+/** Means per sampleId, of what each of its events has; nothing once there are too many of them. */
 class SampleCollector {
   private readonly source: RowSource;
+  private readonly idsMax: number;
   /** Whether a declared column may hold the sampleId. */
   private readonly declared: boolean;
-  private readonly places = new Map<string, number>();
-  private readonly latencyMs = new Means();
-  private readonly costUsd = new Means();
-  private readonly tokens = new Means();
-  private readonly successRate = new Means();
+  private kept: KeptSamples | null = new KeptSamples();
   private events = 0;
 
-  constructor(source: RowSource) {
+  constructor(source: RowSource, idsMax = IDS_MAX) {
     this.source = source;
+    this.idsMax = idsMax;
     this.declared = source.columns.some(({ name }) => name === 'sampleId' || name === 'sample_id');
   }
 
   /** Whether the row's sampleId, if it has one, is told by its event alone. */
   needsEvent(batch: Batch, row: number): boolean {
+    if (this.kept === null) return false;
     return (batch.tags[row] & (this.declared ? FLAG_BLOB | FLAG_DECLARED : FLAG_BLOB)) !== 0;
   }
 
   add(batch: Batch, row: number, event: EventRow | undefined, tokens: number): void {
+    if (this.kept === null) return;
     const tag = batch.tags[row];
     const id = event?.sampleId ?? lifted(this.source.binding(tag & TAG_BINDING_MASK).bound, 'sampleId');
     if (id === null) return;
-    const key = keyOf(id);
-    const place = this.places.get(key) ?? this.places.size;
-    this.places.set(key, place);
+    const place = this.kept.place(keyOf(id));
+    if (place === this.idsMax) {
+      this.kept = null;
+      return;
+    }
     this.events++;
-    const success = successOf(tag);
+    this.kept.add(place, batch, row, tokens);
+  }
+
+  result(): SamplesById | UnkeptSamples {
+    const { kept, idsMax, events } = this;
+    return kept === null ? { ids: null, idsMax, events } : { ...kept.result(), events };
+  }
+}
+
+class KeptSamples {
+  private readonly places = new Map<string, number>();
+  private readonly latencyMs = new Sums();
+  private readonly costUsd = new Sums();
+  private readonly tokens = new Sums();
+  private readonly successRate = new Sums();
+
+  /** Of the id; the next one if it is new. */
+  place(id: string): number {
+    const known = this.places.get(id);
+    if (known !== undefined) return known;
+    this.places.set(id, this.places.size);
+    return this.places.size - 1;
+  }
+
+  add(place: number, batch: Batch, row: number, tokens: number): void {
+    const success = successOf(batch.tags[row]);
     this.latencyMs.add(place, isValue(batch.latencyMs[row]) ? batch.latencyMs[row] : Number.NaN);
     this.costUsd.add(place, isValue(batch.costUsd[row]) ? batch.costUsd[row] : Number.NaN);
     this.tokens.add(place, tokens);
     this.successRate.add(place, success === null ? Number.NaN : Number(success));
   }
 
-  result(): SamplesById {
+  result(): Omit<SamplesById, 'events'> {
     return {
       ids: [...this.places.keys()],
-      latencyMs: this.latencyMs.result(),
-      costUsd: this.costUsd.result(),
-      tokens: this.tokens.result(),
-      successRate: this.successRate.result(),
-      events: this.events,
+      latencyMs: this.latencyMs.means(),
+      costUsd: this.costUsd.totals(),
+      tokens: this.tokens.totals(),
+      successRate: this.successRate.means(),
     };
   }
 }
@@ -174,8 +203,8 @@ function keyOf(id: Json): string {
   return typeof id === 'string' ? id : JSON.stringify(id);
 }
 
-/** A mean per place; NaN is no value. */
-class Means {
+/** Sums per place; NaN is no value. */
+class Sums {
   private readonly sums: number[] = [];
   private readonly counts: number[] = [];
 
@@ -190,7 +219,11 @@ class Means {
   }
 
   /** 0/0 is NaN, as it should be. */
-  result(): Float64Array {
+  means(): Float64Array {
     return Float64Array.from(this.sums, (sum, place) => sum / this.counts[place]);
+  }
+
+  totals(): Float64Array {
+    return Float64Array.from(this.sums, (sum, place) => (this.counts[place] === 0 ? Number.NaN : sum));
   }
 }

@@ -30,8 +30,8 @@ class Pane {
   readonly cost = new CompensatedSum();
   /** Of the latencies; undefined while the pane is filled. */
   latency: Welford | undefined;
-  /** Where each bin of latencies ends; undefined where there are few. */
-  ends: number | undefined;
+  /** Of the latencies; undefined where there are few. */
+  shelf: Shelf | undefined;
 
   constructor(firstUs: number, start: number) {
     this.firstUs = firstUs;
@@ -111,7 +111,7 @@ export class Panes {
     moments.addValues(8 * pane.start, count);
     moments.addSquares(8 * pane.start, count);
     const { mean, min, max, scale } = moments;
-    pane.ends = this.shelves.shelve({ values: 8 * pane.start, count }, min, max);
+    pane.shelf = this.shelves.shelve({ values: 8 * pane.start, count }, min, max);
     pane.latency = Welford.from({ count, mean, min, max, m2: moments.scaledSquares * scale * scale });
   }
 
@@ -120,7 +120,7 @@ export class Panes {
     while (dropped < this.panes.length && this.panes[dropped].firstUs < timeUs) dropped++;
     if (dropped === 0) return;
     if (dropped === this.panes.length) this.last = undefined;
-    for (const { ends } of this.panes.splice(0, dropped)) if (ends !== undefined) this.shelves.free(ends);
+    for (const { shelf } of this.panes.splice(0, dropped)) if (shelf !== undefined) this.shelves.free(shelf);
   }
 
   /** The metrics of everything that is held, which is something. */
@@ -164,12 +164,11 @@ export class Panes {
     const shelves: Shelf[] = [];
     const loose: Run[] = [];
     let looseCount = 0;
-    for (const { start, ends, latency } of this.panes) {
-      const values = 8 * start;
-      if (ends !== undefined) shelves.push({ values, ends });
+    for (const { start, shelf, latency } of this.panes) {
+      if (shelf !== undefined) shelves.push(shelf);
       else {
         const { count } = latency as Welford;
-        loose.push({ values, count });
+        loose.push({ values: 8 * start, count });
         looseCount += count;
       }
     }
@@ -191,7 +190,10 @@ export class Panes {
       base = this.kernels.allocate(8 * room) >> 3;
     }
     f64.copyWithin(base, first, this.at);
-    for (const pane of this.panes) pane.start += base - first;
+    for (const pane of this.panes) {
+      pane.start += base - first;
+      if (pane.shelf !== undefined) pane.shelf.values = 8 * pane.start;
+    }
     this.base = base;
     this.at = base + held;
     this.end = base + room;

@@ -11,6 +11,9 @@ const FAILS = 0;
 const PASSES = 1;
 const UNKNOWN = 2;
 
+/** What `pickRows` needs behind the rows, u32. */
+const PICKING_ROOM = 68;
+
 export class StagedFilter {
   readonly #kernels: Kernels;
   readonly #staging: Staging;
@@ -97,8 +100,7 @@ export class StagedFilter {
   /** All rows are picked where nothing else is asked for. */
   #makeRoom(rows: number): void {
     if (rows <= this.#roomRows) return;
-    // One more, since picking stores before it decides.
-    this.#rows = this.#kernels.allocate(4 * (rows + 1));
+    this.#rows = this.#kernels.allocate(4 * (rows + PICKING_ROOM));
     this.#roomRows = rows;
     if (this.#picksAll)
       this.#picked(rows).forEach((_, row, all) => {

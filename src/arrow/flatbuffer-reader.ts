@@ -72,11 +72,11 @@ export class FlatTable {
     });
   }
 
-  /** The int64 of a vector of pairs, one after the other. @throws RangeError as `size` */
-  pairs(field: number): number[] {
-    const vector = this.vector(field, 16);
+  /** The int64 of a vector of structs of `each` of them, one after the other. @throws RangeError as `size` */
+  structs(field: number, each: number): number[] {
+    const vector = this.vector(field, 8 * each);
     if (vector === undefined) return [];
-    return Array.from({ length: 2 * vector.length }, (_, index) =>
+    return Array.from({ length: each * vector.length }, (_, index) =>
       sizeAt(this.#view, vector.position + 8 * index),
     );
   }

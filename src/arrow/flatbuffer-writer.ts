@@ -11,8 +11,8 @@ export type FlatField =
   | { readonly kind: 'string'; readonly text: string }
   | { readonly kind: 'table'; readonly fields: FlatFields }
   | { readonly kind: 'tables'; readonly tables: readonly FlatFields[] }
-  /** A vector of structs of two int64, which are the only structs that Arrow has in vectors. */
-  | { readonly kind: 'pairs'; readonly pairs: readonly (readonly [number, number])[] };
+  /** A vector of structs of int64, all of one length. */
+  | { readonly kind: 'structs'; readonly structs: readonly (readonly number[])[] };
 
 /** A table's fields by their numbers; null = not present. */
 export type FlatFields = readonly (FlatField | null)[];
@@ -26,12 +26,16 @@ export const string = (text: string): FlatField => ({ kind: 'string', text });
 export const table = (...fields: FlatFields): FlatField => ({ kind: 'table', fields });
 export const tables = (list: readonly FlatFields[]): FlatField => ({ kind: 'tables', tables: list });
 export const pairs = (list: readonly (readonly [number, number])[]): FlatField => ({
-  kind: 'pairs',
-  pairs: list,
+  kind: 'structs',
+  structs: list,
+});
+export const triples = (list: readonly (readonly [number, number, number])[]): FlatField => ({
+  kind: 'structs',
+  structs: list,
 });
 
 /** Bytes of a field inside its table; everything but a number is a reference. */
-const INLINE_BYTES = { int8: 1, int16: 2, int32: 4, int64: 8, string: 4, table: 4, tables: 4, pairs: 4 };
+const INLINE_BYTES = { int8: 1, int16: 2, int32: 4, int64: 8, string: 4, table: 4, tables: 4, structs: 4 };
 
 /** @returns the whole buffer, a multiple of 8 bytes long */
 export function writeFlatBuffer(root: FlatFields): Uint8Array {
@@ -134,9 +138,10 @@ function writeReferred(out: Output, field: Exclude<FlatField, { readonly value: 
       });
       return position;
     }
-    case 'pairs': {
-      const position = out.takeVector(field.pairs.length, 16 * field.pairs.length);
-      field.pairs.flat().forEach((value, index) => {
+    case 'structs': {
+      const values = field.structs.flat();
+      const position = out.takeVector(field.structs.length, 8 * values.length);
+      values.forEach((value, index) => {
         out.number(position + 4 + 8 * index, 8, value);
       });
       return position;

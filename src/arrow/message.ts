@@ -32,7 +32,7 @@ export const ALIGN_BYTES = 8;
 /** A metadata length of 0: nothing follows. */
 export const END_OF_STREAM = Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0);
 
-const METADATA_VERSION_5 = 4;
+export const METADATA_VERSION_5 = 4;
 
 // Numbers of fields in Arrow's tables.
 const MESSAGE_HEADER_TYPE = 1;
@@ -113,6 +113,27 @@ export function batchTemplate(
   };
 }
 
+/** What differs between messages of one template. */
+export interface MessageSizes {
+  readonly rows: number;
+  /** Of each column its length and its count of nulls. */
+  readonly nodes: readonly number[];
+  /** Of each buffer its offset in the body and its length in bytes. */
+  readonly buffers: readonly number[];
+  readonly bodyBytes: number;
+}
+
+/** Writes the template at the beginning of `into`, with these sizes. */
+export function writeMessage(into: Uint8Array, template: MessageTemplate, sizes: MessageSizes): void {
+  into.set(template.bytes);
+  const view = new DataView(into.buffer, into.byteOffset, template.bytes.length);
+  const set = (position: number, value: number) => view.setBigInt64(position, BigInt(value), true);
+  set(template.bodyLengthAt, sizes.bodyBytes);
+  set(template.rowsAt, sizes.rows);
+  for (const [index, value] of sizes.nodes.entries()) set(template.nodesAt + 8 * index, value);
+  for (const [index, value] of sizes.buffers.entries()) set(template.buffersAt + 8 * index, value);
+}
+
 /** What a message says about its body. */
 export interface ArrowMessage {
   /** HEADER_SCHEMA, HEADER_DICTIONARY, HEADER_BATCH, or a number this library does not know. */
@@ -146,7 +167,7 @@ export interface BatchContent {
 
 /** @throws RangeError when it says what cannot be */
 export function readBatchContent(header: FlatTable, bodyBytes: number): BatchContent {
-  const buffers = header.pairs(BATCH_BUFFERS);
+  const buffers = header.structs(BATCH_BUFFERS, 2);
   for (let index = 0; index < buffers.length; index += 2) {
     const offset = buffers[index];
     if (offset % ALIGN_BYTES !== 0) throw new RangeError('a buffer is not aligned');

@@ -23,8 +23,10 @@ export interface ArrowField {
   readonly name: string;
   readonly type: ArrowType;
   readonly nullable: boolean;
-  /** The dictionary that holds the values; the column then holds signed 32-bit indices into it. */
+  /** The dictionary that holds the values; the column then holds signed indices into it. */
   readonly dictionary?: number;
+  /** Of the indices; default 32. */
+  readonly indexBits?: 8 | 16 | 32;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
@@ -49,14 +51,16 @@ function typeFields(type: ArrowType): [FlatField, FlatField] {
   }
 }
 
-function fieldFields({ name, type, nullable, dictionary, metadata }: ArrowField): FlatFields {
+function fieldFields({ name, type, nullable, dictionary, indexBits = 32, metadata }: ArrowField): FlatFields {
   const [typeNumber, typeTable] = typeFields(type);
   return [
     string(name),
     bool(nullable),
     typeNumber,
     typeTable,
-    dictionary === undefined ? null : table(int64(dictionary), table(int32(32), bool(true)), bool(false)),
+    dictionary === undefined
+      ? null
+      : table(int64(dictionary), table(int32(indexBits), bool(true)), bool(false)),
     tables([]),
     metadata === undefined ? null : keyValues(metadata),
   ];
@@ -68,7 +72,14 @@ export function schemaMessage(
   metadata: Readonly<Record<string, string>> = {},
   messageMetadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
+  return encapsulate(messageFields(HEADER_SCHEMA, schemaTable(fields, metadata), messageMetadata));
+}
+
+/** The schema itself, which a message and a file's footer hold alike. */
+export function schemaTable(
+  fields: readonly ArrowField[],
+  metadata: Readonly<Record<string, string>> = {},
+): FlatField {
   const littleEndian = int16(0);
-  const schema = table(littleEndian, tables(fields.map(fieldFields)), keyValues(metadata));
-  return encapsulate(messageFields(HEADER_SCHEMA, schema, messageMetadata));
+  return table(littleEndian, tables(fields.map(fieldFields)), keyValues(metadata));
 }

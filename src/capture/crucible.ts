@@ -152,10 +152,11 @@ export class Crucible implements AsyncDisposable {
     options: CompareOptions = {},
   ): Promise<Comparison> {
     const resolved = this.#resolve(experiments);
-    const { paired } = resolveCompareOptions(options, resolved.length);
+    const { paired, seed } = resolveCompareOptions(options, resolved.length);
     const { filter, ...how } = options;
+    const withSampleIds = paired !== false;
     const arms = await Promise.all(
-      resolved.map((experiment) => experiment.armSamples(filter, paired !== false)),
+      resolved.map((experiment, arm) => experiment.armSamples(filter, { withSampleIds, seed, arm })),
     );
     const task = { kind: 'compare', arms, options: how } as const;
     const isHere = this.#pool === null || arms.every(({ events }) => events <= EVENTS_HERE_MAX);

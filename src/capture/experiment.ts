@@ -1,6 +1,7 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { GatherOptions } from '../analysis/arm-samples.js';
 import type { ArmSamples } from '../analysis/compare/samples.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../analysis/types.js';
@@ -574,8 +575,8 @@ export class Experiment {
   }
 
   /** @internal What a comparison works on, of the retained events that pass the filter. */
-  armSamples(filter: Filter | undefined, withSampleIds: boolean): Promise<ArmSamples> {
-    return this.#reads.run({ kind: 'arm', times: this.#times(), withSampleIds }, { filter });
+  armSamples(filter: Filter | undefined, options: GatherOptions): Promise<ArmSamples> {
+    return this.#reads.run({ kind: 'arm', times: this.#times(), options }, { filter });
   }
 
   /** All retained rows. */

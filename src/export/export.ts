@@ -3,7 +3,9 @@
 import { rm, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ExportError } from '../errors.js';
+import { matches } from '../readers/matches.js';
 import { orderedEvents, orderedRows } from '../readers/ordered.js';
+import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { type AnonymizeOptions, anonymizer } from './anonymize.js';
@@ -185,9 +187,18 @@ async function openEncoder(
   const plan = definition.needsPlan(options) ? new ColumnPlan() : null;
   if (plan !== null) {
     if (typeof source === 'function') for await (const event of source()) plan.add(event);
-    else for await (const block of orderedRows(source)) plan.addRows(source.source, block);
+    else await addView(plan, source);
   }
   return definition.open(plan, options.about ?? [], options);
+}
+
+/** Reads every row once, in the order that costs least: which columns there are does not depend on it. */
+async function addView(plan: ColumnPlan, view: View): Promise<void> {
+  for await (const { batch, rows, events } of matches(view, { room: {} })) {
+    const { tags } = batch;
+    const event = (source: RowSource, row: number) => decodeRow(source, batch, row);
+    plan.addRows(view.source, { table: { tags, event }, rows, events });
+  }
 }
 
 /**

@@ -54,6 +54,7 @@ export async function stageFile(
   const hash = createHash('sha256');
   let bytes = 0;
   let handle: FileHandle | null = null;
+  const behind = new WriteBehind();
   // Clearing up must not hide the error that led here.
   const discard = () => rm(temporary, { force: true }).catch(() => {});
   const create = async (): Promise<FileHandle> => {
@@ -64,16 +65,17 @@ export async function stageFile(
     for await (const chunk of chunks) {
       const buffer = typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk;
       handle ??= await create().catch(storageFailure(path));
-      // Another thread writes while this one reads the same bytes.
-      const written = handle.writeFile(buffer).catch(storageFailure(path));
       hash.update(buffer);
-      await written;
       bytes += buffer.length;
+      if (!behind.hasRoom(buffer)) await behind.write(handle, buffer).catch(storageFailure(path));
+      else behind.add(buffer);
     }
     handle ??= await create().catch(storageFailure(path));
+    await behind.finish(handle).catch(storageFailure(path));
     await handle.sync().catch(storageFailure(path));
     await handle.close().catch(storageFailure(path));
   } catch (cause) {
+    await behind.settled();
     await handle?.close().catch(() => {});
     await discard();
     throw cause;
@@ -88,6 +90,50 @@ export async function stageFile(
       await syncFolder(folder);
     },
   };
+}
+
+/** Bytes that are written together. */
+const BEHIND_BYTES = 1024 * 1024;
+
+/** Gathers bytes, and writes what is gathered while more is being made. Owns two buffers. */
+class WriteBehind {
+  #filling = Buffer.allocUnsafeSlow(BEHIND_BYTES);
+  #writing = Buffer.allocUnsafeSlow(BEHIND_BYTES);
+  #filled = 0;
+  /** The write that is under way. Its error is that of the next call. */
+  #written: Promise<void> = Promise.resolve();
+
+  hasRoom(bytes: Uint8Array): boolean {
+    return this.#filled + bytes.length <= BEHIND_BYTES;
+  }
+
+  add(bytes: Uint8Array): void {
+    this.#filling.set(bytes, this.#filled);
+    this.#filled += bytes.length;
+  }
+
+  /** Begins to write what is gathered, and takes the bytes, which need not fit. */
+  async write(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+    await this.#written;
+    this.#written = handle.writeFile(this.#filling.subarray(0, this.#filled));
+    // Whoever waits for it next is told.
+    this.#written.catch(() => {});
+    [this.#filling, this.#writing] = [this.#writing, this.#filling];
+    this.#filled = 0;
+    if (this.hasRoom(bytes)) return this.add(bytes);
+    await this.#written;
+    await handle.writeFile(bytes);
+  }
+
+  async finish(handle: FileHandle): Promise<void> {
+    await this.#written;
+    await handle.writeFile(this.#filling.subarray(0, this.#filled));
+  }
+
+  /** When nothing is being written any more. */
+  async settled(): Promise<void> {
+    await this.#written.catch(() => {});
+  }
 }
 
 /** Writes chunks to `path`, whole or not at all. @throws as `stageFile` */

@@ -6,10 +6,13 @@
  */
 
 import { FLAG_BLOB, FLAG_DECLARED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { OrderedRows } from '../readers/ordered.js';
+import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
+import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { COST_OF_EVENT, COST_SOURCE, FIXED_TEXTS } from './columnar/fixed.js';
+import { TextSet } from './columnar/text-set.js';
 import { OPEN_PARTS } from './columns.js';
 import { wellFormed } from './text.js';
 
@@ -44,6 +47,11 @@ export interface ColumnNode {
   readonly children: Map<string, ColumnNode>;
   /** KIND_* bits of the values seen; 0 = no column. */
   kinds: number;
+  /** Of the numbers seen. */
+  least: number;
+  greatest: number;
+  /** The texts seen; undefined without any. */
+  texts: TextSet | undefined;
   /** Types under which the experiments declared it, where it is a declared column of some. */
   readonly declared: Set<ColumnType>;
 }
@@ -59,36 +67,76 @@ const METADATA_PART = OPEN_PARTS.findIndex(({ prefix }) => prefix === 'metadata_
 /** What makes a row's open parts its own, so that its binding does not tell them. */
 const FLAGS_OF_ITS_OWN = FLAG_BLOB | FLAG_DECLARED | FLAG_METADATA_TOKENS;
 
-/** Whether the binding says all about the row that is not in one of the fixed number columns. */
-export function isBoundRow(tag: number): boolean {
-  return (tag & FLAGS_OF_ITS_OWN) === 0;
+// What is known of a binding.
+const BOUND = 1;
+const OWN = 2;
+
+/** Whether a row has more to say than its binding and the columns every row has. */
+export function saysMore(tag: number): boolean {
+  return (tag & FLAGS_OF_ITS_OWN) !== 0;
+}
+
+/** Whether the binding says all about rows that do not say more. Bound tokens would only be of rows with counts. */
+export function tellsAll({ bound }: Binding): boolean {
+  return bound.tokens === undefined;
+}
+
+/** Rows as far as a plan looks at them; any `OrderedRows` are. */
+export interface PlanRows extends MatchingRows {
+  readonly table: { readonly tags: Uint32Array; event(source: RowSource, row: number): EventRow };
 }
 
 /** The union of the paths that rows have, as a tree, so that a row is placed without building names. */
 export class ColumnPlan {
   /** KIND_* bits of the token counts seen. */
   tokenKinds = 0;
+  /** The texts of the fixed columns, by their names. */
+  readonly texts: ReadonlyMap<string, TextSet> = new Map([
+    // A source is a version of a price table; there are never too many.
+    [COST_SOURCE, new TextSet(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)],
+    ...FIXED_TEXTS.map(({ name }): [string, TextSet] => [name, new TextSet()]),
+  ]);
+  readonly #fixedTexts = FIXED_TEXTS.map(({ name, read }) => ({ read, texts: this.texts.get(name)! }));
   readonly #roots = OPEN_PARTS.map(newNode);
   /** Of each source, the bindings that have been looked at. */
   readonly #known = new Map<RowSource, Uint8Array>();
 
+  constructor() {
+    // Of a recorder's rows, the only text that their binding does not tell.
+    this.texts.get(COST_SOURCE)!.add(COST_OF_EVENT);
+  }
+
+  /**
+   * Notes declared metadata columns, which keep their types as long as all values fit. `addRows` does it by itself;
+   * who adds events does it for the experiments that they are from.
+   */
+  declare(columns: RowSource['columns']): void {
+    // A place without values is no column: an export has the columns that its rows have.
+    for (const { name, type } of columns) childOf(this.#roots[METADATA_PART]!, name).declared.add(type);
+  }
+
   add(event: EventRow): void {
     this.visit(event, note);
+    for (const { read, texts } of this.#fixedTexts) {
+      const text = read(event);
+      if (text !== null) texts.add(text);
+    }
+    if (event.costSource !== null) this.texts.get(COST_SOURCE)!.add(event.costSource);
     if (event.tokens === null) return;
     const { prompt, completion, total } = event.tokens;
     this.tokenKinds |= kindOf(prompt) | kindOf(completion) | kindOf(total);
   }
 
-  /** The same for a block of one experiment's rows. Decodes those whose binding does not say all. */
-  addRows(source: RowSource, { table, rows, events }: OrderedRows): void {
+  /** The same for one experiment's rows, in any order. Decodes those whose binding does not say all. */
+  addRows(source: RowSource, { table, rows, events }: PlanRows): void {
     const known = this.#known.get(source) ?? this.#newSource(source);
     const { tags } = table;
     for (let i = 0; i < rows.length; i++) {
       const tag = tags[rows[i]];
-      if (isBoundRow(tag)) {
+      if (!saysMore(tag)) {
         const binding = tag & TAG_BINDING_MASK;
-        if (known[binding] === 1) continue;
-        known[binding] = 1;
+        if (known[binding] === BOUND) continue;
+        known[binding] = tellsAll(source.binding(binding)) ? BOUND : OWN;
       }
       this.add(events?.[i] ?? table.event(source, rows[i]));
     }
@@ -137,19 +185,31 @@ export class ColumnPlan {
   #newSource(source: RowSource): Uint8Array {
     const known = new Uint8Array(TAG_BINDING_MASK + 1);
     this.#known.set(source, known);
-    // A place without values is no column: an export has the columns that its rows have.
-    for (const { name, type } of source.columns)
-      childOf(this.#roots[METADATA_PART]!, name).declared.add(type);
+    this.declare(source.columns);
     return known;
   }
 }
 
 function note(node: ColumnNode, value: Json): void {
   node.kinds |= kindOf(value);
+  if (typeof value === 'string') {
+    node.texts ??= new TextSet();
+    node.texts.add(value);
+  } else if (typeof value === 'number') {
+    if (value < node.least) node.least = value;
+    if (value > node.greatest) node.greatest = value;
+  }
 }
 
 function newNode(): ColumnNode {
-  return { children: new Map(), kinds: 0, declared: new Set() };
+  return {
+    children: new Map(),
+    kinds: 0,
+    least: Number.POSITIVE_INFINITY,
+    greatest: Number.NEGATIVE_INFINITY,
+    texts: undefined,
+    declared: new Set(),
+  };
 }
 
 function childOf(node: ColumnNode, key: string): ColumnNode {

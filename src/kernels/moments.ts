@@ -18,9 +18,10 @@ export class ColumnMoments {
   clear(): void {
     this.count = 0;
     const start = this.out >> 3;
-    this.kernels.f64.fill(0, start, start + 8);
-    this.kernels.f64[start + 2] = Number.POSITIVE_INFINITY;
-    this.kernels.f64[start + 3] = Number.NEGATIVE_INFINITY;
+    const { f64 } = this.kernels;
+    for (let i = 0; i < 8; i++) f64[start + i] = 0;
+    f64[start + 2] = Number.POSITIVE_INFINITY;
+    f64[start + 3] = Number.NEGATIVE_INFINITY;
   }
 
   /** @param values - address of f64, none of them NaN or infinite */
@@ -30,7 +31,8 @@ export class ColumnMoments {
   }
 
   addSquares(values: number, count: number): void {
-    this.kernels.module.sumSquares(values, count, this.mean, 1 / this.scale, this.out + 32);
+    const { mean } = this;
+    this.kernels.module.sumSquares(values, count, mean, 1 / this.scaleAbout(mean), this.out + 32);
   }
 
   get min(): number {
@@ -55,17 +57,18 @@ export class ColumnMoments {
 
   /** A power of two; deviations are divided by it so that their squares stay within the range of a double. */
   get scale(): number {
-    const { mean } = this;
+    return this.scaleAbout(this.mean);
+  }
+
+  private scaleAbout(mean: number): number {
     return powerOfTwoAtLeast(Math.max(this.max - mean, mean - this.min));
   }
 
   /** Sum of squared deviations, divided by the square of `scale`. */
   get scaledSquares(): number {
-    const [squares, squaresLow, deviations, deviationsLow] = this.kernels.f64.subarray(
-      (this.out >> 3) + 4,
-      (this.out >> 3) + 8,
-    );
-    const deviation = deviations + deviationsLow;
-    return Math.max(0, squares + squaresLow - (deviation * deviation) / this.count);
+    const { f64 } = this.kernels;
+    const start = (this.out >> 3) + 4;
+    const deviation = f64[start + 2] + f64[start + 3];
+    return Math.max(0, f64[start] + f64[start + 1] - (deviation * deviation) / this.count);
   }
 }

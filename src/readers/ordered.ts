@@ -6,7 +6,7 @@
  * A slice is read from the refs that meet it, gathered in a table and sorted. Where times ascend with capture that
  * reads each ref about once; where they do not, refs are read once for each slice that they meet.
  */
-import { type Batch, type BatchRef, timeUsOf } from '../ring/batch.js';
+import { type Batch, type BatchRef, type BatchRoom, timeUsOf } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
 import { ColumnFilter } from './matches.js';
 import { Pace } from './pace.js';
@@ -119,6 +119,7 @@ class SliceReader {
   readonly #lowsUs: Float64Array;
   readonly #highsUs: Float64Array;
   readonly #kept = new Map<number, Batch>();
+  readonly #room: BatchRoom = {};
 
   constructor({ filter, refs }: View, tests: RowTests) {
     this.#refs = refs;
@@ -152,7 +153,8 @@ class SliceReader {
     const kept = this.#kept.get(place);
     this.#kept.delete(place);
     const reachesBeyond = this.#lowsUs[place] < slice.fromUs || this.#highsUs[place] >= slice.toUs;
-    const read = kept ?? this.#refs[place].read();
+    // What no other slice wants is copied at once, and its memory used again.
+    const read = kept ?? this.#refs[place].read(reachesBeyond ? undefined : this.#room);
     if (!reachesBeyond) return read;
     if (read instanceof Promise) return read.then((batch) => this.#keep(place, batch));
     return this.#keep(place, read);

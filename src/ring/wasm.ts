@@ -64,14 +64,27 @@ export interface KernelModule {
     target: number,
   ): number;
   gatherKeys(values: number, count: number, bits: bigint, mask: bigint, target: number): number;
-  sortBins(
+  shortenKeys(values: number, count: number, low: number, shift: number, keys: number): void;
+  countShortKeys(keys: number, count: number, bins: number): void;
+  gatherBands(
+    keys: number,
     values: number,
     count: number,
-    low: bigint,
-    shift: number,
-    binCount: number,
-    ends: number,
+    bands: number,
+    bandCount: number,
+    capacity: number,
+    target: number,
     scratch: number,
+  ): void;
+  selectInBand(
+    bands: number,
+    runs: number,
+    rank: number,
+    ranks: number,
+    low: number,
+    high: number,
+    scratch: number,
+    out: number,
   ): void;
   selectRank(values: number, count: number, rank: number): number;
   /** @see assembly/bytes.ts */

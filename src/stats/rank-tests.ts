@@ -46,11 +46,20 @@ export function mannWhitneyU(x: Sample, y: Sample, options: MannWhitneyOptions =
   }
   checkNonEmpty(x, 'x');
   checkNonEmpty(y, 'y');
-  const ranks = new PooledRanks([x, y]);
-  const statistic = ranks.rankSum(x) - (x.length * (x.length + 1)) / 2;
+  const [ascendingX, ascendingY] = [x, y].map((sample) => Float64Array.from(sample).sort());
+  return mannWhitneyOfSorted(ascendingX!, ascendingY!, { alternative, method, continuity });
+}
+
+/** The same of ascending samples, neither empty nor with a value that is not finite; arguments are not checked. */
+export function mannWhitneyOfSorted(
+  x: Sample,
+  y: Sample,
+  { alternative = 'two-sided', method = 'auto', continuity = true }: MannWhitneyOptions = {},
+): MannWhitneyResult {
+  const { statistic, tieSum, allTied } = mergedRanks(x, y);
   const exact =
     method === 'exact' ||
-    (method === 'auto' && ranks.tieSum === 0 && Math.max(x.length, y.length) < EXACT_SIZE_LIMIT);
+    (method === 'auto' && tieSum === 0 && Math.max(x.length, y.length) < EXACT_SIZE_LIMIT);
   const common = {
     assumptions: ['independent observations', 'under the null, both samples have one distribution'],
     n: [x.length, y.length],
@@ -60,7 +69,7 @@ export function mannWhitneyU(x: Sample, y: Sample, options: MannWhitneyOptions =
   };
   if (exact) {
     const labelled = { ...common, method: 'Mann-Whitney U test, exact', z: null };
-    if (ranks.tieSum > 0) {
+    if (tieSum > 0) {
       return { ...labelled, pValue: null, reason: 'the exact distribution of U is for data without ties' };
     }
     return { ...labelled, pValue: exactPValue(statistic, x.length, y.length, alternative) };
@@ -69,11 +78,11 @@ export function mannWhitneyU(x: Sample, y: Sample, options: MannWhitneyOptions =
     ...common,
     method: `Mann-Whitney U test, normal approximation${continuity ? ' with continuity correction' : ''}`,
   };
-  if (ranks.allTied) {
+  if (allTied) {
     return { ...labelled, z: null, pValue: null, reason: 'all values are equal: U has no variance' };
   }
   const total = x.length + y.length;
-  const spread = (x.length * y.length * (total + 1 - ranks.tieSum / (total * (total - 1)))) / 12;
+  const spread = (x.length * y.length * (total + 1 - tieSum / (total * (total - 1)))) / 12;
   const shift = continuity ? 0.5 : 0;
   const deviation = statistic - (x.length * y.length) / 2;
   if (alternative === 'two-sided') {
@@ -82,6 +91,27 @@ export function mannWhitneyU(x: Sample, y: Sample, options: MannWhitneyOptions =
   }
   const z = (deviation + (alternative === 'less' ? shift : -shift)) / Math.sqrt(spread);
   return { ...labelled, z, pValue: normalCdf(alternative === 'less' ? z : -z) };
+}
+
+/** U of x, and Σ (t³ − t) over groups of t equal values, by merging two ascending samples. */
+function mergedRanks(x: Sample, y: Sample): { statistic: number; tieSum: number; allTied: boolean } {
+  const [m, n] = [x.length, y.length];
+  let statistic = 0;
+  let tieSum = 0;
+  let allTied = false;
+  for (let i = 0, j = 0; i < m || j < n; ) {
+    const value = j === n || (i < m && x[i]! <= y[j]!) ? x[i]! : y[j]!;
+    const xBelow = i;
+    const yBelow = j;
+    while (i < m && x[i] === value) i++;
+    while (j < n && y[j] === value) j++;
+    // Whole numbers and halves: exact.
+    statistic += (i - xBelow) * (yBelow + (j - yBelow) / 2);
+    const tied = i - xBelow + (j - yBelow);
+    tieSum += tied * tied * tied - tied;
+    allTied = tied === m + n;
+  }
+  return { statistic, tieSum, allTied };
 }
 
 function exactPValue(u: number, m: number, n: number, alternative: Alternative): number {

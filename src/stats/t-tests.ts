@@ -89,11 +89,9 @@ export function pairedTTest(x: Sample, y: Sample, options?: Options): TTestResul
   checkNonEmpty(x, 'x');
   checkNonEmpty(y, 'y');
   if (x.length !== y.length) throw new ConfigError('y', `${x.length} values, as in x`, y.length);
-  const differences = armOf(
-    Float64Array.from(x, (value, i) => value - y[i]!),
-    'x - y',
-  );
-  const { n, variance, mean } = differences;
+  const differences = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i++) differences[i] = x[i]! - y[i]!;
+  const { n, variance, mean } = armOf(differences, 'x - y');
   const labels = {
     method: 'paired t-test',
     assumptions: ['independent pairs', 'mean of the differences nearly normal'],

@@ -2,7 +2,7 @@
  * What analysis can be asked for, and how it is done: the same code on a worker thread and, for little, on the
  * calling one. Tasks carry specifications and never events; rows come back as columns.
  */
-import { gatherArm } from '../analysis/arm-samples.js';
+import { type GatherOptions, gatherArm } from '../analysis/arm-samples.js';
 import { compareArms } from '../analysis/compare/compare.js';
 import type { ArmSamples } from '../analysis/compare/samples.js';
 import { type ExperimentTimes, metricsBy, metricsOf } from '../analysis/metrics.js';
@@ -36,7 +36,7 @@ export type ReadTask =
   | { readonly kind: 'metrics'; readonly times: ExperimentTimes }
   | { readonly kind: 'metricsBy'; readonly key: string; readonly times: ExperimentTimes }
   | { readonly kind: 'windows'; readonly options: WindowedOptions }
-  | { readonly kind: 'arm'; readonly times: ExperimentTimes; readonly withSampleIds: boolean }
+  | { readonly kind: 'arm'; readonly times: ExperimentTimes; readonly options: GatherOptions }
   /** Rows ascending by time that come after `after`, until there are `maxRows` of them or a few more. */
   | { readonly kind: 'rows'; readonly after: Cursor | null; readonly maxRows: number }
   /** The last so many rows, ascending. */
@@ -137,7 +137,7 @@ function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kin
     case 'windows':
       return windowedMetrics(orderedRows(view), task.options, kernelsOfThread());
     case 'arm':
-      return gatherArm(view, task.times, task.withSampleIds, kernelsOfThread());
+      return gatherArm(view, task.times, task.options, kernelsOfThread());
     case 'rows':
       return rowsAfter(view, task.after, task.maxRows);
     case 'last':

@@ -1,12 +1,16 @@
 /** What a comparison works on, gathered from experiments. */
 
 import { describe, expect, it } from 'vitest';
+import type { GatherOptions } from '../../src/analysis/arm-samples.js';
+import type { SampledValues } from '../../src/analysis/compare/samples.js';
 import type { Experiment } from '../../src/capture/experiment.js';
 import { useBench } from '../capture/support.js';
+import { expectRelative } from '../support/numeric.js';
+import { heldBytes } from './compare/support.js';
 
 const bench = useBench();
-const gather = (experiment: Experiment, withSampleIds = true) =>
-  experiment.armSamples(undefined, withSampleIds);
+const gather = (experiment: Experiment, options: Partial<GatherOptions> = {}) =>
+  experiment.armSamples(undefined, { withSampleIds: true, seed: 1, arm: 0, ...options });
 
 describe('the samples of an arm', () => {
   it('are the values of its events, whichever way those came', async () => {
@@ -41,10 +45,10 @@ describe('the samples of an arm', () => {
     expect(samples.bySampleId).toMatchObject({ ids: [], events: 0 });
   });
 
-  it('by sampleId are the means of what each sample’s events have', async () => {
+  it('by sampleId are the means of latency and success, and the sums of cost and tokens, of each sample', async () => {
     const experiment = bench.start();
     experiment.capture('e', { latencyMs: 10 }, { sampleId: 'a', cost: 1, status: 'ok' });
-    experiment.capture('e', { latencyMs: 30 }, { sample_id: 'a', status: 'error' });
+    experiment.capture('e', { latencyMs: 30 }, { sample_id: 'a', cost: 0.5, status: 'error' });
     experiment.capture('e', {}, { sampleId: 7, tokens: { prompt: 1, completion: 2 } });
     experiment.capture('e', { latencyMs: 50 }, { sampleId: '7' });
     experiment.capture('e', { latencyMs: 999 });
@@ -53,12 +57,12 @@ describe('the samples of an arm', () => {
     expect(bySampleId).toEqual({
       ids: ['a', '7', 'bound'],
       latencyMs: Float64Array.of(20, 50, 70),
-      costUsd: Float64Array.of(1, Number.NaN, Number.NaN),
+      costUsd: Float64Array.of(1.5, Number.NaN, Number.NaN),
       tokens: Float64Array.of(Number.NaN, 3, Number.NaN),
       successRate: Float64Array.of(0.5, Number.NaN, Number.NaN),
       events: 5,
     });
-    expect((await gather(experiment, false)).bySampleId).toBeUndefined();
+    expect((await gather(experiment, { withSampleIds: false })).bySampleId).toBeUndefined();
   });
 
   it('find a sampleId in a declared column', async () => {
@@ -67,6 +71,65 @@ describe('the samples of an arm', () => {
     experiment.recorder('r', { sampleId: 4 }).record(20);
     const { bySampleId } = await gather(experiment);
     expect(bySampleId).toMatchObject({ ids: ['3', '4'], latencyMs: Float64Array.of(10, 20), events: 2 });
+  });
+});
+
+describe('the samples of a large arm', () => {
+  const large = () => {
+    const experiment = bench.start();
+    for (let i = 0; i < 1000; i++) {
+      experiment.capture(
+        'e',
+        { latencyMs: i, cost: i / 1000 },
+        { sampleId: i % 50, tokens: { prompt: i, completion: 1 } },
+      );
+    }
+    return experiment;
+  };
+
+  it('are a random sample with the moments of all, drawn anew for every measure, arm and seed', async () => {
+    const experiment = large();
+    const all = await gather(experiment);
+    const some = await gather(experiment, { keptMax: 40 });
+    for (const measure of ['latencyMs', 'costUsd', 'tokens'] as const) {
+      const { sample, ...known } = some[measure] as SampledValues;
+      const values = all[measure] as Float64Array;
+      expect(sample).toHaveLength(40);
+      expect(new Set(sample).size).toBe(40);
+      expect(sample.every((value) => values.includes(value))).toBe(true);
+      expect(known.n).toBe(1000);
+      expectRelative(known.mean, values.reduce((sum, value) => sum + value, 0) / 1000, 1e-13);
+    }
+    expect(some.metrics).toEqual(all.metrics);
+    expect(await gather(experiment, { keptMax: 40 })).toEqual(some);
+    expect(structuredClone(some)).toEqual(some);
+    const samples = [
+      (some.latencyMs as SampledValues).sample,
+      (some.costUsd as SampledValues).sample.map((value) => Math.round(1000 * value)),
+      (some.tokens as SampledValues).sample.map((value) => value - 1),
+      ...(
+        await Promise.all(
+          [{ arm: 1 }, { seed: 2 }].map((other) => gather(experiment, { keptMax: 40, ...other })),
+        )
+      ).map(({ latencyMs }) => (latencyMs as SampledValues).sample),
+    ];
+    expect(new Set(samples.map((sample) => sample.join())).size).toBe(samples.length);
+  });
+
+  it('hold no more than the options allow', async () => {
+    const { metrics: _, ...held } = await gather(large(), { keptMax: 40, idsMax: 10 });
+    expect(heldBytes(held)).toBeLessThanOrEqual(8 * (3 * 40 + 2));
+  });
+
+  it('are not kept by sampleId where those are too many', async () => {
+    const experiment = large();
+    expect((await gather(experiment, { idsMax: 50 })).bySampleId).toMatchObject({ events: 1000 });
+    // The 50th id comes with the 50th event.
+    expect((await gather(experiment, { idsMax: 49 })).bySampleId).toEqual({
+      ids: null,
+      idsMax: 49,
+      events: 49,
+    });
   });
 });
 

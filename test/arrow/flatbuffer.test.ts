@@ -13,6 +13,7 @@ import {
   string,
   table,
   tables,
+  triples,
   writeFlatBuffer,
 } from '../../src/arrow/flatbuffer-writer.js';
 
@@ -26,6 +27,7 @@ const someField = fc.letrec<{ field: FlatField; fields: FlatFields }>((tie) => (
     fc.maxSafeNat().map(int64),
     fc.string({ unit: 'grapheme' }).map(string),
     fc.array(fc.tuple(fc.maxSafeNat(), fc.maxSafeNat()), { maxLength: 4 }).map(pairs),
+    fc.array(fc.tuple(fc.maxSafeNat(), fc.maxSafeNat(), fc.maxSafeNat()), { maxLength: 4 }).map(triples),
     tie('fields').map((fields) => table(...fields)),
     fc.array(tie('fields'), { maxLength: 3 }).map(tables),
   ),
@@ -58,9 +60,11 @@ function readField(flat: FlatTable, index: number, field: FlatField): FlatField 
       expect(found.length).toBe(field.tables.length);
       return tables(found.map((each, number) => read(each, field.tables[number]!)));
     }
-    case 'pairs': {
-      const values = flat.pairs(index);
-      return pairs(values.flatMap((value, at) => (at % 2 === 0 ? [[value, values[at + 1]!] as const] : [])));
+    case 'structs': {
+      const each = field.structs[0]?.length ?? 2;
+      const values = flat.structs(index, each);
+      const structs = field.structs.map((_, at) => values.slice(each * at, each * (at + 1)));
+      return { kind: 'structs', structs };
     }
   }
 }
@@ -94,7 +98,7 @@ describe('a FlatBuffer', () => {
   it('reads fields that are not there as nothing', () => {
     const flat = FlatTable.root(writeFlatBuffer([]));
     expect([flat.int8(0), flat.int16(1), flat.int32(2), flat.size(3)]).toEqual([0, 0, 0, 0]);
-    expect([flat.string(4), flat.table(5), flat.tables(6), flat.pairs(7)]).toEqual([
+    expect([flat.string(4), flat.table(5), flat.tables(6), flat.structs(7, 2)]).toEqual([
       undefined,
       undefined,
       [],
@@ -137,7 +141,7 @@ function readAnything(flat: FlatTable, depth: number): void {
     for (const attempt of [
       () => flat.size(field),
       () => flat.string(field),
-      () => flat.pairs(field),
+      () => flat.structs(field, 2),
       () => depth > 0 && readAnything(flat.table(field) ?? flat, depth - 1),
       () =>
         depth > 0 &&

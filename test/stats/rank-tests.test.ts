@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { kruskalWallis, mannWhitneyU } from '../../src/stats/rank-tests.js';
+import { PooledRanks } from '../../src/stats/ranks.js';
 import { describeWithFixture } from '../support/fixtures.js';
 import { expectRelative } from '../support/numeric.js';
 
@@ -80,6 +81,23 @@ describeWithFixture<KSample[]>('stats/k_sample.json', (cases) => {
 describe('mannWhitneyU', () => {
   it('counts pairs, ties half', () => {
     expect(mannWhitneyU([1, 4, 4], [2, 4]).statistic).toBe(1 + 1 + 0.5 + 0.5);
+  });
+
+  it('has the U and the ties that ranks of the pooled values give', () => {
+    const few = fc.array(fc.integer({ min: -4, max: 4 }), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(few, few, (x, y) => {
+        const ranks = new PooledRanks([x, y]);
+        const { statistic, z } = mannWhitneyU(x, y, { method: 'asymptotic', continuity: false });
+        const [m, n] = [x.length, y.length];
+        expect(statistic).toBe(ranks.rankSum(x) - (m * (m + 1)) / 2);
+        expect(z === null).toBe(ranks.allTied);
+        if (z === null) return;
+        const spread = (m * n * (m + n + 1 - ranks.tieSum / ((m + n) * (m + n - 1)))) / 12;
+        expect(Math.abs(z)).toBe(Math.abs(statistic - (m * n) / 2) / Math.sqrt(spread));
+      }),
+      { seed: 20_261_123 },
+    );
   });
 
   it("is exact in 'auto' for small samples without ties, and only there", () => {

@@ -6,7 +6,7 @@ import { compareMeans, watchMeans } from './means.js';
 import { type Observed, observe } from './observed.js';
 import { resolveCompareOptions, type Settings } from './options.js';
 import { comparePairs, type Matching, matchSamples, type PairedMeasure, pairedValues } from './pairs.js';
-import { compareP95, resampledP95, watchP95 } from './quantiles.js';
+import { compareP95, type P95, p95Of, resampledP95, watchP95 } from './quantiles.js';
 import { compareRates, watchRates } from './rates.js';
 import type { ArmSamples } from './samples.js';
 import type { CompareOptions, Comparison, MetricComparison, MetricName } from './types.js';
@@ -20,8 +20,7 @@ interface PreparedArm {
   readonly latency: Observed;
   readonly cost: Observed;
   readonly tokens: Observed;
-  /** 95th percentiles of resamples; null where there are too few, or nobody asked. */
-  readonly resampledP95: Float64Array | null;
+  readonly p95: P95;
 }
 
 const UNITS: Readonly<Record<MetricName, MetricComparison['unit']>> = {
@@ -106,13 +105,14 @@ function prepare(samples: ArmSamples, stream: number, settings: Settings): Prepa
   const { metrics, sequential } = settings;
   const asked = (...names: MetricName[]) => names.some((name) => metrics.includes(name));
   const latency = observe(asked('latencyMean', 'latencyP95') ? samples.latencyMs : EMPTY);
+  const p95 = p95Of(latency, 'p95' in samples.metrics.latency ? samples.metrics.latency.p95 : null);
   const resamples = asked('latencyP95') && sequential === null;
   return {
     samples,
     latency,
     cost: observe(asked('costMean') ? samples.costUsd : EMPTY),
     tokens: observe(asked('tokensMean') ? samples.tokens : EMPTY),
-    resampledP95: resamples ? resampledP95(latency, stream, settings) : null,
+    p95: resamples ? resampledP95(p95, stream, settings) : p95,
   };
 }
 
@@ -125,13 +125,10 @@ function find(
 ): Finding {
   const watching = settings.sequential !== null;
   if (metric === 'latencyP95') {
-    if (watching) return watchP95(old.latency, now.latency);
-    const [a, b] = [old, now].map((arm) => ({ observed: arm.latency, resampled: arm.resampledP95 }));
-    return compareP95(a, b, settings);
+    return watching ? watchP95(old.p95, now.p95) : compareP95(old.p95, now.p95, settings);
   }
   if (matching.pairing.used) {
-    const values = pairedValues(matching, old.samples.bySampleId, now.samples.bySampleId, PAIRED[metric]);
-    return comparePairs(values, PAIRED[metric], settings);
+    return comparePairs(pairedValues(matching, PAIRED[metric]), PAIRED[metric], settings);
   }
   if (metric === 'successRate') {
     const [a, b] = [old, now].map(({ samples }) => ({ successes: samples.successes, n: samples.decided }));
@@ -206,8 +203,7 @@ function measurePairs(
     const measure = MEASURE_OF[metric];
     let differences: Observed | null = null;
     if (matching.pairing.used) {
-      const values = pairedValues(matching, old.samples.bySampleId, now.samples.bySampleId, PAIRED[metric]);
-      differences = observe(values.treatment.map((value, i) => value - values.baseline[i]));
+      differences = observe(pairedValues(matching, PAIRED[metric]).differences);
     }
     return { measure, baseline: old[measure], treatment: now[measure], differences };
   });

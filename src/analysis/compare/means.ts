@@ -3,7 +3,7 @@ import { studentUpperQuantile } from '../../stats/distributions.js';
 import { hedgesG } from '../../stats/effect-sizes.js';
 import type { Interval } from '../../stats/options.js';
 import { tTestPower } from '../../stats/power.js';
-import { mannWhitneyU } from '../../stats/rank-tests.js';
+import { mannWhitneyOfSorted } from '../../stats/rank-tests.js';
 import type { Summary } from '../../stats/sample.js';
 import { confidenceSequenceHalfWidth, sequentialMeanTest } from '../../stats/sequential.js';
 import { welchTTest } from '../../stats/t-tests.js';
@@ -18,13 +18,12 @@ import {
 } from './finding.js';
 import { finiteOrNull, type Observed } from './observed.js';
 import type { Settings } from './options.js';
+import { onSample, samplingOf } from './sampling.js';
 import type { ArmEstimate, TestOutcome } from './types.js';
 
-/** Values of both arms together above which no rank test is made: they take about a second per 4 million. */
-const RANKED_MAX = 2 ** 22;
-
 /** `what` names the values: 'latencies'. */
-export function compareMeans(old: Observed, now: Observed, what: string, { alpha }: Settings): Finding {
+export function compareMeans(old: Observed, now: Observed, what: string, settings: Settings): Finding {
+  const { alpha } = settings;
   const baseline = meanEstimate(old, alpha);
   const treatment = meanEstimate(now, alpha);
   const missing = missingFrom(old.n, now.n, what);
@@ -37,7 +36,7 @@ export function compareMeans(old: Observed, now: Observed, what: string, { alpha
     difference: finiteOrNull(welch.estimate),
     confidenceInterval: finiteInterval(welch.confidenceInterval),
     intervalMethod: welch.method,
-    tests: [outcomeOf(welch, effectSize('hedgesG', g)), rankTest(old, now)],
+    tests: [outcomeOf(welch, effectSize('hedgesG', g)), rankTest(old, now, settings)],
     requiredN: requiredN(old.summary, now.summary, welch.estimate, alpha),
     assumptions: welch.assumptions,
     reason: spreadless(old, now, what) ?? welch.reason,
@@ -64,14 +63,14 @@ function meanEstimate({ n, summary: { mean, variance } }: Observed, alpha: numbe
   return { estimate: mean, n, confidenceInterval: finiteInterval([mean - margin, mean + margin]) };
 }
 
-function rankTest({ sorted: old }: Observed, { sorted: now }: Observed): TestOutcome {
-  const skipped = (reason: string) => outcomeOf({ ...RANK_TEST, pValue: null, reason });
-  if (old === null || now === null) return skipped('needs the values, and only their summary is known');
-  if (old.length + now.length > RANKED_MAX) {
-    return skipped(`left out above ${RANKED_MAX} values, for the time it would take`);
+function rankTest(old: Observed, now: Observed, settings: Settings): TestOutcome {
+  if (old.sorted === null || now.sorted === null) {
+    const reason = 'needs the values, and only their summary is known';
+    return outcomeOf({ ...RANK_TEST, pValue: null, reason });
   }
-  const test = mannWhitneyU(now, old);
-  return outcomeOf(test, effectSize('cliffsDelta', 2 * test.estimate - 1));
+  const test = mannWhitneyOfSorted(now.sorted, old.sorted);
+  const outcome = outcomeOf(test, effectSize('cliffsDelta', 2 * test.estimate - 1));
+  return onSample(outcome, samplingOf(old, now, settings));
 }
 
 const RANK_TEST = { method: 'Mann-Whitney U test', assumptions: [] };

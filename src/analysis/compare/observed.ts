@@ -1,28 +1,37 @@
 /** An arm's values of one measure, as the tests take them. Made once, used for every treatment. */
 import { sampleMoments } from '../../stats/moments.js';
 import type { Sample, Summary } from '../../stats/sample.js';
-import type { Observations } from './samples.js';
+import { ascending } from './ascending.js';
+import type { Observations, SampledValues } from './samples.js';
 
 export interface Observed {
   readonly n: number;
   readonly summary: Summary;
-  /** The finite values ascending; null where only the summary is known. */
+  /** The finite values ascending, or a random sample of them; null where only the summary is known. */
   readonly sorted: Float64Array | null;
+  /** What `sorted` is a random sample of; null where it is all there is. */
+  readonly sampled: SampledValues | null;
   /** g₁ = m₃/m₂^1.5; null for a constant and for a summary. */
   readonly skewness: number | null;
 }
 
 export function observe(observations: Observations): Observed {
   if (!(observations instanceof Float64Array)) {
-    return { n: observations.n, summary: observations, sorted: null, skewness: null };
+    const { n } = observations;
+    if (!('sample' in observations)) {
+      return { n, summary: observations, sorted: null, sampled: null, skewness: null };
+    }
+    const { sample, skewness, largestShare: _, ...summary } = observations;
+    return { n, summary, sorted: finiteValues(ascending(sample)), sampled: observations, skewness };
   }
-  const sorted = finiteValues(observations.slice().sort());
+  const sorted = finiteValues(ascending(observations));
   const n = sorted.length;
-  if (n === 0) return { n, summary: { n, mean: null, variance: null }, sorted, skewness: null };
+  const sampled = null;
+  if (n === 0) return { n, summary: { n, mean: null, variance: null }, sorted, sampled, skewness: null };
   const { mean, meanLow, m2, m3, scale } = sampleMoments(sorted);
   const variance = n > 1 ? finiteOrNull((m2 / (n - 1)) * scale * scale) : null;
   const skewness = m2 > 0 ? m3 / n / (m2 / n) ** 1.5 : null;
-  return { n, summary: { n, mean, meanLow, variance }, sorted, skewness };
+  return { n, summary: { n, mean, meanLow, variance }, sorted, sampled, skewness };
 }
 
 /** Sorting puts what is not finite at the ends: −∞ first, then +∞ and NaN last. */
@@ -44,6 +53,14 @@ export function longestRun(sorted: Sample): number {
     start = end;
   }
   return longest;
+}
+
+/** The largest magnitude in the sum of all magnitudes; null where only the summary is known. */
+export function largestShare({ sorted, sampled }: Observed): number | null {
+  if (sorted === null) return null;
+  if (sampled !== null) return sampled.largestShare;
+  const sum = sorted.reduce((total, value) => total + Math.abs(value), 0);
+  return Math.max(Math.abs(sorted[0]), Math.abs(sorted[sorted.length - 1])) / sum;
 }
 
 export function finiteOrNull(value: number): number | null {

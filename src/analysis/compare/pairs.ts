@@ -1,53 +1,100 @@
 /** Comparison of samples that both arms have: each sample is its own control. */
+import { ConfigError } from '../../errors.js';
 import { incompleteBeta } from '../../stats/beta.js';
+import { sampleMoments } from '../../stats/moments.js';
 import { normalQuantile } from '../../stats/normal.js';
 import type { Interval } from '../../stats/options.js';
 import { pairedTTest } from '../../stats/t-tests.js';
 import { effectSize, type Finding, finiteInterval, noFinding, outcomeOf, POWER } from './finding.js';
-import { finiteOrNull, observe } from './observed.js';
+import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import { cohensH } from './rates.js';
 import type { ArmSamples, SamplesById } from './samples.js';
 import type { ArmEstimate, Pairing, TestOutcome } from './types.js';
+import { counted, list, namesOf } from './words.js';
 
 export type PairedMeasure = 'latencyMs' | 'costUsd' | 'tokens' | 'successRate';
 
 /** Where the samples that both arms have stand in the lists of each. */
 export interface Matching {
   readonly pairing: Pairing;
+  readonly baseline: SamplesById;
+  readonly treatment: SamplesById;
   readonly inBaseline: Uint32Array;
   readonly inTreatment: Uint32Array;
 }
 
+const NOTHING = new Float64Array(0);
+const NO_SAMPLES: SamplesById = {
+  ids: [],
+  latencyMs: NOTHING,
+  costUsd: NOTHING,
+  tokens: NOTHING,
+  successRate: NOTHING,
+  events: 0,
+};
+
 /** What 'auto' demands of both arms: of their samples to be shared, and of their events to carry a sampleId. */
 const SHARED_MIN = 0.8;
 
+/** @throws ConfigError where pairs were asked for, and an arm has more samples than are kept */
 export function matchSamples(
   baseline: ArmSamples,
   treatment: ArmSamples,
   paired: Settings['paired'],
 ): Matching {
-  const [old, now] = [baseline.bySampleId, treatment.bySampleId];
-  const oldIds = old?.ids ?? [];
-  const nowIds = now?.ids ?? [];
-  const places = new Map(oldIds.map((id, place) => [id, place]));
-  const inTreatment = Uint32Array.from(nowIds.keys()).filter((place) => places.has(nowIds[place]));
-  const inBaseline = inTreatment.map((place) => places.get(nowIds[place])!);
+  const tooMany = tooManySamples(baseline, treatment);
+  if (paired === true && tooMany !== null)
+    throw new ConfigError('paired', `false or 'auto' (${tooMany})`, paired);
+  const [old, now] = [baseline, treatment].map(({ bySampleId }) =>
+    bySampleId === undefined || bySampleId.ids === null ? NO_SAMPLES : bySampleId,
+  );
+  const { inBaseline, inTreatment } = sharedPlaces(old.ids, now.ids);
   const pairs = inTreatment.length;
   const [used, reason] = decide();
-  const unpaired = { baseline: oldIds.length - pairs, treatment: nowIds.length - pairs };
-  return { pairing: { used, pairs, unpaired, reason }, inBaseline, inTreatment };
+  const unpaired = { baseline: old.ids.length - pairs, treatment: now.ids.length - pairs };
+  const pairing = { used, pairs, unpaired, reason };
+  return { pairing, baseline: old, treatment: now, inBaseline, inTreatment };
 
   function decide(): [boolean, string] {
     if (paired === false) return [false, 'not asked for'];
     if (paired === true) return [true, 'asked for'];
+    if (tooMany !== null) return [false, tooMany];
     if (pairs < 2) return [false, 'fewer than two samples are in both arms'];
-    const share = pairs / Math.max(oldIds.length, nowIds.length);
+    const share = pairs / Math.max(old.ids.length, now.ids.length);
     if (share < SHARED_MIN) return [false, `${percent(share)} of the samples are in both arms`];
-    const covered = Math.min(old!.events / baseline.events, now!.events / treatment.events);
+    const covered = Math.min(old.events / baseline.events, now.events / treatment.events);
     if (covered < SHARED_MIN) return [false, `only ${percent(covered)} of an arm’s events carry a sampleId`];
     return [true, `${percent(share)} of the samples are in both arms`];
   }
+}
+
+function sharedPlaces(old: readonly string[], now: readonly string[]) {
+  const places = new Map<string, number>();
+  for (let place = 0; place < old.length; place++) places.set(old[place], place);
+  const inBaseline = new Uint32Array(now.length);
+  const inTreatment = new Uint32Array(now.length);
+  let pairs = 0;
+  for (let place = 0; place < now.length; place++) {
+    const inOld = places.get(now[place]);
+    if (inOld === undefined) continue;
+    inBaseline[pairs] = inOld;
+    inTreatment[pairs++] = place;
+  }
+  return { inBaseline: inBaseline.subarray(0, pairs), inTreatment: inTreatment.subarray(0, pairs) };
+}
+
+/** Which arms have more samples than are kept; null if none has. */
+function tooManySamples(baseline: ArmSamples, treatment: ArmSamples): string | null {
+  const names = namesOf(baseline, treatment);
+  const arms = [
+    [baseline.bySampleId, names.baseline],
+    [treatment.bySampleId, names.treatment],
+  ] as const;
+  const found = arms.flatMap(([samples, name]) =>
+    samples?.ids === null ? [`${name} has more than ${counted(samples.idsMax)} samples`] : [],
+  );
+  return found.length === 0 ? null : `${list(found)}, too many to be paired`;
 }
 
 function percent(share: number): string {
@@ -57,44 +104,54 @@ function percent(share: number): string {
 interface PairedValues {
   readonly baseline: Float64Array;
   readonly treatment: Float64Array;
+  /** treatment − baseline. */
+  readonly differences: Float64Array;
 }
 
 /** The pairs of which both sides have the measure. */
-export function pairedValues(
-  matching: Matching,
-  baseline: SamplesById | undefined,
-  treatment: SamplesById | undefined,
-  measure: PairedMeasure,
-): PairedValues {
+export function pairedValues(matching: Matching, measure: PairedMeasure): PairedValues {
   const { inBaseline, inTreatment } = matching;
-  const [old, now] = [baseline?.[measure] ?? [], treatment?.[measure] ?? []];
-  const both = Uint32Array.from(inBaseline.keys()).filter(
-    (pair) => Number.isFinite(old[inBaseline[pair]]) && Number.isFinite(now[inTreatment[pair]]),
-  );
+  const [old, now] = [matching.baseline[measure], matching.treatment[measure]];
+  const baseline = new Float64Array(inBaseline.length);
+  const treatment = new Float64Array(inBaseline.length);
+  const differences = new Float64Array(inBaseline.length);
+  let n = 0;
+  for (let pair = 0; pair < inBaseline.length; pair++) {
+    const before = old[inBaseline[pair]];
+    const after = now[inTreatment[pair]];
+    if (!(Number.isFinite(before) && Number.isFinite(after))) continue;
+    baseline[n] = before;
+    treatment[n] = after;
+    differences[n++] = after - before;
+  }
   return {
-    baseline: Float64Array.from(both, (pair) => old[inBaseline[pair]]),
-    treatment: Float64Array.from(both, (pair) => now[inTreatment[pair]]),
+    baseline: baseline.subarray(0, n),
+    treatment: treatment.subarray(0, n),
+    differences: differences.subarray(0, n),
   };
 }
 
 export function comparePairs(
-  { baseline: old, treatment: now }: PairedValues,
+  { baseline: old, treatment: now, differences }: PairedValues,
   measure: PairedMeasure,
   { alpha }: Settings,
 ): Finding {
   const n = old.length;
   // Each alone they have their interval in the unpaired comparison; what counts here is the difference.
   const meanOf = (values: Float64Array): ArmEstimate => ({
-    estimate: n === 0 ? null : observe(values).summary.mean,
+    estimate: n === 0 ? null : finiteOrNull(sampleMoments(values).mean),
     n,
     confidenceInterval: null,
   });
   const baseline = meanOf(old);
   const treatment = meanOf(now);
   if (n === 0) return noFinding(baseline, treatment, 'no sample has a value in both arms');
-  const differences = now.map((value, i) => value - old[i]);
-  const higher = differences.filter((difference) => difference > 0).length;
-  const lower = differences.filter((difference) => difference < 0).length;
+  let higher = 0;
+  let lower = 0;
+  for (const difference of differences) {
+    if (difference > 0) higher++;
+    else if (difference < 0) lower++;
+  }
   const pairs = { higher, lower, equal: n - higher - lower };
   const student = pairedTTest(now, old, { alpha });
   const dz = student.statistic === null ? null : student.statistic / Math.sqrt(n);

@@ -16,21 +16,50 @@ import { SeededRandom } from '../../stats/random.js';
 import { type Finding, finiteInterval, missingFrom, noFinding, POWER } from './finding.js';
 import { finiteOrNull, type Observed } from './observed.js';
 import type { Settings } from './options.js';
+import { onSample, samplingOf } from './sampling.js';
+import { streamSeed } from './streams.js';
 import type { ArmEstimate, TestOutcome } from './types.js';
 
 const P = 0.95;
+const CONSERVATIVE =
+  'conservative: the estimates are of all values, but their spread is that of a random sample, which is wider';
 
 /** Fewest values for which the largest lies above the quantile with probability 1 − alpha/2: 72 at 5 %. */
 export function fewestForP95(alpha: number): number {
   return Math.ceil(Math.log(alpha / 2) / Math.log(P));
 }
 
-/** The quantiles of an arm's resamples, in the order drawn; null where there are too few values for it. */
-export function resampledP95({ sorted }: Observed, stream: number, settings: Settings): Float64Array | null {
-  if (sorted === null || sorted.length < fewestForP95(settings.alpha)) return null;
-  // Arms draw from streams far apart: seeds side by side belong to other comparisons.
-  const random = new SeededRandom(settings.seed + Math.imul(stream, 0x9e3779b9));
-  return Float64Array.from({ length: settings.resamples }, () => resampleQuantile(sorted, P, random));
+/** An arm's 95th percentile. */
+export interface P95 {
+  readonly observed: Observed;
+  /** Of all values; null where there are none, or only their summary is known. */
+  readonly estimate: number | null;
+  /** Of the arm's resamples, in the order drawn; null where there are too few values for it, or nobody asked. */
+  readonly resampled: Float64Array | null;
+}
+
+/** `exact` is of all values, where they are more than are kept. */
+export function p95Of(observed: Observed, exact: number | null): P95 {
+  const { n, sorted, sampled } = observed;
+  if (sorted === null || n === 0) return { observed, estimate: null, resampled: null };
+  const estimate = sampled === null ? null : exact;
+  return { observed, estimate: estimate ?? quantileOfSorted(sorted, P), resampled: null };
+}
+
+/**
+ * With resamples. Those of a random sample are spread as its percentile is, and that is wider than the percentile of
+ * all values; they are moved to lie around the latter, which is known.
+ */
+export function resampledP95(p95: P95, stream: number, settings: Settings): P95 {
+  const { sorted } = p95.observed;
+  if (sorted === null || sorted.length < fewestForP95(settings.alpha)) return p95;
+  const random = new SeededRandom(streamSeed(settings.seed, 'bootstrap', stream));
+  const shift = p95.observed.sampled === null ? 0 : p95.estimate! - quantileOfSorted(sorted, P);
+  const resampled = Float64Array.from(
+    { length: settings.resamples },
+    () => resampleQuantile(sorted, P, random) + shift,
+  );
+  return { ...p95, resampled };
 }
 
 /** Quantile (type 7) of one resample of the ascending values, of which there are at least two. */
@@ -68,13 +97,7 @@ function uniform(random: SeededRandom): number {
   return (random.nextUint32() + 0.5) / 2 ** 32;
 }
 
-/** `resampled` beside the values they come from. */
-export interface Resampled {
-  readonly observed: Observed;
-  readonly resampled: Float64Array | null;
-}
-
-export function compareP95(old: Resampled, now: Resampled, settings: Settings): Finding {
+export function compareP95(old: P95, now: P95, settings: Settings): Finding {
   const { alpha, resamples, seed } = settings;
   const baseline = p95Estimate(old, alpha);
   const treatment = p95Estimate(now, alpha);
@@ -89,15 +112,16 @@ export function compareP95(old: Resampled, now: Resampled, settings: Settings): 
   }
   const oldDraws = old.resampled;
   const differences = now.resampled.map((value, i) => value - oldDraws[i]).sort();
-  const method = `percentile bootstrap of order statistics, ${resamples} resamples, seed ${seed}`;
+  const sampling = samplingOf(old.observed, now.observed, settings);
   const assumptions = [
     'independent observations, of the arms as well, paired or not',
     'enough values beyond the 95th percentile to show how they are spread',
+    ...(sampling === null ? [] : [CONSERVATIVE]),
   ];
   const nothingVaries = differences[0] === differences[resamples - 1];
   const reason = nothingVaries ? 'the difference is the same in every resample' : undefined;
-  const test: TestOutcome = {
-    method,
+  const outcome: TestOutcome = {
+    method: `percentile bootstrap of order statistics, ${resamples} resamples, seed ${seed}`,
     statistic: null,
     df: null,
     pValue: nothingVaries ? null : signPValue(differences),
@@ -105,13 +129,14 @@ export function compareP95(old: Resampled, now: Resampled, settings: Settings): 
     assumptions,
     ...(reason !== undefined && { reason }),
   };
+  const test = onSample(outcome, sampling);
   const difference = finiteOrNull(treatment.estimate! - baseline.estimate!);
   return {
     baseline,
     treatment,
     difference,
     confidenceInterval: nothingVaries ? null : finiteInterval(percentileInterval(differences, alpha)),
-    intervalMethod: method,
+    intervalMethod: test.method,
     tests: [test],
     requiredN: requiredN(old, now, difference, alpha),
     assumptions,
@@ -120,19 +145,19 @@ export function compareP95(old: Resampled, now: Resampled, settings: Settings): 
 }
 
 /** Why the sequential mode has nothing to say of it. */
-export function watchP95(old: Observed, now: Observed): Finding {
+export function watchP95(old: P95, now: P95): Finding {
   const reason = 'a percentile has no sequential version here: compare once, at a time fixed beforehand';
-  return noFinding(plainP95(old), plainP95(now), reason);
+  const [baseline, treatment] = [old, now].map(({ observed: { n }, estimate }) => ({
+    estimate,
+    n,
+    confidenceInterval: null,
+  }));
+  return noFinding(baseline, treatment, reason);
 }
 
-function plainP95({ n, sorted }: Observed): ArmEstimate {
-  const known = sorted !== null && n > 0;
-  return { estimate: known ? quantileOfSorted(sorted, P) : null, n, confidenceInterval: null };
-}
-
-function p95Estimate({ observed, resampled }: Resampled, alpha: number): ArmEstimate {
+function p95Estimate({ observed: { n }, estimate, resampled }: P95, alpha: number): ArmEstimate {
   const interval = resampled && finiteInterval(percentileInterval(resampled.slice().sort(), alpha));
-  return { ...plainP95(observed), confidenceInterval: interval };
+  return { estimate, n, confidenceInterval: interval };
 }
 
 function percentileInterval(ascending: Float64Array, alpha: number): Interval {
@@ -151,9 +176,12 @@ function signPValue(differences: Float64Array): number {
 }
 
 /** Per arm, the bootstrap's variances shrinking as 1/n. */
-function requiredN(old: Resampled, now: Resampled, difference: number | null, alpha: number): number | null {
+function requiredN(old: P95, now: P95, difference: number | null, alpha: number): number | null {
   if (difference === null || difference === 0) return null;
-  const perValue = [old, now].reduce((sum, arm) => sum + arm.observed.n * varianceOf(arm.resampled!), 0);
+  const perValue = [old, now].reduce(
+    (sum, { observed, resampled }) => sum + observed.sorted!.length * varianceOf(resampled!),
+    0,
+  );
   const quantiles = normalQuantile(1 - alpha / 2) + normalQuantile(POWER);
   const n = Math.ceil((perValue * quantiles ** 2) / difference ** 2);
   return Number.isSafeInteger(n) && n > 0 ? n : null;

@@ -24,7 +24,7 @@ export interface CompareOptions {
   readonly adjust?: AdjustmentMethod | 'none';
   /** Default: all five. */
   readonly metrics?: readonly MetricName[];
-  /** Of the bootstrap, a whole number; equal seeds give equal results. 1 by default. */
+  /** Of the bootstrap and of random samples, a whole number; equal seeds give equal results. 1 by default. */
   readonly seed?: number;
   /** Of the bootstrap, 100 to 1,000,000; 10,000 by default. */
   readonly resamples?: number;
@@ -74,6 +74,12 @@ export interface EffectSize {
   magnitude: 'negligible' | 'small' | 'medium' | 'large';
 }
 
+/** Values that were looked at. */
+export interface SampledCounts {
+  baseline: number;
+  treatment: number;
+}
+
 export interface TestOutcome {
   method: string;
   statistic: number | null;
@@ -82,6 +88,8 @@ export interface TestOutcome {
   pValue: number | null;
   effectSize: EffectSize | null;
   assumptions: readonly string[];
+  /** What the test looked at where that is a random sample of an arm's values; absent where it is all of them. */
+  sampled?: SampledCounts;
   /** Why something is null. */
   reason?: string;
 }
@@ -132,10 +140,12 @@ export type WarningCode =
   | 'zeroVariance'
   | 'heavyTail'
   | 'manyTies'
+  | 'sampledValues'
   | 'sampleRatioMismatch'
   | 'littleTimeOverlap'
   | 'unequalTimeSpans'
   | 'repeatedSamples'
+  | 'unequalRequests'
   | 'unpairedSamples';
 
 export interface ComparisonWarning {

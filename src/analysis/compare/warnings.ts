@@ -1,10 +1,10 @@
 /** What a reader should know before believing the numbers. */
 import { chiSquareSurvival } from '../../stats/distributions.js';
-import { longestRun, type Observed } from './observed.js';
+import { largestShare, longestRun, type Observed } from './observed.js';
 import type { ArmSamples } from './samples.js';
 import type { ComparisonWarning, MetricComparison, MetricName, Pairing, WarningCode } from './types.js';
 import type { Names } from './verdict.js';
-import { list, NOUNS } from './words.js';
+import { counted, list, NOUNS } from './words.js';
 
 /** Below this many observations an arm's mean need not be close to normal, whatever the data. */
 const FEW = 30;
@@ -12,6 +12,7 @@ const RATIO_ALPHA = 0.001;
 /** Share of an arm's values that are one value. */
 const TIES_MAX = 0.5;
 const EVENTS_PER_SAMPLE_MAX = 1.1;
+const REQUESTS_RATIO_MAX = 1.1;
 
 export type Measure = 'latency' | 'cost' | 'tokens';
 
@@ -45,9 +46,11 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
   return [
     ...metricWarnings(reviewed),
     ...measures.flatMap((pair) => measureWarnings(pair, names)),
+    ...samplingWarning(reviewed),
     ...(pairing.used ? [] : ratioWarning(reviewed)),
     ...timeWarnings(reviewed),
     ...sampleWarnings(reviewed),
+    ...requestWarnings(reviewed),
   ];
 }
 
@@ -121,24 +124,50 @@ function constant({ n, summary }: Observed, what: string): ComparisonWarning[] {
   return n > 1 && summary.variance === 0 ? [warning('zeroVariance', `all ${n} ${what} are equal`)] : [];
 }
 
-function ties({ n, summary, sorted }: Observed, what: string): ComparisonWarning[] {
+function ties({ summary, sorted, sampled }: Observed, what: string): ComparisonWarning[] {
   if (sorted === null || !summary.variance) return [];
   const run = longestRun(sorted);
-  return run <= TIES_MAX * n ? [] : [warning('manyTies', `${run} of the ${n} ${what} are one value`)];
+  const { length } = sorted;
+  if (run <= TIES_MAX * length) return [];
+  const of = sampled === null ? what : `${what} in the random sample`;
+  return [warning('manyTies', `${run} of the ${length} ${of} are one value`)];
 }
 
 /** Source: Cochran 1977, Sampling techniques, section 2.15: the mean is near normal from n = 25 g₁² on. */
-function tail({ n, skewness, sorted }: Observed, what: string): ComparisonWarning[] {
-  if (skewness === null || sorted === null || n < FEW) return [];
+function tail(observed: Observed, what: string): ComparisonWarning[] {
+  const { n, skewness } = observed;
+  if (skewness === null || n < FEW) return [];
   const needed = Math.ceil(25 * skewness * skewness);
   if (n >= needed) return [];
   const message =
     `the ${what} have a long tail (skewness ${skewness.toFixed(1)}): their mean is near normal from ` +
     `about ${needed} values on, and there are ${n}`;
-  const sum = sorted.reduce((total, value) => total + Math.abs(value), 0);
-  const largest = Math.max(Math.abs(sorted[0]), Math.abs(sorted[n - 1]));
-  const share = Math.round((largest / sum) * 100);
+  const share = Math.round(largestShare(observed)! * 100);
   return [warning('heavyTail', `${message}; the largest is ${share} % of their sum`)];
+}
+
+/** Once, however many tests looked at a sample. */
+function samplingWarning({ metrics, measures, names }: Reviewed): ComparisonWarning[] {
+  const concerned = new Set(
+    metrics
+      .filter(({ tests }) => tests.some(({ sampled }) => sampled !== undefined))
+      .map(({ metric }) => MEASURE_OF[metric as keyof typeof MEASURE_OF]),
+  );
+  const parts = measures
+    .filter(({ measure }) => concerned.has(measure))
+    .map(({ measure, baseline, treatment }) => {
+      const arms = [
+        { ...baseline, name: names.baseline },
+        { ...treatment, name: names.treatment },
+      ].filter(({ sampled }) => sampled !== null);
+      const of = arms.map(({ n, sorted, name }) => `${counted(sorted!.length)} of ${counted(n)} of ${name}`);
+      return `${VALUES[measure]} (${list(of)})`;
+    });
+  if (parts.length === 0) return [];
+  const message =
+    `Mann-Whitney tests and the spread of 95th percentiles are of a random sample of ${list(parts)}; ` +
+    'means, rates and the 95th percentiles themselves are of all values';
+  return [warning('sampledValues', message)];
 }
 
 function ratioWarning({ baseline, treatment, names, expectedRatio }: Reviewed): ComparisonWarning[] {
@@ -201,10 +230,42 @@ function sampleWarnings({ baseline, treatment, names, pairing }: Reviewed): Comp
       [treatment, names.treatment],
     ] as const
   ).flatMap(([{ bySampleId }, name]) => {
-    const perSample = bySampleId === undefined ? 0 : bySampleId.events / bySampleId.ids.length;
+    if (bySampleId === undefined) return [];
+    const ids = bySampleId.ids === null ? bySampleId.idsMax : bySampleId.ids.length;
+    const perSample = bySampleId.events / ids;
     if (!(perSample > EVENTS_PER_SAMPLE_MAX)) return [];
-    const message = `${name} has ${perSample.toFixed(1)} events per sample, counted as if they were independent`;
+    const of = bySampleId.ids === null ? ` among its first ${counted(ids)}` : '';
+    const message = `${name} has ${perSample.toFixed(1)} events per sample${of}, counted as if they were independent`;
     return [warning('repeatedSamples', message)];
+  });
+}
+
+/**
+ * Whether what is compared of costs and tokens is the same thing in both arms: per event it is not where one arm pays
+ * for a request in several events, per sample it is not where one arm runs a sample more often.
+ */
+function requestWarnings({ baseline, treatment, names, pairing, measures }: Reviewed): ComparisonWarning[] {
+  const differs = (a: number, b: number) => Math.max(a, b) > REQUESTS_RATIO_MAX * Math.min(a, b);
+  if (pairing.used) {
+    const [old, now] = [baseline, treatment].map(
+      ({ decided, bySampleId }) => decided / (bySampleId?.ids?.length ?? 0),
+    );
+    const concerned = measures.some(({ measure }) => measure !== 'latency');
+    if (!concerned || !differs(old, now)) return [];
+    const message =
+      `costs and tokens are added up by sample, and a sample has ${old.toFixed(2)} requests in ${names.baseline} ` +
+      `and ${now.toFixed(2)} in ${names.treatment}`;
+    return [warning('unequalRequests', message)];
+  }
+  return measures.flatMap(({ measure, baseline: old, treatment: now }) => {
+    if (measure === 'latency' || old.n === 0 || now.n === 0) return [];
+    const [before, after] = [old.n / baseline.decided, now.n / treatment.decided];
+    if (!differs(before, after)) return [];
+    const message =
+      `mean ${measure === 'cost' ? 'cost' : 'token count'} is that of an event, and a request has ` +
+      `${before.toFixed(2)} events with ${VALUES[measure]} in ${names.baseline} and ${after.toFixed(2)} in ` +
+      `${names.treatment}: compare totals, or pairs by sampleId`;
+    return [warning('unequalRequests', message)];
   });
 }
 

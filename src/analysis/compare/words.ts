@@ -78,6 +78,11 @@ export function signedPercent(pct: number): string {
   return `${Number(text) === 0 ? '' : pct < 0 ? '-' : '+'}${text} %`;
 }
 
+/** '1,048,576'. */
+export function counted(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
 /** 'a', 'a and b', 'a, b and c'. */
 export function list(items: readonly string[], word: 'and' | 'or' = 'and'): string {
   return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} ${word} ${items.at(-1)}`;

@@ -131,7 +131,7 @@ describe('pairs', () => {
 
   it('of which one side lacks the value do not count', () => {
     const gaps = samplesOf(now);
-    gaps.bySampleId!.latencyMs[3] = Number.NaN;
+    (gaps.bySampleId as SamplesById).latencyMs[3] = Number.NaN;
     expect(treatmentOf(samplesOf(old), gaps).metrics.latencyMean!.treatment.n).toBe(59);
   });
 

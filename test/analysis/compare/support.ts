@@ -1,6 +1,6 @@
 /** Arms made of numbers, without an experiment. */
 
-import type { ArmSamples, SamplesById } from '../../../src/analysis/compare/samples.js';
+import type { ArmSamples } from '../../../src/analysis/compare/samples.js';
 import type { Metrics, ReliabilityStats } from '../../../src/analysis/types.js';
 import { describe } from '../../../src/stats/describe.js';
 import { quantileOfSorted } from '../../../src/stats/quantile.js';
@@ -17,7 +17,7 @@ export interface ArmSpec {
   decided?: number;
   events?: number;
   timeRange?: readonly [number, number] | null;
-  bySampleId?: SamplesById;
+  bySampleId?: ArmSamples['bySampleId'];
 }
 
 /** An arm with as many events as its longest list, from 0 s to 100 s. */
@@ -120,4 +120,14 @@ export function numbersIn(value: unknown, path = ''): [path: string, value: numb
   if (typeof value === 'number') return [[path, value]];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => numbersIn(inner, `${path}.${key}`));
+}
+
+/** Bytes of all numbers that an object holds, in lists and typed arrays, at any depth; memory shared by views counts once. */
+export function heldBytes(value: unknown, seen = new Set<unknown>()): number {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return 0;
+  seen.add(value);
+  if (ArrayBuffer.isView(value)) return heldBytes(value.buffer, seen);
+  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return value.byteLength;
+  const own = Array.isArray(value) ? 8 * value.filter((item) => typeof item === 'number').length : 0;
+  return Object.values(value).reduce<number>((sum, inner) => sum + heldBytes(inner, seen), own);
 }

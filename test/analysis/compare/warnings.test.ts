@@ -64,6 +64,12 @@ describe('warnings', () => {
       { ...faster, timeRange: [0, 250e6] },
     ],
     [
+      'unequalRequests',
+      'mean cost is that of an event, and a request has 1.00 events with costs in old and 1.50 in new: compare totals, or pairs by sampleId',
+      { ...clean, costUsd: clean.latencyMs, decided: 500 },
+      { ...faster, costUsd: [...Array(750).keys()], decided: 500, events: 500 },
+    ],
+    [
       'repeatedSamples',
       'old has 50.0 events per sample, counted as if they were independent',
       {

@@ -1,0 +1,124 @@
+/**
+ * Arrow IPC, as a file or a stream.
+ *
+ * The texts of dictionary columns are known from the plan, and stand before the first record batch: readers of the
+ * file format refuse dictionaries that are replaced, and some do not know those that grow.
+ */
+
+import { FILE_HEADER, fileFooter, type MessageBlock } from '../../arrow/file.js';
+import {
+  alignUp,
+  batchTemplate,
+  END_OF_STREAM,
+  type MessageTemplate,
+  writeMessage,
+} from '../../arrow/message.js';
+import { type ArrowField, schemaMessage } from '../../arrow/schema.js';
+import { ConfigError } from '../../errors.js';
+import { GatheringEncoder } from '../columnar/encoder.js';
+import { fileMetadata, type TypedColumn, typedColumns } from '../columnar/schema.js';
+import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../encoder.js';
+import type { ColumnPlan } from '../plan.js';
+import { BatchBody } from './body.js';
+import { arrowField } from './fields.js';
+
+/** Rows of a record batch, at most: what is gathered of four times as many no longer fits the cache (a third slower). */
+const BATCH_ROWS = 16_384;
+
+export const arrowFormat: ExportFormatDefinition = {
+  format: 'arrow',
+  extension: 'arrow',
+  needsPlan: () => true,
+  open: (plan, about, options) => new ArrowEncoder(plan!, about, options),
+};
+
+export class ArrowEncoder extends GatheringEncoder {
+  readonly #columns: readonly TypedColumn[];
+  readonly #fields: readonly ArrowField[];
+  readonly #metadata: Readonly<Record<string, string>>;
+  readonly #isFile: boolean;
+  readonly #template: MessageTemplate;
+  readonly #body = new BatchBody();
+  readonly #dictionaries: MessageBlock[] = [];
+  readonly #batches: MessageBlock[] = [];
+  /** Bytes of the file so far. */
+  #bytes = 0;
+
+  /** @throws ConfigError for an unknown layout, or compression: readers open the file in place */
+  constructor(plan: ColumnPlan, about: readonly ExperimentAbout[], options: EncodeOptions) {
+    const { layout = 'file', compression = 'none' } = options;
+    if (layout !== 'file' && layout !== 'stream') {
+      throw new ConfigError('layout', "'file' or 'stream'", layout);
+    }
+    if (compression !== 'none') throw new ConfigError('compression', "'none' for arrow", compression);
+    const columns = typedColumns(plan, options);
+    super(columns, plan, BATCH_ROWS);
+    this.#columns = columns;
+    this.#fields = columns.map(arrowField);
+    this.#metadata = fileMetadata(columns, about);
+    this.#isFile = layout === 'file';
+    const bufferCount = columns.reduce((sum, column) => sum + (isPlainText(column) ? 3 : 2), 0);
+    this.#template = batchTemplate(columns.length, bufferCount, {});
+  }
+
+  header(): Uint8Array {
+    const parts = [this.#isFile ? FILE_HEADER : Buffer.alloc(0), schemaMessage(this.#fields, this.#metadata)];
+    this.#bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    for (const [id, { texts }] of this.#columns.entries()) {
+      if (texts === null) continue;
+      const { bytes, headBytes } = dictionaryMessage(id, texts.values());
+      this.#note(this.#dictionaries, headBytes, bytes.length);
+      parts.push(bytes);
+    }
+    return Buffer.concat(parts);
+  }
+
+  footer(): Uint8Array {
+    const rest = this.take();
+    const end = this.#isFile
+      ? fileFooter(this.#fields, this.#metadata, this.#dictionaries, this.#batches)
+      : Buffer.alloc(0);
+    return Buffer.concat([rest, END_OF_STREAM, end]);
+  }
+
+  protected encode(): Uint8Array {
+    const { rows, stages } = this.gatherer;
+    const body = this.#body;
+    const headBytes = this.#template.bytes.length;
+    body.begin(headBytes, rows);
+    for (const [index, column] of this.#columns.entries()) body.add(column, stages[index]);
+    const { bytes, nodes, buffers, bodyBytes } = body;
+    writeMessage(bytes, this.#template, { rows, nodes, buffers, bodyBytes });
+    this.#note(this.#batches, headBytes, bytes.length);
+    return bytes;
+  }
+
+  #note(blocks: MessageBlock[], headBytes: number, bytes: number): void {
+    blocks.push({ offset: this.#bytes, headBytes, bodyBytes: bytes - headBytes });
+    this.#bytes += bytes;
+  }
+}
+
+function isPlainText({ type, texts }: TypedColumn): boolean {
+  return type === 'text' && texts === null;
+}
+
+function dictionaryMessage(id: number, values: readonly string[]): { bytes: Uint8Array; headBytes: number } {
+  const template = batchTemplate(1, 3, {}, id);
+  const headBytes = template.bytes.length;
+  const texts = values.map((text) => Buffer.from(text));
+  const dataBytes = texts.reduce((sum, text) => sum + text.length, 0);
+  const offsetsBytes = 4 * (values.length + 1);
+  const dataAt = alignUp(offsetsBytes);
+  const bodyBytes = dataAt + alignUp(dataBytes);
+  const bytes = Buffer.alloc(headBytes + bodyBytes);
+  let end = 0;
+  for (const [index, text] of texts.entries()) {
+    bytes.set(text, headBytes + dataAt + end);
+    end += text.length;
+    bytes.writeInt32LE(end, headBytes + 4 * (index + 1));
+  }
+  const buffers = [0, 0, 0, offsetsBytes, dataAt, dataBytes];
+  writeMessage(bytes, template, { rows: values.length, nodes: [values.length, 0], buffers, bodyBytes });
+  return { bytes, headBytes };
+}

@@ -1,0 +1,156 @@
+/**
+ * Parquet: a row group for every so many rows, whose columns are encoded from typed arrays.
+ *
+ * hyparquet-writer writes page headers, the footer and Snappy; the pages' values are encoded here, since they are
+ * at hand as typed arrays and codes, and the library would take each value as an object of its own.
+ */
+
+import type { SchemaElement } from 'hyparquet';
+import type { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import { schemaMessage } from '../../arrow/schema.js';
+import { ConfigError } from '../../errors.js';
+import { VERSION } from '../../version.js';
+import { arrowField } from '../arrow/fields.js';
+import { GatheringEncoder, NOTHING } from '../columnar/encoder.js';
+import { fileMetadata, type TypedColumn, typedColumns, type ValueType } from '../columnar/schema.js';
+import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../encoder.js';
+import type { ColumnPlan } from '../plan.js';
+import { ChunkWriter } from './chunk.js';
+import { codecOf } from './codecs.js';
+
+/** Rows of a row group, if nothing else is said. */
+const GROUP_ROWS = 131_072;
+
+export const parquetFormat: ExportFormatDefinition = {
+  format: 'parquet',
+  extension: 'parquet',
+  needsPlan: () => true,
+  open: (plan, about, options) => openParquet(plan!, about, options),
+};
+
+/** What of hyparquet-writer is used. */
+interface Library {
+  readonly ByteWriter: typeof ByteWriter;
+  readonly ParquetWriter: typeof ParquetWriter;
+  readonly writePageHeader: typeof import('hyparquet-writer/src/datapage.js')['writePageHeader'];
+  readonly snappyCompress: typeof import('hyparquet-writer/src/snappy.js')['snappyCompress'];
+}
+
+const ELEMENTS: Readonly<Record<ValueType, Partial<SchemaElement>>> = {
+  float64: { type: 'DOUBLE' },
+  int64: { type: 'INT64' },
+  int32: { type: 'INT32' },
+  // Without the logical type that goes with it, which the library writes so that others cannot read the file.
+  uint32: { type: 'INT32', converted_type: 'UINT_32' },
+  timestamp: {
+    type: 'INT64',
+    converted_type: 'TIMESTAMP_MICROS',
+    logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MICROS' },
+  },
+  bool: { type: 'BOOLEAN' },
+  text: { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } },
+};
+
+/** @throws ConfigError for `rowGroupRows` or `compression` of no use */
+export async function openParquet(
+  plan: ColumnPlan,
+  about: readonly ExperimentAbout[],
+  options: EncodeOptions,
+): Promise<ParquetEncoder> {
+  const { rowGroupRows = GROUP_ROWS } = options;
+  if (!Number.isSafeInteger(rowGroupRows) || rowGroupRows < 1) {
+    throw new ConfigError('rowGroupRows', 'a whole number from 1 on', rowGroupRows);
+  }
+  // Only who writes Parquet needs it.
+  const [{ ByteWriter, ParquetWriter }, { writePageHeader }, { snappyCompress }] = await Promise.all([
+    import('hyparquet-writer'),
+    import('hyparquet-writer/src/datapage.js'),
+    import('hyparquet-writer/src/snappy.js'),
+  ]);
+  const library = { ByteWriter, ParquetWriter, writePageHeader, snappyCompress };
+  return new ParquetEncoder(library, plan, about, { ...options, rowGroupRows });
+}
+
+class ParquetEncoder extends GatheringEncoder {
+  readonly #columns: readonly TypedColumn[];
+  readonly #elements: readonly SchemaElement[];
+  readonly #sink: ByteWriter;
+  readonly #file: ParquetWriter;
+  readonly #chunks: ChunkWriter;
+
+  constructor(
+    library: Library,
+    plan: ColumnPlan,
+    about: readonly ExperimentAbout[],
+    options: EncodeOptions & { rowGroupRows: number },
+  ) {
+    const columns = typedColumns(plan, options);
+    super(columns, plan, options.rowGroupRows);
+    const codec = codecOf(options.compression, library.snappyCompress);
+    this.#columns = columns;
+    this.#elements = columns.map(elementOf);
+    this.#sink = new library.ByteWriter();
+    this.#file = new library.ParquetWriter({
+      writer: this.#sink,
+      schema: [{ name: 'event', num_children: columns.length }, ...this.#elements],
+      createdBy: `crucible-telemetry version ${VERSION}`,
+      kvMetadata: keyValues(columns, about),
+    });
+    this.#chunks = new ChunkWriter(this.#sink, codec, library.writePageHeader);
+  }
+
+  header(): Uint8Array {
+    return NOTHING;
+  }
+
+  footer(): Uint8Array {
+    const rest = this.take().slice();
+    void this.#file.finish();
+    return Buffer.concat([rest, this.#written()]);
+  }
+
+  protected encode(): Uint8Array {
+    const { rows, stages } = this.gatherer;
+    const start = this.#sink.offset;
+    const columns = this.#columns.map((column, index) =>
+      this.#chunks.write(column, this.#elements[index], stages[index], rows),
+    );
+    this.#file.row_groups.push({
+      columns,
+      num_rows: BigInt(rows),
+      total_byte_size: columns.reduce(
+        (sum, { meta_data }) => sum + (meta_data?.total_uncompressed_size ?? 0n),
+        0n,
+      ),
+      total_compressed_size: BigInt(this.#sink.offset - start),
+    });
+    this.#file.num_rows += BigInt(rows);
+    return this.#written();
+  }
+
+  /** What the library holds, which is forgotten; until it writes again. */
+  #written(): Uint8Array {
+    const bytes = new Uint8Array(this.#sink.buffer, 0, this.#sink.index);
+    this.#sink.index = 0;
+    return bytes;
+  }
+}
+
+function elementOf({ name, type, nullable }: TypedColumn): SchemaElement {
+  return { ...ELEMENTS[type], repetition_type: nullable ? 'OPTIONAL' : 'REQUIRED', name };
+}
+
+/** Besides what all files tell, the schema as Arrow sees it, from which readers take what Parquet has no place for. */
+function keyValues(
+  columns: readonly TypedColumn[],
+  about: readonly ExperimentAbout[],
+): { key: string; value: string }[] {
+  const metadata = fileMetadata(columns, about);
+  // Dictionaries of categories would be Arrow's own: here each row group has its own.
+  const fields = columns.map((column, index) => arrowField({ ...column, texts: null }, index));
+  const schema = Buffer.from(schemaMessage(fields, metadata)).toString('base64');
+  return [
+    ...Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    { key: 'ARROW:schema', value: schema },
+  ];
+}
