@@ -18,7 +18,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { commands } from '../../../src/cli/commands/index.js';
 import { EXPORT_FORMATS } from '../../../src/cli/formats.js';
 import { loadLibrary } from '../../../src/cli/library.js';
-import { Crucible, ExportError, type ExportFormat } from '../../../src/index.js';
+import { Crucible, type ExportFormat } from '../../../src/index.js';
 import { runInMemory } from '../support/environment.js';
 
 const CONTROL = 'c0c0c0c0c0c0c0c0';
@@ -272,18 +272,20 @@ describe('crucible export', () => {
   });
 });
 
-/** Whether the library writes it. */
-async function isSupported(format: ExportFormat): Promise<boolean> {
+/** Whether the library writes it, and whether it reads it. */
+async function supportOf(format: ExportFormat): Promise<{ writes: boolean; reads: boolean }> {
   await using crucible = new Crucible();
   const experiment = crucible.startExperiment({ name: 'probe' });
   experiment.capture('e', {});
-  return experiment.export(format, { path: join(root, `probe.${format}`) }).then(
-    () => true,
-    (error) => {
-      if (error instanceof ExportError && error.code === 'ERR_UNSUPPORTED_FORMAT') return false;
-      throw error;
-    },
-  );
+  const path = join(out, `probe.${format}`);
+  const unless = (code: string) => (error: { code?: string }) => {
+    if (error.code !== code) throw error;
+    return false;
+  };
+  const done = () => true;
+  const writes = await experiment.export(format, { path }).then(done, unless('ERR_UNSUPPORTED_FORMAT'));
+  const reads = writes && (await experiment.importFile(path).then(done, unless('ERR_CONFIG_INVALID')));
+  return { writes, reads };
 }
 
 describe('the built program', () => {
@@ -313,19 +315,29 @@ describe('the built program', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  it.for(EXPORT_FORMATS)('exports %s, and gets the same events back from it', async (format, { skip }) => {
-    skip(!(await isSupported(format)), 'the library does not write it');
-    const [file, again] = [join(out, `a.${format}`), join(out, 'again.csv')];
-    built('export', 'c0', '--dir', dir, '--out', file);
-    expect(sha256(readFileSync(file))).toBe(JSON.parse(readFileSync(`${file}.manifest.json`, 'utf8')).sha256);
+  it.for(EXPORT_FORMATS)('exports %s', async (format, { skip }) => {
+    skip(!(await supportOf(format)).writes, 'the library does not write it');
+    const file = join(out, `a.${format}`);
+    const stdout = built('export', 'c0', '--dir', dir, '--out', file);
+    expect(stdout).toMatch(/^✓ 101 events of control in /);
+    const manifest = JSON.parse(readFileSync(`${file}.manifest.json`, 'utf8'));
+    expect(manifest).toMatchObject({ format, rows: 101, sha256: sha256(readFileSync(file)) });
+  });
+
+  it.for(EXPORT_FORMATS)('gets the events back from %s', async (format, { skip }) => {
+    skip(!(await supportOf(format)).reads, 'the library does not read it');
+    const [file, before, after] = [`a.${format}`, 'before.csv', 'after.csv'].map((name) =>
+      join(out, name),
+    ) as [string, string, string];
+    for (const path of [file, before]) built('export', 'c0', '--dir', dir, '--out', path);
     const identity = ['--id', CONTROL, '--name', 'control', '--condition', 'control'];
-    built('import', file, ...identity, '--out', again);
-    const rows = linesOf(again);
-    expect(rows).toHaveLength(102);
-    const column = rows[0]!.split(',').indexOf('latency_ms');
-    expect(rows.slice(1, 101).map((row) => Number(row.split(',')[column]))).toEqual(
-      Array.from({ length: 100 }, (_, i) => 100 + i / 8),
-    );
+    built('import', file, ...identity, '--out', after);
+    const latencies = (path: string) => {
+      const [header, ...rows] = linesOf(path).map((line) => line.split(','));
+      return rows.map((row) => row[header!.indexOf('latency_ms')]);
+    };
+    expect(latencies(after)).toEqual(latencies(before));
+    expect(new Set(latencies(after)).size).toBe(101);
   });
 
   it('streams everything through a pipe', async () => {
