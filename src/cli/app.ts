@@ -2,7 +2,7 @@
 
 import { readArguments } from './args.js';
 import { type CliEnvironment, COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
-import { errorText, UsageError } from './errors.js';
+import { errorText, isReaderGone, UsageError } from './errors.js';
 import { commandHelp, overviewHelp } from './help.js';
 import { suggest } from './suggest.js';
 import { widthOf } from './terminal/stream.js';
@@ -22,6 +22,7 @@ export async function runCli(
     await dispatch(argv, commands, environment);
     return EXIT_OK;
   } catch (error) {
+    if (isReaderGone(error)) return EXIT_OK;
     environment.stderr.write(errorText(error, Boolean(environment.env.DEBUG)));
     if (!(error instanceof UsageError)) return EXIT_FAILED;
     const help = error.command === null ? 'crucible help' : `crucible help ${error.command}`;

@@ -2,12 +2,12 @@
 
 import type { OptionTable, OptionValues } from './args.js';
 import type { Library } from './library.js';
-import type { TextStream } from './terminal/stream.js';
+import type { OutputStream, TextStream } from './terminal/stream.js';
 import type { Style } from './terminal/style.js';
 
 /** The process as the commands see it; tests bring their own. */
 export interface CliEnvironment {
-  stdout: TextStream;
+  stdout: OutputStream;
   stderr: TextStream;
   env: Readonly<Record<string, string | undefined>>;
   /** Aborts on the first Ctrl-C, or when nobody reads the output any more. */

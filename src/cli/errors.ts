@@ -28,6 +28,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ERR_LAYOUT_VERSION: 'it was written by another version of crucible-telemetry; that one can read it',
   ERR_SEGMENT_VERSION: 'it was written by another version of crucible-telemetry; that one can read it',
   ERR_LOCKED: 'stop that process first; list and show can look meanwhile',
+  ERR_EXPORT_PATH: 'name another file with --out',
   ERR_STORAGE_FULL: 'make room on that disk and try again',
 };
 
@@ -56,6 +57,11 @@ export function errorDocument(error: WireError | null): { code: string; message:
 /** What to do about an error with this code, if that can be said of all of them. */
 export function hintFor(code: unknown): string | null {
   return typeof code === 'string' && Object.hasOwn(HINTS, code) ? HINTS[code]! : null;
+}
+
+/** Nobody reads the output any more, who has had enough (`crucible help | head -1`): no failure. */
+export function isReaderGone(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'EPIPE';
 }
 
 /** What Ctrl-C makes work throw. */

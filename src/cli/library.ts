@@ -14,22 +14,17 @@ import type {
 import type { Emit } from '../demo/clients.js';
 import type {
   ExperimentCounts,
+  ExportFormat,
+  ExportOptions,
+  ExportResult,
   Filter,
+  ImportOptions,
   RecoverOptions,
   RecoveryReport,
   StorageStatus,
   StoredExperiment,
   WindowedOptions,
 } from '../index.js';
-
-export interface ExportFile {
-  path: string;
-  rows: number;
-  bytes: number;
-}
-
-export const EXPORT_FORMATS = ['csv', 'jsonl'] as const;
-export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 export interface ImportResult {
   /** Rows of the file that became events. */
@@ -53,7 +48,8 @@ export interface LibraryExperiment {
   readonly storage: Pick<StorageStatus, 'folder' | 'durable' | 'error'> | null;
   run<T>(fn: () => T): T;
   streamingMetrics(): StreamingMetrics;
-  export(format: ExportFormat, options: { path: string }): Promise<ExportFile>;
+  export(format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
+  exportStream(format: ExportFormat, options: ExportOptions): AsyncIterable<Uint8Array>;
   metrics(filter?: Filter): Promise<Metrics>;
   /** Most events first. @throws ConfigError for a key that nothing can be grouped by */
   metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]>;
@@ -65,6 +61,8 @@ export interface LibraryExperiment {
   importFile(
     path: string,
     options: {
+      /** Without one it is recognised. */
+      format?: ImportOptions['format'];
       /** Without one the columns are recognised by their names. */
       map?: Record<string, string>;
       event?: string;
@@ -78,6 +76,7 @@ export interface LibraryExperiment {
 export interface LibraryCrucible {
   startExperiment(options: {
     name: string;
+    id?: string;
     condition?: string;
     hypothesis?: string;
     tags?: string[];
@@ -86,11 +85,7 @@ export interface LibraryCrucible {
   experiment(id: string): LibraryExperiment;
   recover(dir: string, options: RecoverOptions): Promise<RecoveryReport>;
   compare(ids: readonly string[], options?: CompareOptions): Promise<Comparison>;
-  exportMultiple(
-    ids: readonly string[],
-    format: ExportFormat,
-    options: { path: string },
-  ): Promise<ExportFile>;
+  exportMultiple(ids: readonly string[], format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
   close(): Promise<void>;
 }
 

@@ -2,8 +2,9 @@
 
 import { EXIT_OK, runCli } from './app.js';
 import type { Command } from './command.js';
+import { isReaderGone } from './errors.js';
 import type { Library } from './library.js';
-import type { TextStream } from './terminal/stream.js';
+import type { OutputStream } from './terminal/stream.js';
 
 /** What is needed of `process`. */
 export interface HostProcess {
@@ -17,7 +18,7 @@ export interface HostProcess {
   exit(code: number): void;
 }
 
-interface HostStream extends TextStream {
+interface HostStream extends OutputStream {
   on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
 }
 
@@ -37,12 +38,12 @@ export async function runProcess(
   host.on('SIGINT', interrupt);
   host.on('SIGTERM', interrupt);
 
-  // A reader that has had enough (`crucible help | head -1`) is no failure: stop working, and say nothing.
+  // A reader that has had enough is no failure: stop working, and say nothing.
   let readerGone = false;
   const onStreamError = (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (!isReaderGone(error)) throw error;
     readerGone = true;
-    stop.abort();
+    stop.abort(error);
   };
   host.stdout.on('error', onStreamError);
   host.stderr.on('error', onStreamError);

@@ -80,6 +80,25 @@ describe('runProcess', () => {
     expect(host.exitCode).toBe(0);
   });
 
+  it('says nothing to a reader who has gone, whatever it was about to write', async () => {
+    const write: Command = defineCommand({
+      name: 'work',
+      summary: '',
+      usage: '',
+      positionals: { min: 0, max: 0 },
+      options: {},
+      async run({ signal }) {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        signal.throwIfAborted();
+      },
+    });
+    const host = new FakeProcess('work');
+    const done = run(host, write);
+    host.stdout.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    await done;
+    expect(host).toMatchObject({ exitCode: 0, stdout: { text: '' }, stderr: { text: '' } });
+  });
+
   it('does not swallow another error of a stream', async () => {
     const host = new FakeProcess('--version');
     await run(host);

@@ -10,15 +10,11 @@ import {
   runDemo,
   type Treatment,
 } from '../../demo/run.js';
+import type { ExportFormat, ExportResult } from '../../index.js';
 import { type CommandContext, defineCommand } from '../command.js';
 import { dirOf } from '../folder.js';
-import {
-  EXPORT_FORMATS,
-  type ExportFile,
-  type Library,
-  type LibraryCrucible,
-  type LibraryExperiment,
-} from '../library.js';
+import { EXPORT_FORMATS } from '../formats.js';
+import type { Library, LibraryCrucible, LibraryExperiment } from '../library.js';
 import { comparisonLines } from '../report/comparison.js';
 import { filesLines } from '../report/files.js';
 import type { ReportOptions } from '../report/measures.js';
@@ -186,12 +182,12 @@ async function runArms(
 async function exportAll(
   crucible: LibraryCrucible,
   ids: readonly string[],
-  formats: readonly (typeof EXPORT_FORMATS)[number][],
+  formats: readonly ExportFormat[],
   out: string,
   { strategy, seed }: Plan,
-): Promise<ExportFile[]> {
+): Promise<ExportResult[]> {
   await mkdir(out, { recursive: true });
-  const files: ExportFile[] = [];
+  const files: ExportResult[] = [];
   for (const format of formats) {
     files.push(
       await crucible.exportMultiple(ids, format, { path: join(out, `demo-${strategy}-${seed}.${format}`) }),
@@ -205,7 +201,7 @@ interface Outcome {
   result: DemoResult;
   /** Null, with no files, when the run was stopped before each arm had finished a question. */
   comparison: Comparison | null;
-  files: readonly ExportFile[];
+  files: readonly ExportResult[];
   /** Null in memory. */
   kept: { dir: string; arms: readonly LibraryExperiment[] } | null;
 }

@@ -1,9 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
+import { ConfigError } from '../../errors.js';
+import type { ExportResult, ImportOptions } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
-import { EXPORT_FORMATS, type ExportFile, type ExportFormat } from '../library.js';
+import { EXPORT_FORMATS, formatNamedBy, IMPORT_FORMATS, type NamedFormat } from '../formats.js';
 import { filesLines } from '../report/files.js';
 import { metricsLines } from '../report/metrics.js';
 import { keptLines } from '../report/stored.js';
@@ -12,10 +14,11 @@ import { Progress } from '../terminal/progress.js';
 
 export const importCommand = defineCommand({
   name: 'import',
-  summary: 'read a CSV, JSON Lines or YAML file into an experiment and analyse it',
+  summary: "read a file, another tool's or an exported one, into an experiment and analyse it",
   usage: 'FILE [--map TARGET=EXPRESSION ...] [options]',
   details: [
-    'Each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
+    'Reads CSV, JSON Lines, MessagePack, Parquet, Arrow and YAML. Exported files need no --map, and give the events that were exported; with the --id, --name, --condition and --tag of their experiment, these can be exported again as they were.',
+    'Of other files, each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
   ],
@@ -26,21 +29,34 @@ export const importCommand = defineCommand({
   positionals: { min: 1, max: 1 },
   options: {
     map: { type: 'list', value: 'TARGET=EXPR', description: 'field of the event = expression over columns' },
+    format: {
+      type: 'choice',
+      choices: IMPORT_FORMATS,
+      value: 'FORMAT',
+      description: `of the file, ${IMPORT_FORMATS.join(', ')}; by its name or first bytes if not given`,
+    },
     event: { type: 'string', value: 'NAME', description: 'event name of the rows' },
     name: { type: 'string', value: 'NAME', description: 'name of the experiment; the file name by default' },
+    id: { type: 'string', value: 'ID', description: 'id of the experiment; a new one by default' },
+    condition: { type: 'string', value: 'NAME', description: 'condition of the experiment' },
+    tag: { type: 'list', value: 'TAG', default: ['import'], description: 'of the experiment' },
     'timestamp-unit': {
       type: 'choice',
       choices: ['iso', 's', 'ms', 'us', 'ns'],
       description: 'what numbers in the time column count; by their size if not given',
     },
-    out: { type: 'list', value: 'FILE', description: 'also write the events to this .csv or .jsonl file' },
+    out: {
+      type: 'list',
+      value: 'FILE',
+      description: `also write the events to this file, which ends in .${EXPORT_FORMATS.join(', .')}`,
+    },
   },
   async run(context) {
     const { options, positionals, signal, style, width, live, nowMs, stderr, print, loadLibrary } = context;
     const dir = dirOf(context);
     const path = positionals[0]!;
     const map = readMappings(options.map);
-    const targets = options.out.map(formatOfPath);
+    const targets = options.out.map(readTarget);
     const { size } = await stat(path);
 
     const library = await loadLibrary();
@@ -49,13 +65,16 @@ export const importCommand = defineCommand({
     const progress = new Progress(stderr, style, live, nowMs);
     try {
       const experiment = crucible.startExperiment({
-        name: options.name ?? basename(path, extname(path)),
-        tags: ['import'],
+        name: options.name ?? nameOf(path),
+        ...(options.id !== undefined && { id: options.id }),
+        ...(options.condition !== undefined && { condition: options.condition }),
+        tags: options.tag,
         metadata: { source: basename(path) },
       });
       const imported = await experiment
         .importFile(path, {
           ...(Object.keys(map).length > 0 ? { map } : {}),
+          ...(options.format === undefined ? {} : { format: options.format as ImportOptions['format'] }),
           ...(options.event === undefined ? {} : { event: options.event }),
           ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
           signal,
@@ -67,12 +86,14 @@ export const importCommand = defineCommand({
           // What was read before is on disk all the same.
           const isKept = dir !== undefined && experiment.counts.captured > 0;
           if (isKept) stderr.write(`${keptLines(dir, [experiment]).join('\n')}\n`);
-          throw error;
+          throw told(error, path);
         });
       await experiment.stop();
       const metrics = await experiment.metrics();
-      const files: ExportFile[] = [];
-      for (const { path, format } of targets) files.push(await experiment.export(format, { path }));
+      const files: ExportResult[] = [];
+      for (const { path, format, ...named } of targets) {
+        files.push(await experiment.export(format, { path, ...named, signal }));
+      }
       const elapsedMs = nowMs() - startedMs;
 
       if (options.json) {
@@ -109,16 +130,29 @@ export const importCommand = defineCommand({
   },
 });
 
-/** A file to write and the format that its name ends with. */
-function formatOfPath(path: string): { path: string; format: ExportFormat } {
-  const format = EXPORT_FORMATS.find((known) => extname(path) === `.${known}`);
-  if (format === undefined) {
-    throw new UsageError(
-      `--out expects a file ending in .${EXPORT_FORMATS.join(', .')}, got ${path}`,
-      'import',
-    );
-  }
-  return { path, format };
+/** The file's, without what its extensions say. */
+function nameOf(path: string): string {
+  const name = basename(path).replace(/\.(?:gz|zst)$/i, '');
+  return basename(name, extname(name));
+}
+
+/** A file to write, and how its name says that it is written. */
+function readTarget(path: string): NamedFormat & { path: string } {
+  const named = formatNamedBy(path);
+  if (named !== null) return { path, ...named };
+  throw new UsageError(
+    `--out expects a file ending in .${EXPORT_FORMATS.join(', .')}, got ${path}`,
+    'import',
+  );
+}
+
+/** The error in the terms of the command line. */
+function told(error: unknown, path: string): unknown {
+  if (!(error instanceof ConfigError) || error.context.path !== 'format') return error;
+  return new UsageError(
+    `what ${path} is cannot be told by its name: say it with --format (${IMPORT_FORMATS.join(', ')})`,
+    'import',
+  );
 }
 
 /** `target=expression`, split at the first `=`: an expression may hold more of them. */

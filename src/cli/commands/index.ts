@@ -3,6 +3,7 @@
 import type { Command } from '../command.js';
 import { compare } from './compare.js';
 import { demo } from './demo.js';
+import { exportCommand } from './export.js';
 import { help } from './help.js';
 import { importCommand } from './import.js';
 import { list } from './list.js';
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   metrics,
   windows,
   compare,
+  exportCommand,
   recover,
   help,
 ];

@@ -31,13 +31,20 @@ export function filterLines(filter: Filter | null, { style, width }: ReportOptio
   return filter === null ? [] : wrap(`only: ${filterText(filter)}`, width, '  ', '    ').map(style.dim);
 }
 
-/** What the figures lack: events that were captured and cannot be read any more, or were never kept. */
-export function lossLines(opened: readonly OpenedExperiment[], { style, width }: ReportOptions): string[] {
+/**
+ * What the figures lack: events that were captured and cannot be read any more, or were never kept.
+ * @param where - what lacks them
+ */
+export function lossLines(
+  opened: readonly OpenedExperiment[],
+  { style, width }: ReportOptions,
+  where = 'these figures',
+): string[] {
   return opened.flatMap(({ experiment: { id, name, counts }, report: { damage } }) => {
     if (counts.dropped === 0 && damage.length === 0) return [];
     const unknown = damage.some(({ rowsLost }) => rowsLost === null);
     const lost = `${unknown ? 'at least ' : ''}${formatCount(counts.dropped, 'event')}`;
-    const text = `${lost} of ${oneLine(name)} dropped or damaged, and not in these figures; crucible show ${id} says which`;
+    const text = `${lost} of ${oneLine(name)} dropped or damaged, and not in ${where}; crucible show ${id} says which`;
     return wrap(text, width, '! ', '  ').map(style.yellow);
   });
 }

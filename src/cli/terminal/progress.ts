@@ -14,17 +14,19 @@ export interface ProgressState {
   elapsedMs: number;
   /** How to write an amount; bytes, for instance. Plain counts by default. */
   format?: (amount: number) => string;
+  /** What else there is to say of what is done. */
+  detail?: string;
 }
 
 const MAX_BAR = 40;
 const MIN_BAR = 8;
 
-/** One line: label, bar, done/total, percent, rate, time left; the bar takes what the rest leaves. */
+/** One line: label, bar, done/total, percent, detail, rate, time left; the bar takes what the rest leaves. */
 export function progressLine(state: ProgressState, width: number, style: Style): string {
-  const { label, done, total, elapsedMs, format = formatAmount } = state;
+  const { label, done, total, elapsedMs, format = formatAmount, detail = '' } = state;
   const perSecond = elapsedMs > 0 ? (done / elapsedMs) * 1000 : null;
   const rate = perSecond === null || done === 0 ? '' : `${format(perSecond)}/s`;
-  if (total === null) return [label, format(done), rate].filter((part) => part !== '').join('  ');
+  if (total === null) return [label, format(done), detail, rate].filter((part) => part !== '').join('  ');
 
   const share = total > 0 ? Math.min(1, done / total) : 1;
   const amount = `${padStart(format(done), displayWidth(format(total)))}/${format(total)}`;
@@ -33,7 +35,7 @@ export function progressLine(state: ProgressState, width: number, style: Style):
     done >= total || perSecond === null || done === 0
       ? ''
       : `ETA ${formatDuration(((total - done) / perSecond) * 1000)}`;
-  const rest = [amount, percent, rate, timeLeft].filter((part) => part !== '').join('  ');
+  const rest = [amount, percent, detail, rate, timeLeft].filter((part) => part !== '').join('  ');
   const barWidth = Math.min(MAX_BAR, width - displayWidth(label) - displayWidth(rest) - 4);
   const bar = barWidth < MIN_BAR ? '' : `${progressBar(share, barWidth, style)}  `;
   return `${label}  ${bar}${rest}`;
@@ -72,11 +74,9 @@ export class Progress {
     const now = this.nowMs();
     if (this.region === null || now - this.drawnMs < REDRAW_MS) return;
     this.drawnMs = now;
-    const line = progressLine(
-      { ...state, elapsedMs: now - this.startedMs },
-      widthOf(this.stream),
-      this.style,
-    );
+    // The region leaves the last column free.
+    const width = widthOf(this.stream) - 1;
+    const line = progressLine({ ...state, elapsedMs: now - this.startedMs }, width, this.style);
     this.region.draw([line]);
   }
 

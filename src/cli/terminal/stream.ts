@@ -7,6 +7,21 @@ export interface TextStream {
   readonly rows?: number;
 }
 
+/** An output that takes a file as well. */
+export interface OutputStream extends TextStream {
+  /** @param done - is called when the data has been handed on, or could not be */
+  write(data: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
+}
+
+/** Hands the chunks on, each once the one before is gone. @throws what the output says, and what `chunks` throw */
+export async function writeAll(stream: OutputStream, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) {
+    await new Promise<void>((resolve, reject) => {
+      stream.write(chunk, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+}
+
 /** Below this, tables would be cut to nothing; such a terminal wraps instead. */
 const MIN_WIDTH = 40;
 /** A pipe has no edge; this is where sentences wrap. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importCommand } from '../../../src/cli/commands/import.js';
+import { loadLibrary } from '../../../src/cli/library.js';
 import { runInMemory } from '../support/environment.js';
 
 let folder: string;
@@ -40,6 +41,38 @@ describe('crucible import', () => {
     const { library } = await run(file, '--timestamp-unit', 'ms');
     expect(library.calls).toContain(`import ${file} {"timestampUnit":"ms"}`);
     expect(await run(file, '--timestamp-unit', 'weeks')).toMatchObject({ status: 2 });
+  });
+
+  it('takes a format for a file whose name says nothing, and the identity of what was exported', async () => {
+    const { library } = await run(file, '--format', 'parquet');
+    expect(library.calls).toContain(`import ${file} {"format":"parquet"}`);
+    expect(await run(file, '--format', 'xlsx')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--format expects csv or jsonl or msgpack or parquet or arrow or yaml'),
+    });
+    const own = await run(file, '--id', 'c0', '--name', 'n', '--condition', 'c', '--tag', 'a', '--tag', 'b');
+    expect(own.library.started).toEqual([
+      { id: 'c0', name: 'n', condition: 'c', tags: ['a', 'b'], metadata: { source: 'requests.csv' } },
+    ]);
+    expect((await run(file)).library.started).toEqual([
+      { name: 'requests', tags: ['import'], metadata: { source: 'requests.csv' } },
+    ]);
+  });
+
+  it('names an experiment after a file without its extensions', async () => {
+    const packed = join(folder, 'day.1.csv.gz');
+    await writeFile(packed, '');
+    expect((await run(packed)).library.started).toMatchObject([{ name: 'day.1' }]);
+  });
+
+  it('takes for a wrong call that nothing tells what a file is', async () => {
+    const unknown = join(folder, 'unknown');
+    await writeFile(unknown, '?');
+    const { status, stderr } = await runInMemory(['import', unknown], [importCommand], { loadLibrary });
+    expect(status).toBe(2);
+    expect(stderr).toBe(
+      `error: what ${unknown} is cannot be told by its name: say it with --format (csv, jsonl, msgpack, parquet, arrow, yaml) (ERR_USAGE)\nSee: crucible help import\n`,
+    );
   });
 
   it('writes the events to the files asked for, in the format each name ends with', async () => {

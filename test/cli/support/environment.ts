@@ -20,12 +20,14 @@ export async function runInMemory(
     terminal?: boolean;
     signal?: AbortSignal;
     onEmit?: (event: string) => void;
+    /** Of each text on stderr. */
+    onStderr?: (text: string) => void;
     /** Instead of the one in memory. */
     loadLibrary?: () => Promise<Library>;
   } = {},
 ): Promise<CliRun> {
   const size = options.terminal === true ? { columns: 100, rows: 40 } : undefined;
-  const [stdout, stderr] = [new CollectedStream(size), new CollectedStream(size)];
+  const [stdout, stderr] = [new CollectedStream(size), new CollectedStream(size, options.onStderr)];
   const library = fakeLibrary(options.onEmit);
   const environment: CliEnvironment = {
     stdout,

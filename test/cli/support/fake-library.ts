@@ -11,6 +11,7 @@ import type {
   StreamingMetrics,
 } from '../../../src/analysis/types.js';
 import type { Library, LibraryCrucible, LibraryExperiment } from '../../../src/cli/library.js';
+import type { ExportResult } from '../../../src/index.js';
 
 interface Row {
   event: string;
@@ -22,6 +23,8 @@ interface Row {
 export interface FakeLibrary extends Library {
   calls: string[];
   rows: Map<string, Row[]>;
+  /** What experiments were started with. */
+  started: object[];
 }
 
 export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLibrary {
@@ -29,6 +32,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
   const rows = new Map<string, Row[]>();
   const names = new Map<string, string>();
   const calls: string[] = [];
+  const started: object[] = [];
 
   const experiment = (id: string, name: string, dir: string | undefined): LibraryExperiment => ({
     id,
@@ -55,7 +59,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     stop: async () => void calls.push(`stop ${name}`),
     importFile: async (path, options) => {
       calls.push(
-        `import ${path} ${JSON.stringify({ map: options.map, event: options.event, timestampUnit: options.timestampUnit })}`,
+        `import ${path} ${JSON.stringify({ format: options.format, map: options.map, event: options.event, timestampUnit: options.timestampUnit })}`,
       );
       options.onProgress?.({ bytes: 10, totalBytes: 10 });
       for (const latencyMs of [10, 20, 30]) {
@@ -64,13 +68,19 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       options.signal?.throwIfAborted();
       return { rows: 3, malformed: 1 };
     },
-    export: async (format, { path }) => {
+    export: async (format, { path = `exports/${name}.${format}` }) => {
       calls.push(`export ${format}`);
-      return { path, rows: rows.get(id)!.length, bytes: 100 };
+      return exported(path, rows.get(id)!.length, 100);
+    },
+    exportStream: async function* (format) {
+      calls.push(`exportStream ${format}`);
+      yield Buffer.from(`${rows.get(id)!.length} rows`);
     },
   });
   const crucible = (dir: string | undefined): LibraryCrucible => ({
-    startExperiment: ({ name }) => {
+    startExperiment: (options) => {
+      const { name } = options;
+      started.push(options);
       const id = `id-${name}`;
       rows.set(id, []);
       names.set(id, name);
@@ -83,15 +93,20 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
         ids.map((id) => armOf(id, names.get(id)!, rows.get(id)!)),
         options,
       ),
-    exportMultiple: async (ids, format, { path }) => {
+    exportMultiple: async (ids, format, { path = `exports/experiments.${format}` }) => {
       calls.push(`export ${format}`);
-      return { path, rows: ids.reduce((sum, id) => sum + rows.get(id)!.length, 0), bytes: 1000 };
+      return exported(
+        path,
+        ids.reduce((sum, id) => sum + rows.get(id)!.length, 0),
+        1000,
+      );
     },
     close: async () => void calls.push('close'),
   });
   return {
     calls,
     rows,
+    started,
     open: (dir) => {
       calls.push(dir === undefined ? 'open' : `open ${dir}`);
       return crucible(dir);
@@ -108,6 +123,10 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       onEmit(event);
     },
   };
+}
+
+function exported(path: string, rows: number, bytes: number): ExportResult {
+  return { path, rows, bytes, sha256: 'ab'.repeat(32), manifest: `${path}.manifest.json` };
 }
 
 function armOf(id: string, name: string, rows: readonly Row[]): ArmSamples {

@@ -1,12 +1,16 @@
-import type { TextStream } from '../../../src/cli/terminal/stream.js';
+import type { OutputStream } from '../../../src/cli/terminal/stream.js';
 
 /** Collects what is written; a terminal if it has columns. */
-export class CollectedStream implements TextStream {
+export class CollectedStream implements OutputStream {
   text = '';
+  readonly #decoder = new TextDecoder();
   readonly columns: number | undefined;
   readonly rows: number | undefined;
 
-  constructor(size?: { columns: number; rows: number }) {
+  readonly #onWrite: (text: string) => void;
+
+  constructor(size?: { columns: number; rows: number }, onWrite: (text: string) => void = () => {}) {
+    this.#onWrite = onWrite;
     this.columns = size?.columns;
     this.rows = size?.rows;
   }
@@ -15,8 +19,11 @@ export class CollectedStream implements TextStream {
     return this.columns !== undefined;
   }
 
-  write(text: string): boolean {
+  write(data: string | Uint8Array, done?: () => void): boolean {
+    const text = typeof data === 'string' ? data : this.#decoder.decode(data, { stream: true });
     this.text += text;
+    this.#onWrite(text);
+    if (done !== undefined) queueMicrotask(done);
     return true;
   }
 }

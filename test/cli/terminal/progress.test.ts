@@ -21,6 +21,14 @@ describe('progressLine', () => {
     );
   });
 
+  it('says what else there is to say before the rate', () => {
+    const detailed = { ...state, detail: '1.5 MiB' };
+    expect(progressLine(detailed, 40, NO_STYLE)).toBe(
+      'import    250/1,000   25 %  1.5 MiB  125/s  ETA 6.0 s',
+    );
+    expect(progressLine({ ...detailed, total: null }, 40, NO_STYLE)).toBe('import  250  1.5 MiB  125/s');
+  });
+
   it('has no bar for an unknown total, and no time left when done', () => {
     expect(progressLine({ ...state, total: null }, 80, NO_STYLE)).toBe('import  250  125/s');
     expect(progressLine({ ...state, done: 1000 }, 40, NO_STYLE)).toBe('import  1,000/1,000  100 %  500/s');
@@ -28,6 +36,19 @@ describe('progressLine', () => {
 });
 
 describe('Progress', () => {
+  it('shows the whole line, whatever the width', () => {
+    for (const columns of [60, 61, 80, 120]) {
+      const stream = terminal(columns);
+      let nowMs = 0;
+      const progress = new Progress(stream, NO_STYLE, true, () => nowMs);
+      nowMs = 2000;
+      progress.update({ label: 'x', done: 1, total: 4, detail: '1.5 MiB' });
+      progress.close();
+      expect(stream.text).toContain('ETA 6.0 s\u001b');
+      expect(stream.text).not.toContain('…');
+    }
+  });
+
   it('draws at most ten times a second, and erases itself', () => {
     let nowMs = 0;
     const stream = terminal();
