@@ -229,8 +229,21 @@ interface FieldColumn {
   readonly path: readonly string[];
   /** Whether an event will have it. */
   isSeen: boolean;
-  /** Events that have it because of their category. */
+  /** Events that have it. */
   events: number;
+}
+
+/** Notes which columns an event with these fields has, and not only what is inside of them. */
+function noteEvent(columns: readonly FieldColumn[], fields: Readonly<Record<string, Json>>): void {
+  for (const column of columns) {
+    const { path } = column;
+    if (path.length > 1 || !Object.hasOwn(fields, path[0])) continue;
+    const value = fields[path[0]];
+    // An empty object is a value of its own.
+    if (isObject(value) && Object.keys(value).length > 0) continue;
+    column.isSeen = true;
+    column.events++;
+  }
 }
 
 /** Columns of category fields by their names. */
@@ -298,17 +311,15 @@ class FlatParts implements OpenParts {
     const columns = this.#fields;
     let isSame = true;
     let known = 0;
-    for (const field of columns) {
-      const { column, path } = field;
+    for (const { column, path } of columns) {
       const expected = path.length === 1 ? found[path[0]] : undefined;
-      if (expected !== undefined) {
-        known++;
-        field.isSeen = true;
-        field.events++;
-      }
+      if (expected !== undefined) known++;
       if (!sameText(expected ?? null, this.#value(raw[column] ?? null))) isSame = false;
     }
-    if (isSame && known === Object.keys(found).length) return null;
+    if (isSame && known === Object.keys(found).length) {
+      noteEvent(columns, found);
+      return null;
+    }
     const told: Record<string, Json> = {};
     for (const field of columns) {
       const { column, path } = field;
@@ -321,6 +332,7 @@ class FlatParts implements OpenParts {
     for (const { path } of columns) {
       if (path.length === 1 && Object.hasOwn(found, path[0])) told[path[0]] ??= null;
     }
+    noteEvent(columns, told);
     return told;
   }
 
