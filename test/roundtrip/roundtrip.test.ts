@@ -11,6 +11,7 @@ import { Crucible } from '../../src/capture/crucible.js';
 import type { Experiment } from '../../src/capture/experiment.js';
 import { jsonText } from '../../src/export/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
+import { FakeClock } from '../capture/support.js';
 import { COLUMNS, play, type Step, script } from './support.js';
 
 const IDENTITY = { name: 'round trip', id: 'id-1', condition: 'a,b', tags: ['x', 'y'], columns: COLUMNS };
@@ -60,7 +61,8 @@ async function withExperiment<T>(
   fill: (experiment: Experiment) => unknown,
   use: (experiment: Experiment) => Promise<T>,
 ): Promise<T> {
-  await using crucible = new Crucible();
+  // Files that tell when an experiment was started tell the same of both.
+  await using crucible = new Crucible({ clock: new FakeClock() });
   const experiment = crucible.startExperiment({ ...IDENTITY, capacity: 1024, producers: 1 });
   await fill(experiment);
   return await use(experiment);

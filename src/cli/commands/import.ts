@@ -74,7 +74,7 @@ export const importCommand = defineCommand({
       const imported = await experiment
         .importFile(path, {
           ...(Object.keys(map).length > 0 ? { map } : {}),
-          ...(options.format === undefined ? {} : { format: options.format as ImportOptions['format'] }),
+          ...(options.format === undefined ? {} : { format: options.format }),
           ...(options.event === undefined ? {} : { event: options.event }),
           ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
           signal,
