@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { ConfigError } from '../../errors.js';
-import type { ExportResult, ImportOptions } from '../../index.js';
+import type { ExportResult } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
