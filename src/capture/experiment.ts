@@ -563,7 +563,8 @@ export class Experiment {
   /** @internal What an export tells of the experiment. */
   about(): ExperimentAbout {
     const { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts } = this;
-    return { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts };
+    const { columns } = this.#options;
+    return { id, name, condition, hypothesis, tags, metadata, columns, startedAt, stoppedAt, counts };
   }
 
   /** @internal What a comparison works on, of the retained events that pass the filter. */

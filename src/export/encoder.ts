@@ -48,6 +48,8 @@ export interface ExperimentAbout {
   readonly hypothesis?: string | null;
   readonly tags?: readonly string[];
   readonly metadata?: Readonly<Record<string, Json>>;
+  /** Its declared columns, which keep their types where the rows come as events. */
+  readonly columns?: RowSource['columns'];
   /** In µs since the Unix epoch; stoppedAt is null while it runs. */
   readonly startedAt?: number | null;
   readonly stoppedAt?: number | null;

@@ -192,12 +192,14 @@ async function openEncoder(
   source: ExportSource,
   options: StreamOptions,
 ): Promise<ExportEncoder> {
+  const { about = [] } = options;
   const plan = definition.needsPlan(options) ? new ColumnPlan() : null;
   if (plan !== null) {
+    for (const { columns = [] } of about) plan.declare(columns);
     if (typeof source === 'function') for await (const event of source()) plan.add(event);
     else await addView(plan, source);
   }
-  return definition.open(plan, options.about ?? [], options);
+  return definition.open(plan, about, options);
 }
 
 /** Reads every row once, in the order that costs least: which columns there are does not depend on it. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { tableFromIPC } from 'apache-arrow';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type Experiment, type ExperimentOptions, ExportError } from '../../src/index.js';
 import { FakeClock, START_US } from './support.js';
@@ -82,6 +83,19 @@ describe('an export by another thread', () => {
       .map((line) => JSON.parse(line) as { timestamp: number });
     const times = events.map(({ timestamp }) => timestamp);
     expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  it('keeps the types of declared columns where rows go by events, too', async () => {
+    const experiment = crucible.startExperiment({ name: 'typed', columns: { score: 'f64' } });
+    for (let i = 0; i < 10; i++) experiment.capture('e', {}, { score: i, userId: 'u' });
+    const path = join(folder, 'typed.arrow');
+    const typeOf = async () => String(tableFromIPC(await readFile(path)).getChild('metadata_score')?.type);
+    await experiment.export('arrow', { path });
+    expect(await typeOf()).toBe('Float64');
+    await experiment.export('arrow', { path, anonymize: { key: 'k' } });
+    expect(await typeOf()).toBe('Float64');
+    await crucible.exportMultiple([experiment, start()], 'arrow', { path });
+    expect(await typeOf()).toBe('Float64');
   });
 
   it('of a running experiment ends where it was when it was asked for', async () => {
