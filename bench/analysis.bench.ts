@@ -2,7 +2,6 @@
  * How fast are exact answers? The kernels by themselves, then whole calls, on a million events of an hour; beside sorting,
  * memory.copy and, where it is installed, DuckDB on the same data.
  */
-import { performance } from 'node:perf_hooks';
 import { FLAG_FAILED, FLAG_SUCCEEDED } from '../assembly/layout.js';
 import { Crucible, type Experiment } from '../src/index.js';
 import { Kernels } from '../src/kernels/kernels.js';
@@ -12,6 +11,7 @@ import { type Run, Selector } from '../src/kernels/select.js';
 import { type Shelf, Shelves } from '../src/kernels/shelves.js';
 import {
   type Bench,
+  best,
   nsText,
   plainRow,
   type Row,
@@ -49,17 +49,6 @@ function callsOf(events: number): Calls {
     timesUs: Float64Array.from({ length: events }, (_, i) => Math.floor(START_US + (i * HOUR_US) / events)),
     succeeded: Array.from({ length: events }, () => next() < 0.95),
   };
-}
-
-/** Milliseconds of the quickest of several runs. */
-async function best(rounds: number, run: () => Promise<unknown>): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < rounds; round++) {
-    const start = performance.now();
-    await run();
-    least = Math.min(least, performance.now() - start);
-  }
-  return least;
 }
 
 const msText = (ms: number) => `${ms.toFixed(2)} ms`;

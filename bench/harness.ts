@@ -68,6 +68,17 @@ export function time(candidates: readonly Candidate[], { rounds }: Scale): Timin
   return candidates.map(({ name }, i) => ({ name, ns: best[i] }));
 }
 
+/** Milliseconds of the quickest of several runs. */
+export async function best(rounds: number, run: () => Promise<unknown>): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    await run();
+    least = Math.min(least, performance.now() - start);
+  }
+  return least;
+}
+
 export function nsText(ns: number): string {
   return ns < 100 ? `${ns.toFixed(1)} ns` : ns < 1e6 ? `${Math.round(ns)} ns` : `${(ns / 1e6).toFixed(1)} ms`;
 }

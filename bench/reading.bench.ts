@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Crucible, type Experiment } from '../src/index.js';
 import { withFolder } from './durable.bench.js';
-import { type Bench, type Row, type Scale, syntheticCalls } from './harness.js';
+import { type Bench, best, type Row, type Scale, syntheticCalls } from './harness.js';
 
 const INPUTS = 4096;
 const { latencies, costs } = syntheticCalls(INPUTS);
@@ -17,17 +17,6 @@ async function fill(experiment: Experiment, events: number): Promise<void> {
     recorders[i & 15].recordAt(1.7e15 + i, latencies[input], costs[input], 100, 50, true);
   }
   await experiment.stop();
-}
-
-/** Milliseconds of the quickest of several runs. */
-async function best(rounds: number, run: () => Promise<unknown>): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < rounds; round++) {
-    const start = performance.now();
-    await run();
-    least = Math.min(least, performance.now() - start);
-  }
-  return least;
 }
 
 /** Reads every row and keeps none. */

@@ -10,6 +10,7 @@ import { type Bench, nsText, type Row, type Scale, syntheticCalls } from './harn
 const EVENT = 'req_llm.request.stop';
 const START_US = 1.7e15;
 const MINUTE_US = 60e6;
+const HOUR_US = 3600e6;
 const INPUTS = 4096;
 /** Calls timed together. */
 const BURST = 256;
@@ -54,7 +55,14 @@ async function rowsIn(dir: string, scale: Scale, events: number): Promise<Row[]>
   const recorders = Array.from({ length: 16 }, (_, i) => large.recorder(EVENT, { model: `model-${i}` }));
   for (let i = 0; i < events; i++) {
     const input = (i * 17) & (INPUTS - 1);
-    recorders[i & 15].recordAt(START_US + i * 360, latencies[input], costs[input], 100, 50, i % 20 !== 0);
+    recorders[i & 15].recordAt(
+      START_US + (i * HOUR_US) / events,
+      latencies[input],
+      costs[input],
+      100,
+      50,
+      i % 20 !== 0,
+    );
   }
   const live = crucible.startExperiment({ name: 'live', capacity: 1 << 20, producers: 1 });
   const range: [number, number] = [START_US + 10 * MINUTE_US, START_US + 11 * MINUTE_US];

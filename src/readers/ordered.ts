@@ -75,7 +75,7 @@ export async function* orderedRows(view: View, options: OrderOptions = {}): Asyn
 }
 
 /** The events of rows in order; decoded one by one. */
-export function* eventsOf({ source }: View, { table, rows, events }: OrderedRows): Generator<EventRow> {
+function* eventsOf({ source }: View, { table, rows, events }: OrderedRows): Generator<EventRow> {
   for (let i = 0; i < rows.length; i++) yield events?.[i] ?? table.event(source, rows[i]);
 }
 
@@ -85,29 +85,6 @@ export async function* orderedEvents(view: View, options?: OrderOptions): AsyncG
     // Not yield*, which would wait for each event as if it were a promise.
     for (const event of eventsOf(view, block)) yield event;
   }
-}
-
-/** The same as an array. */
-export async function allEvents(view: View, options?: OrderOptions): Promise<EventRow[]> {
-  const events: EventRow[] = [];
-  for await (const block of orderedRows(view, options)) {
-    for (const event of eventsOf(view, block)) events.push(event);
-  }
-  return events;
-}
-
-/** The last `count` of those events, ascending. Reads from the newest end, and no further than needed. */
-export async function lastEvents(view: View, count: number, options?: OrderOptions): Promise<EventRow[]> {
-  const latestFirst: EventRow[][] = [];
-  let missing = count;
-  for await (const { table, rows, events } of orderedRows(view, { ...options, latestFirst: true })) {
-    const skipped = Math.max(0, rows.length - missing);
-    const wanted = { table, rows: rows.subarray(skipped), events: events?.slice(skipped) };
-    latestFirst.push([...eventsOf(view, wanted)]);
-    missing -= wanted.rows.length;
-    if (missing <= 0) break;
-  }
-  return latestFirst.reverse().flat();
 }
 
 /** Reads the refs that meet a slice; keeps the batches that reach beyond it for the next one. */

@@ -15,10 +15,11 @@ import { ColumnPlan } from '../../src/export/plan.js';
 import type { ExperimentOptions } from '../../src/index.js';
 import { compileFilter } from '../../src/readers/filter.js';
 import { MemoryStore } from '../../src/readers/memory-store.js';
-import { allEvents, orderedRows } from '../../src/readers/ordered.js';
+import { orderedRows } from '../../src/readers/ordered.js';
 import { openView, type View } from '../../src/readers/source.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
+import { allEvents } from '../readers/support.js';
 
 /** The rows of an experiment without the rest of it. */
 export function captured(

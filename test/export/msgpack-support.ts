@@ -6,10 +6,11 @@ import { systemClock } from '../../src/clock.js';
 import type { ExportEncoder } from '../../src/export/encoder.js';
 import { compileFilter } from '../../src/readers/filter.js';
 import { MemoryStore } from '../../src/readers/memory-store.js';
-import { allEvents, orderedRows } from '../../src/readers/ordered.js';
+import { orderedRows } from '../../src/readers/ordered.js';
 import { openView, type View } from '../../src/readers/source.js';
 import type { EventRow } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
+import { allEvents } from '../readers/support.js';
 import { COLUMNS, play, type Step } from '../roundtrip/support.js';
 
 /** What an experiment holds that was told all this. */

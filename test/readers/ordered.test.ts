@@ -3,10 +3,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { matches } from '../../src/readers/matches.js';
-import { allEvents, lastEvents, orderedEvents, orderedRows } from '../../src/readers/ordered.js';
+import { orderedEvents, orderedRows } from '../../src/readers/ordered.js';
 import type { Batch } from '../../src/ring/batch.js';
 import type { EventRow, Filter } from '../../src/schema/event.js';
 import { LiveBatches, type Rows, refTo, rowValue, viewOf } from '../support/rows.js';
+import { allEvents, lastEvents } from './support.js';
 
 /** Ways in which times may go with capture. */
 const shapes: Record<string, fc.Arbitrary<(row: number) => number>> = {
