@@ -13,6 +13,7 @@ import { performCompare } from '../workers/tasks.js';
 import { Experiment, type ExperimentOwner, type ExportFormat } from './experiment.js';
 import { type ExportOptions, writeExport } from './exporting.js';
 import { type ExperimentOptions, resolveOptions } from './options.js';
+import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
 import {
   experimentFolders,
   type RecoveredExperiment,
@@ -34,8 +35,8 @@ export interface CrucibleOptions {
   prices?: PriceTable;
 }
 
-/** Arms so small are compared sooner than they are sent. */
-const EVENTS_HERE_MAX = 2_048;
+/** So few are compared sooner than a thread is asked. */
+const ROWS_HERE_MAX = 4_096;
 
 export class Crucible implements AsyncDisposable {
   readonly #clock: Clock;
@@ -154,13 +155,12 @@ export class Crucible implements AsyncDisposable {
     const resolved = this.#resolve(experiments);
     const { paired, seed } = resolveCompareOptions(options, resolved.length);
     const { filter, ...how } = options;
-    const withSampleIds = paired !== false;
-    const arms = await Promise.all(
-      resolved.map((experiment, arm) => experiment.armSamples(filter, { withSampleIds, seed, arm })),
-    );
+    const gather = { withSampleIds: paired !== false, seed };
+    const parts = resolved.map((experiment) => experiment.selected(filter));
+    const arms = resolved.map(({ times }, arm) => ({ times, gather: { ...gather, arm } }));
     const task = { kind: 'compare', arms, options: how } as const;
-    const isHere = this.#pool === null || arms.every(({ events }) => events <= EVENTS_HERE_MAX);
-    return isHere ? performCompare(task) : this.#pool.compare(task);
+    if (this.#pool === null || areFew(parts, ROWS_HERE_MAX)) return performCompare(rowsOf(parts), task);
+    return this.#pool.compare(accessesOf(parts), task, damageNoted(parts));
   }
 
   /** Writes the events of several experiments to one file, ascending by time; ties keep the order given. @throws as Experiment.export */

@@ -1,8 +1,7 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { GatherOptions } from '../analysis/arm-samples.js';
-import type { ArmSamples } from '../analysis/compare/samples.js';
+import type { ExperimentTimes } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../analysis/types.js';
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
@@ -468,7 +467,7 @@ export class Experiment {
 
   /** Exact metrics over the retained events that pass the filter. */
   async metrics(filter?: Filter): Promise<Metrics> {
-    return this.#reads.run({ kind: 'metrics', times: this.#times() }, { filter });
+    return this.#reads.run({ kind: 'metrics', times: this.times }, { filter });
   }
 
   /**
@@ -478,7 +477,7 @@ export class Experiment {
    * @throws ConfigError for a key that is none of these
    */
   async metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]> {
-    return this.#reads.run({ kind: 'metricsBy', key, times: this.#times() }, { filter });
+    return this.#reads.run({ kind: 'metricsBy', key, times: this.times }, { filter });
   }
 
   /** The retained events that pass the filter, ascending by time; ties keep capture order. */
@@ -565,11 +564,6 @@ export class Experiment {
     const { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts } = this;
     const { columns } = this.#options;
     return { id, name, condition, hypothesis, tags, metadata, columns, startedAt, stoppedAt, counts };
-  }
-
-  /** @internal What a comparison works on, of the retained events that pass the filter. */
-  armSamples(filter: Filter | undefined, options: GatherOptions): Promise<ArmSamples> {
-    return this.#reads.run({ kind: 'arm', times: this.#times(), options }, { filter });
   }
 
   /** All retained rows. */
@@ -716,7 +710,8 @@ export class Experiment {
     this.#pausedAt = null;
   }
 
-  #times() {
+  /** @internal How long it has run, as results tell it. */
+  get times(): ExperimentTimes {
     const endUs = this.#stoppedAt ?? this.#clock.nowUs();
     const wallUs = Math.max(0, endUs - this.startedAt);
     const pausedUs = this.#pausedUs + (this.#pausedAt === null ? 0 : Math.max(0, endUs - this.#pausedAt));

@@ -13,7 +13,7 @@ import type { Filter } from '../schema/event.js';
 import type { AnalysisPool } from '../workers/pool.js';
 import { exportThread } from '../workers/stream.js';
 import { exportedChunks, performExport } from '../workers/tasks.js';
-import { type Readable as ReadableRows, type Selected, sendable } from './reads.js';
+import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
 
 export interface ExportOptions
   extends Omit<FileExportOptions, 'counts' | 'libraryVersion' | 'about' | 'staging'> {
@@ -48,17 +48,18 @@ export async function writeExport(
   underWay.add(path);
   try {
     signal?.throwIfAborted();
-    if (pool === null || isHere(parts)) {
+    if (pool === null || areFew(parts, ROWS_HERE_MAX)) {
       return await performExport(rowsOf(parts), task, (progress) => {
         signal?.throwIfAborted();
         onProgress(progress);
       });
     }
     try {
-      const onDamaged: ReadableRows['onDamaged'] = (damaged) => {
-        for (const { readable } of parts) readable.onDamaged(damaged);
-      };
-      return await pool.export(accessesOf(parts), task, { onProgress, onDamaged, signal });
+      return await pool.export(accessesOf(parts), task, {
+        onProgress,
+        onDamaged: damageNoted(parts),
+        signal,
+      });
     } catch (error) {
       // A thread that was ended has not cleared up.
       if (pool.isClosed) await pool.close();
@@ -79,7 +80,7 @@ export function streamExport(
 ): Readable {
   const task = { kind: 'export', format, options } as const;
   const stream =
-    pool === null || isHere(parts)
+    pool === null || areFew(parts, ROWS_HERE_MAX)
       ? Readable.from(exportedChunks(rowsOf(parts), task), { objectMode: false })
       : exportThread({ parts: accessesOf(parts), task });
   const abort = () => stream.destroy(signal?.reason as Error);
@@ -87,21 +88,4 @@ export function streamExport(
   signal?.addEventListener('abort', abort, { once: true });
   stream.once('close', () => signal?.removeEventListener('abort', abort));
   return stream;
-}
-
-/** A predicate cannot be sent. */
-function isHere(parts: readonly Selected[]): boolean {
-  const rows = parts.reduce((sum, { readable }) => sum + readable.retainedRows, 0);
-  return rows <= ROWS_HERE_MAX || parts.some(({ selection }) => selection.filter?.predicate !== undefined);
-}
-
-function rowsOf(parts: readonly Selected[]) {
-  return parts.map(({ readable: { store }, selection }) => ({ store, selection }));
-}
-
-function accessesOf(parts: readonly Selected[]) {
-  return parts.map(({ readable: { access }, selection }) => ({
-    access,
-    selection: { ...selection, filter: sendable(selection.filter) },
-  }));
 }

@@ -8,6 +8,7 @@ import type { RowStore } from '../readers/source.js';
 import type { EventRow, Filter } from '../schema/event.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import type { ExperimentAccess } from '../workers/access.js';
+import type { RowsAccess } from '../workers/analysis.worker.js';
 import type { AnalysisPool } from '../workers/pool.js';
 import {
   type Cursor,
@@ -15,6 +16,7 @@ import {
   type ReadTask,
   type ResultOf,
   type RowsResult,
+  type SelectedRows,
   type Selection,
 } from '../workers/tasks.js';
 import type { Stores } from './stores.js';
@@ -153,8 +155,34 @@ async function gathered(blocks: AsyncIterable<EventRow[]>): Promise<EventRow[]> 
   return all;
 }
 
+/** Whether rows are better read by the calling thread: they are few, or a predicate must see them, which cannot be sent. */
+export function areFew(parts: readonly Selected[], rowsMax: number): boolean {
+  const rows = parts.reduce((sum, { readable }) => sum + readable.retainedRows, 0);
+  return rows <= rowsMax || parts.some(({ selection }) => selection.filter?.predicate !== undefined);
+}
+
+/** The rows as this thread reads them. */
+export function rowsOf(parts: readonly Selected[]): SelectedRows[] {
+  return parts.map(({ readable: { store }, selection }) => ({ store, selection }));
+}
+
+/** The rows as another thread is told of them. @throws ConfigError for a filter that it cannot be told */
+export function accessesOf(parts: readonly Selected[]): RowsAccess[] {
+  return parts.map(({ readable: { access }, selection }) => ({
+    access,
+    selection: { ...selection, filter: sendable(selection.filter) },
+  }));
+}
+
+/** Tells all of them what another thread could not read. */
+export function damageNoted(parts: readonly Selected[]): Readable['onDamaged'] {
+  return (damaged) => {
+    for (const { readable } of parts) readable.onDamaged(damaged);
+  };
+}
+
 /** @throws ConfigError when it holds what no thread can be sent */
-export function sendable(filter: Filter | undefined): Filter | undefined {
+function sendable(filter: Filter | undefined): Filter | undefined {
   try {
     return structuredClone(filter);
   } catch {

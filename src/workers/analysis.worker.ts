@@ -11,6 +11,7 @@ import {
   performExport,
   performRead,
   type ReadTask,
+  type SelectedRows,
   type Selection,
 } from './tasks.js';
 import { buffersIn } from './transfer.js';
@@ -34,7 +35,12 @@ export interface ExportRequest {
   readonly port: MessagePort;
 }
 
-export type Request = ReadRequest | ExportRequest | { readonly task: CompareTask };
+export interface CompareRequest {
+  readonly parts: readonly RowsAccess[];
+  readonly task: CompareTask;
+}
+
+export type Request = ReadRequest | ExportRequest | CompareRequest;
 
 export interface Outcome {
   readonly result: unknown;
@@ -47,8 +53,8 @@ export type Response = Outcome | { readonly error: WireError };
 
 export default async function run(request: Request): Promise<Response> {
   try {
-    if ('parts' in request) return await runExport(request);
-    if (!('access' in request)) return { result: performCompare(request.task), damaged: [] };
+    if ('port' in request) return await runExport(request);
+    if ('parts' in request) return await runCompare(request);
     const { access, task, selection } = request;
     const experiment = openExperiment(access);
     const result = await performRead(experiment.store, task, selection);
@@ -59,14 +65,24 @@ export default async function run(request: Request): Promise<Response> {
 }
 
 async function runExport({ parts, task, port }: ExportRequest): Promise<Outcome> {
-  const experiments = parts.map(({ access }) => openExperiment(access));
-  const rows = parts.map(({ selection }, i) => ({ store: experiments[i].store, selection }));
   try {
-    const result = await performExport(rows, task, (progress) => port.postMessage(progress));
-    return { result, damaged: experiments.flatMap(({ damaged }) => damaged) };
+    return await onRows(parts, (rows) => performExport(rows, task, (progress) => port.postMessage(progress)));
   } finally {
     port.close();
   }
+}
+
+function runCompare({ parts, task }: CompareRequest): Promise<Outcome> {
+  return onRows(parts, (rows) => performCompare(rows, task));
+}
+
+async function onRows(
+  parts: readonly RowsAccess[],
+  work: (rows: SelectedRows[]) => Promise<unknown>,
+): Promise<Outcome> {
+  const experiments = parts.map(({ access }) => openExperiment(access));
+  const result = await work(parts.map(({ selection }, i) => ({ store: experiments[i].store, selection })));
+  return { result, damaged: experiments.flatMap(({ damaged }) => damaged) };
 }
 
 /** The response such that the memory of its arrays goes over instead of being copied. */

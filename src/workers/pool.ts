@@ -12,7 +12,6 @@ import type { DamagedBatch } from '../storage/segments.js';
 import { threadUrl } from '../thread-url.js';
 import type { Outcome, ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
 import type { CompareTask, ExportTask, ReadTask, ResultOf } from './tasks.js';
-import { buffersIn } from './transfer.js';
 
 /** How long a thread may have nothing to do, ms. Starting one takes about 100. */
 const IDLE_MS = 30_000;
@@ -58,9 +57,14 @@ export class AnalysisPool {
     return result as ResultOf<T>;
   }
 
-  /** The samples go to the thread, and are gone from here. @throws as `read` */
-  async compare(task: CompareTask): Promise<ResultOf<CompareTask>> {
-    const { result } = await this.#run({ task }, buffersIn(task.arms));
+  /** @throws as `read` */
+  async compare(
+    parts: readonly RowsAccess[],
+    task: CompareTask,
+    onDamaged: (damaged: readonly DamagedBatch[]) => void,
+  ): Promise<ResultOf<CompareTask>> {
+    const { result, damaged } = await this.#run({ parts, task });
+    if (damaged.length > 0) onDamaged(damaged);
     return result as ResultOf<CompareTask>;
   }
 
@@ -86,11 +90,7 @@ export class AnalysisPool {
     }
   }
 
-  async #run(
-    request: Request,
-    transferList: (ArrayBuffer | MessagePort)[] = [],
-    signal?: AbortSignal,
-  ): Promise<Outcome> {
+  async #run(request: Request, transferList: MessagePort[] = [], signal?: AbortSignal): Promise<Outcome> {
     // Not more than there are threads: what waits inside piscina is forgotten when the thread before it dies.
     if (this.#running === this.#options.threads) {
       await new Promise<void>((resolve) => {

@@ -36,16 +36,16 @@ export type ReadTask =
   | { readonly kind: 'metrics'; readonly times: ExperimentTimes }
   | { readonly kind: 'metricsBy'; readonly key: string; readonly times: ExperimentTimes }
   | { readonly kind: 'windows'; readonly options: WindowedOptions }
-  | { readonly kind: 'arm'; readonly times: ExperimentTimes; readonly options: GatherOptions }
   /** Rows ascending by time that come after `after`, until there are `maxRows` of them or a few more. */
   | { readonly kind: 'rows'; readonly after: Cursor | null; readonly maxRows: number }
   /** The last so many rows, ascending. */
   | { readonly kind: 'last'; readonly count: number };
 
-/** What is asked of samples that were gathered before. */
+/** What is asked of the rows of several experiments, the baseline's first. */
 export interface CompareTask {
   readonly kind: 'compare';
-  readonly arms: readonly ArmSamples[];
+  /** Beside the rows. */
+  readonly arms: readonly { readonly times: ExperimentTimes; readonly gather: GatherOptions }[];
   readonly options: CompareOptions;
 }
 
@@ -72,7 +72,6 @@ interface TaskResults {
   metrics: Metrics;
   metricsBy: MetricsGroup[];
   windows: WindowRow[];
-  arm: ArmSamples;
   rows: RowsResult;
   last: RowsResult;
   compare: Comparison;
@@ -124,8 +123,16 @@ function viewOf({ store, selection: { filter, range, limit } }: SelectedRows): V
   return openView(store, range === null ? compiled : within(compiled, ...range), limit);
 }
 
-export function performCompare({ arms, options }: CompareTask): Comparison {
-  return compareArms(arms, options);
+/** Holds the values of all arms, and of their rows a batch at a time. @throws as compareArms */
+export async function performCompare(
+  parts: readonly SelectedRows[],
+  { arms, options }: CompareTask,
+): Promise<Comparison> {
+  const samples: ArmSamples[] = [];
+  for (const [i, view] of parts.map(viewOf).entries()) {
+    samples.push(await gatherArm(view, arms[i].times, arms[i].gather, kernelsOfThread()));
+  }
+  return compareArms(samples, options);
 }
 
 function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kind']]> {
@@ -136,8 +143,6 @@ function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kin
       return metricsBy(view, task.key, task.times, kernelsOfThread());
     case 'windows':
       return windowedMetrics(orderedRows(view), task.options, kernelsOfThread());
-    case 'arm':
-      return gatherArm(view, task.times, task.options, kernelsOfThread());
     case 'rows':
       return rowsAfter(view, task.after, task.maxRows);
     case 'last':

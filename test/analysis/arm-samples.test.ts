@@ -1,16 +1,23 @@
 /** What a comparison works on, gathered from experiments. */
 
 import { describe, expect, it } from 'vitest';
-import type { GatherOptions } from '../../src/analysis/arm-samples.js';
+import { type GatherOptions, gatherArm } from '../../src/analysis/arm-samples.js';
 import type { SampledValues } from '../../src/analysis/compare/samples.js';
 import type { Experiment } from '../../src/capture/experiment.js';
+import { kernelsOfThread } from '../../src/kernels/kernels.js';
 import { useBench } from '../capture/support.js';
 import { expectRelative } from '../support/numeric.js';
+import { viewOfExperiment } from '../support/views.js';
 import { heldBytes } from './compare/support.js';
 
 const bench = useBench();
 const gather = (experiment: Experiment, options: Partial<GatherOptions> = {}) =>
-  experiment.armSamples(undefined, { withSampleIds: true, seed: 1, arm: 0, ...options });
+  gatherArm(
+    viewOfExperiment(experiment),
+    experiment.times,
+    { withSampleIds: true, seed: 1, arm: 0, ...options },
+    kernelsOfThread(),
+  );
 
 describe('the samples of an arm', () => {
   it('are the values of its events, whichever way those came', async () => {
