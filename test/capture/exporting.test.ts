@@ -8,7 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { tableFromIPC } from 'apache-arrow';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { writeExport } from '../../src/capture/exporting.js';
 import { Crucible, type Experiment, type ExperimentOptions, ExportError } from '../../src/index.js';
+import { AnalysisPool } from '../../src/workers/pool.js';
 import { FakeClock, START_US } from './support.js';
 
 /** More than the calling thread encodes by itself. */
@@ -169,6 +171,18 @@ describe('an export that does not end well', () => {
     for (let i = 0; i < 100 && (await names()).length > 0; i++) await sleep(10);
     expect(await names()).toEqual([]);
     expect((await experiment.export('jsonl', { dir: folder })).rows).toBe(200_000);
+  });
+
+  it('leaves no file when its thread dies', async () => {
+    const dying = new AnalysisPool({
+      threads: 1,
+      module: new URL('../support/analysis/dies-exporting.mjs', import.meta.url),
+    });
+    const path = join(folder, 'e.csv');
+    const exported = writeExport(dying, [start().selected()], 'csv', { path });
+    await expect(exported).rejects.toMatchObject({ code: 'ERR_WORKER_FAILED' });
+    expect(await names()).toEqual([]);
+    await dying.close();
   });
 
   it('leaves no file when everything is closed', async () => {
