@@ -65,8 +65,7 @@ export class Reads {
 
   /** @throws ConfigError for a filter that is none, and what the task throws */
   async run<T extends ReadTask>(task: T, wanted: Wanted): Promise<ResultOf<T>> {
-    const readable = this.#open();
-    return this.#run(readable, task, selectionNow(readable, wanted));
+    return this.#run(this.select(wanted), task);
   }
 
   /** The rows that pass as of when this is called, ascending by time; read as they, and as often as they are asked for. */
@@ -81,15 +80,14 @@ export class Reads {
   }
 
   #blocks(wanted: Wanted): () => AsyncGenerator<EventRow[]> {
-    const { readable, selection } = this.select(wanted);
+    const selected = this.select(wanted);
+    const { stores, overwrites } = selected.readable;
     // What a ring that overwrites holds has to be fetched before it is gone.
-    const maxRows = readable.overwrites ? Number.POSITIVE_INFINITY : ROWS_AT_ONCE;
-    const rowsAfter = (after: Cursor | null) =>
-      this.#run(readable, { kind: 'rows', after, maxRows }, selection);
-    return () => decoded(readable.stores, rowsAfter);
+    const maxRows = overwrites ? Number.POSITIVE_INFINITY : ROWS_AT_ONCE;
+    return () => decoded(stores, (after) => this.#run(selected, { kind: 'rows', after, maxRows }));
   }
 
-  /** The rows that pass as of now, for whoever reads them. @throws ConfigError for a filter that is none */
+  /** The rows that pass as of now, for whoever reads them: what is wrong is told before anything is sent. @throws ConfigError for a filter that is none */
   select(wanted: Wanted): Selected {
     const readable = this.#open();
     compileFilter(wanted.filter, readable.store.source.condition);
@@ -98,25 +96,14 @@ export class Reads {
 
   /** The last so many that pass, ascending. */
   async last(count: number, wanted: Wanted): Promise<EventRow[]> {
-    const { stores } = this.#open();
-    const result = await this.run({ kind: 'last', count }, wanted);
-    return gathered(decoded(stores, async () => result));
+    const selected = this.select(wanted);
+    return gathered(decoded(selected.readable.stores, () => this.#run(selected, { kind: 'last', count })));
   }
 
-  async #run<T extends ReadTask>(
-    { store, access, retainedRows, onDamaged }: Readable,
-    task: T,
-    selection: Selection,
-  ): Promise<ResultOf<T>> {
-    const { filter } = selection;
-    const isHere = retainedRows <= ROWS_HERE_MAX || filter?.predicate !== undefined;
-    if (this.#pool === null || isHere) return performRead(store, task, selection);
-    // What is wrong with it is told by this thread, before it is sent.
-    compileFilter(filter, store.source.condition);
-    return this.#pool.read(
-      { access, task, selection: { ...selection, filter: sendable(filter) } },
-      onDamaged,
-    );
+  async #run<T extends ReadTask>(selected: Selected, task: T): Promise<ResultOf<T>> {
+    const parts = [selected];
+    if (this.#pool === null || areFew(parts, ROWS_HERE_MAX)) return performRead(rowsOf(parts)[0], task);
+    return this.#pool.read({ ...accessesOf(parts)[0], task }, damageNoted(parts));
   }
 }
 

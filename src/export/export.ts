@@ -90,7 +90,7 @@ export async function* exportBlocks(
 ): AsyncGenerator<Uint8Array> {
   const rows = anonymized(source, options.anonymize);
   const codec = wholeFileCodec(format, options);
-  yield* compressed(encoded(await openEncoder(formatNamed(format), rows, options), rows), codec);
+  yield* compressed(encoded(await openEncoder(await formatNamed(format), rows, options), rows), codec);
 }
 
 /**
@@ -111,7 +111,7 @@ export async function exportFile(
   const path = await targetPath(format, options);
   const rows = anonymized(source, options.anonymize);
   const summary = new RowSummary();
-  const encoder = await openEncoder(formatNamed(format), rows, options);
+  const encoder = await openEncoder(await formatNamed(format), rows, options);
   const { staging = newStaging() } = options;
   const told = telling(encoded(encoder, rows, summary), summary, onProgress);
   const data = await stageFile(path, compressed(told, codec), staging);
@@ -162,8 +162,8 @@ export async function discardStaged(path: string, staging: string): Promise<void
  * @throws ExportError ERR_EXPORT_PATH, ERR_UNSUPPORTED_FORMAT; ConfigError for a compression that cannot be
  */
 export async function targetPath(format: string, options: FileExportOptions): Promise<string> {
-  const extension = formatNamed(format).extension + suffixOf(wholeFileCodec(format, options));
-  return fileTarget(extension, options);
+  const { extension } = await formatNamed(format);
+  return fileTarget(extension + suffixOf(wholeFileCodec(format, options)), options);
 }
 
 /** As `targetPath`, for a file of that extension. */

@@ -16,16 +16,14 @@ import {
 } from './tasks.js';
 import { buffersIn } from './transfer.js';
 
-export interface ReadRequest {
-  readonly access: ExperimentAccess;
-  readonly task: ReadTask;
-  readonly selection: Selection;
-}
-
 /** An experiment's rows, as they are named to a thread. */
 export interface RowsAccess {
   readonly access: ExperimentAccess;
   readonly selection: Selection;
+}
+
+export interface ReadRequest extends RowsAccess {
+  readonly task: ReadTask;
 }
 
 export interface ExportRequest {
@@ -56,9 +54,7 @@ export default async function run(request: Request): Promise<Response> {
     if ('port' in request) return await runExport(request);
     if ('parts' in request) return await runCompare(request);
     const { access, task, selection } = request;
-    const experiment = openExperiment(access);
-    const result = await performRead(experiment.store, task, selection);
-    return moved({ result, damaged: experiment.damaged });
+    return moved(await onRows([{ access, selection }], ([rows]) => performRead(rows, task)));
   } catch (error) {
     return { error: serializeError(error) };
   }

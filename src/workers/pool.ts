@@ -10,7 +10,7 @@ import { AnalysisError, deserializeError, StateError, TelemetryError } from '../
 import type { ExportProgress } from '../export/index.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import { threadUrl } from '../thread-url.js';
-import type { Outcome, ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
+import type { ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
 import type { CompareTask, ExportTask, ReadTask, ResultOf } from './tasks.js';
 
 /** How long a thread may have nothing to do, ms. Starting one takes about 100. */
@@ -52,9 +52,7 @@ export class AnalysisPool {
     request: ReadRequest & { readonly task: T },
     onDamaged: (damaged: readonly DamagedBatch[]) => void,
   ): Promise<ResultOf<T>> {
-    const { result, damaged } = await this.#run(request);
-    if (damaged.length > 0) onDamaged(damaged);
-    return result as ResultOf<T>;
+    return (await this.#run(request, onDamaged)) as ResultOf<T>;
   }
 
   /** @throws as `read` */
@@ -63,9 +61,7 @@ export class AnalysisPool {
     task: CompareTask,
     onDamaged: (damaged: readonly DamagedBatch[]) => void,
   ): Promise<ResultOf<CompareTask>> {
-    const { result, damaged } = await this.#run({ parts, task });
-    if (damaged.length > 0) onDamaged(damaged);
-    return result as ResultOf<CompareTask>;
+    return (await this.#run({ parts, task }, onDamaged)) as ResultOf<CompareTask>;
   }
 
   /**
@@ -82,15 +78,18 @@ export class AnalysisPool {
     port1.on('message', onProgress);
     try {
       const request = { parts, task, port: port2 };
-      const { result, damaged } = await this.#run(request, [port2], signal);
-      if (damaged.length > 0) onDamaged(damaged);
-      return result as ResultOf<ExportTask>;
+      return (await this.#run(request, onDamaged, [port2], signal)) as ResultOf<ExportTask>;
     } finally {
       port1.close();
     }
   }
 
-  async #run(request: Request, transferList: MessagePort[] = [], signal?: AbortSignal): Promise<Outcome> {
+  async #run(
+    request: Request,
+    onDamaged: (damaged: readonly DamagedBatch[]) => void,
+    transferList: MessagePort[] = [],
+    signal?: AbortSignal,
+  ): Promise<unknown> {
     // Not more than there are threads: what waits inside piscina is forgotten when the thread before it dies.
     if (this.#running === this.#options.threads) {
       await new Promise<void>((resolve) => {
@@ -104,7 +103,8 @@ export class AnalysisPool {
       signal?.throwIfAborted();
       const response = await this.#threads().run(request, { transferList, ...(signal && { signal }) });
       if ('error' in response) throw deserializeError(response.error);
-      return response;
+      if (response.damaged.length > 0) onDamaged(response.damaged);
+      return response.result;
     } catch (error) {
       if (error instanceof TelemetryError) throw error;
       if (signal?.aborted) throw signal.reason;

@@ -88,12 +88,8 @@ export interface Selection {
 }
 
 /** @throws ConfigError for a filter that is none, or a key that nothing can be grouped by */
-export async function performRead<T extends ReadTask>(
-  store: RowStore,
-  task: T,
-  selection: Selection,
-): Promise<ResultOf<T>> {
-  return (await readView(viewOf({ store, selection }), task)) as ResultOf<T>;
+export async function performRead<T extends ReadTask>(rows: SelectedRows, task: T): Promise<ResultOf<T>> {
+  return (await readView(viewOf(rows), task)) as ResultOf<T>;
 }
 
 /** @throws as exportFile */
