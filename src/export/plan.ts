@@ -47,7 +47,7 @@ export interface ColumnNode {
   readonly children: Map<string, ColumnNode>;
   /** KIND_* bits of the values seen; 0 = no column. */
   kinds: number;
-  /** Of the numbers seen. */
+  /** Of the finite numbers seen. */
   least: number;
   greatest: number;
   /** The texts seen; undefined without any. */
@@ -191,11 +191,12 @@ export class ColumnPlan {
 }
 
 function note(node: ColumnNode, value: Json): void {
-  node.kinds |= kindOf(value);
+  const kind = kindOf(value);
+  node.kinds |= kind;
   if (typeof value === 'string') {
     node.texts ??= new TextSet();
     node.texts.add(value);
-  } else if (typeof value === 'number') {
+  } else if (typeof value === 'number' && kind !== KIND_NULL) {
     if (value < node.least) node.least = value;
     if (value > node.greatest) node.greatest = value;
   }

@@ -220,30 +220,22 @@ class NestedParts implements OpenParts {
 interface OpenColumn {
   readonly column: string;
   readonly path: readonly string[];
-  /** Whether a record had a value in it. */
+  /** Whether a record had a value in it, or its event will have it. */
   isSeen: boolean;
-}
-
-interface FieldColumn {
-  readonly column: string;
-  readonly path: readonly string[];
-  /** Whether an event will have it. */
-  isSeen: boolean;
-  /** Events that have it. */
-  events: number;
 }
 
 /** Notes which columns an event with these fields has, and not only what is inside of them. */
-function noteEvent(columns: readonly FieldColumn[], fields: Readonly<Record<string, Json>>): void {
+function noteEvent(columns: readonly OpenColumn[], fields: Readonly<Record<string, Json>>): void {
   for (const column of columns) {
-    const { path } = column;
-    if (path.length > 1 || !Object.hasOwn(fields, path[0])) continue;
-    const value = fields[path[0]];
-    // An empty object is a value of its own.
-    if (isObject(value) && Object.keys(value).length > 0) continue;
-    column.isSeen = true;
-    column.events++;
+    if (column.path.length === 1 && hasValue(fields, column.path[0])) column.isSeen = true;
   }
+}
+
+/** Whether the field is there and is not about what is inside of it. An empty object is a value of its own. */
+function hasValue(fields: Readonly<Record<string, Json>>, name: string): boolean {
+  if (!Object.hasOwn(fields, name)) return false;
+  const value = fields[name];
+  return !isObject(value) || Object.keys(value).length === 0;
 }
 
 /** Columns of category fields by their names. */
@@ -258,6 +250,12 @@ function fieldPath(column: string): string[] {
     if (outer !== undefined) return [outer, column.slice(at + 1)];
   }
   return [column];
+}
+
+/** A name with the same snake_case. */
+function otherSpelling(name: string): string {
+  const column = snakeCase(name);
+  return column === name ? name[0].toUpperCase() + name.slice(1) : column;
 }
 
 /** Keys that a reader's metadata begin with, so that their values need not be encoded. */
@@ -280,7 +278,7 @@ class FlatParts implements OpenParts {
   readonly #textual: boolean;
   readonly #metadata: readonly OpenColumn[];
   readonly #measurements: readonly OpenColumn[];
-  readonly #fields: readonly FieldColumn[];
+  readonly #fields: readonly OpenColumn[];
 
   constructor(columns: readonly string[], textual: boolean) {
     this.#textual = textual;
@@ -296,7 +294,7 @@ class FlatParts implements OpenParts {
           !name.startsWith('metadata_') &&
           !name.startsWith('measurement_'),
       )
-      .map((column) => ({ column, path: fieldPath(column), isSeen: false, events: 0 }));
+      .map((column) => ({ column, path: fieldPath(column), isSeen: false }));
   }
 
   read(raw: Raw, { model, provider }: ImportedRecord) {
@@ -347,13 +345,12 @@ class FlatParts implements OpenParts {
     fillIn(this.#measurements, measurements);
     if (this.#fields.every(({ isSeen }) => isSeen)) return;
     for (const { isSeen, path } of this.#fields) {
-      // Others have the null that would be in the way of what is inside.
-      const isSpare = this.#fields.some(
-        ({ path: [name, inner], events }) => name === path[0] && !inner && events > 1,
-      );
-      if (!isSeen && path.length === 2 && isSpare && fields[path[0]] === null) delete fields[path[0]];
+      if (isSeen) continue;
+      const [name, inner] = path;
+      // Where a value is in the way of what is inside, another spelling gives that the same column.
+      const isBlocked = inner !== undefined && hasValue(fields, name);
+      place(fields, isBlocked ? [otherSpelling(name), inner] : path, null);
     }
-    fillIn(this.#fields, fields);
     restored.corrections = { ...corrections, fields };
   }
 

@@ -12,9 +12,43 @@ import type { Experiment } from '../../src/capture/experiment.js';
 import { jsonText } from '../../src/export/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { FakeClock } from '../capture/support.js';
-import { COLUMNS, play, type Step, script } from './support.js';
+import { COLUMNS, play, START_US, type Step, script } from './support.js';
 
 const IDENTITY = { name: 'round trip', id: 'id-1', condition: 'a,b', tags: ['x', 'y'], columns: COLUMNS };
+
+const captured = (
+  timeUs: number,
+  measurements: Record<string, unknown>,
+  metadata: Record<string, unknown>,
+): Step => ({
+  kind: 'capture',
+  timeUs,
+  event: 'crucible_train.epoch.stop',
+  measurements,
+  metadata,
+});
+const recorded: Step = {
+  kind: 'record',
+  timeUs: START_US,
+  event: 'req_llm.request.stop',
+  bound: {},
+  values: [0, 0, -1, 0, true],
+};
+/** What came out otherwise once. */
+const REGRESSIONS: [Step[]][] = [
+  // A declared column without a finite number.
+  [[captured(START_US, {}, { turn: Number.POSITIVE_INFINITY }), captured(START_US, {}, {})]],
+  // Fields of an event's category that are objects, with a null inside of each.
+  [[captured(START_US, { loss: { A: { score: null }, score: '' } }, {}), recorded]],
+  [
+    [
+      captured(START_US + 1, {}, {}),
+      captured(START_US, {}, { learning_rate: { A: null, '': 'x' } }),
+      recorded,
+    ],
+  ],
+  [[captured(START_US + 1, { loss: 3 }, {}), captured(START_US, { loss: { A: null } }, {})]],
+];
 
 /** Formats by what a file of them is made with. */
 const FORMATS: Readonly<Record<string, (experiment: Experiment, path: string) => Promise<unknown>>> = {
@@ -102,7 +136,7 @@ describe.each(Object.keys(FORMATS))('%s', (name) => {
         if (format === 'jsonl' || format === 'msgpack')
           expect(back.map(comparable)).toEqual(events.map(comparable));
       }),
-      { numRuns: 30 },
+      { numRuns: 30, examples: REGRESSIONS },
     );
   });
 });
