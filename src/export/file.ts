@@ -90,17 +90,6 @@ export async function stageFile(
   };
 }
 
-/** Writes chunks to `path`, whole or not at all. @throws as `stageFile` */
-export async function writeFileAtomically(path: string, chunks: AsyncIterable<Chunk>): Promise<WrittenFile> {
-  const staged = await stageFile(path, chunks);
-  try {
-    await staged.commit();
-  } finally {
-    await staged.discard();
-  }
-  return { bytes: staged.bytes, sha256: staged.sha256 };
-}
-
 /** Makes a rename durable. Some systems cannot sync a folder; the rename itself has happened all the same. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch(() => null);

@@ -25,7 +25,7 @@ export {
   type StreamOptions,
   targetPath,
 } from './export.js';
-export { newStaging, type StagedFile, stageFile, type WrittenFile, writeFileAtomically } from './file.js';
+export { newStaging, type StagedFile, stageFile, type WrittenFile } from './file.js';
 export { formatNamed } from './formats.js';
 export { jsonlFormat, jsonRecord, openJsonl } from './jsonl.js';
 export {

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   type ExportManifest,
   explicitExportPath,
   exportFile,
   resolveExportPath,
-  writeFileAtomically,
+  stageFile,
 } from '../../src/export/index.js';
 import { event, sourceOf, useFolder } from './support.js';
 
@@ -160,18 +160,40 @@ describe('resolveExportPath', () => {
   });
 });
 
-describe('writeFileAtomically', () => {
-  it('writes text and bytes and returns their size and hash', async () => {
+describe('stageFile', () => {
+  it('writes text and bytes beside the target, and tells their size and hash', async () => {
     const path = join(folder(), 'mixed');
-    const written = await writeFileAtomically(
+    // Longer than what is written at once, in pieces that do not divide it.
+    const pieces = Array.from({ length: 40 }, (_, i) => new Uint8Array(99_991).fill(i));
+    const staged = await stageFile(
       path,
       (async function* () {
         yield 'é';
-        yield new Uint8Array([1, 2]);
+        for (const piece of pieces) {
+          yield piece;
+          piece.fill(0xff);
+        }
       })(),
     );
+    expect(await readdir(folder())).toEqual([basename(staged.temporaryPath)]);
+    await staged.commit();
     const content = await readFile(path);
-    expect([...content]).toEqual([0xc3, 0xa9, 1, 2]);
-    expect(written).toEqual({ bytes: 4, sha256: createHash('sha256').update(content).digest('hex') });
+    const expected = Buffer.concat([
+      Buffer.from('é'),
+      ...Array.from({ length: 40 }, (_, i) => Buffer.alloc(99_991, i)),
+    ]);
+    expect(content.equals(expected)).toBe(true);
+    expect(staged).toMatchObject({
+      bytes: expected.length,
+      sha256: createHash('sha256').update(expected).digest('hex'),
+    });
+    expect(await readdir(folder())).toEqual(['mixed']);
+  });
+
+  it('has an empty file of nothing', async () => {
+    const staged = await stageFile(join(folder(), 'empty'), (async function* () {})());
+    await staged.commit();
+    expect(staged.bytes).toBe(0);
+    expect(await readFile(join(folder(), 'empty'), 'utf8')).toBe('');
   });
 });
