@@ -70,9 +70,80 @@ export function foldRows(
   count: i32,
   out: usize,
 ): bool {
-  return rows === 0
-    ? fold(timesUs, prompts, completions, tags, 0, count, out, false)
-    : fold(timesUs, prompts, completions, tags, rows, count, out, true);
+  if (rows !== 0) return fold(timesUs, prompts, completions, tags, rows, count, out, true);
+  const four: i32 = count & ~3;
+  const inEvent = four !== 0 && foldFours(timesUs, prompts, completions, tags, four, out);
+  const at4 = <usize>four << 2;
+  const at8 = <usize>four << 3;
+  return (
+    fold(timesUs + at8, prompts + at4, completions + at4, tags + at4, 0, count - four, out, false) || inEvent
+  );
+}
+
+/** The same for rows that follow one another. @param count - a multiple of four */
+@inline
+function foldFours(
+  timesUs: usize,
+  prompts: usize,
+  completions: usize,
+  tags: usize,
+  count: i32,
+  out: usize,
+): bool {
+  const zero = i32x4.splat(0);
+  const one = i32x4.splat(1);
+  let least = v128.load64_splat(out);
+  let greatest = v128.load64_splat(out, 8);
+  let prompt = i64x2.splat(0);
+  let completion = i64x2.splat(0);
+  let without = zero;
+  let succeeded = zero;
+  let failed = zero;
+  let inEvent = zero;
+  const end = <usize>count << 2;
+  for (let at: usize = 0; at < end; at += 16) {
+    const times0 = v128.load(timesUs + (at << 1));
+    const times1 = v128.load(timesUs + (at << 1), 16);
+    least = f64x2.pmin(least, f64x2.pmin(times0, times1));
+    greatest = f64x2.pmax(greatest, f64x2.pmax(times0, times1));
+    const p = v128.load(prompts + at);
+    const c = v128.load(completions + at);
+    prompt = addWords(prompt, i32x4.max_s(p, zero));
+    completion = addWords(completion, i32x4.max_s(c, zero));
+    without = i32x4.add(without, i32x4.shr_u(v128.and(p, c), 31));
+    const tag = v128.load(tags + at);
+    const success = v128.and(i32x4.shr_u(tag, FLAG_BITS_SUCCEEDED), one);
+    succeeded = i32x4.add(succeeded, success);
+    failed = i32x4.add(failed, v128.andnot(v128.and(i32x4.shr_u(tag, FLAG_BITS_FAILED), one), success));
+    const noBinding = i32x4.eq(v128.and(tag, i32x4.splat(TAG_BINDING_MASK)), zero);
+    const flags = v128.and(tag, i32x4.splat(FLAG_BLOB | FLAG_METADATA_TOKENS));
+    inEvent = v128.or(inEvent, v128.or(noBinding, i32x4.eq(flags, i32x4.splat(FLAG_BLOB))));
+  }
+  store<f64>(out, min(f64x2.extract_lane(least, 0), f64x2.extract_lane(least, 1)));
+  store<f64>(out, max(f64x2.extract_lane(greatest, 0), f64x2.extract_lane(greatest, 1)), 8);
+  store<i64>(out, load<i64>(out, 16) + sumOfDoubleWords(prompt), 16);
+  store<i64>(out, load<i64>(out, 24) + sumOfDoubleWords(completion), 24);
+  store<i64>(out, load<i64>(out, 32) + <i64>count - sumOfWords(without), 32);
+  store<i64>(out, load<i64>(out, 40) + sumOfWords(succeeded), 40);
+  store<i64>(out, load<i64>(out, 48) + sumOfWords(failed), 48);
+  return v128.any_true(inEvent);
+}
+
+/** @param words - u32 × 4 */
+@inline
+function addWords(sum: v128, words: v128): v128 {
+  const halves = i64x2.add(i64x2.extend_low_i32x4_u(words), i64x2.extend_high_i32x4_u(words));
+  return i64x2.add(sum, halves);
+}
+
+@inline
+function sumOfDoubleWords(lanes: v128): i64 {
+  return i64x2.extract_lane(lanes, 0) + i64x2.extract_lane(lanes, 1);
+}
+
+@inline
+function sumOfWords(lanes: v128): i64 {
+  return sumOfDoubleWords(addWords(i64x2.splat(0), lanes));
 }
 
 @inline

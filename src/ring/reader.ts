@@ -228,6 +228,7 @@ export class RingReader {
 
   /** Copies the part of the byte area that the rows in `into` use, and moves their offsets to its start. */
   #blob(address: number, end: number, { tags, blobOffsets, blob }: BatchBuffers, rows: number): Buffer {
+    if (end === 0) return blob.subarray(0, 0);
     let first = 0;
     while (first < rows && (tags[first] & FLAG_BLOB) === 0) first++;
     if (first === rows) return blob.subarray(0, 0);
