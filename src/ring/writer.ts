@@ -93,6 +93,10 @@ export class RingWriter {
   private closed = false;
   /** Releases counted when a chunk was last refused. */
   private refusedAt: number | undefined;
+  // Made once: what is made as rows come is garbage of theirs.
+  private readonly publishOnce = (force: 0 | 1) =>
+    this.module.publish(this.producer, this.rows, this.blobEnd, force);
+  private readonly claimOnce = (force: 0 | 1) => this.module.claim(this.producer, force);
 
   /** Becomes one of the memory's producers. @throws StateError when all are taken */
   constructor(memory: SharedMemory, geometry: Geometry) {
@@ -142,11 +146,8 @@ export class RingWriter {
   /** Makes all rows written so far readable and folds them into the accumulators. */
   publish(): void {
     if (this.pendingRows === 0) return;
-    const rows = this.rows;
-    if (this.module.publish(this.producer, rows, this.blobEnd, 0) === 0) {
-      insist((force) => this.module.publish(this.producer, rows, this.blobEnd, force), 0);
-    }
-    this.publishedRows = rows;
+    insist(this.publishOnce, 0);
+    this.publishedRows = this.rows;
   }
 
   /**
@@ -240,7 +241,9 @@ export class RingWriter {
     }
     this.base = (this.chunksAddress + chunk * this.chunkStrideBytes) / 8;
     const entry = this.i32[HEADER_DIRECTORY_OFFSET >> 2] + chunk * CHUNK_ENTRY_BYTES;
-    this.chunkSequence = Number(this.i64[(entry + CHUNK_SEQUENCE_OFFSET) >> 3]);
+    // By its halves: the whole would be a BigInt. It stays below 2^53.
+    const sequence = (entry + CHUNK_SEQUENCE_OFFSET) >> 2;
+    this.chunkSequence = this.i32[sequence + 1] * 2 ** 32 + (this.i32[sequence] >>> 0);
     this.publishedRows = 0;
     this.blobEnd = 0;
     this.position = this.base;
@@ -272,7 +275,7 @@ export class RingWriter {
   }
 
   private tryClaim(): number {
-    return insist((force) => this.module.claim(this.producer, force), CLAIM_BUSY);
+    return insist(this.claimOnce, CLAIM_BUSY);
   }
 
   private seal(): void {
@@ -287,10 +290,12 @@ export class RingWriter {
 
 /** Copies the columns of a row; its byte area and declared columns are never used at the landing row. */
 function moveRow(f64: Float64Array, i32: Int32Array, from: number, to: number): void {
-  for (const distance of [0, LATENCY_DISTANCE, COST_DISTANCE]) f64[to + distance] = f64[from + distance];
-  for (const distance of [PROMPT_DISTANCE, COMPLETION_DISTANCE, TAG_DISTANCE]) {
-    i32[2 * to + distance] = i32[2 * from + distance];
-  }
+  f64[to] = f64[from];
+  f64[to + LATENCY_DISTANCE] = f64[from + LATENCY_DISTANCE];
+  f64[to + COST_DISTANCE] = f64[from + COST_DISTANCE];
+  i32[2 * to + PROMPT_DISTANCE] = i32[2 * from + PROMPT_DISTANCE];
+  i32[2 * to + COMPLETION_DISTANCE] = i32[2 * from + COMPLETION_DISTANCE];
+  i32[2 * to + TAG_DISTANCE] = i32[2 * from + TAG_DISTANCE];
 }
 
 /** What a closed writer calls: nothing is left to do, and its memory can be collected. */
