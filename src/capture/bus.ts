@@ -1,8 +1,8 @@
 /**
  * The event bus: node:diagnostics_channel underneath, one channel an event.
  *
- * Event `a.b.c` is published on channel `a:b:c` as `{ measurements, metadata }`, so other tools can subscribe to
- * it and publish on it without this library. Nothing a handler does reaches the emitter: a handler that throws is
+ * Event `a.b.c` is published on channel `a:b:c` (and `a:b` on `a.b`: every event has a channel of its own) as
+ * `{ measurements, metadata }`, so other tools can subscribe to it and publish on it without this library. Nothing a handler does reaches the emitter: a handler that throws is
  * detached, and that is an event itself.
  */
 import { type Channel, type ChannelListener, channel } from 'node:diagnostics_channel';
@@ -37,9 +37,9 @@ const attachments = new Map<string, Attachment>();
 let lastName = '';
 let lastChannel: Channel | undefined;
 
-/** The channel name of an event. */
-export function channelName(event: string): string {
-  return event.replaceAll('.', ':');
+/** The channel name of an event: points and colons change places. */
+function channelName(event: string): string {
+  return event.replace(/[.:]/g, (mark) => (mark === '.' ? ':' : '.'));
 }
 
 function channelOf(event: string | readonly string[]): Channel {

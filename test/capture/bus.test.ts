@@ -30,6 +30,15 @@ function attach(id: string, events: string | readonly string[], handler: Telemet
 }
 
 describe('execute and attach', () => {
+  it('keeps events apart whose names differ in points and colons only', () => {
+    const names = ['a.b', 'a:b', ':', '.', '::', '.:', 'a..b'];
+    const heard = listen('all');
+    const one = listen('a:b');
+    for (const name of [...names, ...names]) telemetry.execute(name, {});
+    expect(heard.map(([event]) => event)).toEqual([...names, ...names]);
+    expect(one.map(([event]) => event)).toEqual(['a:b', 'a:b']);
+  });
+
   it('hand the handler exactly what was emitted, synchronously', () => {
     const heard = listen('a.b.c');
     const measurements = { duration: 5n };
