@@ -4,7 +4,17 @@
  * What of a row depends on its binding alone is in the form already, escaped and quoted, so that all formats of text
  * are written here alike.
  */
-import { FLAG_FAILED, FLAG_SUCCEEDED, TAG_BINDING_MASK, VALUE_MAX } from './layout';
+import {
+  FLAG_BLOB,
+  FLAG_COST_COMPUTED,
+  FLAG_FAILED,
+  FLAG_METADATA_MODEL,
+  FLAG_METADATA_PROVIDER,
+  FLAG_METADATA_TOKENS,
+  FLAG_SUCCEEDED,
+  TAG_BINDING_MASK,
+  VALUE_MAX,
+} from './layout';
 import {
   BLOCK_COMPLETION_OFFSET,
   BLOCK_COST_OFFSET,
@@ -12,6 +22,7 @@ import {
   BLOCK_PRODUCER_OFFSET,
   BLOCK_PROMPT_OFFSET,
   BLOCK_SEQUENCE_OFFSET,
+  BLOCK_STORED_OFFSET,
   BLOCK_TAG_OFFSET,
   BLOCK_TIME_OFFSET,
   CELL_BEFORE_BYTES_OFFSET,
@@ -31,17 +42,57 @@ import {
   CELL_PLACE,
   CELL_PROMPT,
   CELL_SKIP_OFFSET,
+  CELL_SLOT_OFFSET,
+  CELL_STORED_FIELD,
+  CELL_STORED_JSON,
+  CELL_STORED_NUMBER,
+  CELL_STORED_SAFE_FIELD,
   CELL_SUCCESS,
   CELL_TEXT_BYTES_OFFSET,
   CELL_TEXT_OFFSET,
   CELL_TIMESTAMP,
   CELL_TOKENS,
   FORM_CELLS_OFFSET,
+  FORM_FLAGS_OFFSET,
+  FORM_GROWTH_OFFSET,
   FORM_ROW_BYTES_OFFSET,
+  FORM_SHAPE_OFFSET,
   TABLES_END_OFFSET,
+  TABLES_SLOTS_OFFSET,
 } from './text-layout';
 import { writeHex, writeNumber, writeWhole } from './text-number';
+import { matchShape, writeField, writeJson, writeStoredNumber } from './text-stored';
 import { writeTime } from './text-time';
+
+/** Flags that change what a row looks like: rows with any have forms of their own. */
+const FORM_FLAGS: u32 =
+  FLAG_BLOB | FLAG_COST_COMPUTED | FLAG_METADATA_MODEL | FLAG_METADATA_PROVIDER | FLAG_METADATA_TOKENS;
+/** No row needs so much room: it has no form. */
+const NO_FORM: u32 = 0xffff_ffff;
+
+/**
+ * Whether the row is one of the form's. Leaves in the tables where its stored values are.
+ * @returns the most bytes that the row takes; NO_FORM where it is none
+ */
+@inline
+function roomOf(form: usize, tag: u32, of4: usize, of8: usize, tables: usize): u32 {
+  const bytes = load<u32>(form, FORM_ROW_BYTES_OFFSET);
+  const flags = tag & FORM_FLAGS;
+  if (flags === 0) return bytes;
+  if (flags !== load<u32>(form, FORM_FLAGS_OFFSET)) return NO_FORM;
+  if ((flags & FLAG_METADATA_TOKENS) !== 0) {
+    if ((load<i32>(of4, BLOCK_PROMPT_OFFSET) | load<i32>(of4, BLOCK_COMPLETION_OFFSET)) < 0) return NO_FORM;
+  }
+  if ((flags & FLAG_COST_COMPUTED) !== 0) {
+    if (!(abs(load<f64>(of8, BLOCK_COST_OFFSET)) <= VALUE_MAX)) return NO_FORM;
+  }
+  const shape = <usize>load<u32>(form, FORM_SHAPE_OFFSET);
+  if (shape === 0) return bytes;
+  const stored = <usize>load<u32>(of4, BLOCK_STORED_OFFSET);
+  if (stored === 0) return NO_FORM;
+  const end = matchShape(stored, shape, tables + TABLES_SLOTS_OFFSET);
+  return end === 0 ? NO_FORM : bytes + <u32>(end - stored) * load<u32>(form, FORM_GROWTH_OFFSET);
+}
 
 /** Copies text, and up to 32 bytes of what comes after it. @returns where it ends */
 @inline
@@ -67,6 +118,11 @@ function writeNull(out: usize, cell: usize): usize {
 }
 
 @inline
+function storedAt(cell: usize, tables: usize): usize {
+  return load<u32>(tables + TABLES_SLOTS_OFFSET + (<usize>load<u32>(cell, CELL_SLOT_OFFSET) << 2));
+}
+
+@inline
 function writeValue(value: f64, out: usize, cell: usize, tables: usize): usize {
   return abs(value) <= VALUE_MAX ? writeNumber(value, out, tables) : writeNull(out, cell);
 }
@@ -78,6 +134,7 @@ function writeValue(value: f64, out: usize, cell: usize, tables: usize): usize {
  * @param block - its columns; @see text-layout.ts
  * @param end - the place after the last row
  * @param forms - address of u32 × 65,536: the address of each binding's form, 0 = none
+ * @param flaggedForms - the same for rows with any of FORM_FLAGS: one form of each binding, which may be another's
  * @param outEnd - what is written ends before this, slack and all
  * @returns the first row that is not written; the tables tell where the text ends
  */
@@ -87,6 +144,7 @@ export function writeRows(
   end: i32,
   refused: u32,
   forms: usize,
+  flaggedForms: usize,
   out: usize,
   outEnd: usize,
   tables: usize,
@@ -95,8 +153,11 @@ export function writeRows(
     const of4 = block + (<usize>row << 2);
     const of8 = block + (<usize>row << 3);
     const tag = load<u32>(of4, BLOCK_TAG_OFFSET);
-    const form = <usize>load<u32>(forms + (<usize>(tag & TAG_BINDING_MASK) << 2));
-    if ((tag & refused) !== 0 || form === 0 || out + load<u32>(form, FORM_ROW_BYTES_OFFSET) > outEnd) break;
+    const ofBinding = <usize>(tag & TAG_BINDING_MASK) << 2;
+    const form = <usize>load<u32>(((tag & FORM_FLAGS) === 0 ? forms : flaggedForms) + ofBinding);
+    if ((tag & refused) !== 0 || form === 0) break;
+    const room = roomOf(form, tag, of4, of8, tables);
+    if (room === NO_FORM || out + room > outEnd) break;
     for (let cell = form + FORM_CELLS_OFFSET; ; cell += CELL_BYTES) {
       out = writeText(out, load<u32>(cell, CELL_BEFORE_OFFSET), load<u32>(cell, CELL_BEFORE_BYTES_OFFSET));
       const kind = load<u32>(cell, CELL_KIND_OFFSET);
@@ -161,6 +222,16 @@ export function writeRows(
           break;
         case CELL_CONSTANT:
           out = writeShort(out, cell);
+          break;
+        case CELL_STORED_NUMBER:
+          out = writeStoredNumber(storedAt(cell, tables), out, cell, tables);
+          break;
+        case CELL_STORED_FIELD:
+        case CELL_STORED_SAFE_FIELD:
+          out = writeField(storedAt(cell, tables), out, kind === CELL_STORED_SAFE_FIELD);
+          break;
+        case CELL_STORED_JSON:
+          out = writeJson(storedAt(cell, tables), out);
           break;
       }
     }

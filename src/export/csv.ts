@@ -10,6 +10,7 @@
  * Fields are quoted only where a comma, quote, CR or LF needs it; lines end in LF.
  */
 
+import { CELL_STORED_FIELD, CELL_STORED_SAFE_FIELD } from '../../assembly/text-layout.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, type Column, EXTRA_COLUMNS } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
@@ -18,6 +19,7 @@ import {
   type Cell,
   COMPLETION_TOKENS,
   COST,
+  cellOf,
   datetime,
   ifCost,
   LATENCY,
@@ -71,6 +73,8 @@ const SAFE_CELLS: ReadonlyMap<string, Cell> = new Map([...CELLS, ['datetime', da
 
 class CsvFormat implements TextFormat {
   readonly absent = '';
+  readonly storedText: number;
+  readonly quote = undefined;
   readonly columns: readonly string[];
   readonly #plan: ColumnPlan | null;
   readonly #places = new Map<ColumnNode, number>();
@@ -80,6 +84,7 @@ class CsvFormat implements TextFormat {
   constructor(plan: ColumnPlan | null, safe: boolean) {
     this.#plan = plan;
     this.#safe = safe;
+    this.storedText = safe ? CELL_STORED_SAFE_FIELD : CELL_STORED_FIELD;
     const columns =
       plan === null
         ? BASE_COLUMNS.map((fixed) => ({ name: fixed.name, fixed, node: null }))
@@ -101,7 +106,7 @@ class CsvFormat implements TextFormat {
 
   form(event: EventRow): Part[] {
     const known = this.#safe ? SAFE_CELLS : CELLS;
-    const cells = new Map(this.#fixed.map(({ place, column }) => [place, known.get(column.name)]));
+    const cells = new Map(this.#fixed.map(({ place, column }) => [place, cellOf(known, column.name, event)]));
     const parts = this.#fields(event).flatMap((field, place): Part[] => {
       const cell = cells.get(place);
       const text = quotedIfNeeded(field);

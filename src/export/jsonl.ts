@@ -5,6 +5,7 @@
  * ones (`loss`, `stage_name`), where such a name is taken with `_2` behind it.
  */
 
+import { CELL_STORED_JSON } from '../../assembly/text-layout.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, EXTRA_COLUMNS } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
@@ -12,6 +13,7 @@ import {
   type Cell,
   COMPLETION_TOKENS,
   COST,
+  cellOf,
   constant,
   ifCost,
   ifTokens,
@@ -62,6 +64,8 @@ const CELLS: ReadonlyMap<string, Cell> = new Map([
 
 class JsonFormat implements TextFormat {
   readonly absent = 'null';
+  readonly storedText = CELL_STORED_JSON;
+  readonly quote = '"';
   readonly #indent: number | undefined;
 
   constructor(pretty: boolean) {
@@ -77,7 +81,7 @@ class JsonFormat implements TextFormat {
     const parts = Object.entries(jsonRecord(event)).flatMap(([name, value]): Part[] => {
       const key = `,${line}${jsonText(name)}:${space}`;
       if (name === 'tokens') return [key, ...this.#tokens()];
-      const cell = CELLS.get(name);
+      const cell = cellOf(CELLS, name, event);
       // Nested lines stand one level deeper; inside a text of JSON there are no line ends.
       const text = jsonText(value, this.#indent).replaceAll('\n', '\n  ');
       if (cell === undefined) return [key, text];

@@ -1,12 +1,14 @@
 /**
  * RowWriter: rows as text, by the block.
  *
- * Of a row that a recorder wrote, all but a few cells is the same for every row of its binding. That is made once, as
- * a form: text, escaped and quoted, and cells between it, which the kernel fills in from the columns. Any other row is
- * decoded and written by itself, into the same place.
+ * Of a row that a recorder wrote, all but a few cells is the same for every row of its binding; of one that was
+ * captured, for every row of its binding whose metadata have the same shape. That is made once, as a form: text,
+ * escaped and quoted, and cells between it, which the kernel fills in from the columns and from what is stored with
+ * the row. Any other row is decoded and written by itself, into the same place.
  */
 import {
   FLAG_BLOB,
+  FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
   FLAG_DECLARED,
   FLAG_MALFORMED,
@@ -24,6 +26,7 @@ import {
   BLOCK_PROMPT_OFFSET,
   BLOCK_ROWS,
   BLOCK_SEQUENCE_OFFSET,
+  BLOCK_STORED_OFFSET,
   BLOCK_TAG_OFFSET,
   BLOCK_TIME_OFFSET,
   CELL_BEFORE_BYTES_OFFSET,
@@ -43,6 +46,8 @@ import {
   CELL_PLACE,
   CELL_PROMPT,
   CELL_SKIP_OFFSET,
+  CELL_SLOT_OFFSET,
+  CELL_STORED_NUMBER,
   CELL_SUCCESS,
   CELL_TEXT_BYTES_OFFSET,
   CELL_TEXT_OFFSET,
@@ -50,13 +55,24 @@ import {
   CELL_TOKENS,
   CELL_VALUE_BYTES_MAX,
   FORM_CELLS_OFFSET,
+  FORM_FLAGS_OFFSET,
+  FORM_GROWTH_OFFSET,
   FORM_ROW_BYTES_OFFSET,
+  FORM_SHAPE_OFFSET,
+  SHAPE_BYTES_OFFSET,
+  SHAPE_LENGTH_OFFSET,
+  SHAPE_PART_BYTES,
+  SHAPE_SLOT_OFFSET,
+  STORED_GROWTH,
   TEXT_SLACK_BYTES,
 } from '../../assembly/text-layout.js';
 import { TextKernels } from '../kernels/text.js';
 import type { OrderedRows } from '../readers/ordered.js';
-import type { RowSource } from '../readers/rows.js';
+import { decode, type RowSource } from '../readers/rows.js';
+import type { Columns } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
+import { COST_OF_EVENT } from './columnar/fixed.js';
+import { Marks, StoredShape } from './stored-shape.js';
 
 /** A cell that the columns fill in. */
 export interface Cell {
@@ -65,6 +81,8 @@ export interface Cell {
   readonly text?: string;
   /** Cells, each with the text before it, that are left out where there are no tokens. */
   readonly skip?: number;
+  /** Place of the stored value; for those that write one. */
+  readonly slot?: number;
 }
 
 export const LATENCY: Cell = { kind: CELL_LATENCY };
@@ -96,6 +114,12 @@ export function constant(text: string): Cell {
   return { kind: CELL_CONSTANT, text };
 }
 
+/** The cell of a column, where there are such cells: not for a cost that was computed, whose source is a text. */
+export function cellOf(cells: ReadonlyMap<string, Cell>, name: string, event: EventRow): Cell | undefined {
+  const isComputed = event.costSource !== null && event.costSource !== COST_OF_EVENT;
+  return name === 'cost_source' && isComputed ? undefined : cells.get(name);
+}
+
 /** Text or a cell. */
 export type Part = string | Cell;
 
@@ -103,22 +127,26 @@ export type Part = string | Cell;
 export interface TextFormat {
   /** What stands where there is no value; up to 8 bytes. */
   readonly absent: string;
+  /** How a stored text is written: CELL_STORED_*. */
+  readonly storedText: number;
+  /** What stands around a text; undefined where a stored value is only written as a whole part. */
+  readonly quote: string | undefined;
   /** The row, with what ends it. */
   row(event: EventRow): string;
   /** The same for all rows of a binding, of which `event` is one: with cells where they differ. */
   form(event: EventRow): readonly Part[];
 }
 
-/** A row with one of these is not all in its binding and the number columns. */
-const REFUSED =
-  FLAG_BLOB |
-  FLAG_DECLARED |
-  FLAG_MALFORMED |
-  FLAG_COST_COMPUTED |
-  FLAG_METADATA_MODEL |
-  FLAG_METADATA_PROVIDER |
-  FLAG_METADATA_TOKENS;
+/** A row with one of these is not all in its binding, the number columns and what is stored with it. */
+const REFUSED = FLAG_DECLARED | FLAG_MALFORMED | FLAG_CORRECTED;
+/** Rows with any of these have other forms than those without; @see assembly/text-rows.ts */
+const FORM_FLAGS =
+  FLAG_BLOB | FLAG_COST_COMPUTED | FLAG_METADATA_MODEL | FLAG_METADATA_PROVIDER | FLAG_METADATA_TOKENS;
 
+/** Of a binding; rows of more shapes are decoded. */
+const SHAPES_MAX = 16;
+/** Room for what is stored with the rows of a block; what does not fit is decoded. */
+const STORED_BYTES = 4 * 1024 * 1024;
 /** Room for text; a block that takes more is put together from several parts. */
 const OUT_BYTES = 8 * 1024 * 1024;
 /** The most that a character of a JavaScript string takes in UTF-8. */
@@ -132,11 +160,24 @@ const HAS_NONE = 2;
 const BINDINGS = TAG_BINDING_MASK + 1;
 const FORMS_BYTES = 4 * BINDINGS;
 
+/** Of rows with FORM_FLAGS. */
+interface FlaggedForm {
+  readonly flags: number;
+  /** Undefined where nothing is stored with them. */
+  readonly shape: StoredShape | undefined;
+  /** 0 where they have none. */
+  readonly address: number;
+}
+
 /** The forms of an experiment's bindings. */
 interface Forms {
+  readonly source: RowSource;
   /** Address of the forms' addresses, by binding. */
   readonly address: number;
   readonly states: Uint8Array;
+  /** The same for the form of rows with FORM_FLAGS that was used last. */
+  readonly flaggedAddress: number;
+  readonly flagged: Map<number, FlaggedForm[]>;
 }
 
 export class RowWriter {
@@ -145,8 +186,10 @@ export class RowWriter {
   readonly #block: number;
   readonly #outStart: number;
   readonly #outEnd: number;
+  readonly #stored: number;
   /** Addresses that are all 0, for experiments that find no room for others. */
   readonly #noForms: number;
+  readonly #marks = new Marks();
   readonly #sources = new Map<RowSource, Forms>();
   /** Where the next text goes. */
   #out: number;
@@ -158,6 +201,7 @@ export class RowWriter {
     this.#block = this.#kernels.allocate(BLOCK_BYTES);
     this.#outStart = this.#kernels.allocate(OUT_BYTES);
     this.#outEnd = this.#outStart + OUT_BYTES;
+    this.#stored = this.#kernels.allocate(STORED_BYTES + TEXT_SLACK_BYTES);
     this.#noForms = this.#kernels.allocate(FORMS_BYTES);
     this.#out = this.#outStart;
   }
@@ -177,23 +221,18 @@ export class RowWriter {
     return this.#taken();
   }
 
-  #writeBlock(
-    source: RowSource,
-    { table, rows, events }: OrderedRows,
-    start: number,
-    count: number,
-    { address, states }: Forms,
-  ): void {
+  #writeBlock(source: RowSource, block: OrderedRows, start: number, count: number, forms: Forms): void {
     const kernels = this.#kernels;
+    const { table, rows, events } = block;
     this.#stage(table, rows.subarray(start, start + count));
-    let row = 0;
-    for (;;) {
+    for (let row = 0, seen = -1; ; ) {
       row = kernels.module.writeRows(
         this.#block,
         row,
         count,
         REFUSED,
-        address,
+        forms.address,
+        forms.flaggedAddress,
         this.#out,
         this.#outEnd,
         kernels.tables,
@@ -201,23 +240,87 @@ export class RowWriter {
       this.#out = kernels.end;
       if (row === count) return;
       const index = rows[start + row];
-      const tag = table.tags[index];
-      const binding = tag & TAG_BINDING_MASK;
-      const isPlain = (tag & REFUSED) === 0;
-      if (isPlain && states[binding] === HAS_FORM) {
-        this.#makeRoom();
-        continue;
-      }
-      const event = events?.[start + row] ?? table.event(source, index);
-      if (isPlain && states[binding] === UNKNOWN) {
-        const form = this.#makeForm(event);
-        kernels.u32[(address >> 2) + binding] = form;
-        states[binding] = form === 0 ? HAS_NONE : HAS_FORM;
-        continue;
-      }
-      this.#append(this.#format.row(event));
+      // A row that the kernel stops at again, though something was done for it, is one that it cannot write.
+      const isNew = row !== seen;
+      seen = row;
+      if (isNew && this.#isReady(forms, table, index)) continue;
+      this.#append(this.#format.row(events?.[start + row] ?? table.event(source, index)));
       row++;
     }
+  }
+
+  /** Does what the kernel may want to write the row: makes its form, or room. @returns false where it never can */
+  #isReady(forms: Forms, table: OrderedRows['table'], index: number): boolean {
+    const { u32 } = this.#kernels;
+    const tag = table.tags[index];
+    const binding = tag & TAG_BINDING_MASK;
+    if ((tag & REFUSED) !== 0) return false;
+    if ((tag & FORM_FLAGS) !== 0) {
+      const form = this.#flaggedForm(forms, table, index);
+      const place = (forms.flaggedAddress >> 2) + binding;
+      if (form === 0) return false;
+      if (u32[place] === form) this.#makeRoom();
+      u32[place] = form;
+      return true;
+    }
+    const { states } = forms;
+    if (states[binding] === HAS_FORM) this.#makeRoom();
+    if (states[binding] !== UNKNOWN) return states[binding] === HAS_FORM;
+    const form = this.#makeForm(table.event(forms.source, index), 0, undefined);
+    u32[(forms.address >> 2) + binding] = form;
+    states[binding] = form === 0 ? HAS_NONE : HAS_FORM;
+    return form !== 0;
+  }
+
+  /** @returns the address of the form of a row with FORM_FLAGS; 0 where it has none */
+  #flaggedForm(
+    { source, flaggedAddress, flagged }: Forms,
+    table: OrderedRows['table'],
+    index: number,
+  ): number {
+    const tag = table.tags[index];
+    const binding = tag & TAG_BINDING_MASK;
+    // Without a binding, the name is stored, too.
+    if (binding === 0 || flaggedAddress === this.#noForms) return 0;
+    const flags = tag & FORM_FLAGS;
+    const isStored = (flags & FLAG_BLOB) !== 0;
+    const { blob } = table;
+    const at = table.blobOffsets[index];
+    const known = flagged.get(binding) ?? [];
+    for (const form of known) {
+      if (form.flags === flags && (!isStored || form.shape!.matches(blob, at))) return form.address;
+    }
+    if (known.length === SHAPES_MAX) return 0;
+    const shape = isStored ? StoredShape.of(blob, at) : undefined;
+    if (isStored && shape === undefined) return 0;
+    const marked = shape?.marked(this.#marks) ?? Buffer.alloc(0);
+    const event = decode(
+      source,
+      this.#markedRow(tag, marked),
+      0,
+      table.producers[index],
+      table.sequences[index],
+    );
+    const address = this.#makeForm(event, flags, shape);
+    known.push({ flags, shape, address });
+    flagged.set(binding, known);
+    return address;
+  }
+
+  /** A row of marks, with numbers in all columns. */
+  #markedRow(tag: number, blob: Buffer): Columns {
+    return {
+      rows: 1,
+      timeUs: Float64Array.of(0),
+      latencyMs: Float64Array.of(1),
+      costUsd: Float64Array.of(1),
+      promptTokens: Int32Array.of(this.#marks.prompt),
+      completionTokens: Int32Array.of(this.#marks.completion),
+      tags: Uint32Array.of(tag),
+      blobOffsets: Uint32Array.of(0),
+      blob,
+      declared: [],
+    };
   }
 
   /** Puts the rows' columns where the kernel reads them. */
@@ -235,16 +338,50 @@ export class RowWriter {
     put(table.completionTokens, rows, i32, (block + BLOCK_COMPLETION_OFFSET) >> 2);
     put(table.producers, rows, i32, (block + BLOCK_PRODUCER_OFFSET) >> 2);
     put(table.tags, rows, u32, (block + BLOCK_TAG_OFFSET) >> 2);
+    this.#stageStored(table, rows);
   }
 
-  /** @returns the form's address; 0 where the rows of the event's binding cannot have one */
-  #makeForm(event: EventRow): number {
+  /** Puts what is stored with the rows where the kernel reads it, as far as it fits. */
+  #stageStored({ tags, blob, blobOffsets, blobEnds }: OrderedRows['table'], rows: Uint32Array): void {
+    const { u32, bytes } = this.#kernels;
+    const addresses = (this.#block + BLOCK_STORED_OFFSET) >> 2;
+    let start = blob.length;
+    let end = 0;
+    for (const row of rows) {
+      if ((tags[row] & FLAG_BLOB) === 0) continue;
+      start = Math.min(start, blobOffsets[row]);
+      end = Math.max(end, blobEnds[row]);
+    }
+    if (end === 0) return;
+    // Rows in the order in which they were captured are stored one behind the other.
+    if (end - start <= STORED_BYTES) {
+      bytes.set(blob.subarray(start, end), this.#stored);
+      for (let i = 0; i < rows.length; i++) u32[addresses + i] = this.#stored + blobOffsets[rows[i]] - start;
+      return;
+    }
+    for (let i = 0, used = 0; i < rows.length; i++) {
+      const [from, to] = [blobOffsets[rows[i]], blobEnds[rows[i]]];
+      const fits = (tags[rows[i]] & FLAG_BLOB) !== 0 && used + to - from <= STORED_BYTES;
+      u32[addresses + i] = fits ? this.#stored + used : 0;
+      if (fits) used += blob.copy(bytes, this.#stored + used, from, to);
+    }
+  }
+
+  /**
+   * @param event - one of the form's; where it has FORM_FLAGS, with marks for values
+   * @returns the form's address; 0 where there can be none
+   */
+  #makeForm(event: EventRow, flags: number, shape: StoredShape | undefined): number {
     // A total of tokens that is told is not the sum of the columns.
-    if (event.metadata.tokens !== undefined) return 0;
+    const sum = this.#marks.prompt + this.#marks.completion;
+    if (flags === 0 ? event.metadata.tokens !== undefined : event.tokens?.total !== sum) return 0;
     const kernels = this.#kernels;
     const cells: { readonly before: Buffer; readonly cell: Cell }[] = [];
+    const made = this.#format.form(event);
+    const parts = flags === 0 ? made : this.#unmarked(made, flags);
+    if (parts === undefined) return 0;
     let text = '';
-    for (const part of [...this.#format.form(event), { kind: CELL_END }]) {
+    for (const part of [...parts, { kind: CELL_END }]) {
       if (typeof part === 'string') {
         text += part;
         continue;
@@ -256,11 +393,18 @@ export class RowWriter {
     const rowBytes = textBytes + cells.length * CELL_VALUE_BYTES_MAX + TEXT_SLACK_BYTES;
     const texts = FORM_CELLS_OFFSET + cells.length * CELL_BYTES;
     const bytes = texts + textBytes + TEXT_SLACK_BYTES;
-    if (rowBytes > OUT_BYTES || bytes + TEXT_SLACK_BYTES > kernels.room) return 0;
+    const shapeBytes = (shape?.parts ?? []).reduce(
+      (sum, part) => sum + SHAPE_PART_BYTES + part.bytes.length,
+      0,
+    );
+    if (rowBytes > OUT_BYTES || bytes + shapeBytes + 4 * TEXT_SLACK_BYTES > kernels.room) return 0;
     const form = kernels.allocate(bytes);
     const view = new DataView(kernels.u32.buffer, form, bytes);
     const absent = Buffer.from(this.#format.absent);
     view.setUint32(FORM_ROW_BYTES_OFFSET, rowBytes, true);
+    view.setUint32(FORM_FLAGS_OFFSET, flags, true);
+    if (shape !== undefined) view.setUint32(FORM_SHAPE_OFFSET, this.#putShape(shape), true);
+    view.setUint32(FORM_GROWTH_OFFSET, STORED_GROWTH * mostOften(cells.map(({ cell }) => cell.slot)), true);
     let at = form + texts;
     cells.forEach(({ before, cell }, index) => {
       const place = FORM_CELLS_OFFSET + index * CELL_BYTES;
@@ -274,9 +418,60 @@ export class RowWriter {
       kernels.bytes.set(short, form + place + CELL_TEXT_OFFSET);
       view.setUint32(place + CELL_TEXT_BYTES_OFFSET, short.length, true);
       view.setUint32(place + CELL_SKIP_OFFSET, (cell.skip ?? 0) * CELL_BYTES, true);
+      view.setUint32(place + CELL_SLOT_OFFSET, cell.slot ?? 0, true);
       at += before.length;
     });
     return form;
+  }
+
+  /** @returns the shape's address */
+  #putShape({ parts }: StoredShape): number {
+    const kernels = this.#kernels;
+    const texts = parts.length * SHAPE_PART_BYTES;
+    const textBytes = parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const address = kernels.allocate(texts + textBytes + TEXT_SLACK_BYTES);
+    const view = new DataView(kernels.u32.buffer, address, texts);
+    let at = address + texts;
+    parts.forEach(({ bytes, slot }, index) => {
+      const place = index * SHAPE_PART_BYTES;
+      kernels.bytes.set(bytes, at);
+      view.setUint32(place + SHAPE_BYTES_OFFSET, at, true);
+      view.setUint32(place + SHAPE_LENGTH_OFFSET, bytes.length, true);
+      view.setUint32(place + SHAPE_SLOT_OFFSET, slot, true);
+      at += bytes.length;
+    });
+    return address;
+  }
+
+  /** Puts cells in the places of marks. @returns undefined where a mark has become part of something else */
+  #unmarked(parts: readonly Part[], flags: number): Part[] | undefined {
+    const { text, number, counts } = this.#marks.pattern;
+    const { quote, storedText } = this.#format;
+    const mark = `${quote ?? ''}${text}${quote ?? ''}|${number}|(?<![\\d.])${counts}(?![\\d.])`;
+    const pattern = new RegExp(quote === undefined ? `^(?:${mark})$` : mark, 'g');
+    const found: Part[] = [];
+    for (const part of parts) {
+      if (typeof part !== 'string') {
+        found.push(part);
+        continue;
+      }
+      let from = 0;
+      for (const { index, 0: all, 1: textSlot, 2: numberSlot, 3: count } of part.matchAll(pattern)) {
+        if (count !== undefined && (flags & FLAG_METADATA_TOKENS) === 0) continue;
+        found.push(part.slice(from, index));
+        if (textSlot !== undefined) found.push({ kind: storedText, slot: Number(textSlot) });
+        else if (numberSlot !== undefined) found.push({ kind: CELL_STORED_NUMBER, slot: Number(numberSlot) });
+        else found.push(this.#countCell(Number(count)));
+        from = index + all.length;
+      }
+      found.push(part.slice(from));
+    }
+    return found.some((part) => typeof part === 'string' && this.#marks.isIn(part)) ? undefined : found;
+  }
+
+  #countCell(mark: number): Cell {
+    if (mark === this.#marks.prompt) return PROMPT_TOKENS;
+    return mark === this.#marks.completion ? COMPLETION_TOKENS : TOTAL_TOKENS;
   }
 
   /** Appends text that is no form's. What has no UTF-8 form becomes U+FFFD. */
@@ -302,14 +497,25 @@ export class RowWriter {
   }
 
   #newSource(source: RowSource): Forms {
-    const hasRoom = this.#kernels.room >= FORMS_BYTES;
+    const hasRoom = this.#kernels.room >= 2 * FORMS_BYTES;
+    const addresses = () => (hasRoom ? this.#kernels.allocate(FORMS_BYTES) : this.#noForms);
     const forms = {
-      address: hasRoom ? this.#kernels.allocate(FORMS_BYTES) : this.#noForms,
+      source,
+      address: addresses(),
       states: new Uint8Array(BINDINGS).fill(hasRoom ? UNKNOWN : HAS_NONE),
+      flaggedAddress: addresses(),
+      flagged: new Map(),
     };
     this.#sources.set(source, forms);
     return forms;
   }
+}
+
+/** How often the most frequent of them is there. */
+function mostOften(slots: readonly (number | undefined)[]): number {
+  const counts = new Map<number, number>();
+  for (const slot of slots) if (slot !== undefined) counts.set(slot, (counts.get(slot) ?? 0) + 1);
+  return Math.max(0, ...counts.values());
 }
 
 type Column = Float64Array | Int32Array | Uint32Array;

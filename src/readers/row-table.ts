@@ -42,7 +42,7 @@ export class RowTable implements Columns {
   blobBytes = 0;
 
   /** Where a row's part of `blob` ends. */
-  private blobEnds = new Uint32Array(0);
+  blobEnds = new Uint32Array(0);
   /** Each row's place in capture order. */
   sequences = new Float64Array(0);
   producers = new Int32Array(0);

@@ -102,6 +102,7 @@ export interface TextModule {
     end: number,
     refused: number,
     forms: number,
+    flaggedForms: number,
     out: number,
     outEnd: number,
     tables: number,

@@ -11,6 +11,7 @@ import {
   FLAG_SUCCEEDED,
   FLAG_WRITTEN,
 } from '../../assembly/layout.js';
+import { CELL_STORED_FIELD } from '../../assembly/text-layout.js';
 import { openCsv } from '../../src/export/csv.js';
 import type { EncodeOptions, ExportEncoder } from '../../src/export/encoder.js';
 import { openJsonl } from '../../src/export/jsonl.js';
@@ -226,6 +227,8 @@ describe('RowWriter', () => {
     let forms = 0;
     const writer = new RowWriter({
       absent: '',
+      storedText: CELL_STORED_FIELD,
+      quote: undefined,
       row: () => 'never\n',
       form: () => {
         forms++;

@@ -1,0 +1,182 @@
+/**
+ * Shapes of what is stored with rows as MessagePack.
+ *
+ * Cut out its numbers and texts, and most rows of a program have the same bytes left: those of their keys, nulls and
+ * booleans. What such rows become in a file differs in the values only, and where each value goes is found out once:
+ * by a row of that shape with marks for values, which no row has.
+ */
+import { randomInt } from 'node:crypto';
+import { SLOT_NONE, SLOT_NUMBER, SLOT_TEXT, SLOTS_MAX } from '../../assembly/text-layout.js';
+import { MsgpackWriter } from '../schema/msgpack.js';
+
+/** Bytes that all rows of a shape have, and what follows them. */
+export interface ShapePart {
+  readonly bytes: Buffer;
+  /** SLOT_* */
+  readonly slot: number;
+}
+
+/** The most bytes of a shape. */
+const BYTES_MAX = 8192;
+const DEPTH_MAX = 64;
+
+// Heads of MessagePack, as MsgpackWriter uses them.
+const NIL = 0xc0;
+const FALSE = 0xc2;
+const TRUE = 0xc3;
+const DOUBLE = 0xcb;
+const U32 = 0xce;
+const TEXT8 = 0xd9;
+const TEXT32 = 0xdb;
+const ARRAY = 0xdd;
+const MAP = 0xde;
+
+export class StoredShape {
+  readonly parts: readonly ShapePart[];
+
+  private constructor(parts: readonly ShapePart[]) {
+    this.parts = parts;
+  }
+
+  /** The shape of what is stored at `at`: metadata, then measurements. Undefined where a row is better decoded. */
+  static of(stored: Buffer, at: number): StoredShape | undefined {
+    const cutter = new Cutter(stored, at);
+    return cutter.value(0) && cutter.value(0) && cutter.end() ? new StoredShape(cutter.parts) : undefined;
+  }
+
+  /** Whether what is stored there has this shape. */
+  matches(stored: Buffer, at: number): boolean {
+    for (const { bytes, slot } of this.parts) {
+      for (let i = 0; i < bytes.length; i++) if (stored[at + i] !== bytes[i]) return false;
+      at += bytes.length;
+      if (slot === SLOT_NONE) return true;
+      const size = slot === SLOT_TEXT ? textSize(stored, at) : numberSize(stored[at]);
+      if (size === 0) return false;
+      at += size;
+    }
+    return true;
+  }
+
+  /** What would be stored with a row of this shape whose values are marks. */
+  marked(marks: Marks): Buffer {
+    const pieces = this.parts.flatMap(({ bytes, slot }, index) => {
+      if (slot === SLOT_NONE) return [bytes];
+      return [bytes, stored(slot === SLOT_TEXT ? marks.text(index) : marks.number(index))];
+    });
+    return Buffer.concat(pieces);
+  }
+}
+
+/** Values that stand for a row's own, each of which can be recognised in what is written. */
+export class Marks {
+  /** Token counts; their sum is a mark, too. */
+  readonly prompt = randomInt(5e8, 7e8);
+  readonly completion = randomInt(3e8, 5e8);
+  private readonly secret = String(randomInt(1e8, 1e9));
+
+  text(slot: number): string {
+    return `\ue000${this.secret}.${slot}\ue001`;
+  }
+
+  /** Fifteen digits, so that its text is always these. */
+  number(slot: number): number {
+    return Number(`1.${this.secret}${String(slot).padStart(4, '0')}1e-200`);
+  }
+
+  /** Whether there is a mark in the text. */
+  isIn(text: string): boolean {
+    return text.includes(this.secret);
+  }
+
+  /** Places of marks in a text, as the source of a regular expression whose groups tell the slots. */
+  get pattern(): { readonly text: string; readonly number: string; readonly counts: string } {
+    const counts = [this.prompt, this.completion, this.prompt + this.completion].join('|');
+    return {
+      text: `\ue000${this.secret}\\.(\\d+)\ue001`,
+      number: `1\\.${this.secret}(\\d{4})1e-200`,
+      counts: `(${counts})`,
+    };
+  }
+}
+
+function stored(value: string | number): Buffer {
+  const room = new ArrayBuffer(64);
+  const writer = new MsgpackWriter(room, 0, room.byteLength);
+  writer.value(value);
+  return Buffer.from(room, 0, writer.position);
+}
+
+/** Bytes of a stored text; 0 where it is none. */
+function textSize(stored: Buffer, at: number): number {
+  const head = stored[at];
+  if (head >= 0xa0 && head < 0xc0) return 1 + (head & 31);
+  if (head === TEXT8) return 2 + stored[at + 1];
+  return head === TEXT32 ? 5 + stored.readUInt32BE(at + 1) : 0;
+}
+
+/** Bytes of a stored number; 0 where it is none. */
+function numberSize(head: number): number {
+  return head < 0x80 ? 1 : head === DOUBLE ? 9 : head === U32 ? 5 : 0;
+}
+
+class Cutter {
+  readonly parts: ShapePart[] = [];
+  private readonly stored: Buffer;
+  private at: number;
+  private from: number;
+  private bytes = 0;
+
+  constructor(stored: Buffer, at: number) {
+    this.stored = stored;
+    this.at = at;
+    this.from = at;
+  }
+
+  /** Goes over one value. @returns false where it cannot be part of a shape */
+  value(depth: number): boolean {
+    const { stored, at } = this;
+    const head = stored[at];
+    const number = numberSize(head);
+    if (number > 0) return this.cut(SLOT_NUMBER, number);
+    const text = textSize(stored, at);
+    if (text > 0) return this.cut(SLOT_TEXT, text);
+    if (head === NIL || head === FALSE || head === TRUE) {
+      this.at++;
+      return true;
+    }
+    if (depth === DEPTH_MAX) return false;
+    if (head === ARRAY) {
+      this.at += 5;
+      return this.values(stored.readUInt32BE(at + 1), depth, false);
+    }
+    if (head !== MAP) return false;
+    this.at += 3;
+    return this.values(stored.readUInt16BE(at + 1), depth, true);
+  }
+
+  end(): boolean {
+    return this.cut(SLOT_NONE, 0);
+  }
+
+  private values(count: number, depth: number, haveKeys: boolean): boolean {
+    for (let i = 0; i < count; i++) {
+      if (haveKeys) {
+        // A key that is no text is of what is kept aside.
+        const size = textSize(this.stored, this.at);
+        if (size === 0) return false;
+        this.at += size;
+      }
+      if (!this.value(depth + 1)) return false;
+    }
+    return true;
+  }
+
+  private cut(slot: number, size: number): boolean {
+    this.bytes += this.at - this.from;
+    if (this.parts.length === SLOTS_MAX || this.bytes > BYTES_MAX) return false;
+    this.parts.push({ bytes: Buffer.from(this.stored.subarray(this.from, this.at)), slot });
+    this.at += size;
+    this.from = this.at;
+    return true;
+  }
+}
