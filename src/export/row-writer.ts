@@ -70,6 +70,7 @@ import { TextKernels } from '../kernels/text.js';
 import type { OrderedRows } from '../readers/ordered.js';
 import { decode, type RowSource } from '../readers/rows.js';
 import type { Columns } from '../ring/batch.js';
+import { toldTotal } from '../schema/enrich.js';
 import type { EventRow } from '../schema/event.js';
 import { COST_OF_EVENT } from './columnar/fixed.js';
 import { Marks, StoredShape } from './stored-shape.js';
@@ -372,9 +373,9 @@ export class RowWriter {
    * @returns the form's address; 0 where there can be none
    */
   #makeForm(event: EventRow, flags: number, shape: StoredShape | undefined): number {
-    // A total of tokens that is told is not the sum of the columns.
-    const sum = this.#marks.prompt + this.#marks.completion;
-    if (flags === 0 ? event.metadata.tokens !== undefined : event.tokens?.total !== sum) return 0;
+    // A total that is told is not the sum of the columns, but for the one that was made of them.
+    const total = toldTotal(event.metadata);
+    if (typeof total === 'number' && total !== this.#marks.prompt + this.#marks.completion) return 0;
     const kernels = this.#kernels;
     const cells: { readonly before: Buffer; readonly cell: Cell }[] = [];
     const made = this.#format.form(event);

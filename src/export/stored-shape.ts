@@ -78,9 +78,12 @@ export class Marks {
     return `\ue000${this.secret}.${slot}\ue001`;
   }
 
-  /** Fifteen digits, so that its text is always these. */
+  /**
+   * Fifteen digits, so that its text is always these; negative, so that it differs wherever numbers do that look like
+   * formulas.
+   */
   number(slot: number): number {
-    return Number(`1.${this.secret}${String(slot).padStart(4, '0')}1e-200`);
+    return Number(`-1.${this.secret}${String(slot).padStart(4, '0')}1e-200`);
   }
 
   /** Whether there is a mark in the text. */
@@ -93,7 +96,7 @@ export class Marks {
     const counts = [this.prompt, this.completion, this.prompt + this.completion].join('|');
     return {
       text: `\ue000${this.secret}\\.(\\d+)\ue001`,
-      number: `1\\.${this.secret}(\\d{4})1e-200`,
+      number: `-1\\.${this.secret}(\\d{4})1e-200`,
       counts: `(${counts})`,
     };
   }

@@ -214,13 +214,15 @@ export function isExceptionEvent(event: string): boolean {
 export function tokensOf(prompt: number, completion: number, metadata: Record<string, Json>): Tokens | null {
   if (prompt < 0 && completion < 0) return null;
   const known = { prompt: Math.max(prompt, 0), completion: Math.max(completion, 0), total: 0 };
-  const told = metadata.tokens;
-  const total =
-    typeof told === 'object' && told !== null && !Array.isArray(told)
-      ? (told.total ?? told.total_tokens ?? told.totalTokens)
-      : null;
+  const total = toldTotal(metadata);
   known.total = isTotal(total) ? total : known.prompt + known.completion;
   return known;
+}
+
+/** What the metadata give as the total of tokens, of whatever type. */
+export function toldTotal({ tokens }: Record<string, Json>): Json | undefined {
+  if (typeof tokens !== 'object' || tokens === null || Array.isArray(tokens)) return undefined;
+  return tokens.total ?? tokens.total_tokens ?? tokens.totalTokens;
 }
 
 /** Where the fields of a category come from: `m` for measurements, `d` for metadata, in order of preference. */

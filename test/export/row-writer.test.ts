@@ -11,7 +11,7 @@ import {
   FLAG_SUCCEEDED,
   FLAG_WRITTEN,
 } from '../../assembly/layout.js';
-import { CELL_STORED_FIELD } from '../../assembly/text-layout.js';
+import { CELL_STORED_FIELD, CELL_STORED_JSON } from '../../assembly/text-layout.js';
 import { openCsv } from '../../src/export/csv.js';
 import type { EncodeOptions, ExportEncoder } from '../../src/export/encoder.js';
 import { openJsonl } from '../../src/export/jsonl.js';
@@ -20,6 +20,7 @@ import { LATENCY, RowWriter } from '../../src/export/row-writer.js';
 import type { OrderedRows } from '../../src/readers/ordered.js';
 import type { RowSource } from '../../src/readers/rows.js';
 import type { Binding } from '../../src/ring/bindings.js';
+import type { Json } from '../../src/schema/event.js';
 import { blockOf, eventsOfBlock, type Identity, type MadeRow, sourceOfBindings } from '../support/blocks.js';
 import { oracleCsv, oracleJsonl } from '../support/text-oracle.js';
 
@@ -72,12 +73,45 @@ const timeUs = fc.oneof(
   fc.constantFrom(TIME_US_MAX, -TIME_US_MAX, 2 ** 53, -(2 ** 53), 951782400000000, -62162208000000000),
   fc.double({ min: -TIME_US_MAX, max: TIME_US_MAX, noNaN: true }),
 );
+/** Not those that the oracle has no text for. */
+const storedNumber = fc.oneof(
+  nastyNumber.filter(Number.isFinite),
+  fc.constantFrom(127, 128, 2 ** 32 - 1, 2 ** 32, -1),
+);
 const tokens = fc.constantFrom(-1, 0, 1, 99, 12_345, 2 ** 31 - 1);
 
 const scalar = fc.oneof(nastyText, fc.constantFrom(null, true, false), nastyNumber.filter(Number.isFinite));
 const flatObject = fc.dictionary(fc.constantFrom('a', 'session_id', 'userId', 'loss', 'b c'), scalar, {
   maxKeys: 3,
 });
+
+/** Metadata of any depth, under keys that are looked for and others. */
+const deepObject = fc.letrec<{ object: Record<string, Json>; value: Json }>((tie) => ({
+  object: fc.dictionary(
+    fc.constantFrom(
+      'a',
+      'b',
+      'a_b',
+      'session_id',
+      'userId',
+      'model',
+      'tokens',
+      'total',
+      'loss',
+      '7',
+      'b"c',
+      '=d',
+    ),
+    tie('value'),
+    { maxKeys: 5 },
+  ),
+  value: fc.oneof(
+    { maxDepth: 3, depthIdentifier: 'stored' },
+    { weight: 6, arbitrary: fc.oneof(nastyText, storedNumber, fc.constantFrom(null, true, false)) },
+    { weight: 1, arbitrary: tie('object') },
+    { weight: 1, arbitrary: fc.array(tie('value'), { maxLength: 3, depthIdentifier: 'stored' }) },
+  ),
+})).object;
 
 const binding: fc.Arbitrary<Binding> = fc.record({
   event: fc.constantFrom('e', 'req_llm.request.stop', 'crucible_train.epoch.stop', 'x,"y"', '=evil'),
@@ -123,22 +157,54 @@ const identity: fc.Arbitrary<Identity> = fc.record({
   tags: fc.array(nastyText, { maxLength: 3 }),
 });
 
-const blocks = fc
-  .record({
-    identity,
-    bindings: fc.array(binding, { minLength: 5, maxLength: 5 }),
-    made: fc.array(madeRow, { minLength: 1, maxLength: 20 }),
-    shuffle: fc.boolean(),
-  })
-  .chain(({ made, shuffle, ...rest }) => {
-    const places = made.map((_, i) => i);
-    const order = shuffle ? fc.shuffledSubarray(places, { minLength: 1 }) : fc.constant(places);
-    return fc.record({ made: fc.constant(made), order, ...constants(rest) });
-  })
-  .map(({ identity, bindings, made, order }) => ({
-    source: sourceOfBindings(bindings, identity),
-    block: blockOf(made, order),
-  }));
+/** The same keys, nulls and booleans; other texts and numbers. */
+function varied(value: Json, texts: readonly string[], numbers: readonly number[]): Json {
+  if (typeof value === 'string') return texts[value.length % texts.length]!;
+  if (typeof value === 'number') return numbers[Math.abs(Math.trunc(value) % numbers.length) || 0]!;
+  if (Array.isArray(value)) return value.map((item) => varied(item, texts, numbers));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, varied(item, texts, numbers)]));
+}
+
+/** Rows of which several have the shape of the first. */
+const shapedRows = fc
+  .tuple(
+    fc.tuple(deepObject, deepObject),
+    fc.array(
+      fc.tuple(
+        madeRow,
+        fc.array(nastyText, { minLength: 1, maxLength: 4 }),
+        fc.array(storedNumber, { minLength: 1, maxLength: 4 }),
+      ),
+      { minLength: 1, maxLength: 20 },
+    ),
+  )
+  .map(([shape, rows]) =>
+    rows.map(([row, texts, numbers]): MadeRow => {
+      if (row.captured !== undefined) return row;
+      const [metadata, measurements] = shape.map((part) => varied(part, texts, numbers));
+      return { ...row, captured: [metadata, measurements] as MadeRow['captured'] & {} };
+    }),
+  );
+
+const blocksOf = (rows: fc.Arbitrary<MadeRow[]>) =>
+  fc
+    .record({
+      identity,
+      bindings: fc.array(binding, { minLength: 5, maxLength: 5 }),
+      made: rows,
+      shuffle: fc.boolean(),
+    })
+    .chain(({ made, shuffle, ...rest }) => {
+      const places = made.map((_, i) => i);
+      const order = shuffle ? fc.shuffledSubarray(places, { minLength: 1 }) : fc.constant(places);
+      return fc.record({ made: fc.constant(made), order, ...constants(rest) });
+    })
+    .map(({ identity, bindings, made, order }) => ({
+      source: sourceOfBindings(bindings, identity),
+      block: blockOf(made, order),
+    }));
+const blocks = blocksOf(fc.array(madeRow, { minLength: 1, maxLength: 20 }));
 
 function constants<T extends object>(values: T): { [K in keyof T]: fc.Arbitrary<T[K]> } {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, fc.constant(value)])) as never;
@@ -191,6 +257,75 @@ describe('rows of a block', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('rows of one shape', () => {
+  it.each<EncodeOptions>([{}, { csvSafe: true }, { flatten: false }])(
+    'are in CSV with %j what their events are',
+    (options) => {
+      fc.assert(
+        fc.property(blocksOf(shapedRows), ({ source, block }) => {
+          const plan = options.flatten === false ? null : planOf(source, block);
+          const [rows, events] = bothWays(() => openCsv(plan, options), source, block);
+          expect(rows).toBe(events);
+        }),
+        { numRuns: 200 },
+      );
+    },
+  );
+
+  it.each([{}, { pretty: true }])('are in JSON Lines with %j what their events are', (options) => {
+    fc.assert(
+      fc.property(blocksOf(shapedRows), ({ source, block }) => {
+        const [rows, events] = bothWays(() => openJsonl(options), source, block);
+        expect(rows).toBe(events);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('are written by one form, which is found again after rows of another shape', () => {
+    const captured = (metadata: Record<string, Json>): Pick<MadeRow, 'captured'> => ({
+      captured: [metadata, {}],
+    });
+    const values = ['x', 'a,b', '"', '', 'é'.repeat(300), '\u0001\\', '=1', 'y'.repeat(40)];
+    const made = plain(24).map((row, i) => ({
+      ...row,
+      ...captured(
+        i % 3 === 0 ? { n: i * 1000.5 } : { t: values[i % values.length]!, n: -i, deep: { b: true } },
+      ),
+    }));
+    const source = sourceOfBindings([bindingNamed(''), bindingNamed('e')], nobody);
+    const block = blockOf(made, inOrder(made.length));
+    let decoded = 0;
+    let forms = 0;
+    const writer = new RowWriter({
+      absent: 'null',
+      storedText: CELL_STORED_JSON,
+      quote: '"',
+      row: () => {
+        decoded++;
+        return '';
+      },
+      form: ({ metadata }) => {
+        forms++;
+        return [JSON.stringify(metadata), '\n'];
+      },
+    });
+    const expected = eventsOfBlock(source, block).map(({ metadata }) => `${JSON.stringify(metadata)}\n`);
+    for (let i = 0; i < 3; i++) {
+      expect(Buffer.from(writer.rows(source, block)).toString()).toBe(expected.join(''));
+    }
+    expect({ decoded, forms }).toEqual({ decoded: 0, forms: 2 });
+  });
+
+  it('are decoded where they are of too many shapes, or too large', () => {
+    const made = plain(60).map((row, i): MadeRow => ({ ...row, captured: [{ [`key ${i % 30}`]: i }, {}] }));
+    const source = sourceOfBindings([bindingNamed(''), bindingNamed('e')], nobody);
+    const block = blockOf(made, inOrder(made.length));
+    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    expect(rows).toBe(events);
   });
 });
 
