@@ -14,7 +14,7 @@ import { orderedEvents } from '../readers/ordered.js';
 import type { View } from '../readers/source.js';
 import type { Json } from '../schema/event.js';
 import { VERSION } from '../version.js';
-import { type StagedArchive, stageParquet } from './archive-parquet.js';
+import { stageParquet } from './archive-parquet.js';
 import type { Stores } from './stores.js';
 
 export interface ArchiveOptions {
@@ -103,8 +103,8 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
       rows,
       bytes,
       sha256,
-      columns: schema.map(({ name }) => name),
       schema,
+      additionalKeys: false,
       timeRange: summary.timeRange(),
       experiments: summary.experiments(),
       experiment: metadata,
@@ -127,7 +127,6 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
 }
 
 interface ArchiveManifest extends ExportManifest {
-  readonly schema: StagedArchive['schema'];
   readonly experiment: Json;
 }
 
