@@ -103,14 +103,14 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
       rows,
       bytes,
       sha256,
-      schema,
-      additionalKeys: false,
       timeRange: summary.timeRange(),
       experiments: summary.experiments(),
       experiment: metadata,
       counts: metadata.counts,
       libraryVersion: VERSION,
       options: {},
+      schema,
+      additionalKeys: false,
     };
     const manifest = path + MANIFEST_SUFFIX;
     const staged = await stageFile(manifest, single(`${jsonText(content as unknown as Json, 2)}\n`));

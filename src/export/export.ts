@@ -122,13 +122,13 @@ export async function exportFile(
       rows: summary.rows,
       bytes: data.bytes,
       sha256: data.sha256,
-      schema: encoder.schema,
-      additionalKeys: encoder.additionalKeys,
       timeRange: summary.timeRange(),
       experiments: summary.experiments(),
       counts: options.counts ?? null,
       libraryVersion: options.libraryVersion ?? null,
       options: describeOptions(options),
+      schema: encoder.schema,
+      additionalKeys: encoder.additionalKeys,
     };
     const manifestPath = path + MANIFEST_SUFFIX;
     const text = `${jsonText(manifest as unknown as Json, 2)}\n`;

@@ -33,16 +33,16 @@ export interface ExportManifest {
   bytes: number;
   /** Of the file's bytes, lower-case hex. */
   sha256: string;
-  /** The columns, or the keys that every row has, in file order. */
-  schema: readonly SchemaColumn[];
-  /** Whether a row may have keys that are not in the schema: fields of its event's category. */
-  additionalKeys: boolean;
   timeRange: ManifestTimeRange;
   experiments: ManifestExperiment[];
   /** The experiment's counters as the caller gave them (captured, retained, dropped, malformed). */
   counts: Json;
   libraryVersion: string | null;
   options: EncodeOptions & { anonymize?: { mode: string; fields: string[] } };
+  /** The columns, or the keys that every row has, in file order. */
+  schema: readonly SchemaColumn[];
+  /** Whether a row may have keys that are not in the schema: fields of its event's category. */
+  additionalKeys: boolean;
 }
 
 /** Gathers, row by row, what the manifest says about the rows. */
