@@ -6,7 +6,13 @@ import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
-import { archiveDiffers, EventDigest, RowSummary, type StagedFile } from '../export/index.js';
+import {
+  archiveDiffers,
+  EventDigest,
+  RowSummary,
+  type SchemaColumn,
+  type StagedFile,
+} from '../export/index.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
@@ -16,7 +22,7 @@ import { ensureFolder, type FileSystem, nodeFileSystem, readFully } from '../sto
 import { readParquetIndex } from '../storage/parquet-footer.js';
 import { ParquetFileReader } from '../storage/parquet-reader.js';
 import { SegmentTexts } from '../storage/parquet-rows.js';
-import { parquetColumns } from '../storage/parquet-schema.js';
+import { type ParquetColumn, parquetColumns } from '../storage/parquet-schema.js';
 import { ParquetFileWriter } from '../storage/parquet-writer.js';
 import { randomToken } from '../storage/paths.js';
 import {
@@ -37,8 +43,8 @@ const BLOCK_BYTES = 1 << 20;
 /** A complete, verified file under a temporary name, until it is committed or discarded. */
 export interface StagedArchive extends Omit<StagedFile, 'temporaryPath'> {
   readonly summary: RowSummary;
-  /** Columns with their types, in file order. */
-  readonly schema: readonly { readonly name: string; readonly type: string }[];
+  /** In file order. */
+  readonly schema: readonly SchemaColumn[];
 }
 
 /** @throws StorageError; nothing is left of the file then */
@@ -54,15 +60,11 @@ export async function stageParquet(path: string, parts: ArchiveParts): Promise<S
     const sha256 = await verify(files, temporary, path, source, written.digest).catch((error) => {
       throw isCorrupt(error) ? archiveDiffers(path, error.message, error) : error;
     });
-    const schema = parquetColumns(source.columns).map(({ element }) => ({
-      name: element.name,
-      type: element.logical_type?.type ?? element.converted_type ?? String(element.type),
-    }));
     return {
       bytes: written.bytes,
       sha256,
       summary: written.summary,
-      schema,
+      schema: parquetColumns(source.columns).map(told),
       discard,
       async commit() {
         guarded('write an archive', path, () => {
@@ -75,6 +77,37 @@ export async function stageParquet(path: string, parts: ArchiveParts): Promise<S
     await discard();
     throw storageError(error, 'write an archive', { path });
   }
+}
+
+/** Types by what Parquet calls them. */
+const TYPES: Readonly<Record<string, SchemaColumn['type']>> = {
+  TIMESTAMP: 'timestamp',
+  STRING: 'text',
+  UINT_16: 'uint16',
+  UINT_32: 'uint32',
+  INT32: 'int32',
+  DOUBLE: 'float64',
+  BOOLEAN: 'bool',
+  BYTE_ARRAY: 'bytes',
+};
+
+const UNITS: Readonly<Record<string, string>> = {
+  timestamp: 'us',
+  latency_ms: 'ms',
+  cost_usd: 'USD',
+  prompt_tokens: 'tokens',
+  completion_tokens: 'tokens',
+};
+
+function told({ element }: ParquetColumn): SchemaColumn {
+  const { name, type, converted_type, logical_type, repetition_type } = element;
+  return {
+    name,
+    type: TYPES[logical_type?.type ?? converted_type ?? type!]!,
+    nullable: repetition_type !== 'REQUIRED',
+    ...(Object.hasOwn(UNITS, name) && { unit: UNITS[name] }),
+    ...(name === 'binding' && { encoding: 'json' as const }),
+  };
 }
 
 async function write(files: FileSystem, path: string, parts: ArchiveParts) {

@@ -14,7 +14,7 @@ import { orderedEvents } from '../readers/ordered.js';
 import type { View } from '../readers/source.js';
 import type { Json } from '../schema/event.js';
 import { VERSION } from '../version.js';
-import { type StagedArchive, stageParquet } from './archive-parquet.js';
+import { stageParquet } from './archive-parquet.js';
 import type { Stores } from './stores.js';
 
 export interface ArchiveOptions {
@@ -103,14 +103,14 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
       rows,
       bytes,
       sha256,
-      columns: schema.map(({ name }) => name),
-      schema,
       timeRange: summary.timeRange(),
       experiments: summary.experiments(),
       experiment: metadata,
       counts: metadata.counts,
       libraryVersion: VERSION,
       options: {},
+      schema,
+      additionalKeys: false,
     };
     const manifest = path + MANIFEST_SUFFIX;
     const staged = await stageFile(manifest, single(`${jsonText(content as unknown as Json, 2)}\n`));
@@ -127,7 +127,6 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
 }
 
 interface ArchiveManifest extends ExportManifest {
-  readonly schema: StagedArchive['schema'];
   readonly experiment: Json;
 }
 

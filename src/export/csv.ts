@@ -12,7 +12,7 @@
 
 import { CELL_STORED_FIELD, CELL_STORED_SAFE_FIELD } from '../../assembly/text-layout.js';
 import type { EventRow, Json } from '../schema/event.js';
-import { BASE_COLUMNS, type Column, EXTRA_COLUMNS } from './columns.js';
+import { BASE_COLUMNS, type Column, EXTRA_COLUMNS, type SchemaColumn, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
 import type { ColumnNode, ColumnPlan } from './plan.js';
 import {
@@ -32,12 +32,13 @@ import {
   TIMESTAMP,
   TOTAL_TOKENS,
 } from './row-writer.js';
+import { fixedType, openType } from './schema.js';
 import { jsonText, numberText, wellFormed } from './text.js';
 
 export const csvFormat: ExportFormatDefinition = {
   format: 'csv',
   extension: 'csv',
-  needsPlan: ({ flatten }) => flatten !== false,
+  needsPlan: ({ flatten }) => (flatten === false ? 'none' : 'columns'),
   open: (plan, _about, options) => openCsv(plan, options),
 };
 
@@ -46,7 +47,8 @@ export function openCsv(plan: ColumnPlan | null, options: EncodeOptions = {}): E
   const format = new CsvFormat(plan, options.csvSafe === true);
   const writer = new RowWriter(format);
   return {
-    columns: format.columns,
+    schema: format.schema,
+    additionalKeys: false,
     header: () => Buffer.from(format.header()),
     rows: (source, block) => writer.rows(source, block),
     events: (events) => writer.events(events),
@@ -75,7 +77,7 @@ class CsvFormat implements TextFormat {
   readonly absent = '';
   readonly storedText: number;
   readonly quote = undefined;
-  readonly columns: readonly string[];
+  readonly schema: readonly SchemaColumn[];
   readonly #plan: ColumnPlan | null;
   readonly #places = new Map<ColumnNode, number>();
   readonly #fixed: { readonly place: number; readonly column: Column }[] = [];
@@ -89,7 +91,13 @@ class CsvFormat implements TextFormat {
       plan === null
         ? BASE_COLUMNS.map((fixed) => ({ name: fixed.name, fixed, node: null }))
         : plan.layout([...BASE_COLUMNS, ...EXTRA_COLUMNS]);
-    this.columns = columns.map(({ name }) => name);
+    this.schema = schemaOf(
+      columns.map(({ name, fixed, node }) => ({
+        ...(fixed ?? { nullable: true }),
+        name: safe ? guarded(name) : name,
+        type: node === null ? fixedType(fixed, plan) : openType(node).type,
+      })),
+    );
     for (const [place, { fixed, node }] of columns.entries()) {
       if (node !== null) this.#places.set(node, place);
       else this.#fixed.push({ place, column: fixed });
@@ -97,7 +105,7 @@ class CsvFormat implements TextFormat {
   }
 
   header(): string {
-    return csvLine(this.columns.map((name) => (this.#safe ? guarded(name) : name)));
+    return csvLine(this.schema.map(({ name }) => name));
   }
 
   row(event: EventRow): string {
@@ -122,7 +130,7 @@ class CsvFormat implements TextFormat {
   /** @throws RangeError when the row has a column that the first pass did not see */
   #fields(event: EventRow): string[] {
     const safe = this.#safe;
-    const fields = new Array<string>(this.columns.length).fill('');
+    const fields = new Array<string>(this.schema.length).fill('');
     for (const { place, column } of this.#fixed) fields[place] = cellText(column.read(event), safe);
     this.#plan?.visit(event, (node, value) => {
       const place = this.#places.get(node);

@@ -9,6 +9,7 @@ import type { OrderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
+import type { SchemaColumn } from './columns.js';
 import type { ColumnPlan } from './plan.js';
 
 /**
@@ -63,8 +64,10 @@ export interface ExperimentAbout {
 
 /** Turns rows into the bytes of a file, in order and without I/O. */
 export interface ExportEncoder {
-  /** Column names in file order; null where every row names its own. */
-  readonly columns: readonly string[] | null;
+  /** The columns, or the keys that every row has, in file order. */
+  readonly schema: readonly SchemaColumn[];
+  /** Whether a row may have keys that are not in the schema. */
+  readonly additionalKeys: boolean;
   /** What comes before the first row; may be empty. */
   header(): Uint8Array;
   /** A block from one experiment. Bytes are valid until the next call; may be empty when the format gathers rows. */
@@ -78,8 +81,8 @@ export interface ExportFormatDefinition {
   readonly format: string;
   /** File name extension, without the dot. */
   readonly extension: string;
-  /** Formats whose columns depend on the rows get the plan, made by a first pass. */
-  readonly needsPlan: (options: EncodeOptions) => boolean;
+  /** Formats whose columns depend on the rows get the plan, made by a first pass; some need to know the texts, too. */
+  readonly needsPlan: (options: EncodeOptions) => 'none' | 'columns' | 'texts';
   open(
     plan: ColumnPlan | null,
     about: readonly ExperimentAbout[],

@@ -122,12 +122,13 @@ export async function exportFile(
       rows: summary.rows,
       bytes: data.bytes,
       sha256: data.sha256,
-      columns: encoder.columns,
       timeRange: summary.timeRange(),
       experiments: summary.experiments(),
       counts: options.counts ?? null,
       libraryVersion: options.libraryVersion ?? null,
       options: describeOptions(options),
+      schema: encoder.schema,
+      additionalKeys: encoder.additionalKeys,
     };
     const manifestPath = path + MANIFEST_SUFFIX;
     const text = `${jsonText(manifest as unknown as Json, 2)}\n`;
@@ -193,7 +194,8 @@ async function openEncoder(
   options: StreamOptions,
 ): Promise<ExportEncoder> {
   const { about = [] } = options;
-  const plan = definition.needsPlan(options) ? new ColumnPlan() : null;
+  const needed = definition.needsPlan(options);
+  const plan = needed === 'none' ? null : new ColumnPlan({ texts: needed === 'texts' });
   if (plan !== null) {
     for (const { columns = [] } of about) plan.declare(columns);
     if (typeof source === 'function') for await (const event of source()) plan.add(event);
@@ -205,9 +207,9 @@ async function openEncoder(
 /** Reads every row once, in the order that costs least: which columns there are does not depend on it. */
 async function addView(plan: ColumnPlan, view: View): Promise<void> {
   for await (const { batch, rows, events } of matches(view, { room: {} })) {
-    const { tags } = batch;
+    const { tags, blob, blobOffsets } = batch;
     const event = (source: RowSource, row: number) => decodeRow(source, batch, row);
-    plan.addRows(view.source, { table: { tags, event }, rows, events });
+    plan.addRows(view.source, { table: { tags, blob, blobOffsets, event }, rows, events });
   }
 }
 

@@ -2,6 +2,7 @@
 
 export { type AnonymizeOptions, anonymizer } from './anonymize.js';
 export { type ArchivedFile, archiveDiffers, archiveJsonl, EventDigest } from './archive.js';
+export type { SchemaColumn } from './columns.js';
 export { csvFormat, csvLine, openCsv } from './csv.js';
 export type {
   Chunk,

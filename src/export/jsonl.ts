@@ -7,7 +7,7 @@
 
 import { CELL_STORED_JSON } from '../../assembly/text-layout.js';
 import type { EventRow, Json } from '../schema/event.js';
-import { BASE_COLUMNS, EXTRA_COLUMNS } from './columns.js';
+import { MAP_COLUMNS, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
 import {
   type Cell,
@@ -32,25 +32,21 @@ import { jsonText, snakeCase } from './text.js';
 export const jsonlFormat: ExportFormatDefinition = {
   format: 'jsonl',
   extension: 'jsonl',
-  needsPlan: () => false,
+  needsPlan: () => 'none',
   open: (_plan, _about, options) => openJsonl(options),
 };
 
 export function openJsonl(options: EncodeOptions = {}): ExportEncoder {
   const writer = new RowWriter(new JsonFormat(options.pretty === true));
   return {
-    columns: null,
+    schema: schemaOf(MAP_COLUMNS),
+    additionalKeys: true,
     header: () => new Uint8Array(0),
     rows: (source, block) => writer.rows(source, block),
     events: (events) => writer.events(events),
     footer: () => new Uint8Array(0),
   };
 }
-
-/** Token counts stay one object, and the time is written once, as a number. */
-const COLUMNS = [...BASE_COLUMNS, ...EXTRA_COLUMNS].filter(
-  ({ name }) => name !== 'datetime' && !name.startsWith('tokens_'),
-);
 
 /** Fields that are not the same in all rows of a binding, besides the tokens. */
 const CELLS: ReadonlyMap<string, Cell> = new Map([
@@ -111,10 +107,7 @@ class JsonFormat implements TextFormat {
 
 /** The event as the object that a line holds. */
 export function jsonRecord(event: EventRow): Record<string, Json> {
-  const entries = new Map<string, Json>(COLUMNS.map(({ name, read }) => [name, read(event)]));
-  entries.set('measurements', event.measurements);
-  entries.set('metadata', event.metadata);
-  entries.set('tokens', event.tokens === null ? null : { ...event.tokens });
+  const entries = new Map<string, Json>(MAP_COLUMNS.map(({ name, read }) => [name, read(event)]));
   for (const [key, value] of Object.entries(event.fields)) {
     const name = snakeCase(key);
     let unique = name;

@@ -1,10 +1,11 @@
-/** What an exported file is, for whoever finds it: counts, checksum, columns, time range, provenance. */
+/** What an exported file is, for whoever finds it: counts, checksum, schema, time range, provenance. */
 
 import type { OrderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
 import { timeUsOf } from '../ring/batch.js';
 import type { EventRow, Json } from '../schema/event.js';
 import type { AnonymizeOptions } from './anonymize.js';
+import type { SchemaColumn } from './columns.js';
 import type { EncodeOptions } from './encoder.js';
 import { isoMicros } from './text.js';
 
@@ -32,14 +33,16 @@ export interface ExportManifest {
   bytes: number;
   /** Of the file's bytes, lower-case hex. */
   sha256: string;
-  /** In file order; null where every row names its own. */
-  columns: readonly string[] | null;
   timeRange: ManifestTimeRange;
   experiments: ManifestExperiment[];
   /** The experiment's counters as the caller gave them (captured, retained, dropped, malformed). */
   counts: Json;
   libraryVersion: string | null;
   options: EncodeOptions & { anonymize?: { mode: string; fields: string[] } };
+  /** The columns, or the keys that every row has, in file order. */
+  schema: readonly SchemaColumn[];
+  /** Whether a row may have keys that are not in the schema: fields of its event's category. */
+  additionalKeys: boolean;
 }
 
 /** Gathers, row by row, what the manifest says about the rows. */

@@ -10,10 +10,12 @@ import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
+import { toldTotal } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { COST_OF_EVENT, COST_SOURCE, FIXED_TEXTS } from './columnar/fixed.js';
 import { TextSet } from './columnar/text-set.js';
 import { OPEN_PARTS } from './columns.js';
+import { ByShape, Marks, storedNumber } from './stored-shape.js';
 import { wellFormed } from './text.js';
 
 /** Kinds of values, as bits: a column may have seen several. */
@@ -83,12 +85,25 @@ export function tellsAll({ bound }: Binding): boolean {
 
 /** Rows as far as a plan looks at them; any `OrderedRows` are. */
 export interface PlanRows extends MatchingRows {
-  readonly table: { readonly tags: Uint32Array; event(source: RowSource, row: number): EventRow };
+  readonly table: {
+    readonly tags: Uint32Array;
+    readonly blob: Buffer;
+    readonly blobOffsets: Uint32Array;
+    event(source: RowSource, row: number): EventRow;
+  };
 }
+
+export interface PlanOptions {
+  /** Whether the texts of columns are kept, for dictionaries; default true. Without, few rows are decoded. */
+  texts?: boolean;
+}
+
+/** Of each number that is stored with rows of a shape, the columns that it goes to. */
+type NumberNodes = readonly { readonly slot: number; readonly nodes: readonly ColumnNode[] }[];
 
 /** The union of the paths that rows have, as a tree, so that a row is placed without building names. */
 export class ColumnPlan {
-  /** KIND_* bits of the token counts seen. */
+  /** KIND_* bits of the token counts seen, whole ones of rows that are not decoded aside. */
   tokenKinds = 0;
   /** The texts of the fixed columns, by their names. */
   readonly texts: ReadonlyMap<string, TextSet> = new Map([
@@ -100,8 +115,13 @@ export class ColumnPlan {
   readonly #roots = OPEN_PARTS.map(newNode);
   /** Of each source, the bindings that have been looked at. */
   readonly #known = new Map<RowSource, Uint8Array>();
+  readonly #keepsTexts: boolean;
+  readonly #marks = new Marks();
+  /** Null for rows that have to be decoded. */
+  readonly #shaped = new Map<RowSource, ByShape<NumberNodes | null>>();
 
-  constructor() {
+  constructor({ texts = true }: PlanOptions = {}) {
+    this.#keepsTexts = texts;
     // Of a recorder's rows, the only text that their binding does not tell.
     this.texts.get(COST_SOURCE)!.add(COST_OF_EVENT);
   }
@@ -116,7 +136,7 @@ export class ColumnPlan {
   }
 
   add(event: EventRow): void {
-    this.visit(event, note);
+    this.visit(event, this.#keepsTexts ? note : noteKind);
     for (const { read, texts } of this.#fixedTexts) {
       const text = read(event);
       if (text !== null) texts.add(text);
@@ -137,6 +157,8 @@ export class ColumnPlan {
         const binding = tag & TAG_BINDING_MASK;
         if (known[binding] === BOUND) continue;
         known[binding] = tellsAll(source.binding(binding)) ? BOUND : OWN;
+      } else if (!this.#keepsTexts && this.#addShaped(source, table, rows[i])) {
+        continue;
       }
       this.add(events?.[i] ?? table.event(source, rows[i]));
     }
@@ -182,6 +204,36 @@ export class ColumnPlan {
     });
   }
 
+  /** Notes the numbers of a row whose shape is known. @returns false where the row has to be decoded */
+  #addShaped(source: RowSource, table: PlanRows['table'], row: number): boolean {
+    let shaped = this.#shaped.get(source);
+    if (shaped === undefined) {
+      shaped = new ByShape(source, this.#marks, (event) => this.#addMarked(event));
+      this.#shaped.set(source, shaped);
+    }
+    const numbers = shaped.get(table, row);
+    if (numbers === undefined || numbers === null) return false;
+    for (const { slot, nodes } of numbers) {
+      const value = storedNumber(table.blob, shaped.places[slot]);
+      for (const node of nodes) noteKind(node, value);
+    }
+    return true;
+  }
+
+  /** Notes all of an event with marks for values, but for the numbers among these. */
+  #addMarked(event: EventRow): NumberNodes | null {
+    const { prompt, completion } = this.#marks;
+    const total = toldTotal(event.metadata);
+    if (typeof total === 'number' && total !== prompt + completion) return null;
+    const numbers = new Map<number, ColumnNode[]>();
+    this.visit(event, (node, value) => {
+      const slot = typeof value === 'number' ? this.#marks.slotOf(value) : undefined;
+      if (slot === undefined) noteKind(node, value);
+      else numbers.set(slot, [...(numbers.get(slot) ?? []), node]);
+    });
+    return [...numbers].map(([slot, nodes]) => ({ slot, nodes }));
+  }
+
   #newSource(source: RowSource): Uint8Array {
     const known = new Uint8Array(TAG_BINDING_MASK + 1);
     this.#known.set(source, known);
@@ -191,15 +243,18 @@ export class ColumnPlan {
 }
 
 function note(node: ColumnNode, value: Json): void {
+  noteKind(node, value);
+  if (typeof value !== 'string') return;
+  node.texts ??= new TextSet();
+  node.texts.add(value);
+}
+
+function noteKind(node: ColumnNode, value: Json): void {
   const kind = kindOf(value);
   node.kinds |= kind;
-  if (typeof value === 'string') {
-    node.texts ??= new TextSet();
-    node.texts.add(value);
-  } else if (typeof value === 'number' && kind !== KIND_NULL) {
-    if (value < node.least) node.least = value;
-    if (value > node.greatest) node.greatest = value;
-  }
+  if (typeof value !== 'number' || kind === KIND_NULL) return;
+  if (value < node.least) node.least = value;
+  if (value > node.greatest) node.greatest = value;
 }
 
 function newNode(): ColumnNode {

@@ -6,17 +6,7 @@
  * escaped and quoted, and cells between it, which the kernel fills in from the columns and from what is stored with
  * the row. Any other row is decoded and written by itself, into the same place.
  */
-import {
-  FLAG_BLOB,
-  FLAG_CORRECTED,
-  FLAG_COST_COMPUTED,
-  FLAG_DECLARED,
-  FLAG_MALFORMED,
-  FLAG_METADATA_MODEL,
-  FLAG_METADATA_PROVIDER,
-  FLAG_METADATA_TOKENS,
-  TAG_BINDING_MASK,
-} from '../../assembly/layout.js';
+import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import {
   BLOCK_BYTES,
   BLOCK_COMPLETION_OFFSET,
@@ -68,12 +58,11 @@ import {
 } from '../../assembly/text-layout.js';
 import { TextKernels } from '../kernels/text.js';
 import type { OrderedRows } from '../readers/ordered.js';
-import { decode, type RowSource } from '../readers/rows.js';
-import type { Columns } from '../ring/batch.js';
+import type { RowSource } from '../readers/rows.js';
 import { toldTotal } from '../schema/enrich.js';
 import type { EventRow } from '../schema/event.js';
 import { COST_OF_EVENT } from './columnar/fixed.js';
-import { Marks, StoredShape } from './stored-shape.js';
+import { ByShape, Marks, SHAPE_FLAGS, type StoredShape, UNSHAPED_FLAGS } from './stored-shape.js';
 
 /** A cell that the columns fill in. */
 export interface Cell {
@@ -138,14 +127,6 @@ export interface TextFormat {
   form(event: EventRow): readonly Part[];
 }
 
-/** A row with one of these is not all in its binding, the number columns and what is stored with it. */
-const REFUSED = FLAG_DECLARED | FLAG_MALFORMED | FLAG_CORRECTED;
-/** Rows with any of these have other forms than those without; @see assembly/text-rows.ts */
-const FORM_FLAGS =
-  FLAG_BLOB | FLAG_COST_COMPUTED | FLAG_METADATA_MODEL | FLAG_METADATA_PROVIDER | FLAG_METADATA_TOKENS;
-
-/** Of a binding; rows of more shapes are decoded. */
-const SHAPES_MAX = 16;
 /** Room for what is stored with the rows of a block; what does not fit is decoded. */
 const STORED_BYTES = 4 * 1024 * 1024;
 /** Room for text; a block that takes more is put together from several parts. */
@@ -161,24 +142,16 @@ const HAS_NONE = 2;
 const BINDINGS = TAG_BINDING_MASK + 1;
 const FORMS_BYTES = 4 * BINDINGS;
 
-/** Of rows with FORM_FLAGS. */
-interface FlaggedForm {
-  readonly flags: number;
-  /** Undefined where nothing is stored with them. */
-  readonly shape: StoredShape | undefined;
-  /** 0 where they have none. */
-  readonly address: number;
-}
-
 /** The forms of an experiment's bindings. */
 interface Forms {
   readonly source: RowSource;
   /** Address of the forms' addresses, by binding. */
   readonly address: number;
   readonly states: Uint8Array;
-  /** The same for the form of rows with FORM_FLAGS that was used last. */
-  readonly flaggedAddress: number;
-  readonly flagged: Map<number, FlaggedForm[]>;
+  /** The same for rows with SHAPE_FLAGS: of each binding the form that was used last. */
+  readonly shapedAddress: number;
+  /** Addresses of their forms; 0 where they have none. */
+  readonly shaped: ByShape<number>;
 }
 
 export class RowWriter {
@@ -231,9 +204,9 @@ export class RowWriter {
         this.#block,
         row,
         count,
-        REFUSED,
+        UNSHAPED_FLAGS,
         forms.address,
-        forms.flaggedAddress,
+        forms.shapedAddress,
         this.#out,
         this.#outEnd,
         kernels.tables,
@@ -255,11 +228,11 @@ export class RowWriter {
     const { u32 } = this.#kernels;
     const tag = table.tags[index];
     const binding = tag & TAG_BINDING_MASK;
-    if ((tag & REFUSED) !== 0) return false;
-    if ((tag & FORM_FLAGS) !== 0) {
-      const form = this.#flaggedForm(forms, table, index);
-      const place = (forms.flaggedAddress >> 2) + binding;
-      if (form === 0) return false;
+    if ((tag & UNSHAPED_FLAGS) !== 0) return false;
+    if ((tag & SHAPE_FLAGS) !== 0) {
+      const form = forms.shapedAddress === this.#noForms ? undefined : forms.shaped.get(table, index);
+      if (form === undefined || form === 0) return false;
+      const place = (forms.shapedAddress >> 2) + binding;
       if (u32[place] === form) this.#makeRoom();
       u32[place] = form;
       return true;
@@ -271,57 +244,6 @@ export class RowWriter {
     u32[(forms.address >> 2) + binding] = form;
     states[binding] = form === 0 ? HAS_NONE : HAS_FORM;
     return form !== 0;
-  }
-
-  /** @returns the address of the form of a row with FORM_FLAGS; 0 where it has none */
-  #flaggedForm(
-    { source, flaggedAddress, flagged }: Forms,
-    table: OrderedRows['table'],
-    index: number,
-  ): number {
-    const tag = table.tags[index];
-    const binding = tag & TAG_BINDING_MASK;
-    // Without a binding, the name is stored, too.
-    if (binding === 0 || flaggedAddress === this.#noForms) return 0;
-    const flags = tag & FORM_FLAGS;
-    const isStored = (flags & FLAG_BLOB) !== 0;
-    const { blob } = table;
-    const at = table.blobOffsets[index];
-    const known = flagged.get(binding) ?? [];
-    for (const form of known) {
-      if (form.flags === flags && (!isStored || form.shape!.matches(blob, at))) return form.address;
-    }
-    if (known.length === SHAPES_MAX) return 0;
-    const shape = isStored ? StoredShape.of(blob, at) : undefined;
-    if (isStored && shape === undefined) return 0;
-    const marked = shape?.marked(this.#marks) ?? Buffer.alloc(0);
-    const event = decode(
-      source,
-      this.#markedRow(tag, marked),
-      0,
-      table.producers[index],
-      table.sequences[index],
-    );
-    const address = this.#makeForm(event, flags, shape);
-    known.push({ flags, shape, address });
-    flagged.set(binding, known);
-    return address;
-  }
-
-  /** A row of marks, with numbers in all columns. */
-  #markedRow(tag: number, blob: Buffer): Columns {
-    return {
-      rows: 1,
-      timeUs: Float64Array.of(0),
-      latencyMs: Float64Array.of(1),
-      costUsd: Float64Array.of(1),
-      promptTokens: Int32Array.of(this.#marks.prompt),
-      completionTokens: Int32Array.of(this.#marks.completion),
-      tags: Uint32Array.of(tag),
-      blobOffsets: Uint32Array.of(0),
-      blob,
-      declared: [],
-    };
   }
 
   /** Puts the rows' columns where the kernel reads them. */
@@ -369,7 +291,7 @@ export class RowWriter {
   }
 
   /**
-   * @param event - one of the form's; where it has FORM_FLAGS, with marks for values
+   * @param event - one of the form's; where it has SHAPE_FLAGS, with marks for values
    * @returns the form's address; 0 where there can be none
    */
   #makeForm(event: EventRow, flags: number, shape: StoredShape | undefined): number {
@@ -504,8 +426,8 @@ export class RowWriter {
       source,
       address: addresses(),
       states: new Uint8Array(BINDINGS).fill(hasRoom ? UNKNOWN : HAS_NONE),
-      flaggedAddress: addresses(),
-      flagged: new Map(),
+      shapedAddress: addresses(),
+      shaped: new ByShape(source, this.#marks, (event, flags, shape) => this.#makeForm(event, flags, shape)),
     };
     this.#sources.set(source, forms);
     return forms;

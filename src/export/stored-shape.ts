@@ -6,8 +6,28 @@
  * by a row of that shape with marks for values, which no row has.
  */
 import { randomInt } from 'node:crypto';
+import {
+  FLAG_BLOB,
+  FLAG_CORRECTED,
+  FLAG_COST_COMPUTED,
+  FLAG_DECLARED,
+  FLAG_MALFORMED,
+  FLAG_METADATA_MODEL,
+  FLAG_METADATA_PROVIDER,
+  FLAG_METADATA_TOKENS,
+  TAG_BINDING_MASK,
+} from '../../assembly/layout.js';
 import { SLOT_NONE, SLOT_NUMBER, SLOT_TEXT, SLOTS_MAX } from '../../assembly/text-layout.js';
+import { decode, type RowSource } from '../readers/rows.js';
+import type { Columns } from '../ring/batch.js';
+import type { EventRow } from '../schema/event.js';
 import { MsgpackWriter } from '../schema/msgpack.js';
+
+/** A row with one of these is not all in its binding, the number columns and what is stored with it. */
+export const UNSHAPED_FLAGS = FLAG_DECLARED | FLAG_MALFORMED | FLAG_CORRECTED;
+/** Flags by which rows of one binding differ in more than values; @see assembly/text-rows.ts */
+export const SHAPE_FLAGS =
+  FLAG_BLOB | FLAG_COST_COMPUTED | FLAG_METADATA_MODEL | FLAG_METADATA_PROVIDER | FLAG_METADATA_TOKENS;
 
 /** Bytes that all rows of a shape have, and what follows them. */
 export interface ShapePart {
@@ -16,6 +36,8 @@ export interface ShapePart {
   readonly slot: number;
 }
 
+/** Shapes of a binding that are kept. */
+const SHAPES_MAX = 16;
 /** The most bytes of a shape. */
 const BYTES_MAX = 8192;
 const DEPTH_MAX = 64;
@@ -44,17 +66,22 @@ export class StoredShape {
     return cutter.value(0) && cutter.value(0) && cutter.end() ? new StoredShape(cutter.parts) : undefined;
   }
 
-  /** Whether what is stored there has this shape. */
-  matches(stored: Buffer, at: number): boolean {
-    for (const { bytes, slot } of this.parts) {
+  /**
+   * Whether what is stored there has this shape.
+   * @param places - is told where each value begins
+   */
+  matches(stored: Buffer, at: number, places: Int32Array): boolean {
+    const { parts } = this;
+    for (let index = 0; ; index++) {
+      const { bytes, slot } = parts[index];
       for (let i = 0; i < bytes.length; i++) if (stored[at + i] !== bytes[i]) return false;
-      at += bytes.length;
       if (slot === SLOT_NONE) return true;
+      at += bytes.length;
+      places[index] = at;
       const size = slot === SLOT_TEXT ? textSize(stored, at) : numberSize(stored[at]);
       if (size === 0) return false;
       at += size;
     }
-    return true;
   }
 
   /** What would be stored with a row of this shape whose values are marks. */
@@ -86,6 +113,12 @@ export class Marks {
     return Number(`-1.${this.secret}${String(slot).padStart(4, '0')}1e-200`);
   }
 
+  /** The slot that the number stands for; undefined for any other. */
+  slotOf(number: number): number | undefined {
+    const found = new RegExp(`^${this.pattern.number}$`).exec(String(number));
+    return found === null ? undefined : Number(found[1]);
+  }
+
   /** Whether there is a mark in the text. */
   isIn(text: string): boolean {
     return text.includes(this.secret);
@@ -100,6 +133,87 @@ export class Marks {
       counts: `(${counts})`,
     };
   }
+}
+
+interface Shaped<T> {
+  readonly flags: number;
+  /** Undefined where nothing is stored with the rows. */
+  readonly shape: StoredShape | undefined;
+  readonly made: T;
+}
+
+type ShapedColumns = Pick<Columns, 'tags' | 'blob' | 'blobOffsets'>;
+
+/** What is made once for all rows of an experiment that have the same binding, flags and shape. */
+export class ByShape<T> {
+  /** Where the values of the row begin that was asked for last. */
+  readonly places = new Int32Array(SLOTS_MAX);
+  private readonly source: RowSource;
+  private readonly marks: Marks;
+  private readonly make: (event: EventRow, flags: number, shape: StoredShape | undefined) => T;
+  private readonly known = new Map<number, Shaped<T>[]>();
+
+  /** @param make - is given an event with marks for values */
+  constructor(
+    source: RowSource,
+    marks: Marks,
+    make: (event: EventRow, flags: number, shape: StoredShape | undefined) => T,
+  ) {
+    this.source = source;
+    this.marks = marks;
+    this.make = make;
+  }
+
+  /** @returns undefined where the row has to be decoded */
+  get({ tags, blob, blobOffsets }: ShapedColumns, row: number): T | undefined {
+    const tag = tags[row];
+    const binding = tag & TAG_BINDING_MASK;
+    // Without a binding, the name is stored, too.
+    if ((tag & UNSHAPED_FLAGS) !== 0 || binding === 0) return undefined;
+    const flags = tag & SHAPE_FLAGS;
+    const isStored = (flags & FLAG_BLOB) !== 0;
+    const at = blobOffsets[row];
+    let known = this.known.get(binding);
+    if (known === undefined) {
+      known = [];
+      this.known.set(binding, known);
+    }
+    for (const { flags: its, shape, made } of known) {
+      if (its === flags && (shape === undefined || shape.matches(blob, at, this.places))) return made;
+    }
+    if (known.length === SHAPES_MAX) return undefined;
+    const shape = isStored ? StoredShape.of(blob, at) : undefined;
+    if (isStored && shape === undefined) return undefined;
+    shape?.matches(blob, at, this.places);
+    const made = this.make(this.markedEvent(tag, shape), flags, shape);
+    known.push({ flags, shape, made });
+    return made;
+  }
+
+  /** An event with numbers in all columns. */
+  private markedEvent(tag: number, shape: StoredShape | undefined): EventRow {
+    const { marks } = this;
+    const columns: Columns = {
+      rows: 1,
+      timeUs: Float64Array.of(0),
+      latencyMs: Float64Array.of(1),
+      costUsd: Float64Array.of(1),
+      promptTokens: Int32Array.of(marks.prompt),
+      completionTokens: Int32Array.of(marks.completion),
+      tags: Uint32Array.of(tag),
+      blobOffsets: Uint32Array.of(0),
+      blob: shape?.marked(marks) ?? Buffer.alloc(0),
+      declared: [],
+    };
+    return decode(this.source, columns, 0, 0, 0);
+  }
+}
+
+/** A number that is stored there. */
+export function storedNumber(stored: Buffer, at: number): number {
+  const head = stored[at];
+  if (head === DOUBLE) return stored.readDoubleBE(at + 1);
+  return head === U32 ? stored.readUInt32BE(at + 1) : head;
 }
 
 function stored(value: string | number): Buffer {

@@ -14,6 +14,7 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { parquetMetadata } from 'hyparquet';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Crucible, type EventRow, type Experiment, VERSION } from '../../src/index.js';
 import { nodeFileSystem } from '../../src/storage/file-system.js';
@@ -151,8 +152,21 @@ describe('as Parquet', () => {
       counts: { captured: 8000, retained: 8000 },
       libraryVersion: VERSION,
     });
-    expect(manifest.schema).toContainEqual({ name: 'timestamp', type: 'TIMESTAMP' });
-    expect(manifest.schema.map(({ name }: { name: string }) => name)).toEqual(manifest.columns);
+    const { schema } = parquetMetadata(new Uint8Array(readFileSync(path)).buffer);
+    expect(manifest.schema.map(({ name }: { name: string }) => name)).toEqual(
+      schema.slice(1).map(({ name }) => name),
+    );
+    expect(manifest.schema).toEqual(
+      expect.arrayContaining([
+        { name: 'timestamp', type: 'timestamp', nullable: false, unit: 'us' },
+        { name: 'latency_ms', type: 'float64', nullable: true, unit: 'ms' },
+        { name: 'binding', type: 'text', nullable: false, encoding: 'json' },
+        { name: 'flags', type: 'uint16', nullable: false },
+        { name: 'payload', type: 'bytes', nullable: true },
+        { name: 'metadata_label', type: 'text', nullable: true },
+      ]),
+    );
+    expect(manifest.additionalKeys).toBe(false);
     expect(readParquetIndex(nodeFileSystem, path).groups.length).toBeGreaterThan(0);
 
     const connection = await (await DuckDBInstance.create()).connect();

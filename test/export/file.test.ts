@@ -61,7 +61,7 @@ describe('exportFile', () => {
       libraryVersion: '0.1.0',
       options: { anonymize: { mode: 'hash', fields: ['userId', 'sessionId', 'email'] } },
     });
-    expect(manifest.columns).toContain('event_id');
+    expect(manifest.schema).toContainEqual({ name: 'event_id', type: 'text', nullable: false });
     expect(await readdir(join(result.path, '..'))).toEqual(['first.csv', 'first.csv.manifest.json']);
   });
 

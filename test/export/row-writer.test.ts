@@ -15,7 +15,7 @@ import { CELL_STORED_FIELD, CELL_STORED_JSON } from '../../assembly/text-layout.
 import { openCsv } from '../../src/export/csv.js';
 import type { EncodeOptions, ExportEncoder } from '../../src/export/encoder.js';
 import { openJsonl } from '../../src/export/jsonl.js';
-import { ColumnPlan } from '../../src/export/plan.js';
+import { ColumnPlan, KIND_INTEGER } from '../../src/export/plan.js';
 import { LATENCY, RowWriter } from '../../src/export/row-writer.js';
 import type { OrderedRows } from '../../src/readers/ordered.js';
 import type { RowSource } from '../../src/readers/rows.js';
@@ -211,7 +211,7 @@ function constants<T extends object>(values: T): { [K in keyof T]: fc.Arbitrary<
 }
 
 function planOf(source: RowSource, block: OrderedRows): ColumnPlan {
-  const plan = new ColumnPlan();
+  const plan = new ColumnPlan({ texts: false });
   plan.addRows(source, block);
   return plan;
 }
@@ -261,6 +261,21 @@ describe('rows of a block', () => {
 });
 
 describe('rows of one shape', () => {
+  it('give a plan that keeps no texts the columns and kinds that their events give', () => {
+    const seen = (plan: ColumnPlan) =>
+      plan.layout([]).map(({ name, node }) => [name, node?.kinds, (node?.texts?.size ?? 0) > 0]);
+    fc.assert(
+      fc.property(blocksOf(shapedRows), ({ source, block }) => {
+        const [byRows, byEvents] = [new ColumnPlan({ texts: false }), new ColumnPlan()];
+        byRows.addRows(source, block);
+        for (const event of eventsOfBlock(source, block)) byEvents.add(event);
+        expect(seen(byRows)).toEqual(seen(byEvents).map(([name, kinds]) => [name, kinds, false]));
+        expect(byRows.tokenKinds | KIND_INTEGER).toBe(byEvents.tokenKinds | KIND_INTEGER);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it.each<EncodeOptions>([{}, { csvSafe: true }, { flatten: false }])(
     'are in CSV with %j what their events are',
     (options) => {

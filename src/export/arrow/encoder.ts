@@ -28,7 +28,7 @@ const BATCH_ROWS = 16_384;
 export const arrowFormat: ExportFormatDefinition = {
   format: 'arrow',
   extension: 'arrow',
-  needsPlan: () => true,
+  needsPlan: () => 'texts',
   open: (plan, about, options) => new ArrowEncoder(plan!, about, options),
 };
 

@@ -1,7 +1,8 @@
 /** Typed columns as fields of an Arrow schema. */
 
 import type { ArrowField, ArrowType } from '../../arrow/schema.js';
-import { columnMetadata, type TypedColumn, type ValueType } from '../columnar/schema.js';
+import { columnMetadata, type TypedColumn } from '../columnar/schema.js';
+import type { ValueType } from '../columns.js';
 import { indexBitsOf } from './body.js';
 
 const TYPES: Readonly<Record<ValueType, ArrowType>> = {

@@ -3,10 +3,11 @@
 import type { OrderedRows } from '../../readers/ordered.js';
 import type { RowSource } from '../../readers/rows.js';
 import type { EventRow } from '../../schema/event.js';
+import type { SchemaColumn } from '../columns.js';
 import type { ExportEncoder } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
 import { RowGatherer } from './gatherer.js';
-import type { TypedColumn } from './schema.js';
+import { type TypedColumn, typedSchema } from './schema.js';
 
 export const NOTHING = new Uint8Array(0);
 
@@ -15,12 +16,13 @@ const GATHERED_BYTES = 24 << 20;
 const ROWS_MIN = 1024;
 
 export abstract class GatheringEncoder implements ExportEncoder {
-  readonly columns: readonly string[];
+  readonly schema: readonly SchemaColumn[];
+  readonly additionalKeys = false;
   protected readonly gatherer: RowGatherer;
 
   /** @param rowsMax - rows that are gathered before they are encoded, at most */
   constructor(columns: readonly TypedColumn[], plan: ColumnPlan, rowsMax: number) {
-    this.columns = columns.map(({ name }) => name);
+    this.schema = typedSchema(columns);
     const fitting = Math.floor(GATHERED_BYTES / (8 * columns.length));
     this.gatherer = new RowGatherer(columns, plan, Math.min(rowsMax, Math.max(fitting, ROWS_MIN)));
   }

@@ -5,12 +5,6 @@ import { jsonText } from '../text.js';
 
 interface FixedText {
   readonly name: string;
-  /** Whether it is among the base columns, which `flatten: false` keeps. */
-  readonly base: boolean;
-  /** Whether no event is without it. */
-  readonly required?: true;
-  /** JSON text, where the values are no texts of their own. */
-  readonly json?: true;
   readonly read: (event: EventRow) => string | null;
 }
 
@@ -21,20 +15,20 @@ function textOf(value: Json): string | null {
 
 /** Texts that are mostly the same for all rows of a binding. */
 export const FIXED_TEXTS: readonly FixedText[] = [
-  { name: 'cohort', base: true, read: (event) => textOf(event.cohort) },
-  { name: 'condition', base: true, required: true, read: (event) => event.condition },
-  { name: 'correlation_id', base: false, read: (event) => textOf(event.correlationId) },
-  { name: 'event_name', base: true, required: true, read: (event) => event.eventName },
-  { name: 'experiment_id', base: true, required: true, read: (event) => event.experimentId },
-  { name: 'experiment_name', base: true, required: true, read: (event) => event.experimentName },
-  { name: 'model', base: true, read: (event) => event.model },
-  { name: 'provider', base: true, read: (event) => event.provider },
-  { name: 'sample_id', base: true, read: (event) => textOf(event.sampleId) },
-  { name: 'session_id', base: true, read: (event) => textOf(event.sessionId) },
-  { name: 'span_id', base: false, read: (event) => textOf(event.spanId) },
-  { name: 'tags', base: false, required: true, json: true, read: (event) => jsonText([...event.tags]) },
-  { name: 'trace_id', base: false, read: (event) => textOf(event.traceId) },
-  { name: 'user_id', base: false, read: (event) => textOf(event.userId) },
+  { name: 'cohort', read: (event) => textOf(event.cohort) },
+  { name: 'condition', read: (event) => event.condition },
+  { name: 'correlation_id', read: (event) => textOf(event.correlationId) },
+  { name: 'event_name', read: (event) => event.eventName },
+  { name: 'experiment_id', read: (event) => event.experimentId },
+  { name: 'experiment_name', read: (event) => event.experimentName },
+  { name: 'model', read: (event) => event.model },
+  { name: 'provider', read: (event) => event.provider },
+  { name: 'sample_id', read: (event) => textOf(event.sampleId) },
+  { name: 'session_id', read: (event) => textOf(event.sessionId) },
+  { name: 'span_id', read: (event) => textOf(event.spanId) },
+  { name: 'tags', read: (event) => jsonText([...event.tags]) },
+  { name: 'trace_id', read: (event) => textOf(event.traceId) },
+  { name: 'user_id', read: (event) => textOf(event.userId) },
 ];
 
 /** Where a cost comes from; it differs from row to row. */

@@ -12,6 +12,7 @@ import type { OrderedRows } from '../../readers/ordered.js';
 import type { RowSource } from '../../readers/rows.js';
 import type { EventRow, Json, Tokens } from '../../schema/event.js';
 import { VERSION } from '../../version.js';
+import { type SchemaColumn, schemaOf } from '../columns.js';
 import type { ExperimentAbout, ExportEncoder } from '../encoder.js';
 import { jsonText, wellFormed } from '../text.js';
 
@@ -89,8 +90,33 @@ function idColumn(
   return { name, type: 'json', read: (event) => textOrNull(event[key]) };
 }
 
+const TYPES: Readonly<Record<Column['type'], Pick<SchemaColumn, 'type' | 'encoding'>>> = {
+  // The only whole numbers of 64 bits are times.
+  i64: { type: 'timestamp' },
+  f64: { type: 'float64' },
+  bool: { type: 'bool' },
+  text: { type: 'text' },
+  json: { type: 'text', encoding: 'json' },
+};
+
+/** Columns that have a value in every row. */
+const REQUIRED: ReadonlySet<string> = new Set([
+  'timestamp',
+  'experiment_id',
+  'experiment_name',
+  'condition',
+  'tags',
+  'event_name',
+  'malformed',
+]);
+
+const SCHEMA = schemaOf(
+  COLUMNS.map(({ name, type, unit }) => ({ name, nullable: !REQUIRED.has(name), unit, ...TYPES[type] })),
+);
+
 export class MsgpackColumns implements ExportEncoder {
-  readonly columns = COLUMNS.map(({ name }) => name);
+  readonly schema = SCHEMA;
+  readonly additionalKeys = false;
   readonly #about: readonly ExperimentAbout[];
   #gathered = COLUMNS.map(gathererOf);
   #rows = 0;

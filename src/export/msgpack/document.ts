@@ -5,8 +5,8 @@
  * each set of them. Where a value goes is a step: the bytes of its key, and how it is read.
  */
 
-import type { EventRow, Json } from '../../schema/event.js';
-import { BASE_COLUMNS, EXTRA_COLUMNS } from '../columns.js';
+import type { EventRow } from '../../schema/event.js';
+import { MAP_COLUMNS } from '../columns.js';
 import { snakeCase } from '../text.js';
 import { type ByteWriter, encodedText } from './writer.js';
 
@@ -24,22 +24,13 @@ const TYPED: Readonly<Record<string, WriteValue>> = {
   timestamp: (out, event) => out.integer(event.timestamp),
   latency_ms: (out, event) => double(out, event.latencyMs),
   cost_usd: (out, event) => double(out, event.costUsd),
+  measurements: (out, event) => out.map(event.measurements),
+  metadata: (out, event) => out.map(event.metadata),
 };
 
-/** Token counts stay one map, and the time is written once, as a number. */
-const COLUMNS = [...BASE_COLUMNS, ...EXTRA_COLUMNS].filter(
-  ({ name }) => name !== 'datetime' && !name.startsWith('tokens_'),
+const BASE: ReadonlyMap<string, WriteValue> = new Map(
+  MAP_COLUMNS.map(({ name, read }) => [name, TYPED[name] ?? ((out, event) => out.value(read(event)))]),
 );
-
-const BASE: ReadonlyMap<string, WriteValue> = new Map([
-  ...COLUMNS.map(({ name, read }): [string, WriteValue] => [
-    name,
-    TYPED[name] ?? ((out, event) => out.value(read(event))),
-  ]),
-  ['measurements', (out, event) => out.map(event.measurements)],
-  ['metadata', (out, event) => out.map(event.metadata)],
-  ['tokens', (out, event) => out.value(event.tokens as unknown as Json)],
-]);
 
 const plans = new Map<string, readonly Step[]>();
 /** Sets of fields remembered; the library's own categories have five. */

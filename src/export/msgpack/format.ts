@@ -7,6 +7,6 @@ import { MsgpackRows } from './rows.js';
 export const msgpackFormat: ExportFormatDefinition = {
   format: 'msgpack',
   extension: 'msgpack',
-  needsPlan: () => false,
+  needsPlan: () => 'none',
   open: (_plan, about, { layout }) => (layout === 'columns' ? new MsgpackColumns(about) : new MsgpackRows()),
 };

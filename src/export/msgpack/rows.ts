@@ -24,6 +24,7 @@ import type { RowTable } from '../../readers/row-table.js';
 import type { RowSource } from '../../readers/rows.js';
 import { isValue, timeUsOf } from '../../ring/batch.js';
 import type { EventRow } from '../../schema/event.js';
+import { MAP_COLUMNS, schemaOf } from '../columns.js';
 import type { ExportEncoder } from '../encoder.js';
 import { saysMore, tellsAll } from '../plan.js';
 import { stepsOf, writeEvent } from './document.js';
@@ -80,7 +81,8 @@ const TOKENS_KEY = encodedText('tokens');
 const TOKEN_KEYS = [encodedText('prompt'), encodedText('completion'), encodedText('total')] as const;
 
 export class MsgpackRows implements ExportEncoder {
-  readonly columns = null;
+  readonly schema = schemaOf(MAP_COLUMNS);
+  readonly additionalKeys = true;
   readonly #out = new ByteWriter();
   readonly #stored = new StoredRow();
   readonly #known = new Map<RowSource, Known>();

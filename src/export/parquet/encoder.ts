@@ -12,7 +12,8 @@ import { ConfigError } from '../../errors.js';
 import { VERSION } from '../../version.js';
 import { arrowField } from '../arrow/fields.js';
 import { GatheringEncoder, NOTHING } from '../columnar/encoder.js';
-import { fileMetadata, type TypedColumn, typedColumns, type ValueType } from '../columnar/schema.js';
+import { fileMetadata, type TypedColumn, typedColumns } from '../columnar/schema.js';
+import type { ValueType } from '../columns.js';
 import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
 import { ChunkWriter } from './chunk.js';
@@ -24,7 +25,7 @@ const GROUP_ROWS = 131_072;
 export const parquetFormat: ExportFormatDefinition = {
   format: 'parquet',
   extension: 'parquet',
-  needsPlan: () => true,
+  needsPlan: () => 'texts',
   open: (plan, about, options) => openParquet(plan!, about, options),
 };
 
