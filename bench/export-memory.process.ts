@@ -2,10 +2,11 @@
  * One export of export-memory.bench.ts, in a process that does nothing else: prints an `ExportCost` as JSON, or null
  * where DuckDB is to do it and is not installed. Needs --expose-gc.
  */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Crucible, type Experiment, type ExportFormat, type ExportOptions } from '../src/index.js';
 import { random, syntheticCalls } from './harness.js';
+import { residentBytes, watchPeak } from './resident.js';
 
 /** What is to be written, and by whom. */
 export type ExportJob =
@@ -16,16 +17,26 @@ export type ExportJob =
       readonly rows: number;
       readonly path: string;
     }
-  /** DuckDB's COPY of the rows of a Parquet file. */
-  | { readonly by: 'DuckDB'; readonly copyOptions: string; readonly source: string; readonly path: string };
+  /** DuckDB's COPY of a table of its own, made of the rows of a Parquet file. */
+  | {
+      readonly by: 'DuckDB';
+      readonly copyOptions: string;
+      /** Whether rows come out as they went in, which is what it does unless it is told otherwise. */
+      readonly keepsOrder: boolean;
+      readonly source: string;
+      readonly path: string;
+    };
 
+/** Resident memory in bytes, but for the page cache. */
 export interface ExportCost {
   readonly fileBytes: number;
   readonly seconds: number;
-  /** Most resident memory since recording, less what was resident then, before any thread was started; bytes. */
-  readonly aboveIdle: number;
-  /** The same, less what was resident after a tiny export: with the thread and its code, for as long as it lives. */
-  readonly aboveWarm: number;
+  /** With the rows, before any thread was started. */
+  readonly idleBytes: number;
+  /** After a tiny export: with the thread and its code. */
+  readonly warmBytes: number;
+  /** The most there was from `idleBytes` to the end. */
+  readonly peakBytes: number;
 }
 
 const EVENT = 'req_llm.request.stop';
@@ -36,47 +47,9 @@ const STEP_US = 3600;
 const INPUTS = 4096;
 /** More than an export does without the thread. */
 const TINY_ROWS = 4096;
-const SAMPLE_MS = 20;
-
-const residentBytes = () => process.memoryUsage.rss();
-
-/** Has the kernel forget the highest resident memory there was. @returns false where it has no way to */
-function resetHighWater(): boolean {
-  try {
-    writeFileSync('/proc/self/clear_refs', '5');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Highest resident memory that the kernel knows of, bytes. */
-function highWaterBytes(): number {
-  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  return Number(kibibytes) * 1024;
-}
-
-/**
- * Watches resident memory, page cache not counted: by samples, and where there is Linux's mark of the highest, by
- * that too, which sees what comes and goes between two samples.
- * @returns ends it, and tells the most there was in bytes
- */
-function watchPeak(): () => number {
-  let peak = residentBytes();
-  const sample = () => {
-    peak = Math.max(peak, residentBytes());
-  };
-  const timer = setInterval(sample, SAMPLE_MS);
-  const isMarked = resetHighWater();
-  return () => {
-    clearInterval(timer);
-    sample();
-    return isMarked ? Math.max(peak, highWaterBytes()) : peak;
-  };
-}
 
 /** What a collection frees goes back to the system a little later, and sometimes only with the next. */
-async function idleBytes(): Promise<number> {
+async function restingBytes(): Promise<number> {
   for (let i = 0; i < 4; i++) {
     gc?.();
     await sleep(10);
@@ -94,15 +67,14 @@ async function costOf(
   large: () => Promise<unknown>,
   path: string,
 ): Promise<ExportCost> {
-  const idle = await idleBytes();
+  const idleBytes = await restingBytes();
   const peak = watchPeak();
   await tiny();
-  const warm = await idleBytes();
+  const warmBytes = await restingBytes();
   const start = performance.now();
   await large();
   const seconds = (performance.now() - start) / 1000;
-  const most = peak();
-  return { fileBytes: statSync(path).size, seconds, aboveIdle: most - idle, aboveWarm: most - warm };
+  return { fileBytes: statSync(path).size, seconds, idleBytes, warmBytes, peakBytes: peak() };
 }
 
 /** Rows ascending by time, in memory; leaves little on the heap. */
@@ -143,6 +115,7 @@ async function byUs({ format, layout, rows, path }: ExportJob & { by: 'us' }): P
 
 async function byDuckDb({
   copyOptions,
+  keepsOrder,
   source,
   path,
 }: ExportJob & { by: 'DuckDB' }): Promise<ExportCost | null> {
@@ -151,6 +124,7 @@ async function byDuckDb({
   const instance = await duckdb.DuckDBInstance.create(':memory:', { threads: '2' });
   const connection = await instance.connect();
   try {
+    await connection.run(`SET preserve_insertion_order = ${keepsOrder}`);
     await connection.run(`CREATE TABLE calls AS SELECT * FROM '${source}'`);
     return await costOf(
       () =>
