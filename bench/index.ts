@@ -3,6 +3,7 @@ import { analysis } from './analysis.bench.js';
 import { capture } from './capture.bench.js';
 import { durable } from './durable.bench.js';
 import { exportColumns } from './export-columns.bench.js';
+import { exportMemory } from './export-memory.bench.js';
 import { exportMsgpack } from './export-msgpack.bench.js';
 import { exportText } from './export-text.bench.js';
 import type { Bench } from './harness.js';
@@ -29,6 +30,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   'export-text': exportText,
   'export-columns': exportColumns,
   'export-msgpack': exportMsgpack,
+  'export-memory': exportMemory,
   peers,
   'peers-memory': peersMemory,
   suite,
