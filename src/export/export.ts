@@ -207,9 +207,10 @@ async function openEncoder(
 /** Reads every row once, in the order that costs least: which columns there are does not depend on it. */
 async function addView(plan: ColumnPlan, view: View): Promise<void> {
   for await (const { batch, rows, events } of matches(view, { room: {} })) {
-    const { tags, blob, blobOffsets } = batch;
+    const { tags, blob, blobOffsets, promptTokens, completionTokens } = batch;
     const event = (source: RowSource, row: number) => decodeRow(source, batch, row);
-    plan.addRows(view.source, { table: { tags, blob, blobOffsets, event }, rows, events });
+    const table = { tags, blob, blobOffsets, promptTokens, completionTokens, event };
+    plan.addRows(view.source, { table, rows, events });
   }
 }
 

@@ -10,12 +10,11 @@ import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
-import { toldTotal } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { COST_OF_EVENT, COST_SOURCE, FIXED_TEXTS } from './columnar/fixed.js';
 import { TextSet } from './columnar/text-set.js';
 import { OPEN_PARTS } from './columns.js';
-import { ByShape, Marks, storedNumber } from './stored-shape.js';
+import { ByShape, Marks, type ShapedColumns, storedNumber, storedText } from './stored-shape.js';
 import { wellFormed } from './text.js';
 
 /** Kinds of values, as bits: a column may have seen several. */
@@ -85,12 +84,7 @@ export function tellsAll({ bound }: Binding): boolean {
 
 /** Rows as far as a plan looks at them; any `OrderedRows` are. */
 export interface PlanRows extends MatchingRows {
-  readonly table: {
-    readonly tags: Uint32Array;
-    readonly blob: Buffer;
-    readonly blobOffsets: Uint32Array;
-    event(source: RowSource, row: number): EventRow;
-  };
+  readonly table: ShapedColumns & { event(source: RowSource, row: number): EventRow };
 }
 
 export interface PlanOptions {
@@ -98,8 +92,11 @@ export interface PlanOptions {
   texts?: boolean;
 }
 
-/** Of each number that is stored with rows of a shape, the columns that it goes to. */
-type NumberNodes = readonly { readonly slot: number; readonly nodes: readonly ColumnNode[] }[];
+/** Where the values go that are stored with rows of a shape. */
+interface ShapedPlaces {
+  readonly numbers: readonly { readonly slot: number; readonly nodes: readonly ColumnNode[] }[];
+  readonly texts: readonly { readonly slot: number; readonly sets: readonly TextSet[] }[];
+}
 
 /** The union of the paths that rows have, as a tree, so that a row is placed without building names. */
 export class ColumnPlan {
@@ -118,7 +115,7 @@ export class ColumnPlan {
   readonly #keepsTexts: boolean;
   readonly #marks = new Marks();
   /** Null for rows that have to be decoded. */
-  readonly #shaped = new Map<RowSource, ByShape<NumberNodes | null>>();
+  readonly #shaped = new Map<RowSource, ByShape<ShapedPlaces | null>>();
 
   constructor({ texts = true }: PlanOptions = {}) {
     this.#keepsTexts = texts;
@@ -157,7 +154,7 @@ export class ColumnPlan {
         const binding = tag & TAG_BINDING_MASK;
         if (known[binding] === BOUND) continue;
         known[binding] = tellsAll(source.binding(binding)) ? BOUND : OWN;
-      } else if (!this.#keepsTexts && this.#addShaped(source, table, rows[i])) {
+      } else if (this.#addShaped(source, table, rows[i])) {
         continue;
       }
       this.add(events?.[i] ?? table.event(source, rows[i]));
@@ -204,34 +201,52 @@ export class ColumnPlan {
     });
   }
 
-  /** Notes the numbers of a row whose shape is known. @returns false where the row has to be decoded */
+  /** Notes the values of a row whose shape is known. @returns false where the row has to be decoded */
   #addShaped(source: RowSource, table: PlanRows['table'], row: number): boolean {
     let shaped = this.#shaped.get(source);
     if (shaped === undefined) {
       shaped = new ByShape(source, this.#marks, (event) => this.#addMarked(event));
       this.#shaped.set(source, shaped);
     }
-    const numbers = shaped.get(table, row);
-    if (numbers === undefined || numbers === null) return false;
-    for (const { slot, nodes } of numbers) {
+    const places = shaped.get(table, row);
+    if (places === undefined || places === null) return false;
+    for (const { slot, nodes } of places.numbers) {
       const value = storedNumber(table.blob, shaped.places[slot]);
       for (const node of nodes) noteKind(node, value);
+    }
+    for (const { slot, sets } of places.texts) {
+      if (sets.every((set) => set.isOverfull)) continue;
+      const text = storedText(table.blob, shaped.places[slot]);
+      for (const set of sets) set.add(text);
     }
     return true;
   }
 
-  /** Notes all of an event with marks for values, but for the numbers among these. */
-  #addMarked(event: EventRow): NumberNodes | null {
-    const { prompt, completion } = this.#marks;
-    const total = toldTotal(event.metadata);
-    if (typeof total === 'number' && total !== prompt + completion) return null;
+  /** Notes all of an event with marks for values, but for the numbers and texts among these. */
+  #addMarked(event: EventRow): ShapedPlaces | null {
+    const marks = this.#marks;
     const numbers = new Map<number, ColumnNode[]>();
+    const texts = new Map<number, TextSet[]>();
+    if (!marks.sumsTokens(event)) return null;
+    if (this.#keepsTexts) {
+      const fixed = this.#fixedTexts.map(({ read, texts }) => ({ text: read(event), to: texts }));
+      // An id that is no text is written as JSON, which is not what is stored.
+      if (fixed.some(({ text }) => text !== null && marks.isWithin(text))) return null;
+      for (const { text, to } of fixed) if (text !== null) addText(marks, texts, text, to);
+      if (event.costSource !== null) this.texts.get(COST_SOURCE)!.add(event.costSource);
+    }
     this.visit(event, (node, value) => {
-      const slot = typeof value === 'number' ? this.#marks.slotOf(value) : undefined;
-      if (slot === undefined) noteKind(node, value);
-      else numbers.set(slot, [...(numbers.get(slot) ?? []), node]);
+      const slot = typeof value === 'number' ? marks.slotOf(value) : undefined;
+      if (slot !== undefined) push(numbers, slot, node);
+      else noteKind(node, value);
+      if (!this.#keepsTexts || typeof value !== 'string') return;
+      node.texts ??= new TextSet();
+      addText(marks, texts, value, node.texts);
     });
-    return [...numbers].map(([slot, nodes]) => ({ slot, nodes }));
+    return {
+      numbers: [...numbers].map(([slot, nodes]) => ({ slot, nodes })),
+      texts: [...texts].map(([slot, sets]) => ({ slot, sets })),
+    };
   }
 
   #newSource(source: RowSource): Uint8Array {
@@ -240,6 +255,19 @@ export class ColumnPlan {
     this.declare(source.columns);
     return known;
   }
+}
+
+/** Adds a text, or, where it is a mark, notes that what it stands for is to be added. */
+function addText(marks: Marks, bySlot: Map<number, TextSet[]>, text: string, to: TextSet): void {
+  const slot = marks.slotOf(text);
+  if (slot === undefined) to.add(text);
+  else push(bySlot, slot, to);
+}
+
+function push<T>(lists: Map<number, T[]>, key: number, value: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 function note(node: ColumnNode, value: Json): void {

@@ -59,7 +59,6 @@ import {
 import { TextKernels } from '../kernels/text.js';
 import type { OrderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
-import { toldTotal } from '../schema/enrich.js';
 import type { EventRow } from '../schema/event.js';
 import { COST_OF_EVENT } from './columnar/fixed.js';
 import { ByShape, Marks, SHAPE_FLAGS, type StoredShape, UNSHAPED_FLAGS } from './stored-shape.js';
@@ -295,9 +294,7 @@ export class RowWriter {
    * @returns the form's address; 0 where there can be none
    */
   #makeForm(event: EventRow, flags: number, shape: StoredShape | undefined): number {
-    // A total that is told is not the sum of the columns, but for the one that was made of them.
-    const total = toldTotal(event.metadata);
-    if (typeof total === 'number' && total !== this.#marks.prompt + this.#marks.completion) return 0;
+    if (!this.#marks.sumsTokens(event)) return 0;
     const kernels = this.#kernels;
     const cells: { readonly before: Buffer; readonly cell: Cell }[] = [];
     const made = this.#format.form(event);

@@ -20,7 +20,8 @@ import {
 import { SLOT_NONE, SLOT_NUMBER, SLOT_TEXT, SLOTS_MAX } from '../../assembly/text-layout.js';
 import { decode, type RowSource } from '../readers/rows.js';
 import type { Columns } from '../ring/batch.js';
-import type { EventRow } from '../schema/event.js';
+import { toldTotal } from '../schema/enrich.js';
+import type { EventRow, Json } from '../schema/event.js';
 import { MsgpackWriter } from '../schema/msgpack.js';
 
 /** A row with one of these is not all in its binding, the number columns and what is stored with it. */
@@ -113,15 +114,28 @@ export class Marks {
     return Number(`-1.${this.secret}${String(slot).padStart(4, '0')}1e-200`);
   }
 
-  /** The slot that the number stands for; undefined for any other. */
-  slotOf(number: number): number | undefined {
-    const found = new RegExp(`^${this.pattern.number}$`).exec(String(number));
+  /** The slot that the value stands for; undefined for any other. */
+  slotOf(value: Json): number | undefined {
+    if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+    const { text, number } = this.pattern;
+    const found = new RegExp(`^${typeof value === 'string' ? text : number}$`).exec(String(value));
     return found === null ? undefined : Number(found[1]);
+  }
+
+  /** Whether the total of the event's tokens is the sum of its columns, whatever its numbers are. */
+  sumsTokens({ metadata }: EventRow): boolean {
+    const total = toldTotal(metadata);
+    return typeof total !== 'number' || total === this.prompt + this.completion;
   }
 
   /** Whether there is a mark in the text. */
   isIn(text: string): boolean {
     return text.includes(this.secret);
+  }
+
+  /** Whether there is a mark in the text that is not all of it. */
+  isWithin(text: string): boolean {
+    return this.isIn(text) && this.slotOf(text) === undefined;
   }
 
   /** Places of marks in a text, as the source of a regular expression whose groups tell the slots. */
@@ -142,7 +156,11 @@ interface Shaped<T> {
   readonly made: T;
 }
 
-type ShapedColumns = Pick<Columns, 'tags' | 'blob' | 'blobOffsets'>;
+/** The columns that tell a row's shape. */
+export type ShapedColumns = Pick<
+  Columns,
+  'tags' | 'blob' | 'blobOffsets' | 'promptTokens' | 'completionTokens'
+>;
 
 /** What is made once for all rows of an experiment that have the same binding, flags and shape. */
 export class ByShape<T> {
@@ -165,12 +183,15 @@ export class ByShape<T> {
   }
 
   /** @returns undefined where the row has to be decoded */
-  get({ tags, blob, blobOffsets }: ShapedColumns, row: number): T | undefined {
+  get(columns: ShapedColumns, row: number): T | undefined {
+    const { tags, blob, blobOffsets, promptTokens, completionTokens } = columns;
     const tag = tags[row];
     const binding = tag & TAG_BINDING_MASK;
     // Without a binding, the name is stored, too.
     if ((tag & UNSHAPED_FLAGS) !== 0 || binding === 0) return undefined;
     const flags = tag & SHAPE_FLAGS;
+    if ((flags & FLAG_METADATA_TOKENS) !== 0 && (promptTokens[row] | completionTokens[row]) < 0)
+      return undefined;
     const isStored = (flags & FLAG_BLOB) !== 0;
     const at = blobOffsets[row];
     let known = this.known.get(binding);
@@ -214,6 +235,22 @@ export function storedNumber(stored: Buffer, at: number): number {
   const head = stored[at];
   if (head === DOUBLE) return stored.readDoubleBE(at + 1);
   return head === U32 ? stored.readUInt32BE(at + 1) : head;
+}
+
+/** Where the bytes of a text begin that is stored there. */
+export function textStart(stored: Buffer, at: number): number {
+  const head = stored[at];
+  return at + (head === TEXT8 ? 2 : head === TEXT32 ? 5 : 1);
+}
+
+/** Where a text ends that is stored there. */
+export function textEnd(stored: Buffer, at: number): number {
+  return at + textSize(stored, at);
+}
+
+/** A text that is stored there. */
+export function storedText(stored: Buffer, at: number): string {
+  return stored.toString('utf8', textStart(stored, at), textEnd(stored, at));
 }
 
 function stored(value: string | number): Buffer {

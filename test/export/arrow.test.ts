@@ -8,6 +8,8 @@ import { ArrowEncoder, arrowFormat } from '../../src/export/arrow/encoder.js';
 import type { EncodeOptions } from '../../src/export/encoder.js';
 import { ColumnPlan } from '../../src/export/plan.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
+import { shapedBlocks } from '../support/arbitrary-blocks.js';
+import { eventsOfBlock } from '../support/blocks.js';
 import { refTo, viewOf } from '../support/rows.js';
 import {
   anyEvent,
@@ -145,6 +147,26 @@ describe('arrow', () => {
     expect(units.get('timestamp')).toBe('us');
     expect(units.get('tokens_total')).toBe('tokens');
     expect(units.get('model')).toBeUndefined();
+  });
+
+  it('has of rows of one shape the same bytes as of their events', () => {
+    const bytesOf = (plan: ColumnPlan, take: (encoder: ArrowEncoder) => Uint8Array) => {
+      const encoder = new ArrowEncoder(plan, [], {});
+      // What is given is valid until the next call.
+      const pieces = [() => encoder.header(), () => take(encoder), () => encoder.footer()];
+      return Buffer.concat(pieces.map((piece) => Buffer.from(piece())));
+    };
+    fc.assert(
+      fc.property(shapedBlocks, ({ source, block }) => {
+        const [byRows, byEvents] = [new ColumnPlan(), new ColumnPlan()];
+        const events = eventsOfBlock(source, block);
+        byRows.addRows(source, block);
+        for (const event of events) byEvents.add(event);
+        const ours = bytesOf(byRows, (encoder) => encoder.rows(source, block));
+        expect(ours.equals(bytesOf(byEvents, (encoder) => encoder.events(events)))).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('keeps the types that columns were declared with, unless a value does not fit', async () => {

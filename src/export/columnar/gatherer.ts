@@ -18,6 +18,7 @@ import type { OrderedRows } from '../../readers/ordered.js';
 import { eventId, type RowSource } from '../../readers/rows.js';
 import type { EventRow, Json } from '../../schema/event.js';
 import { type ColumnNode, type ColumnPlan, KIND_NULL, kindOf, saysMore, tellsAll } from '../plan.js';
+import { ByShape, Marks, storedNumber, storedText, textEnd, textStart } from '../stored-shape.js';
 import { jsonText } from '../text.js';
 import { COST_OF_EVENT, COST_SOURCE, costOfTable, FIXED_TEXTS } from './fixed.js';
 import { JSON_PARTS, type TypedColumn } from './schema.js';
@@ -39,6 +40,17 @@ const TEXT_BYTES = 16 << 20;
 /** Rows taken at once, before it is looked again whether they are enough. */
 const LOOK_EVERY_ROWS = 1024;
 
+/** A column of rows of one shape: its value in all of them, or where it comes from. */
+interface ShapedCell {
+  readonly stage: Stage;
+  readonly constant?: Json;
+  /** Of what is stored with the row. */
+  readonly slot?: number;
+  readonly isNumber?: boolean;
+  /** Of the gathered numbers. */
+  readonly numbers?: Float64Array;
+}
+
 /** What is remembered of a source. */
 interface KnownSource {
   readonly experimentId: Buffer;
@@ -46,6 +58,8 @@ interface KnownSource {
   readonly tableCode: number;
   /** Templates by binding; UNKNOWN before its first row. */
   readonly templates: Int32Array;
+  /** Null for rows that have to be decoded. */
+  readonly shaped: ByShape<readonly ShapedCell[] | null>;
 }
 
 interface Place {
@@ -65,6 +79,7 @@ export class RowGatherer {
   readonly stages: readonly Stage[];
 
   private readonly plan: ColumnPlan;
+  private readonly marks = new Marks();
   private readonly byName = new Map<string, Place>();
   private readonly byNode = new Map<ColumnNode, Place>();
   /** The columns of rows that bindings say something about. */
@@ -192,6 +207,11 @@ export class RowGatherer {
     }
     if (this.isUsed[template] === 0) this.use(template);
     if (template === OWN) {
+      const cells = known.shaped.get(table, row);
+      if (cells !== undefined && cells !== null) {
+        for (const cell of cells) this.setCell(at, cell, table.blob, known.shaped.places);
+        return;
+      }
       const event = events?.[index] ?? table.event(source, row);
       this.setTokens(at, event.tokens);
       this.setOwn(at, event);
@@ -256,6 +276,7 @@ export class RowGatherer {
       experimentId: Buffer.from(source.experimentId),
       tableCode: this.costSourceTexts?.find(costOfTable(source.priceVersion)) ?? 0,
       templates: new Int32Array(TAG_BINDING_MASK + 1).fill(UNKNOWN),
+      shaped: new ByShape(source, this.marks, (event) => this.shapedCells(event)),
     };
     this.sources.set(source, known);
     return known;
@@ -285,10 +306,48 @@ export class RowGatherer {
   }
 
   private setOwn(row: number, event: EventRow): void {
+    this.eachBound(event, (stage, value) => setValue(stage, row, value));
+  }
+
+  /** Sets a row's value. @param places - where those begin that are stored with it */
+  private setCell(row: number, cell: ShapedCell, stored: Buffer, places: Int32Array): void {
+    const { stage, constant, slot, isNumber, numbers } = cell;
+    if (slot === undefined) {
+      setValue(stage, row, numbers === undefined ? constant! : numbers[row]);
+    } else if (isNumber) {
+      const value = storedNumber(stored, places[slot]);
+      if (Number.isFinite(value)) setValue(stage, row, value);
+    } else if (stage.kind === 'texts') {
+      stage.stage.setBytes(row, stored, textStart(stored, places[slot]), textEnd(stored, places[slot]));
+    } else {
+      setValue(stage, row, storedText(stored, places[slot]));
+    }
+  }
+
+  /** The cells of rows like the event, which has marks for values; null where a value becomes part of another. */
+  private shapedCells(event: EventRow): readonly ShapedCell[] | null {
+    const { marks } = this;
+    if (!marks.sumsTokens(event)) return null;
+    const cells: ShapedCell[] = [];
+    let hasParts = false;
     this.eachBound(event, (stage, value) => {
-      if (stage.kind === 'texts') stage.stage.set(row, textOf(value));
-      else stage.stage.set(row, encoded(stage, value));
+      const slot = marks.slotOf(value);
+      if (slot !== undefined) cells.push({ stage, slot, isNumber: typeof value === 'number' });
+      else if (typeof value === 'number')
+        cells.push({ stage, constant: value, numbers: this.countsOf(value) });
+      else {
+        cells.push({ stage, constant: value });
+        if (typeof value === 'string' && marks.isIn(value)) hasParts = true;
+      }
     });
+    return hasParts ? null : cells;
+  }
+
+  /** The column of token counts that the mark stands for, if it does. */
+  private countsOf(value: number): Float64Array | undefined {
+    const { prompt, completion } = this.marks;
+    if (value === prompt) return this.prompts;
+    return value === completion ? this.completions : value === prompt + completion ? this.totals : undefined;
   }
 
   /** Calls `leaf` for every value of the event that a binding might have told, as its column has it; not for null. */
@@ -382,6 +441,11 @@ function stageOf({ type, texts }: TypedColumn, capacity: number): Stage {
   if (type !== 'text') return { kind: 'numbers', stage: numberStage(capacity) };
   if (texts === null) return { kind: 'texts', stage: new TextStage(capacity) };
   return { kind: 'codes', stage: codeStage(capacity), texts };
+}
+
+function setValue(stage: Stage, row: number, value: Json): void {
+  if (stage.kind === 'texts') stage.stage.set(row, textOf(value));
+  else stage.stage.set(row, encoded(stage, value));
 }
 
 /** A value of the column's type as its stage holds it. @throws RangeError when it is of another type */

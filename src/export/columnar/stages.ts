@@ -151,6 +151,13 @@ export class TextStage {
     this.end += this.bytes.write(text, this.end);
   }
 
+  /** Sets a text that is there as UTF-8, in bytes [from, to). */
+  setBytes(row: number, source: Buffer, from: number, to: number): void {
+    this.place(row);
+    this.reserve(to - from);
+    this.end += source.copy(this.bytes, this.end, from, to);
+  }
+
   setTemplate(template: number, text: string): void {
     this.templates[template] = Buffer.from(text);
   }
