@@ -15,6 +15,9 @@ import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, type Column, EXTRA_COLUMNS, type SchemaColumn, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
 import type { ColumnNode, ColumnPlan } from './plan.js';
+import { RowWriter } from './row-writer.js';
+import { fixedType, openType } from './schema.js';
+import { jsonText, numberText, wellFormed } from './text.js';
 import {
   type Cell,
   COMPLETION_TOKENS,
@@ -26,14 +29,11 @@ import {
   type Part,
   PLACE,
   PROMPT_TOKENS,
-  RowWriter,
   SUCCESS,
   type TextFormat,
   TIMESTAMP,
   TOTAL_TOKENS,
-} from './row-writer.js';
-import { fixedType, openType } from './schema.js';
-import { jsonText, numberText, wellFormed } from './text.js';
+} from './text-format.js';
 
 export const csvFormat: ExportFormatDefinition = {
   format: 'csv',

@@ -9,6 +9,8 @@ import { CELL_STORED_JSON } from '../../assembly/text-layout.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { MAP_COLUMNS, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
+import { RowWriter } from './row-writer.js';
+import { jsonText, snakeCase } from './text.js';
 import {
   type Cell,
   COMPLETION_TOKENS,
@@ -21,13 +23,11 @@ import {
   type Part,
   PLACE,
   PROMPT_TOKENS,
-  RowWriter,
   SUCCESS,
   type TextFormat,
   TIMESTAMP,
   TOTAL_TOKENS,
-} from './row-writer.js';
-import { jsonText, snakeCase } from './text.js';
+} from './text-format.js';
 
 export const jsonlFormat: ExportFormatDefinition = {
   format: 'jsonl',

@@ -14,7 +14,8 @@ import type { EventRow, Json } from '../schema/event.js';
 import { COST_OF_EVENT, COST_SOURCE, FIXED_TEXTS } from './columnar/fixed.js';
 import { TextSet } from './columnar/text-set.js';
 import { OPEN_PARTS } from './columns.js';
-import { ByShape, Marks, type ShapedColumns, storedNumber, storedText } from './stored-shape.js';
+import { Marks } from './marks.js';
+import { ByShape, type ShapedColumns, storedNumber, storedText } from './stored-shape.js';
 import { wellFormed } from './text.js';
 
 /** Kinds of values, as bits: a column may have seen several. */

@@ -5,7 +5,6 @@
  * booleans. What such rows become in a file differs in the values only, and where each value goes is found out once:
  * by a row of that shape with marks for values, which no row has.
  */
-import { randomInt } from 'node:crypto';
 import {
   FLAG_BLOB,
   FLAG_CORRECTED,
@@ -20,9 +19,9 @@ import {
 import { SLOT_NONE, SLOT_NUMBER, SLOT_TEXT, SLOTS_MAX } from '../../assembly/text-layout.js';
 import { decode, type RowSource } from '../readers/rows.js';
 import type { Columns } from '../ring/batch.js';
-import { toldTotal } from '../schema/enrich.js';
-import type { EventRow, Json } from '../schema/event.js';
+import type { EventRow } from '../schema/event.js';
 import { MsgpackWriter } from '../schema/msgpack.js';
+import type { Marks } from './marks.js';
 
 /** A row with one of these is not all in its binding, the number columns and what is stored with it. */
 export const UNSHAPED_FLAGS = FLAG_DECLARED | FLAG_MALFORMED | FLAG_CORRECTED;
@@ -92,60 +91,6 @@ export class StoredShape {
       return [bytes, stored(slot === SLOT_TEXT ? marks.text(index) : marks.number(index))];
     });
     return Buffer.concat(pieces);
-  }
-}
-
-/** Values that stand for a row's own, each of which can be recognised in what is written. */
-export class Marks {
-  /** Token counts; their sum is a mark, too. */
-  readonly prompt = randomInt(5e8, 7e8);
-  readonly completion = randomInt(3e8, 5e8);
-  private readonly secret = String(randomInt(1e8, 1e9));
-
-  text(slot: number): string {
-    return `\ue000${this.secret}.${slot}\ue001`;
-  }
-
-  /**
-   * Fifteen digits, so that its text is always these; negative, so that it differs wherever numbers do that look like
-   * formulas.
-   */
-  number(slot: number): number {
-    return Number(`-1.${this.secret}${String(slot).padStart(4, '0')}1e-200`);
-  }
-
-  /** The slot that the value stands for; undefined for any other. */
-  slotOf(value: Json): number | undefined {
-    if (typeof value !== 'string' && typeof value !== 'number') return undefined;
-    const { text, number } = this.pattern;
-    const found = new RegExp(`^${typeof value === 'string' ? text : number}$`).exec(String(value));
-    return found === null ? undefined : Number(found[1]);
-  }
-
-  /** Whether the total of the event's tokens is the sum of its columns, whatever its numbers are. */
-  sumsTokens({ metadata }: EventRow): boolean {
-    const total = toldTotal(metadata);
-    return typeof total !== 'number' || total === this.prompt + this.completion;
-  }
-
-  /** Whether there is a mark in the text. */
-  isIn(text: string): boolean {
-    return text.includes(this.secret);
-  }
-
-  /** Whether there is a mark in the text that is not all of it. */
-  isWithin(text: string): boolean {
-    return this.isIn(text) && this.slotOf(text) === undefined;
-  }
-
-  /** Places of marks in a text, as the source of a regular expression whose groups tell the slots. */
-  get pattern(): { readonly text: string; readonly number: string; readonly counts: string } {
-    const counts = [this.prompt, this.completion, this.prompt + this.completion].join('|');
-    return {
-      text: `\ue000${this.secret}\\.(\\d+)\ue001`,
-      number: `-1\\.${this.secret}(\\d{4})1e-200`,
-      counts: `(${counts})`,
-    };
   }
 }
 

@@ -17,8 +17,9 @@ import {
 import type { OrderedRows } from '../../readers/ordered.js';
 import { eventId, type RowSource } from '../../readers/rows.js';
 import type { EventRow, Json } from '../../schema/event.js';
+import { Marks } from '../marks.js';
 import { type ColumnNode, type ColumnPlan, KIND_NULL, kindOf, saysMore, tellsAll } from '../plan.js';
-import { ByShape, Marks, storedNumber, storedText, textEnd, textStart } from '../stored-shape.js';
+import { ByShape, storedNumber, storedText, textEnd, textStart } from '../stored-shape.js';
 import { jsonText } from '../text.js';
 import { COST_OF_EVENT, COST_SOURCE, costOfTable, FIXED_TEXTS } from './fixed.js';
 import { JSON_PARTS, type TypedColumn } from './schema.js';
