@@ -2,6 +2,7 @@
 import { analysis } from './analysis.bench.js';
 import { capture } from './capture.bench.js';
 import { durable } from './durable.bench.js';
+import { exportCaptured } from './export-captured.bench.js';
 import { exportColumns } from './export-columns.bench.js';
 import { exportMemory } from './export-memory.bench.js';
 import { exportMsgpack } from './export-msgpack.bench.js';
@@ -30,6 +31,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   'export-text': exportText,
   'export-columns': exportColumns,
   'export-msgpack': exportMsgpack,
+  'export-captured': exportCaptured,
   'export-memory': exportMemory,
   peers,
   'peers-memory': peersMemory,
