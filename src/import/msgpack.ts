@@ -55,7 +55,7 @@ export class MsgpackReader implements RecordReader {
     items = [];
     if (failure === undefined) return;
     if (!(failure instanceof RangeError)) throw failure;
-    const message = `the file cannot be read behind record ${this.#records}: ${failure.message}`;
+    const message = `cannot be read as MessagePack behind record ${this.#records}: ${failure.message}`;
     throw new ImportError('ERR_FILE_CORRUPT', message, { records: this.#records }, { cause: failure });
   }
 

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import type { ExportResult } from '../../index.js';
@@ -21,6 +20,7 @@ export const importCommand = defineCommand({
     'Of other files, each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
+    'A file that cannot be read up to its first record, or has none, leaves nothing in that folder. Of one that ends badly later, what came before is kept, and said.',
   ],
   json: [
     '{ id, name, dir or null, rows, skipped, malformed, errors: [{ line, message }], bytes, elapsedMs,',
@@ -57,13 +57,23 @@ export const importCommand = defineCommand({
     const path = positionals[0]!;
     const map = readMappings(options.map);
     const targets = options.out.map(readTarget);
-    const { size } = await stat(path);
 
     const library = await loadLibrary();
-    const crucible = library.open(dir);
     const startedMs = nowMs();
+    // Nothing is started for a file that gives nothing.
+    const source = await library
+      .openImport(path, {
+        ...(Object.keys(map).length > 0 ? { map } : {}),
+        ...(options.format === undefined ? {} : { format: options.format }),
+        ...(options.event === undefined ? {} : { event: options.event }),
+        ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
+      })
+      .catch((error: unknown) => Promise.reject(told(error, path)));
+    const crucible = library.open(dir);
     const progress = new Progress(stderr, style, live, nowMs);
     try {
+      if (source.emptiness !== null) throw source.emptiness;
+      signal.throwIfAborted();
       const experiment = crucible.startExperiment({
         name: options.name ?? nameOf(path),
         ...(options.id !== undefined && { id: options.id }),
@@ -72,11 +82,7 @@ export const importCommand = defineCommand({
         metadata: { source: basename(path) },
       });
       const imported = await experiment
-        .importFile(path, {
-          ...(Object.keys(map).length > 0 ? { map } : {}),
-          ...(options.format === undefined ? {} : { format: options.format }),
-          ...(options.event === undefined ? {} : { event: options.event }),
-          ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
+        .importFile(source, {
           signal,
           onProgress: ({ bytes, totalBytes }) =>
             progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
@@ -84,9 +90,15 @@ export const importCommand = defineCommand({
         .finally(() => progress.close())
         .catch((error: unknown) => {
           // What was read before is on disk all the same.
-          const isKept = dir !== undefined && experiment.counts.captured > 0;
-          if (isKept) stderr.write(`${keptLines(dir, [experiment]).join('\n')}\n`);
-          throw told(error, path);
+          const { captured } = experiment.counts;
+          if (dir !== undefined && captured > 0) {
+            const lines = [
+              `${formatCount(captured, 'row')} of ${path} read`,
+              ...keptLines(dir, [experiment]),
+            ];
+            stderr.write(`${lines.join('\n')}\n`);
+          }
+          throw error;
         });
       await experiment.stop();
       const metrics = await experiment.metrics();
@@ -117,7 +129,7 @@ export const importCommand = defineCommand({
       }
       const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
       print(
-        `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(size)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
+        `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(imported.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
         ...warnings(imported.malformed ?? 0, experiment.counts.dropped).map(style.yellow),
         ...(dir === undefined ? [] : keptLines(dir, [experiment])),
         ...(files.length > 0 ? filesLines(files, { style, width }) : []),
@@ -125,6 +137,7 @@ export const importCommand = defineCommand({
         ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
       );
     } finally {
+      await source.close();
       await crucible.close();
     }
   },
