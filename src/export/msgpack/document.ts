@@ -8,6 +8,7 @@
 import type { EventRow, Json } from '../../schema/event.js';
 import { BASE_COLUMNS, EXTRA_COLUMNS } from '../columns.js';
 import { snakeCase } from '../text.js';
+import { writtenKey } from './keys.js';
 import { type ByteWriter, encodedText } from './writer.js';
 
 type WriteValue = (out: ByteWriter, event: EventRow) => void;
@@ -76,7 +77,7 @@ function plan(fields: readonly string[]): Step[] {
   }
   return [...writers]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, write]) => ({ name, key: encodedText(name), write }));
+    .map(([name, write]) => ({ name, key: encodedText(writtenKey(name)), write }));
 }
 
 function double(out: ByteWriter, value: number | null): void {

@@ -2,9 +2,11 @@
  * MessagePack that was stored with a row, looked at without decoding it: what can be copied into an export as it is.
  *
  * That it can, if decoding and encoding it again would give the same bytes. It would not with keys that begin with a
- * digit (objects put those first), with two equal keys in a map, with NaN or infinities, and with what a row keeps
+ * digit (objects put those first) or with `__` (see keys.ts), with two equal keys in a map, with NaN or infinities, and with what a row keeps
  * beside its metadata; such rows are decoded.
  */
+
+import { UNDERSCORE } from './keys.js';
 
 const KEYS_MAX = 40;
 const DEPTH_MAX = 64;
@@ -125,7 +127,11 @@ export class StoredRow {
       // Keys of other kinds are long, or none of the object's.
       if (size <= 0) return FAILED;
       const initial = bytes[start];
-      if (initial >= 0x30 && initial <= 0x39) return FAILED;
+      // Most begin with a small letter, behind all of these.
+      if (initial <= UNDERSCORE) {
+        if (initial >= 0x30 && initial <= 0x39) return FAILED;
+        if (initial === UNDERSCORE && bytes[start + 1] === UNDERSCORE) return FAILED;
+      }
       const signature = (size << 16) | (initial << 8) | bytes[start + size - 1];
       for (let j = first; j < first + i; j++) {
         if (signatures[j] === signature && this.isSame(places[j], start, size)) return FAILED;
