@@ -5,6 +5,7 @@ import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
 import { EXPORT_FORMATS, formatNamedBy, IMPORT_FORMATS, type NamedFormat } from '../formats.js';
+import type { LibraryExperiment } from '../library.js';
 import { filesLines } from '../report/files.js';
 import { metricsLines } from '../report/metrics.js';
 import { keptLines } from '../report/stored.js';
@@ -81,67 +82,76 @@ export const importCommand = defineCommand({
         tags: options.tag,
         metadata: { source: basename(path) },
       });
-      const imported = await experiment
-        .importFile(source, {
-          signal,
-          onProgress: ({ bytes, totalBytes }) =>
-            progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
-        })
-        .finally(() => progress.close())
-        .catch((error: unknown) => {
-          // What was read before is on disk all the same.
-          const { captured } = experiment.counts;
-          if (dir !== undefined && captured > 0) {
-            const lines = [
-              `${formatCount(captured, 'row')} of ${path} read`,
-              ...keptLines(dir, [experiment]),
-            ];
-            stderr.write(`${lines.join('\n')}\n`);
-          }
-          throw error;
-        });
-      await experiment.stop();
-      const metrics = await experiment.metrics();
-      const files: ExportResult[] = [];
-      for (const { path, format, ...named } of targets) {
-        files.push(await experiment.export(format, { path, ...named, signal }));
-      }
-      const elapsedMs = nowMs() - startedMs;
+      try {
+        const imported = await experiment
+          .importFile(source, {
+            signal,
+            onProgress: ({ bytes, totalBytes }) =>
+              progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
+          })
+          .finally(() => progress.close());
+        await experiment.stop();
+        const metrics = await experiment.metrics();
+        const files: ExportResult[] = [];
+        for (const { path, format, ...named } of targets) {
+          files.push(await experiment.export(format, { path, ...named, signal }));
+        }
+        const elapsedMs = nowMs() - startedMs;
 
-      if (options.json) {
+        if (options.json) {
+          print(
+            JSON.stringify(
+              {
+                id: experiment.id,
+                name: experiment.name,
+                dir: dir ?? null,
+                ...imported,
+                counts: experiment.counts,
+                elapsedMs,
+                metrics,
+                files,
+              },
+              null,
+              2,
+            ),
+          );
+          return;
+        }
+        const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
         print(
-          JSON.stringify(
-            {
-              id: experiment.id,
-              name: experiment.name,
-              dir: dir ?? null,
-              ...imported,
-              counts: experiment.counts,
-              elapsedMs,
-              metrics,
-              files,
-            },
-            null,
-            2,
-          ),
+          `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(imported.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
+          ...warnings(imported.malformed ?? 0, experiment.counts.dropped).map(style.yellow),
+          ...(dir === undefined ? [] : keptLines(dir, [experiment])),
+          ...(files.length > 0 ? filesLines(files, { style, width }) : []),
+          '',
+          ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
         );
-        return;
+      } catch (error) {
+        stderr.write(await keptText(experiment, path, dir));
+        throw error;
       }
-      const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
-      print(
-        `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(imported.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
-        ...warnings(imported.malformed ?? 0, experiment.counts.dropped).map(style.yellow),
-        ...(dir === undefined ? [] : keptLines(dir, [experiment])),
-        ...(files.length > 0 ? filesLines(files, { style, width }) : []),
-        '',
-        ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
-      );
     } finally {
       await source.close();
       await crucible.close();
     }
   },
 });
+
+/** What is kept of an import that has failed: rows that were read before are on disk all the same. */
+async function keptText(
+  experiment: LibraryExperiment,
+  path: string,
+  dir: string | undefined,
+): Promise<string> {
+  const { captured } = experiment.counts;
+  if (dir === undefined || captured === 0) return '';
+  // Closing the experiment tries again, and is not what has failed first.
+  await experiment.stop().catch(() => {});
+  const durable = Math.min(captured, experiment.storage?.durable ?? 0);
+  const kept = durable === captured ? '' : `, ${formatNumber(durable)} of them kept`;
+  const lines = [`${formatCount(captured, 'row')} of ${path} read${kept}`, ...keptLines(dir, [experiment])];
+  return `${lines.join('\n')}\n`;
+}
 
 /** The file's, without what its extensions say. */
 function nameOf(path: string): string {

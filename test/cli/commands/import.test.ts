@@ -234,9 +234,20 @@ describe('crucible import of a file that gives nothing', () => {
     expect(await library.listExperiments(dataOf())).toMatchObject([
       { id: 'late', rows: told, heldBy: null, experiment: { status: 'stopped' } },
     ]);
+    // A file that cannot be written afterwards takes nothing away.
+    const csv = join(folder, 'file.csv');
+    const unwritable = await importInto(csv, '--id', 'out', '--out', join(csv, 'below.csv'));
+    expect(unwritable).toMatchObject({ status: 1, stdout: '' });
+    expect(unwritable.stderr).toMatch(
+      /^1 row of .+ read\nKept in .+\n.+crucible show out .+\nerror: .+\(ERR_/,
+    );
+    expect(await library.listExperiments(dataOf())).toMatchObject([{ id: 'late' }, { id: 'out', rows: 1 }]);
     // An id that is taken is an error before anything is read into it.
     const again = await importInto(join(folder, 'file.csv'), '--id', 'late');
     expect(again).toMatchObject({ status: 1, stderr: expect.stringContaining('ERR_CONFIG_INVALID') });
-    expect(await library.listExperiments(dataOf())).toMatchObject([{ id: 'late', rows: told }]);
+    expect(await library.listExperiments(dataOf())).toMatchObject([
+      { id: 'late', rows: told },
+      { id: 'out' },
+    ]);
   });
 });
