@@ -93,7 +93,8 @@ export class StorageError extends TelemetryError {
   }
 }
 
-export type ImportCode = 'ERR_UNSUPPORTED_FORMAT' | 'ERR_FILE_CORRUPT' | 'ERR_FILE_CHANGED';
+/** ERR_NO_DATA: there is no record in it, and there should be. */
+export type ImportCode = 'ERR_UNSUPPORTED_FORMAT' | 'ERR_FILE_CORRUPT' | 'ERR_FILE_CHANGED' | 'ERR_NO_DATA';
 
 /** A file cannot be read further as what it is. What was imported before stays; `context` names path and format. */
 export class ImportError extends TelemetryError {

@@ -27,7 +27,12 @@ export { Span, type SpanResult } from './capture/span.js';
 export { type Clock, systemClock } from './clock.js';
 export * from './errors.js';
 export type { ExportResult } from './export/index.js';
-export type { ImportFormat, ImportProgress } from './import/index.js';
+export {
+  type ImportFileOptions,
+  type ImportFormat,
+  type ImportProgress,
+  ImportSource,
+} from './import/index.js';
 export type { ColumnType } from './schema/columns.js';
 export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';

@@ -6,7 +6,6 @@
 import { join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { serializeError, TelemetryError, type WireError } from '../errors.js';
-import type { Json } from '../schema/event.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord } from '../storage/document.js';
 import { guarded, ifThere, isCorrupt } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
@@ -15,8 +14,10 @@ import { parseSegmentName, segmentFileName, segmentName } from '../storage/paths
 import { laterLosses } from '../storage/segment-format.js';
 import { type SegmentIndex, scanSegment } from '../storage/segment-scan.js';
 import { recordOf } from '../storage/segment-writer.js';
-import type { ExperimentStatus } from './experiment.js';
 import { experimentFolders } from './reopen.js';
+import { type StoredFields, storedFields } from './stored-fields.js';
+
+export type { StoredFields };
 
 /** An experiment on disk, as it is now. Times in µs since the Unix epoch. */
 export interface StoredExperiment {
@@ -42,25 +43,6 @@ export interface StoredExperiment {
   readonly timeRange: readonly [number, number] | null;
   /** Rows that had not been kept in the first place, as counted when the last rows, or the document, were written. */
   readonly dropped: number;
-}
-
-export interface StoredFields {
-  readonly id: string;
-  readonly name: string;
-  readonly hypothesis: string | null;
-  readonly condition: string;
-  readonly tags: readonly string[];
-  readonly metadata: Readonly<Record<string, Json>>;
-  readonly sampleSize: number | null;
-  readonly status: ExperimentStatus;
-  readonly startedAt: number;
-  readonly stoppedAt: number | null;
-  readonly pausedAt: number | null;
-  /** Time spent in pauses, µs. */
-  readonly pausedUs: number;
-  readonly pauseCount: number;
-  /** As it was started, defaults filled in. */
-  readonly options: Readonly<Record<string, Json>>;
 }
 
 /**
@@ -104,7 +86,7 @@ function describe(
   document: ExperimentDocument,
   heldBy: StoredExperiment['heldBy'] | undefined,
 ): StoredExperiment {
-  const fields = document.experiment as unknown as StoredFields;
+  const fields = storedFields(folder, document);
   const totals = totalsOf(folder, document);
   const isOpen = fields.status === 'running' || fields.status === 'paused';
   const lastWrittenAt = Math.max(totals.timeRange?.[1] ?? fields.startedAt, document.updatedAtUs);

@@ -12,7 +12,7 @@ import {
   type ImportedRecord,
   type ImportFileOptions,
   type ImportProgress,
-  importRecords,
+  ImportSource,
 } from '../import/index.js';
 import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter } from '../readers/filter.js';
@@ -316,13 +316,14 @@ export class Experiment {
   /**
    * Captures every record of a CSV, JSON Lines, YAML, MessagePack, Parquet or Arrow file. Events of our own exports
    * come back as they were, their ids included.
+   * @param file - its path; or one that is open, whose options were given when it was opened
    * @throws StorageError when the file cannot be read
    * @throws ImportError when it cannot be read further as what it is; what came before has been captured
    * @throws ConfigError when the mapping does not parse or fit the file
    * @throws StateError ERR_NOT_RUNNING unless the experiment is running
    */
-  async importFile(path: string, options: ImportOptions = {}): Promise<ImportResult> {
-    const { onProgress, signal, ...file } = options;
+  async importFile(file: string | ImportSource, options: ImportOptions = {}): Promise<ImportResult> {
+    const { onProgress, signal, ...fileOptions } = options;
     if (this.#status !== 'running') throw this.#notRunning('import into');
     const { writer } = this.#open();
     const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
@@ -331,7 +332,8 @@ export class Experiment {
       if (this.#status !== 'running') throw this.#notRunning('import into');
       sink.accept(record);
     };
-    const summary = await importRecords(path, file, accept, onProgress, this);
+    const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions);
+    const summary = await source.run(accept, onProgress, this);
     const { rows, skipped, problems, errors, bytes } = summary;
     return { rows, skipped, malformed: problems, errors, bytes };
   }

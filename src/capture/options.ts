@@ -235,7 +235,8 @@ export function storedOptions(options: ResolvedOptions): Record<string, Json> {
  * @throws ConfigError when another version of the library has written something there that this one does not know
  */
 export function restoreOptions(fields: Readonly<Record<string, Json>>, dir: string): ResolvedOptions {
-  const { columns, ...stored } = fields.options as Record<string, Json>;
+  // Which code runs is said by the program, never by a folder.
+  const { columns, fileSystem: _, ...stored } = fields.options as Record<string, Json>;
   const { id, name, hypothesis, condition, tags, metadata, sampleSize } = fields;
   const resolved = resolveOptions({
     ...stored,

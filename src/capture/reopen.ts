@@ -1,19 +1,19 @@
 /** Reopening experiments that are on disk. */
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import type { Clock } from '../clock.js';
 import { serializeError, TelemetryError, type WireError } from '../errors.js';
 import { Replay } from '../ring/replay.js';
-import type { Json } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { readDocument, writeDocument } from '../storage/document.js';
 import { ofSystem, storageError, systemCodeOf } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { acquireLock, holderOf, type Lock, type LockHolder } from '../storage/lock.js';
-import { DOCUMENT, parseCompactedName, parseSegmentName } from '../storage/paths.js';
+import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from '../storage/paths.js';
 import { type CutTail, type Damage, type FolderContents, openFolder } from '../storage/recovery.js';
 import type { ExperimentStatus, Reopened } from './experiment.js';
 import { type ResolvedOptions, restoreOptions } from './options.js';
+import { type StoredFields, storedFields } from './stored-fields.js';
 import { Stores } from './stores.js';
 
 export interface RecoverOptions {
@@ -73,7 +73,7 @@ export interface RecoveredExperiment {
 export function experimentFolders(dir: string): string[] {
   const names = namesIn(dir).sort();
   if (isExperiment(names)) return [dir];
-  return names.map((name) => join(dir, name)).filter((folder) => isExperiment(namesIn(folder)));
+  return names.map((name) => join(dir, name)).filter(isExperimentFolder);
 }
 
 /** Segments whose document is gone are an experiment too: one that cannot be opened, which must not go unsaid. */
@@ -82,13 +82,22 @@ function isExperiment(names: readonly string[]): boolean {
   return names.some((name) => name === DOCUMENT || isSegment(name));
 }
 
+/** One that may not be looked into is said to be unreadable by whoever opens it, unless its name says it is none. */
+function isExperimentFolder(folder: string): boolean {
+  try {
+    return isExperiment(namesIn(folder));
+  } catch {
+    return isExperimentId(basename(folder));
+  }
+}
+
 /** Names in a folder; none in what is no folder. */
 function namesIn(path: string): string[] {
   try {
     return files.list(path);
   } catch (error) {
-    const code = systemCodeOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    // ELOOP: a link to itself.
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? '')) return [];
     throw storageError(error, 'look for experiments', { path });
   }
 }
@@ -141,10 +150,11 @@ async function reopenLocked(
   holder: LockHolder | undefined,
   lock: Lock | null,
 ): Promise<Recovered> {
-  const fields = readDocument(files, folder).experiment;
+  const found = readDocument(files, folder);
+  const fields = storedFields(folder, found);
   const wasOpen = fields.status === 'running' || fields.status === 'paused';
   const goesOn = lock !== null && resume && wasOpen;
-  const asStored = restoreOptions(fields, dirname(folder));
+  const asStored = restoreOptions(found.experiment, dirname(folder));
   // A ring is only needed where rows will be captured.
   const options = goesOn ? asStored : { ...asStored, capacity: CHUNK_ROWS, producers: 1 };
   const stores = new Stores(options, owner);
@@ -162,7 +172,8 @@ async function reopenLocked(
   const interrupted = wasOpen && holder === undefined;
   const state = stateOf(fields, contents, owner.clock.nowUs(), holder !== undefined, goesOn);
   const ends = lock !== null && interrupted && !goesOn;
-  if (ends) writeDocument(files, folder, { ...contents.document, experiment: { ...fields, ...state } });
+  if (ends)
+    writeDocument(files, folder, { ...contents.document, experiment: { ...found.experiment, ...state } });
   if (!goesOn) lock?.release();
   const { rows, losses, damage, document } = contents;
   const damaged = damage.reduce((sum, { rowsLost }) => sum + (rowsLost ?? 0), 0);
@@ -221,17 +232,15 @@ export function unopened(folder: string, error: unknown): RecoveredExperiment {
 
 /** Where the experiment stands. The time in which no process had it counts as paused. */
 function stateOf(
-  fields: Readonly<Record<string, Json>>,
+  { status, startedAt, stoppedAt, pausedAt, pausedUs, pauseCount }: StoredFields,
   contents: FolderContents,
   nowUs: number,
   isHeld: boolean,
   goesOn: boolean,
 ): Reopened['state'] {
-  const state = fields as unknown as Reopened['state'];
-  const { startedAt, stoppedAt, pausedAt, pausedUs, pauseCount } = state;
-  const wasOpen = state.status === 'running' || state.status === 'paused';
+  const wasOpen = status === 'running' || status === 'paused';
   const lastSeenUs = Math.max(contents.timeMaxUs ?? startedAt, contents.document.updatedAtUs);
-  if (goesOn && state.status === 'running') {
+  if (goesOn && status === 'running') {
     const absentUs = Math.max(0, nowUs - lastSeenUs);
     return { status: 'running', startedAt, stoppedAt, pausedAt, pausedUs: pausedUs + absentUs, pauseCount };
   }
@@ -239,5 +248,5 @@ function stateOf(
     // Nobody captures it any more, and nobody has said when it ended.
     return { status: 'stopped', startedAt, stoppedAt: lastSeenUs, pausedAt: null, pausedUs, pauseCount };
   }
-  return { status: state.status, startedAt, stoppedAt, pausedAt, pausedUs, pauseCount };
+  return { status, startedAt, stoppedAt, pausedAt, pausedUs, pauseCount };
 }

@@ -36,7 +36,7 @@ export async function openDir(
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new CommandError('ERR_NOT_FOUND', `there is no folder ${dir}`);
     if (code === 'ENOTDIR') throw new CommandError('ERR_NOT_FOUND', `${dir} is a file, not a folder`);
-    throw error;
+    throw new CommandError('ERR_STORAGE_IO', `cannot look into ${dir}: ${code ?? (error as Error).message}`);
   }
 }
 

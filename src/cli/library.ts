@@ -18,7 +18,8 @@ import type {
   ExportOptions,
   ExportResult,
   Filter,
-  ImportOptions,
+  ImportFileOptions,
+  ImportSource,
   RecoverOptions,
   RecoveryReport,
   StorageStatus,
@@ -31,6 +32,7 @@ export interface ImportResult {
   rows: number;
   /** Rows, or parts of them, that could not be understood. */
   malformed?: number;
+  bytes: number;
 }
 
 export interface ImportProgress {
@@ -59,17 +61,8 @@ export interface LibraryExperiment {
   /** The fields of SEMANTICS. */
   toJSON(): Record<string, unknown>;
   importFile(
-    path: string,
-    options: {
-      /** Without one it is recognised. */
-      format?: ImportOptions['format'];
-      /** Without one the columns are recognised by their names. */
-      map?: Record<string, string>;
-      event?: string;
-      timestampUnit?: 'iso' | 's' | 'ms' | 'us' | 'ns';
-      signal?: AbortSignal;
-      onProgress?: (progress: ImportProgress) => void;
-    },
+    source: ImportSource,
+    options: { signal?: AbortSignal; onProgress?: (progress: ImportProgress) => void },
   ): Promise<ImportResult>;
 }
 
@@ -93,15 +86,18 @@ export interface Library {
   /** @param dir - where experiments live on; absent, they live in memory only */
   open(dir?: string): LibraryCrucible;
   listExperiments(dir: string): Promise<StoredExperiment[]>;
+  /** Opens a file, and reads it up to its first record. */
+  openImport(path: string, options: ImportFileOptions): Promise<ImportSource>;
   emit: Emit;
 }
 
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
-  const { Crucible, listExperiments, telemetry } = await import('../index.js');
+  const { Crucible, ImportSource, listExperiments, telemetry } = await import('../index.js');
   return {
     open: (dir) => new Crucible(dir === undefined ? {} : { dir }),
     listExperiments,
+    openImport: (path, options) => ImportSource.open(path, options),
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
   };
 }

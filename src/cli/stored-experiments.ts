@@ -5,6 +5,7 @@ import type { CommandContext } from './command.js';
 import { CommandError, hintFor, UsageError } from './errors.js';
 import { experimentFolder, openDir } from './folder.js';
 import type { Library, LibraryCrucible, LibraryExperiment } from './library.js';
+import { reasonText } from './report/stored.js';
 import { formatBytes } from './terminal/numbers.js';
 import { Progress } from './terminal/progress.js';
 
@@ -75,8 +76,12 @@ async function openAll(
       const [report] = experiments;
       if (report === undefined) throw notFound(one.folder);
       if (report.error !== null) {
-        const { code, message } = report.error;
-        throw new CommandError(code, message, hintFor(code));
+        const { code } = report.error;
+        throw new CommandError(
+          code,
+          `${report.id} cannot be opened: ${reasonText(report.error)}`,
+          hintFor(code),
+        );
       }
       opened.push({ stored: one, report, experiment: crucible.experiment(report.id) });
     }

@@ -4,7 +4,7 @@
  * Streams in bounded memory and keeps no state outside its calls, so any thread may run it, several at once.
  */
 
-import { ConfigError, ImportError, StorageError } from '../errors.js';
+import { ConfigError, type ImportCode, ImportError, StateError, StorageError } from '../errors.js';
 import { ArrowReader } from './arrow.js';
 import { type CsvOptions, CsvReader } from './csv.js';
 import { detectMapping } from './defaults.js';
@@ -21,7 +21,7 @@ import { MsgpackReader } from './msgpack.js';
 import { type Destination, isOwnExport, type OwnMapper, ownMapper } from './own.js';
 import { ParquetReader } from './parquet.js';
 import type { RawItem, RecordReader } from './reader.js';
-import { type OnBytes, SourceFile } from './source-file.js';
+import { SourceFile } from './source-file.js';
 import { YamlReader } from './yaml.js';
 
 export interface ImportFileOptions extends MappingOptions, CsvOptions {
@@ -43,23 +43,15 @@ export interface ImportProgress {
   rows: number;
 }
 
-/**
- * Something in the file that could not be understood, at the line where its record begins; in binary formats `line`
- * is the record's number.
- */
-export interface ImportProblem {
-  line: number;
-  message: string;
-  /** True when the whole record was left out; else it was handed on without the part in question. */
-  skipped: boolean;
-}
-
 export interface ImportSummary {
   /** Records handed to the sink. */
   rows: number;
   /** Records left out. */
   skipped: number;
-  /** The first 20 problems, in file order. */
+  /**
+   * The first 20 problems, in file order, at the line where their record begins; in binary formats `line` is the
+   * record's number.
+   */
   errors: { line: number; message: string }[];
   /** All problems, those beyond the first 20 included. */
   problems: number;
@@ -70,12 +62,6 @@ const MAX_ERRORS_KEPT = 20;
 /** Records looked at to learn the columns of a file without a header. */
 const PEEK_RECORDS = 100;
 
-interface Hooks {
-  onProblem?: (problem: ImportProblem) => void;
-  /** After each chunk of the file. */
-  onBytes?: OnBytes;
-}
-
 /** What is bound to a file once its columns are known. */
 interface BoundMapper {
   readonly map: RecordMapper;
@@ -83,88 +69,236 @@ interface BoundMapper {
 }
 
 /**
- * Reads a file and yields its mapped records, some at a time.
+ * A file to be imported: it is open, it is what it is said to be, the mapping fits, and its first records have been
+ * read. Whoever begins something for a file's sake opens it first, and begins nothing where that fails.
  *
- * The columns that expressions may name are the header's for CSV, Arrow and Parquet. JSON Lines, MessagePack and YAML
- * have none: there they are the keys of the first 100 records and those listed in `options.columns`, so that a
- * misspelt name is an error and not a column of nulls.
- *
- * @param into - the experiment that the events go to: what an event of our own exports need not tell
- * @throws StorageError ERR_STORAGE_IO (with cause) when the file cannot be opened or read
- * @throws ImportError ERR_FILE_CORRUPT, ERR_FILE_CHANGED, ERR_UNSUPPORTED_FORMAT; what came before has been yielded
- * @throws ConfigError for a format that is not known, or a map that does not parse or fit the columns
+ * It is read once, by `run`, which closes it; one that is not wanted after all is closed by `close`.
  */
-export async function* readMapped(
-  path: string,
-  options: ImportFileOptions = {},
-  hooks: Hooks = {},
-  into?: Destination,
-): AsyncGenerator<ImportedRecord[]> {
-  if (typeof path !== 'string' || path === '') throw new ConfigError('path', 'the path of a file', path);
-  checkFormat(options.format);
-  // An unusable map is reported before the file is touched.
-  compileMapping(options.map ?? {}, options);
-  const file = await SourceFile.open(path, hooks.onBytes ?? (() => {}));
-  try {
-    yield* mapped(openReader(file, options), options, hooks, into);
-  } finally {
-    await file.close();
+export class ImportSource implements AsyncDisposable {
+  readonly path: string;
+  readonly #file: SourceFile;
+  readonly #reader: RecordReader;
+  readonly #batches: AsyncIterator<readonly RawItem[]>;
+  readonly #tally: Tally;
+  /** Read, and not handed on yet. */
+  #items: readonly RawItem[] = [];
+  /** What has ended the file before its end. */
+  #failure: Error | null = null;
+  #bound: ((into: Destination | undefined) => BoundMapper) | null = null;
+  #isRun = false;
+
+  private constructor(file: SourceFile, reader: RecordReader, tally: Tally) {
+    this.path = file.path;
+    this.#file = file;
+    this.#reader = reader;
+    this.#batches = reader.batches()[Symbol.asyncIterator]();
+    this.#tally = tally;
+  }
+
+  /**
+   * Opens a file and reads it up to its first record.
+   *
+   * The columns that expressions may name are the header's for CSV, Arrow and Parquet. JSON Lines, MessagePack and
+   * YAML have none: there they are the keys of the first 100 records and those listed in `options.columns`, so that a
+   * misspelt name is an error and not a column of nulls.
+   *
+   * @throws StorageError ERR_STORAGE_IO (with cause) when the file cannot be opened or read
+   * @throws ImportError ERR_FILE_CORRUPT, ERR_FILE_CHANGED, ERR_UNSUPPORTED_FORMAT where there is no record before that
+   * @throws ConfigError for a format that is not known, or a map that does not parse or fit the columns
+   */
+  static async open(path: string, options: ImportFileOptions = {}): Promise<ImportSource> {
+    if (typeof path !== 'string' || path === '') throw new ConfigError('path', 'the path of a file', path);
+    checkFormat(options.format);
+    // An unusable map is reported before the file is touched.
+    compileMapping(options.map ?? {}, options);
+    const tally = new Tally();
+    const file = await SourceFile.open(path, (bytes, totalBytes) => tally.bytes(bytes, totalBytes));
+    let source: ImportSource | null = null;
+    try {
+      source = new ImportSource(file, openReader(file, options), tally);
+      await source.#begin(options);
+      return source;
+    } catch (error) {
+      await (source ?? file).close();
+      throw error;
+    }
+  }
+
+  /** Whether there is a record that can be understood: known as soon as the file is open. */
+  get hasRecords(): boolean {
+    return this.#isRun || this.#items.some(({ record }) => record !== null);
+  }
+
+  /** Why there is no record; null where there is one. */
+  get emptiness(): ImportError | null {
+    if (this.hasRecords) return null;
+    const { skipped, errors } = this.#tally.summary;
+    const first = errors[0];
+    const message =
+      first === undefined
+        ? `${this.path} holds no records`
+        : `${this.path}: none of its ${skipped} records can be understood; the first, at ${first.line}: ${first.message}`;
+    return new ImportError('ERR_NO_DATA', message, { path: this.path, skipped });
+  }
+
+  /**
+   * Hands each mapped record to `sink`, waiting for it where it returns a promise, and closes the file.
+   *
+   * Bad records and values never end the import; they are counted, and the first 20 described. `onProgress` is
+   * called after each 256 KiB of the file and once at the end. What the sink throws ends the import and is passed on.
+   *
+   * @param into - the experiment that the events go to: what an event of our own exports need not tell
+   * @throws StorageError, ImportError where the file cannot be read further; what came before has been handed on
+   * @throws StateError ERR_CLOSED the second time
+   */
+  async run(
+    sink: (record: ImportedRecord) => void | Promise<void>,
+    onProgress?: (progress: ImportProgress) => void,
+    into?: Destination,
+  ): Promise<ImportSummary> {
+    if (this.#isRun) throw new StateError('ERR_CLOSED', `${this.path} has been read already`);
+    this.#isRun = true;
+    const { summary } = this.#tally;
+    this.#tally.onProgress = onProgress;
+    try {
+      for await (const records of this.#records(into)) {
+        for (const record of records) {
+          const pending = sink(record);
+          if (pending !== undefined) await pending;
+          summary.rows += 1;
+        }
+      }
+    } finally {
+      await this.close();
+    }
+    this.#tally.progress();
+    return summary;
+  }
+
+  /** Lets go of the file. More than once is as good as once. */
+  async close(): Promise<void> {
+    this.#isRun = true;
+    this.#items = [];
+    await this.#batches.return?.();
+    await this.#file.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Reads until the columns are known and a record is there, or to the end. */
+  async #begin(options: ImportFileOptions): Promise<void> {
+    const wanted = () => (this.#reader.columns === null ? PEEK_RECORDS : 1);
+    while (this.#items.length < wanted() || !this.hasRecords) {
+      // However many records cannot be understood, they are not kept.
+      if (this.#items.length >= wanted()) this.#leaveOut();
+      if (!(await this.#readOn())) break;
+    }
+    if (!this.hasRecords) {
+      this.#leaveOut();
+      if (this.#failure !== null) throw this.#failure;
+    }
+    this.#bound = bind(this.#reader, this.#items, options);
+  }
+
+  #leaveOut(): void {
+    for (const item of this.#items) this.#tally.report(item);
+    this.#items = [];
+  }
+
+  /** Some more items; false at the end, whatever has brought it about. */
+  async #readOn(): Promise<boolean> {
+    try {
+      const { done, value } = await this.#batches.next();
+      if (done === true) return false;
+      this.#items = this.#items.length === 0 ? value : this.#items.concat(value);
+      return true;
+    } catch (error) {
+      // What was read is handed on first.
+      if (error instanceof ImportError) this.#failure = located(error, this.path);
+      else if (error instanceof StorageError) this.#failure = error;
+      else throw error;
+      return false;
+    }
+  }
+
+  async *#records(into: Destination | undefined): AsyncGenerator<ImportedRecord[]> {
+    const { map, complete } = this.#bound!(into);
+    /** Held until it is known whether it is the last one, where that matters. */
+    let held: ImportedRecord | null = null;
+    do {
+      const records: ImportedRecord[] = held === null ? [] : [held];
+      for (const item of this.#items) {
+        const report = this.#tally.report(item);
+        if (item.record !== null) records.push(map(item.record, report));
+      }
+      this.#items = [];
+      held = complete === undefined ? null : (records.pop() ?? null);
+      yield records;
+    } while (await this.#readOn());
+    if (held !== null) {
+      if (this.#failure === null) complete?.(held);
+      yield [held];
+    }
+    if (this.#failure !== null) throw this.#failure;
   }
 }
 
-async function* mapped(
-  reader: RecordReader,
+/** Reads a file as `ImportSource` does, in one go. @throws as `ImportSource.open` and `run` do */
+export async function importRecords(
+  path: string,
   options: ImportFileOptions,
-  { onProblem }: Hooks,
-  into: Destination | undefined,
-): AsyncGenerator<ImportedRecord[]> {
-  let mapper: BoundMapper | null = null;
-  /** Held until it is known whether it is the last one, where that matters. */
-  let held: ImportedRecord | null = null;
-  const take = ({ map, complete }: BoundMapper, items: readonly RawItem[]): ImportedRecord[] => {
-    const records: ImportedRecord[] = held === null ? [] : [held];
-    for (const { line, record, error } of items) {
-      const report = (message: string) => onProblem?.({ line, message, skipped: record === null });
-      if (error !== null) report(error);
-      if (record !== null) records.push(map(record, report));
-    }
-    held = complete === undefined ? null : (records.pop() ?? null);
-    return records;
-  };
+  sink: (record: ImportedRecord) => void | Promise<void>,
+  onProgress?: (progress: ImportProgress) => void,
+  into?: Destination,
+): Promise<ImportSummary> {
+  const source = await ImportSource.open(path, options);
+  return source.run(sink, onProgress, into);
+}
 
-  let peeked: RawItem[] = [];
-  let failure: Error | null = null;
-  try {
-    for await (const items of reader.batches()) {
-      if (mapper !== null) {
-        yield take(mapper, items);
-        continue;
-      }
-      peeked = peeked.concat(items);
-      if (peeked.length < (reader.columns === null ? PEEK_RECORDS : 1)) continue;
-      mapper = bind(reader, peeked, options, into);
-      yield take(mapper, peeked);
-    }
-  } catch (error) {
-    if (!(error instanceof ImportError || error instanceof StorageError)) throw error;
-    failure = error;
+/** What has come of a file so far. */
+class Tally {
+  readonly summary: ImportSummary = { rows: 0, skipped: 0, errors: [], problems: 0, bytes: 0 };
+  onProgress: ((progress: ImportProgress) => void) | undefined;
+  #totalBytes: number | null = null;
+
+  bytes(bytes: number, totalBytes: number | null): void {
+    this.#totalBytes = totalBytes;
+    // Rows of the chunk just read come after this call, so the count belongs to the bytes before it.
+    if (this.summary.bytes > 0) this.progress();
+    this.summary.bytes = bytes;
   }
-  // What was read is handed on first, whatever has ended the file.
-  if (mapper === null && (failure === null || peeked.length > 0)) {
-    mapper = bind(reader, peeked, options, into);
-    yield take(mapper, peeked);
+
+  progress(): void {
+    const { bytes, rows } = this.summary;
+    this.onProgress?.({ bytes, totalBytes: this.#totalBytes, rows });
   }
-  if (held !== null) {
-    if (failure === null) mapper?.complete?.(held);
-    yield [held];
+
+  /** Counts what is wrong with an item; what it returns counts what else is found to be. */
+  report({ line, record, error }: RawItem): (message: string) => void {
+    const report = (message: string) => {
+      this.summary.problems += 1;
+      if (record === null) this.summary.skipped += 1;
+      if (this.summary.errors.length < MAX_ERRORS_KEPT) this.summary.errors.push({ line, message });
+    };
+    if (error !== null) report(error);
+    return report;
   }
-  if (failure !== null) throw failure;
+}
+
+/** An error of a reader, which does not know what file its bytes are from. */
+function located(error: ImportError, path: string): ImportError {
+  if (error.context.path !== undefined) return error;
+  const { code, message, context } = error;
+  return new ImportError(code as ImportCode, `${path}: ${message}`, { ...context, path }, { cause: error });
 }
 
 function openReader(file: SourceFile, options: ImportFileOptions): RecordReader {
   const format = options.format ?? formatOf(file.path, file.head);
   switch (format) {
     case 'csv':
+      refuseBinary(file, options.delimiter);
       return new CsvReader(file.chunks(), csvOptions(file.path, options));
     case 'jsonl':
       return new JsonlReader(file.chunks(), options.maxRecordChars);
@@ -179,64 +313,34 @@ function openReader(file: SourceFile, options: ImportFileOptions): RecordReader 
   }
 }
 
+/**
+ * Anything at all can be read as CSV, one cell a line: what is no text is better told than taken. Binary files, and
+ * UTF-16, have control characters among their first bytes.
+ */
+function refuseBinary({ path, head }: SourceFile, delimiter = ','): void {
+  const isText = (byte: number) =>
+    byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d) || byte === delimiter.charCodeAt(0);
+  if (head.every(isText)) return;
+  const message = `${path} is no CSV: it begins like a binary file, or like text that is not UTF-8`;
+  throw new ImportError('ERR_UNSUPPORTED_FORMAT', message, { path, format: 'csv' });
+}
+
+/** The mapper of a file, once it is known where its events go. @throws ConfigError for a map that does not fit */
 function bind(
   { columns: named, textual }: RecordReader,
   peeked: readonly RawItem[],
   options: ImportFileOptions,
-  into: Destination | undefined,
-): BoundMapper {
-  const columns = named ?? columnsOfRecords(peeked.slice(0, PEEK_RECORDS), options.columns);
+): (into: Destination | undefined) => BoundMapper {
+  const columns = named ?? columnsOfRecords(peeked, options.columns);
   if (options.map === undefined && isOwnExport(columns) && !MAPPING_OPTIONS.some((key) => key in options)) {
-    return ownMapper(columns, textual ? 'text' : named === null ? 'maps' : 'columns', into);
+    return (into) => ownMapper(columns, textual ? 'text' : named === null ? 'maps' : 'columns', into);
   }
-  const map = options.map ?? detectMapping(columns);
-  return { map: compileMapping(map, options).bind({ columns, textual }) };
+  const map = compileMapping(options.map ?? detectMapping(columns), options).bind({ columns, textual });
+  return () => ({ map });
 }
 
 /** Who gives one of these wants records understood as any others. */
 const MAPPING_OPTIONS = ['rest', 'event', 'timestampUnit', 'timestampOrigin'] as const;
-
-/**
- * Reads a file and hands each mapped record to `sink`, waiting for it where it returns a promise.
- *
- * Bad records and values never end the import; they are counted, and the first 20 described. `onProgress` is
- * called after each 256 KiB of the file and once at the end. What the sink throws ends the import and is
- * passed on, with the file closed.
- *
- * @throws as `readMapped`
- */
-export async function importRecords(
-  path: string,
-  options: ImportFileOptions,
-  sink: (record: ImportedRecord) => void | Promise<void>,
-  onProgress?: (progress: ImportProgress) => void,
-  into?: Destination,
-): Promise<ImportSummary> {
-  const summary: ImportSummary = { rows: 0, skipped: 0, errors: [], problems: 0, bytes: 0 };
-  let totalBytes: number | null = null;
-  const hooks: Hooks = {
-    onProblem({ line, message, skipped }) {
-      summary.problems += 1;
-      if (skipped) summary.skipped += 1;
-      if (summary.errors.length < MAX_ERRORS_KEPT) summary.errors.push({ line, message });
-    },
-    onBytes(bytes, total) {
-      totalBytes = total;
-      // Rows of the chunk just read come after this call, so the count belongs to the bytes before it.
-      if (summary.bytes > 0) onProgress?.({ bytes: summary.bytes, totalBytes, rows: summary.rows });
-      summary.bytes = bytes;
-    },
-  };
-  for await (const records of readMapped(path, options, hooks, into)) {
-    for (const record of records) {
-      const pending = sink(record);
-      if (pending !== undefined) await pending;
-      summary.rows += 1;
-    }
-  }
-  onProgress?.({ bytes: summary.bytes, totalBytes, rows: summary.rows });
-  return summary;
-}
 
 function csvOptions(path: string, options: ImportFileOptions): CsvOptions {
   const tabs = options.delimiter === undefined && innerExtension(path) === '.tsv';
@@ -245,8 +349,7 @@ function csvOptions(path: string, options: ImportFileOptions): CsvOptions {
 
 function columnsOfRecords(items: readonly RawItem[], declared: readonly string[] = []): string[] {
   const columns = new Set(declared);
-  for (const { record } of items) {
-    if (record !== null) for (const key of Object.keys(record)) columns.add(key);
-  }
+  const records = items.filter(({ record }) => record !== null).slice(0, PEEK_RECORDS);
+  for (const { record } of records) for (const key of Object.keys(record ?? {})) columns.add(key);
   return [...columns];
 }

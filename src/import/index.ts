@@ -5,11 +5,10 @@ export { detectMapping } from './defaults.js';
 export type { ImportFormat } from './format.js';
 export {
   type ImportFileOptions,
-  type ImportProblem,
   type ImportProgress,
+  ImportSource,
   type ImportSummary,
   importRecords,
-  readMapped,
 } from './importFile.js';
 export { JsonlReader } from './jsonl.js';
 export {

@@ -43,6 +43,8 @@ export class MsgpackParser {
   readonly #valueBytesMax: number;
   /** Binary values are bytes instead of base64 text, for who knows what is in them. */
   keepsBytes = false;
+  /** Whether there was a key that our exports would have written for another one: see `renamedBack`. */
+  hasRenamed = false;
 
   constructor(valueBytesMax: number) {
     this.#valueBytesMax = valueBytesMax;
@@ -243,7 +245,9 @@ export class MsgpackParser {
     else if (head === 0xd9 && this.#position + 1 < this.#bytes.length) size = this.#bytes[this.#position + 1];
     if (size < 0 || size > KEY_BYTES_MAX) {
       const key = this.#value();
-      return typeof key === 'string' ? key : JSON.stringify(key);
+      if (typeof key !== 'string') return JSON.stringify(key);
+      this.hasRenamed ||= RENAMED_KEY.test(key);
+      return key;
     }
     const start = this.#position + (head === 0xd9 ? 2 : 1);
     if (start + size > this.#bytes.length) throw INCOMPLETE;
@@ -263,6 +267,7 @@ export class MsgpackParser {
       if (i === size) return known.text;
     }
     const text = bytes.toString('utf8', start, start + size);
+    this.hasRenamed ||= RENAMED_KEY.test(text);
     this.#keys[place] = { bytes: Buffer.from(bytes.subarray(start, start + size)), text };
     return text;
   }
@@ -281,6 +286,20 @@ export class MsgpackParser {
     const nanos = BigInt(bytes.readUInt32BE(start));
     return isoOf(bytes.readBigInt64BE(start + 4) * 1_000_000_000n + nanos, 1e9);
   }
+}
+
+/** `__proto__` with one underscore too many, since other readers refuse it as it is; and so on. */
+const RENAMED_KEY = /^__proto___+$/;
+
+/** A value of one of our own exports with the keys that it had. */
+export function renamedBack(value: Json): Json {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(renamedBack);
+  const object: Record<string, Json> = {};
+  for (const [key, inner] of Object.entries(value)) {
+    setOwn(object, RENAMED_KEY.test(key) ? key.slice(0, -1) : key, renamedBack(inner));
+  }
+  return object;
 }
 
 function finite(value: number): number | null {

@@ -5,7 +5,8 @@
 
 import { ImportError } from '../errors.js';
 import type { Json } from '../schema/event.js';
-import { MsgpackParser } from './msgpack-parser.js';
+import { MsgpackParser, renamedBack } from './msgpack-parser.js';
+import { isOwnExport } from './own.js';
 import type { ByteChunks, RawItem, RecordReader } from './reader.js';
 import { isSnapshotHeader, recordsOfBatch } from './snapshot.js';
 
@@ -46,7 +47,7 @@ export class MsgpackReader implements RecordReader {
             this.#records += records.length;
             yield records;
           }
-        } else items.push(this.#item(value));
+        } else items.push(this.#item(value, parser.hasRenamed));
       }
     } catch (error) {
       failure = error;
@@ -55,15 +56,16 @@ export class MsgpackReader implements RecordReader {
     items = [];
     if (failure === undefined) return;
     if (!(failure instanceof RangeError)) throw failure;
-    const message = `the file cannot be read behind record ${this.#records}: ${failure.message}`;
+    const message = `cannot be read as MessagePack behind record ${this.#records}: ${failure.message}`;
     throw new ImportError('ERR_FILE_CORRUPT', message, { records: this.#records }, { cause: failure });
   }
 
-  #item(value: Json): RawItem {
+  #item(value: Json, hasRenamed: boolean): RawItem {
     const line = ++this.#records;
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return { line, record: value, error: null };
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return { line, record: null, error: 'the value is not a map' };
     }
-    return { line, record: null, error: 'the value is not a map' };
+    const isRenamed = hasRenamed && isOwnExport(Object.keys(value));
+    return { line, record: isRenamed ? (renamedBack(value) as typeof value) : value, error: null };
   }
 }

@@ -8,6 +8,7 @@ import { ImportError, TelemetryError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { isoOf, jsonOf, parsedJson } from './json-value.js';
 import { isOwnExport } from './own.js';
+import { checkPages } from './parquet-pages.js';
 import { blankRecord, type RawItem, type RecordReader } from './reader.js';
 import type { SourceFile } from './source-file.js';
 
@@ -46,6 +47,12 @@ export class ParquetReader implements RecordReader {
       let rowStart = 0;
       for (const group of metadata.row_groups) {
         const range = { rowStart, rowEnd: rowStart + Number(group.num_rows) };
+        for (const { meta_data: column } of group.columns) {
+          if (column === undefined) continue;
+          const start = Number(column.dictionary_page_offset || column.data_page_offset);
+          const chunk = await this.#file.slice(start, start + Number(column.total_compressed_size));
+          checkPages(new Uint8Array(chunk), Number(column.num_values));
+        }
         const scan = await parquetScan({
           file,
           metadata,

@@ -169,5 +169,15 @@ function decoderOf(compression: Compression, path: string): Transform {
 function unreadable(path: string, cause: unknown): unknown {
   const { code, syscall } = cause as NodeJS.ErrnoException;
   if (typeof code !== 'string' || syscall === undefined) return cause;
-  return new StorageError('ERR_STORAGE_IO', `cannot read ${path}: ${code}`, { path }, { cause });
+  const reason = Object.hasOwn(REASONS, code) ? `${REASONS[code]} (${code})` : code;
+  return new StorageError('ERR_STORAGE_IO', `cannot read ${path}: ${reason}`, { path }, { cause });
 }
+
+/** The usual ones, in words. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+};

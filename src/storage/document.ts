@@ -13,6 +13,7 @@ import { clearUp, guarded, ifThere } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { DOCUMENT, parseTemporaryName, type SegmentForm, temporaryName } from './paths.js';
 import type { RingLosses } from './segment-format.js';
+import { isFlag, isNumber, isObject, isText, oneOf, orNull, requireShape, type Shape } from './shape.js';
 
 export const FORMAT = 'crucible-telemetry';
 export const FORMAT_VERSION = 1;
@@ -62,9 +63,39 @@ export interface ExperimentDocument {
   readonly updatedAtUs: number;
 }
 
+const SEGMENT = {
+  segment: isNumber,
+  form: oneOf('arrow', 'parquet'),
+  bytes: isNumber,
+  rows: isNumber,
+  timeMinUs: orNull(isNumber),
+  timeMaxUs: orNull(isNumber),
+  lastChunk: orNull(isNumber),
+  ended: isFlag,
+} as const satisfies Readonly<Record<Exclude<keyof SegmentRecord, 'unsyncedRows'>, Shape>>;
+
+const SHAPE = {
+  format: oneOf(FORMAT),
+  formatVersion: oneOf(FORMAT_VERSION),
+  libraryVersion: isText,
+  experiment: isObject,
+  segments: [SEGMENT],
+  current: orNull(isNumber),
+  expired: {
+    throughSegment: isNumber,
+    lastChunk: orNull(isNumber),
+    segments: isNumber,
+    rows: isNumber,
+    bytes: isNumber,
+  },
+  losses: { overwritten: isNumber, refused: isNumber, malformed: isNumber, overflowed: isNumber },
+  updatedAtUs: isNumber,
+} as const satisfies Readonly<Record<keyof ExperimentDocument, Shape>>;
+
 /**
- * @throws NotFoundError when there is none; StorageError ERR_SEGMENT_CORRUPT when it is damaged, or ERR_STORAGE_IO;
- *   LayoutError when another version of the format was written
+ * @throws NotFoundError when there is none; StorageError ERR_SEGMENT_CORRUPT when it is damaged, ERR_SEGMENT_VERSION
+ *   when it is whole and not as this version writes it, or ERR_STORAGE_IO; LayoutError when another version of the
+ *   format was written
  */
 export function readDocument(files: FileSystem, folder: string): ExperimentDocument {
   const path = join(folder, DOCUMENT);
@@ -77,6 +108,7 @@ export function readDocument(files: FileSystem, folder: string): ExperimentDocum
     throw new LayoutError('formatVersion', FORMAT_VERSION, document.formatVersion, path);
   }
   if (checksum !== checksumOf(document)) throw corrupt(path, 'does not match its checksum');
+  requireShape(document, SHAPE, path);
   return document as unknown as ExperimentDocument;
 }
 

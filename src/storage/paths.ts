@@ -12,8 +12,12 @@ export type SegmentForm = 'arrow' | 'parquet';
 
 /** @throws NotFoundError for an id that no experiment can have, so that no id leads out of `dir` */
 export function experimentFolder(dir: string, id: string): string {
-  if (!/^[\w-]{1,64}$/.test(id)) throw new NotFoundError('experiment', id);
+  if (!isExperimentId(id)) throw new NotFoundError('experiment', id);
   return join(dir, id);
+}
+
+export function isExperimentId(id: string): boolean {
+  return /^[\w-]{1,64}$/.test(id);
 }
 
 /** @param segment from 1 */

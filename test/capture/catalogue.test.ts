@@ -89,6 +89,21 @@ describe('listExperiments', () => {
     expect(await listExperiments(dir)).toMatchObject([{ id }]);
   });
 
+  it.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
+    'says which folders may not be looked into, unless their names say that they are none',
+    async () => {
+      const id = await stopped(1);
+      for (const name of ['locked', 'lost+found']) mkdirSync(join(dir, name), { mode: 0 });
+      const found = await listExperiments(dir);
+      expect(found.map((one) => [one.id, one.error?.code ?? null])).toEqual(
+        [
+          [id, null],
+          ['locked', 'ERR_STORAGE_IO'],
+        ].sort(),
+      );
+    },
+  );
+
   it('says which experiments cannot be read, and that segments are missing', async () => {
     for (const id of ['a', 'b', 'c']) await stopped(20_000, { id, segmentBytes: 65_536 });
     writeFileSync(join(dir, 'a', 'experiment.json'), '{');

@@ -2,7 +2,12 @@
 
 import { describe, expect, it } from 'vitest';
 import { Crucible, type CrucibleOptions } from '../../src/capture/crucible.js';
-import type { ExperimentOptions } from '../../src/capture/options.js';
+import {
+  type ExperimentOptions,
+  resolveOptions,
+  restoreOptions,
+  storedOptions,
+} from '../../src/capture/options.js';
 import { ConfigError } from '../../src/errors.js';
 import { useBench } from './support.js';
 
@@ -139,5 +144,19 @@ describe('new Crucible', () => {
     ['prices.models["m"]', { prices: { version: 'v', models: { m: [1, Number.NaN] } } }, 'two USD amounts'],
   ])('refuses %s, case %#', (path, options, expected) => {
     expectRefused(() => new Crucible(options as CrucibleOptions), path, expected);
+  });
+});
+
+describe('stored options', () => {
+  it('come back as they were, but for the module of file operations, which no folder may name', () => {
+    const fileSystem = { url: 'file:///elsewhere.mjs' };
+    const resolved = resolveOptions({ name: 'n', id: 'i', dir: '/data', fsync: 'always', fileSystem });
+    expect(resolved.durable).toMatchObject({ fileSystem });
+    const fields = { id: 'i', name: 'n', condition: 'default', tags: [], metadata: {} };
+    const options = { ...storedOptions(resolved), fileSystem };
+    expect(restoreOptions({ ...fields, options }, '/data').durable).toMatchObject({
+      fsync: 'always',
+      fileSystem: null,
+    });
   });
 });

@@ -89,6 +89,13 @@ function promised(row: EventRow): Record<string, unknown> {
 }
 
 describe('the columnar snapshot', () => {
+  it.each(READERS)('can be read whatever is told of an experiment, by %s', async (_name, read) => {
+    const metadata = JSON.parse('{"__proto__":{"__proto___":1},"a":2}');
+    const about = [{ id: 'i', name: 'n', condition: 'c', metadata }];
+    const [header] = read(await encodeEvents(new MsgpackColumns(about), [])) as [{ experiments: unknown }];
+    expect(header.experiments).toEqual([{ ...about[0], metadata: { __proto___: { __proto____: 1 }, a: 2 } }]);
+  });
+
   it.each(READERS)('says what its document promises, read by %s', async (_name, decode) => {
     await fc.assert(
       fc.asyncProperty(script, async (steps) => {

@@ -1,5 +1,6 @@
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type ImportProgress, importRecords, readMapped } from '../../src/import/index.js';
+import { type ImportProgress, ImportSource, importRecords } from '../../src/import/index.js';
 import { importAll, useScratch } from './support.js';
 
 const write = useScratch();
@@ -94,9 +95,73 @@ describe('importRecords', () => {
 
   it('can be left early', async () => {
     const path = await write('early.csv', `a\n${'1\n'.repeat(1000)}`);
-    for await (const [record] of readMapped(path)) {
-      expect(record!.metadata).toEqual({ a: 1 });
-      break;
+    const seen: unknown[] = [];
+    const enough = new Error('enough');
+    const take = ({ metadata }: { metadata: unknown }) => {
+      seen.push(metadata);
+      throw enough;
+    };
+    await expect(importRecords(path, {}, take)).rejects.toBe(enough);
+    expect(seen).toEqual([{ a: 1 }]);
+  });
+});
+
+describe('an ImportSource', () => {
+  it('is read up to its first record, and then as if nothing had been', async () => {
+    const path = await write('late.jsonl', `${'{\n'.repeat(5000)}{"a":1}\n{"a":2}\n`);
+    const source = await ImportSource.open(path, { map: { latencyMs: 'a' } });
+    expect(source).toMatchObject({ path, hasRecords: true, emptiness: null });
+    const latencies: unknown[] = [];
+    const summary = await source.run(({ latencyMs }) => void latencies.push(latencyMs));
+    expect(latencies).toEqual([1, 2]);
+    expect(summary).toMatchObject({ rows: 2, skipped: 5000, problems: 5000 });
+    expect(summary.errors).toHaveLength(20);
+    expect(summary).toEqual(await importRecords(path, { map: { latencyMs: 'a' } }, () => {}));
+  });
+
+  it('says why there is no record', async () => {
+    const none = await ImportSource.open(await write('none.jsonl', '[1]\n2\n'));
+    expect(none.hasRecords).toBe(false);
+    expect(none.emptiness).toMatchObject({
+      name: 'ImportError',
+      code: 'ERR_NO_DATA',
+      context: { skipped: 2 },
+    });
+    expect(none.emptiness!.message).toMatch(/none\.jsonl: none of its 2 records .+ at 1: the line is not/);
+    expect(await none.run(() => {})).toMatchObject({ rows: 0, skipped: 2, problems: 2 });
+  });
+
+  it('is read once, and closed by that', async () => {
+    const path = await write('once.csv', 'a\n1\n');
+    const source = await ImportSource.open(path);
+    await source.run(() => {});
+    await expect(source.run(() => {})).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await source.close();
+    await using unused = await ImportSource.open(path);
+    await unused.close();
+    await expect(unused.run(() => {})).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  });
+
+  it('names the file in what its reader says', async () => {
+    const path = await write('none.msgpack', Buffer.from([0xc1]));
+    const error = { message: expect.stringContaining(path), context: { path, records: 0 } };
+    await expect(ImportSource.open(path)).rejects.toMatchObject(error);
+  });
+
+  it('leaves no file open, however it fails', async () => {
+    const open = () => readdirSync('/proc/self/fd').length;
+    const bad = await write('bad.arrow', 'ARROW1..');
+    const csv = await write('bad.csv', 'a\n1\n');
+    const before = open();
+    for (let i = 0; i < 5; i++) {
+      await expect(ImportSource.open(bad)).rejects.toThrow();
+      await expect(ImportSource.open(csv, { map: { model: 'b' } })).rejects.toThrow();
+      await expect(importRecords(csv, {}, () => Promise.reject(new Error('full')))).rejects.toThrow('full');
     }
+    expect(open()).toBe(before);
+    // What would be seen of one that is open.
+    await using source = await ImportSource.open(csv);
+    expect(source.hasRecords).toBe(true);
+    expect(open()).toBe(before + 1);
   });
 });

@@ -60,6 +60,21 @@ describe('MessagePack', () => {
     expect(await read(Uint8Array.of(0x81, 0xa1, 0x61, 0xcb, 0x80, 0, 0, 0, 0, 0, 0, 0))).toEqual([{ a: -0 }]);
   });
 
+  it('takes off what our exports put behind `__proto__`, and leaves the files of others as they are', async () => {
+    const own = { event_id: 'a', event_name: 'e', experiment_id: 'x', timestamp: 1 };
+    const metadata = { __proto___: [{ __proto_____: 1 }], __proto: 2, ['__proto__'.padEnd(60, '_')]: 3 };
+    const [kept, back, plain] = await read(
+      encode({ metadata }),
+      encode({ ...own, metadata }),
+      encode({ ...own, metadata: { a: 1 } }),
+    );
+    expect(kept).toEqual({ metadata });
+    const shorter = `{"__proto__":[{"__proto____":1}],"__proto":2,"${'__proto__'.padEnd(59, '_')}":3}`;
+    expect(back).toEqual({ ...own, metadata: JSON.parse(shorter) });
+    expect(Object.keys((back as { metadata: object }).metadata)[0]).toBe('__proto__');
+    expect(plain).toEqual({ ...own, metadata: { a: 1 } });
+  });
+
   it('takes keys of any kind, `__proto__` included', async () => {
     const [record] = await read(Uint8Array.of(0x82, 0xa9, ...Buffer.from('__proto__'), 1, 7, 2));
     expect(Object.entries(record as object)).toEqual([

@@ -106,6 +106,18 @@ describe('Parquet', () => {
     ]);
   });
 
+  it('looks at the heads of pages before it decodes them', async () => {
+    const bytes = new Uint8Array(
+      parquetWriteBuffer({ columnData: [{ name: 'latency_ms', data: [1, 2], type: 'INT32' }] }),
+    );
+    // Behind the mark of the file comes the kind of the first page.
+    bytes[5] = 0x7f;
+    await expect(importAll(await write('page.parquet', bytes))).rejects.toMatchObject({
+      code: 'ERR_FILE_CORRUPT',
+      message: expect.stringContaining('has a damaged head'),
+    });
+  });
+
   it('ends with a typed error, or other values, where bytes are damaged or missing', async () => {
     const buffer = new Uint8Array(
       parquetWriteBuffer({

@@ -91,6 +91,9 @@ const key = fc.oneof(
     '42',
     'x y',
     '',
+    '__',
+    '__proto__',
+    '__proto___',
   ),
   fc.constantFrom(
     'score',

@@ -112,6 +112,28 @@ describe('the document', () => {
     expect(() => readDocument(disk, FOLDER)).toThrow(`${PATH} formatVersion: expected 1, got 2`);
   });
 
+  it.each<[string, object]>([
+    ['experiment', { experiment: undefined }],
+    ['experiment', { experiment: ['a'] }],
+    ['formatVersion', { formatVersion: '1' }],
+    ['libraryVersion', { libraryVersion: 1 }],
+    ['segments', { segments: undefined }],
+    ['segments.0', { segments: [5] }],
+    ['segments.0.form', { segments: [{ ...documentOf().segments[0], form: undefined }] }],
+    ['segments.0.lastChunk', { segments: [{ ...documentOf().segments[0], lastChunk: '7' }] }],
+    ['current', { current: '2' }],
+    ['expired', { expired: null }],
+    ['expired.lastChunk', { expired: { throughSegment: 0, segments: 0, rows: 0, bytes: 0 } }],
+    ['losses.refused', { losses: { ...NO_LOSSES, refused: null } }],
+    ['updatedAtUs', { updatedAtUs: null }],
+  ])('with something else as its %s is what another version wrote', (where, change) => {
+    const read = () => readDocument(diskWith({ ...documentOf(), ...change } as ExperimentDocument), FOLDER);
+    expect(read).toThrow(StorageError);
+    expect(read).toThrow(
+      expect.objectContaining({ code: 'ERR_SEGMENT_VERSION', context: { path: PATH, where } }),
+    );
+  });
+
   it.each([
     '',
     'nonsense',

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import type { ExportResult } from '../../index.js';
@@ -6,6 +5,7 @@ import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
 import { EXPORT_FORMATS, formatNamedBy, IMPORT_FORMATS, type NamedFormat } from '../formats.js';
+import type { LibraryExperiment } from '../library.js';
 import { filesLines } from '../report/files.js';
 import { metricsLines } from '../report/metrics.js';
 import { keptLines } from '../report/stored.js';
@@ -21,6 +21,7 @@ export const importCommand = defineCommand({
     'Of other files, each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
+    'A file that cannot be read up to its first record, or has none, leaves nothing in that folder. Of one that ends badly later, what came before is kept, and said.',
   ],
   json: [
     '{ id, name, dir or null, rows, skipped, malformed, errors: [{ line, message }], bytes, elapsedMs,',
@@ -57,13 +58,23 @@ export const importCommand = defineCommand({
     const path = positionals[0]!;
     const map = readMappings(options.map);
     const targets = options.out.map(readTarget);
-    const { size } = await stat(path);
 
     const library = await loadLibrary();
-    const crucible = library.open(dir);
     const startedMs = nowMs();
+    // Nothing is started for a file that gives nothing.
+    const source = await library
+      .openImport(path, {
+        ...(Object.keys(map).length > 0 ? { map } : {}),
+        ...(options.format === undefined ? {} : { format: options.format }),
+        ...(options.event === undefined ? {} : { event: options.event }),
+        ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
+      })
+      .catch((error: unknown) => Promise.reject(told(error, path)));
+    const crucible = library.open(dir);
     const progress = new Progress(stderr, style, live, nowMs);
     try {
+      if (source.emptiness !== null) throw source.emptiness;
+      signal.throwIfAborted();
       const experiment = crucible.startExperiment({
         name: options.name ?? nameOf(path),
         ...(options.id !== undefined && { id: options.id }),
@@ -71,64 +82,76 @@ export const importCommand = defineCommand({
         tags: options.tag,
         metadata: { source: basename(path) },
       });
-      const imported = await experiment
-        .importFile(path, {
-          ...(Object.keys(map).length > 0 ? { map } : {}),
-          ...(options.format === undefined ? {} : { format: options.format }),
-          ...(options.event === undefined ? {} : { event: options.event }),
-          ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
-          signal,
-          onProgress: ({ bytes, totalBytes }) =>
-            progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
-        })
-        .finally(() => progress.close())
-        .catch((error: unknown) => {
-          // What was read before is on disk all the same.
-          const isKept = dir !== undefined && experiment.counts.captured > 0;
-          if (isKept) stderr.write(`${keptLines(dir, [experiment]).join('\n')}\n`);
-          throw told(error, path);
-        });
-      await experiment.stop();
-      const metrics = await experiment.metrics();
-      const files: ExportResult[] = [];
-      for (const { path, format, ...named } of targets) {
-        files.push(await experiment.export(format, { path, ...named, signal }));
-      }
-      const elapsedMs = nowMs() - startedMs;
+      try {
+        const imported = await experiment
+          .importFile(source, {
+            signal,
+            onProgress: ({ bytes, totalBytes }) =>
+              progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
+          })
+          .finally(() => progress.close());
+        await experiment.stop();
+        const metrics = await experiment.metrics();
+        const files: ExportResult[] = [];
+        for (const { path, format, ...named } of targets) {
+          files.push(await experiment.export(format, { path, ...named, signal }));
+        }
+        const elapsedMs = nowMs() - startedMs;
 
-      if (options.json) {
+        if (options.json) {
+          print(
+            JSON.stringify(
+              {
+                id: experiment.id,
+                name: experiment.name,
+                dir: dir ?? null,
+                ...imported,
+                counts: experiment.counts,
+                elapsedMs,
+                metrics,
+                files,
+              },
+              null,
+              2,
+            ),
+          );
+          return;
+        }
+        const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
         print(
-          JSON.stringify(
-            {
-              id: experiment.id,
-              name: experiment.name,
-              dir: dir ?? null,
-              ...imported,
-              counts: experiment.counts,
-              elapsedMs,
-              metrics,
-              files,
-            },
-            null,
-            2,
-          ),
+          `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(imported.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
+          ...warnings(imported.malformed ?? 0, experiment.counts.dropped).map(style.yellow),
+          ...(dir === undefined ? [] : keptLines(dir, [experiment])),
+          ...(files.length > 0 ? filesLines(files, { style, width }) : []),
+          '',
+          ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
         );
-        return;
+      } catch (error) {
+        stderr.write(await keptText(experiment, path, dir));
+        throw error;
       }
-      const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
-      print(
-        `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(size)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
-        ...warnings(imported.malformed ?? 0, experiment.counts.dropped).map(style.yellow),
-        ...(dir === undefined ? [] : keptLines(dir, [experiment])),
-        ...(files.length > 0 ? filesLines(files, { style, width }) : []),
-        '',
-        ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
-      );
     } finally {
+      await source.close();
       await crucible.close();
     }
   },
 });
+
+/** What is kept of an import that has failed: rows that were read before are on disk all the same. */
+async function keptText(
+  experiment: LibraryExperiment,
+  path: string,
+  dir: string | undefined,
+): Promise<string> {
+  const { captured } = experiment.counts;
+  if (dir === undefined || captured === 0) return '';
+  // Closing the experiment tries again, and is not what has failed first.
+  await experiment.stop().catch(() => {});
+  const durable = Math.min(captured, experiment.storage?.durable ?? 0);
+  const kept = durable === captured ? '' : `, ${formatNumber(durable)} of them kept`;
+  const lines = [`${formatCount(captured, 'row')} of ${path} read${kept}`, ...keptLines(dir, [experiment])];
+  return `${lines.join('\n')}\n`;
+}
 
 /** The file's, without what its extensions say. */
 function nameOf(path: string): string {

@@ -9,7 +9,7 @@ export const list = defineCommand({
   summary: 'list the experiments in a folder, newest first',
   usage: '[DIR] [options]',
   details: [
-    'Only looks, and not at every event: experiments may be being captured meanwhile. The status says by which process; interrupted means that its process ended without stopping it. Times are UTC. Without DIR and --dir, the folder that CRUCIBLE_DIR names.',
+    'Only looks, and not at every event: experiments may be being captured meanwhile. The status says by which process; interrupted means that its process ended without stopping it, unreadable that it cannot be opened, for the reason told below. Times are UTC. Without DIR and --dir, the folder that CRUCIBLE_DIR names.',
   ],
   json: [
     '{ dir, experiments: [{',

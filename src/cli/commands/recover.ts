@@ -1,3 +1,4 @@
+import { StorageError } from '../../errors.js';
 import type { RecoveredExperiment, RecoveryReport, StoredExperiment } from '../../index.js';
 import { type CommandContext, defineCommand } from '../command.js';
 import { CommandError, errorDocument } from '../errors.js';
@@ -62,16 +63,21 @@ async function recoverAll(
   const experiments: RecoveredExperiment[] = [];
   let doneBytes = 0;
   try {
-    for (const { folder, bytes } of stored) {
-      const report = await crucible.recover(folder, {
-        resume: false,
-        onProgress(state) {
-          signal.throwIfAborted();
-          const done = Math.min(totalBytes, doneBytes + state.bytes);
-          progress.update({ label: 'recover', done, total: totalBytes, format: formatBytes });
-        },
-      });
-      doneBytes += bytes;
+    for (const one of stored) {
+      const report = await crucible
+        .recover(one.folder, {
+          resume: false,
+          onProgress(state) {
+            signal.throwIfAborted();
+            const done = Math.min(totalBytes, doneBytes + state.bytes);
+            progress.update({ label: 'recover', done, total: totalBytes, format: formatBytes });
+          },
+        })
+        .catch((error: unknown) => {
+          if (error instanceof StorageError && one.error !== null) return { experiments: [unopened(one)] };
+          throw error;
+        });
+      doneBytes += one.bytes;
       for (const found of report.experiments) {
         experiments.push(found);
         if (found.access !== 'none') await crucible.experiment(found.id).cleanup();
@@ -83,6 +89,13 @@ async function recoverAll(
   }
   const sum = (key: 'rows' | 'bytes') => experiments.reduce((total, found) => total + found[key], 0);
   return { dir, experiments, rows: sum('rows'), bytes: sum('bytes') };
+}
+
+/** What is to be said of a folder that may not even be looked into: what the list of experiments says. */
+function unopened(stored: StoredExperiment): RecoveredExperiment {
+  const { id, folder, heldBy, interrupted, rows, bytes, segments, timeRange, dropped, error } = stored;
+  const found = { id, folder, heldBy, interrupted, rows, bytes, segments, timeRange, dropped, error };
+  return { ...found, name: null, access: 'none', status: null, changed: false, cut: [], damage: [] };
 }
 
 function damagedError(experiments: readonly RecoveredExperiment[]): CommandError {

@@ -54,7 +54,7 @@ export function listLines(
 export function listNotes(experiments: readonly StoredExperiment[], dir: string, width: number): string[] {
   const interrupted = experiments.filter((stored) => stored.interrupted).length;
   const notes = experiments.flatMap(({ id, error, missingSegments }) => {
-    if (error !== null) return [`${id} cannot be read: ${reasonText(error)}`];
+    if (error !== null) return [`${id} cannot be read: ${adviceText(error)}`];
     return missingSegments === 0 ? [] : [`${id}: ${formatCount(missingSegments, 'segment')} missing`];
   });
   const ended = `${formatCount(interrupted, 'experiment')} not stopped before the process ended. To end in good order what nobody captures any more:`;
@@ -154,14 +154,19 @@ function heldNotes({ heldBy }: RecoveredExperiment): string[] {
 }
 
 function damageNotes({ damage, error }: RecoveredExperiment): string[] {
-  return error === null ? damage.map(damageText) : [`cannot be opened: ${reasonText(error)}`];
+  return error === null ? damage.map(damageText) : [`cannot be opened: ${adviceText(error)}`];
+}
+
+/** Why an experiment that was found cannot be opened, and what to do about it. */
+function adviceText(error: { code: string; message: string }): string {
+  const hint = hintFor(error.code);
+  return hint === null ? reasonText(error) : `${reasonText(error)}; ${hint}`;
 }
 
 /** Why an experiment that was found cannot be opened. */
-function reasonText({ code, message }: { code: string; message: string }): string {
+export function reasonText({ code, message }: { code: string; message: string }): string {
   if (code === 'ERR_NOT_FOUND') return 'its experiment.json is missing, although its segments are there';
-  const hint = hintFor(code);
-  return oneLine(hint === null ? message : `${message}; ${hint}`);
+  return oneLine(message);
 }
 
 /** Where, what, and what it costs. */

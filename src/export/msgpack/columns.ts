@@ -15,6 +15,7 @@ import { VERSION } from '../../version.js';
 import { type SchemaColumn, schemaOf } from '../columns.js';
 import type { ExperimentAbout, ExportEncoder } from '../encoder.js';
 import { jsonText, wellFormed } from '../text.js';
+import { withWrittenKeys } from './keys.js';
 
 export const SNAPSHOT_FORMAT = 'crucible-columns';
 export const SNAPSHOT_VERSION = 1;
@@ -289,7 +290,7 @@ function objectText(value: Readonly<Record<string, Json>>): string | null {
   return null;
 }
 
-/** What is told of experiments may hold any text; a copy that has a UTF-8 form. */
+/** What is told of experiments may hold any text and any key; a copy that has a UTF-8 form, and can be read. */
 function repaired(value: Json): Json {
-  return JSON.parse(jsonText(value)) as Json;
+  return withWrittenKeys(JSON.parse(jsonText(value)) as Json);
 }

@@ -8,6 +8,7 @@
 import type { EventRow } from '../../schema/event.js';
 import { MAP_COLUMNS } from '../columns.js';
 import { snakeCase } from '../text.js';
+import { writtenKey } from './keys.js';
 import { type ByteWriter, encodedText } from './writer.js';
 
 type WriteValue = (out: ByteWriter, event: EventRow) => void;
@@ -67,7 +68,7 @@ function plan(fields: readonly string[]): Step[] {
   }
   return [...writers]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, write]) => ({ name, key: encodedText(name), write }));
+    .map(([name, write]) => ({ name, key: encodedText(writtenKey(name)), write }));
 }
 
 function double(out: ByteWriter, value: number | null): void {

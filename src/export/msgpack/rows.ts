@@ -141,7 +141,7 @@ export class MsgpackRows implements ExportEncoder {
     const id = encodedText(`${experimentId}-${'0'.repeat(ID_TAIL_BYTES)}`);
     const known: Known = {
       templates: [],
-      captured: source.columns.some(({ name }) => LOOKED_FOR.has(name) || /^\d/.test(name)) ? null : [],
+      captured: source.columns.some(({ name }) => LOOKED_FOR.has(name) || /^(\d|__)/.test(name)) ? null : [],
       idHead: id.subarray(0, id.length - ID_TAIL_BYTES),
       computedCost: encodedText(`table:${priceVersion}`),
     };

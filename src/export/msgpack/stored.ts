@@ -2,9 +2,11 @@
  * MessagePack that was stored with a row, looked at without decoding it: what can be copied into an export as it is.
  *
  * That it can, if decoding and encoding it again would give the same bytes. It would not with keys that begin with a
- * digit (objects put those first), with two equal keys in a map, with NaN or infinities, and with what a row keeps
+ * digit (objects put those first) or with `__` (see keys.ts), with two equal keys in a map, with NaN or infinities, and with what a row keeps
  * beside its metadata; such rows are decoded.
  */
+
+import { UNDERSCORE } from './keys.js';
 
 const KEYS_MAX = 40;
 const DEPTH_MAX = 64;
@@ -31,6 +33,8 @@ interface Wanted {
 }
 
 const TOKENS_INDEX = SPELLINGS.length;
+/** What the keys of totals begin with. */
+const TOTAL = Buffer.from('total');
 const WANTED: readonly Wanted[] = [
   ...SPELLINGS.flatMap(([, camel, snake], index) => [
     { name: Buffer.from(camel), index, isPreferred: true },
@@ -73,7 +77,7 @@ export class StoredRow {
     this.entries = bytes.readUInt16BE(at + 1);
     this.entriesStart = at + 3;
     this.entriesEnd = this.map(at + 1, 0, true);
-    if (this.entriesEnd < 0 || this.ends[TOKENS_INDEX] > 0) return false;
+    if (this.entriesEnd < 0 || this.mayTellTotal()) return false;
     this.measurementsStart = this.entriesEnd;
     this.measurementsEnd = this.value(this.measurementsStart, 0);
     return this.measurementsEnd >= 0;
@@ -125,7 +129,11 @@ export class StoredRow {
       // Keys of other kinds are long, or none of the object's.
       if (size <= 0) return FAILED;
       const initial = bytes[start];
-      if (initial >= 0x30 && initial <= 0x39) return FAILED;
+      // Most begin with a small letter, behind all of these.
+      if (initial <= UNDERSCORE) {
+        if (initial >= 0x30 && initial <= 0x39) return FAILED;
+        if (initial === UNDERSCORE && bytes[start + 1] === UNDERSCORE) return FAILED;
+      }
       const signature = (size << 16) | (initial << 8) | bytes[start + size - 1];
       for (let j = first; j < first + i; j++) {
         if (signatures[j] === signature && this.isSame(places[j], start, size)) return FAILED;
@@ -138,6 +146,12 @@ export class StoredRow {
       if (isMetadata && size < WANTED_BY_LENGTH.length) this.note(start, size, valueStart, end);
     }
     return end;
+  }
+
+  /** Whether the stored tokens may have a total of their own, which is no sum of columns. */
+  private mayTellTotal(): boolean {
+    const end = this.ends[TOKENS_INDEX];
+    return end > 0 && this.bytes.subarray(this.starts[TOKENS_INDEX], end).includes(TOTAL);
   }
 
   private isSame(a: number, b: number, size: number): boolean {

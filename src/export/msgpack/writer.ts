@@ -5,6 +5,7 @@
 
 import type { Json } from '../../schema/event.js';
 import { wellFormed } from '../text.js';
+import { UNDERSCORE, writtenKey } from './keys.js';
 
 const CAPACITY_BYTES = 256 * 1024;
 const SMALL_BYTES = 64;
@@ -163,7 +164,7 @@ export class ByteWriter {
     }
     this.mapHead(keys.length);
     for (const key of keys) {
-      this.text(key);
+      this.text(key.charCodeAt(0) === UNDERSCORE ? writtenKey(key) : key);
       this.value(object[key]);
     }
   }

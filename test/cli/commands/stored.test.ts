@@ -6,11 +6,13 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commands } from '../../../src/cli/commands/index.js';
 import { loadLibrary } from '../../../src/cli/library.js';
@@ -167,6 +169,167 @@ describe('crucible list', () => {
       id: 'broken',
       experiment: null,
       error: { code: 'ERR_SEGMENT_CORRUPT', message: expect.any(String) },
+    });
+  });
+});
+
+/** Ways for the folder of an experiment to be of no use, and why it is. */
+const UNREADABLE: readonly (readonly [string, (folder: string) => void, code: string, reason: string])[] = [
+  ['no document', without, 'ERR_NOT_FOUND', 'its experiment.json is missing'],
+  ['an empty document', holding(() => ''), 'ERR_SEGMENT_CORRUPT', 'is not JSON'],
+  ['half a document', holding((text) => text.slice(0, 200)), 'ERR_SEGMENT_CORRUPT', 'is not JSON'],
+  ['bytes', holding(() => '\u0000\u{1f600}\\'), 'ERR_SEGMENT_CORRUPT', 'is not JSON'],
+  ['a list', holding(() => '[]'), 'ERR_SEGMENT_CORRUPT', 'is not a document of this library'],
+  ['null', holding(() => 'null'), 'ERR_SEGMENT_CORRUPT', 'is not a document of this library'],
+  ['another document', holding(() => '{"a":1}'), 'ERR_SEGMENT_CORRUPT', 'is not a document of this library'],
+  ['a changed document', holding((text) => text.replace('mine', 'yours')), 'ERR_SEGMENT_CORRUPT', 'checksum'],
+  ['a later version', written({ formatVersion: 99 }), 'ERR_LAYOUT_VERSION', 'expected 1, got 99'],
+  ['an early version', written({ formatVersion: 0 }), 'ERR_LAYOUT_VERSION', 'expected 1, got 0'],
+  ['a version in text', written({ formatVersion: '1' }), 'ERR_SEGMENT_VERSION', 'in formatVersion'],
+  ['no fields', written({ experiment: undefined }), 'ERR_SEGMENT_VERSION', 'in experiment'],
+  ['no segments', written({ segments: undefined }), 'ERR_SEGMENT_VERSION', 'in segments'],
+  ['segments of old', written({ segments: [{ segment: 1 }] }), 'ERR_SEGMENT_VERSION', 'in segments.0.form'],
+  ['nothing expired', written({ expired: undefined }), 'ERR_SEGMENT_VERSION', 'in expired'],
+  ['no losses', written({ losses: undefined }), 'ERR_SEGMENT_VERSION', 'in losses'],
+  ['no time', written({}, { startedAt: 'now' }), 'ERR_SEGMENT_VERSION', 'in experiment.startedAt'],
+  ['no name', written({}, { name: undefined }), 'ERR_SEGMENT_VERSION', 'in experiment.name'],
+  ['a number as its id', written({}, { id: 7 }), 'ERR_SEGMENT_VERSION', 'in experiment.id'],
+  ['no options', written({}, { options: null }), 'ERR_SEGMENT_VERSION', 'in experiment.options'],
+  ['a folder as its document', folderAs('experiment.json'), 'ERR_STORAGE_IO', 'EISDIR'],
+  ['a folder as its lock', folderAs('writer-1-0123456789abcdef.lock'), 'ERR_STORAGE_IO', 'EISDIR'],
+];
+
+function without(folder: string): void {
+  unlinkSync(join(folder, 'experiment.json'));
+}
+
+function holding(change: (text: string) => string): (folder: string) => void {
+  return (folder) => {
+    const path = join(folder, 'experiment.json');
+    writeFileSync(path, change(readFileSync(path, 'utf8')));
+  };
+}
+
+/** A document whose checksum is right: what another version wrote. */
+function written(change: object, fields: object = {}): (folder: string) => void {
+  return holding((text) => {
+    const { checksum: _, ...document } = JSON.parse(text);
+    const changed = { ...document, experiment: { ...document.experiment, ...fields }, ...change };
+    return JSON.stringify({ ...changed, checksum: crc32(JSON.stringify(changed)) });
+  });
+}
+
+function folderAs(name: string): (folder: string) => void {
+  return (folder) => {
+    rmSync(join(folder, name), { force: true });
+    mkdirSync(join(folder, name));
+  };
+}
+
+describe('a folder with experiments that cannot be read', () => {
+  it('lists each with its reason beside the others, and recovers the others', async () => {
+    const good = await capture('good');
+    const ids: string[] = [];
+    for (const [, damage] of UNREADABLE) {
+      const id = await capture('mine');
+      damage(join(dir, id));
+      ids.push(id);
+    }
+    // None of these is an experiment.
+    writeFileSync(join(dir, 'file'), '');
+    symlinkSync('loop', join(dir, 'loop'));
+    symlinkSync('nowhere', join(dir, 'dangling'));
+    const before = fingerprint();
+
+    const list = await run('list', dir);
+    expect(list).toMatchObject({ status: 0, stderr: '' });
+    expect(list.stdout).toContain(`${ids.length + 1} experiments in ${dir}\n`);
+    expect(list.stdout).toMatch(new RegExp(`${good} +good +control +stopped +20 `));
+    const listed = new Map((await json('list', dir)).experiments.map((one: { id: string }) => [one.id, one]));
+    expect(listed.size).toBe(ids.length + 1);
+    expect(listed.get(good)).toMatchObject({ rows: 20, error: null });
+
+    const recovered = await run('recover', dir);
+    expect(recovered).toMatchObject({
+      status: 1,
+      stderr: `error: ${ids.length} experiments could not be opened (ERR_DAMAGED)\n`,
+    });
+    const document = await json('recover', dir);
+    expect(document).toMatchObject({ rows: 20 });
+    const reports = new Map(document.experiments.map((one: { id: string }) => [one.id, one]));
+    expect(reports.get(good)).toMatchObject({ rows: 20, access: 'read', error: null });
+
+    for (const [i, [, , code, reason]] of UNREADABLE.entries()) {
+      const id = ids[i]!;
+      expect(list.stdout).toMatch(new RegExp(`${id} +- +- +unreadable`));
+      // Wrapped as they are for a terminal.
+      const notes = list.stdout.replaceAll(/\n {2}(?=\S)/g, ' ');
+      const note = notes.split('\n').find((line) => line.startsWith(`! ${id} cannot be read: `));
+      expect(note).toContain(reason);
+      expect(recovered.stdout).toContain(`${id}: cannot be opened: `);
+      const unreadable = { id, error: { code, message: expect.any(String) } };
+      expect(listed.get(id)).toMatchObject({ ...unreadable, experiment: null, rows: 0 });
+      expect(reports.get(id)).toMatchObject({ ...unreadable, access: 'none', changed: false });
+    }
+    expect(fingerprint()).toBe(before);
+  });
+
+  it.each(UNREADABLE)('is one error where it is asked for: %s', async (_, damage, code, reason) => {
+    const good = await capture('good');
+    const id = await capture('mine');
+    damage(join(dir, id));
+    const out = join(dir, 'out.csv');
+    for (const argv of [
+      ['show', id],
+      ['metrics', id],
+      ['windows', id, '--size', '1s'],
+      ['compare', good, id],
+      ['compare', id, good],
+      ['export', id, '--out', out],
+      ['export', good, id, '--out', out],
+    ]) {
+      const { status, stdout, stderr } = await run(...argv, '--dir', dir);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+      expect(stderr).toMatch(/^error: [^\n]+\n(hint: [^\n]+\n)?$/);
+      expect(stderr.startsWith(`error: ${id} cannot be opened: `)).toBe(true);
+      expect(stderr).toContain(reason);
+      expect(stderr).toContain(`(${code})\n`);
+    }
+    expect(readdirSync(dir).sort()).toEqual([good, id].sort());
+  });
+
+  it.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
+    'is said to be unreadable where it may not be looked into',
+    async () => {
+      const good = await capture('good');
+      mkdirSync(join(dir, 'locked'), { mode: 0 });
+      expect((await run('list', dir)).stdout).toMatch(/! locked cannot be read: .*EACCES/);
+      const recovered = await json('recover', dir);
+      expect(recovered.experiments.map(({ id, access }: Record<string, string>) => [id, access])).toEqual(
+        [
+          [good, 'read'],
+          ['locked', 'none'],
+        ].sort(),
+      );
+      expect(await run('show', 'locked', '--dir', dir)).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/^error: .*EACCES \(ERR_STORAGE_IO\)\n$/),
+      });
+    },
+  );
+
+  it('is not taken for one where a file or nothing is expected to be its folder', async () => {
+    writeFileSync(join(dir, 'file'), '');
+    symlinkSync('loop', join(dir, 'loop'));
+    for (const name of ['file', 'loop']) {
+      expect(await run('show', name, '--dir', dir)).toMatchObject({
+        status: 1,
+        stderr: `error: ${join(dir, name)} is no experiment (ERR_NOT_FOUND)\n`,
+      });
+    }
+    expect(await run('list', join(dir, 'loop'))).toMatchObject({
+      status: 1,
+      stderr: `error: cannot look into ${join(dir, 'loop')}: ELOOP (ERR_STORAGE_IO)\n`,
     });
   });
 });

@@ -11,7 +11,7 @@ import type {
   StreamingMetrics,
 } from '../../../src/analysis/types.js';
 import type { Library, LibraryCrucible, LibraryExperiment } from '../../../src/cli/library.js';
-import type { ExportResult } from '../../../src/index.js';
+import type { ExportResult, ImportSource } from '../../../src/index.js';
 
 interface Row {
   event: string;
@@ -57,16 +57,14 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     },
     windowedMetrics: async () => [],
     stop: async () => void calls.push(`stop ${name}`),
-    importFile: async (path, options) => {
-      calls.push(
-        `import ${path} ${JSON.stringify({ format: options.format, map: options.map, event: options.event, timestampUnit: options.timestampUnit })}`,
-      );
+    importFile: async (source, options) => {
+      calls.push(`import ${source.path}`);
       options.onProgress?.({ bytes: 10, totalBytes: 10 });
       for (const latencyMs of [10, 20, 30]) {
-        rows.get(id)!.push({ event: options.event ?? 'row', latencyMs, costUsd: null, success: true });
+        rows.get(id)!.push({ event: 'row', latencyMs, costUsd: null, success: true });
       }
       options.signal?.throwIfAborted();
-      return { rows: 3, malformed: 1 };
+      return { rows: 3, malformed: 1, bytes: 23 };
     },
     export: async (format, { path = `exports/${name}.${format}` }) => {
       calls.push(`export ${format}`);
@@ -112,6 +110,10 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       return crucible(dir);
     },
     listExperiments: async () => [],
+    openImport: async (path, options) => {
+      calls.push(`openImport ${path} ${JSON.stringify(options)}`);
+      return { path, emptiness: null, close: async () => {} } as unknown as ImportSource;
+    },
     emit: (event, measurements, metadata) => {
       const duration = measurements.duration as number | undefined;
       rows.get(current.getStore()!)!.push({
