@@ -156,6 +156,19 @@ function varied(value: Json, texts: readonly string[], numbers: readonly number[
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, varied(item, texts, numbers)]));
 }
 
+/** A row that a recorder could have written: what was computed is there, and so are tokens that are told to be. */
+function possible(row: MadeRow): MadeRow {
+  const { tag, costUsd, prompt, completion } = row;
+  const hasTokens = (tag & FLAG_METADATA_TOKENS) !== 0;
+  return {
+    ...row,
+    costUsd: (tag & FLAG_COST_COMPUTED) === 0 ? costUsd : 0.25,
+    prompt: hasTokens ? Math.max(prompt, 0) : prompt,
+    completion: hasTokens ? Math.max(completion, 0) : completion,
+    producer: row.producer % 32,
+  };
+}
+
 /** Rows of which several have the shape of the first. */
 const shapedRows = fc
   .tuple(
@@ -171,8 +184,7 @@ const shapedRows = fc
   )
   .map(([shape, rows]) =>
     rows.map(([made, texts, numbers]): MadeRow => {
-      // What was computed is there.
-      const row = (made.tag & FLAG_COST_COMPUTED) === 0 ? made : { ...made, costUsd: 0.25 };
+      const row = possible(made);
       if (row.captured !== undefined) return row;
       const [metadata, measurements] = shape.map((part) => varied(part, texts, numbers));
       return { ...row, captured: [metadata, measurements] as MadeRow['captured'] & {} };
