@@ -8,8 +8,6 @@ import { msgpackFormat } from '../../src/export/msgpack/format.js';
 import { MsgpackRows } from '../../src/export/msgpack/rows.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { script } from '../roundtrip/support.js';
-import { shapedBlocks } from '../support/arbitrary-blocks.js';
-import { eventsOfBlock } from '../support/blocks.js';
 import { encodeEvents, encodeRows, eventsOfView, viewOfSteps } from './msgpack-support.js';
 
 /** What a JSON line says of the event, but for zeros with a sign, which JSON.stringify loses. */
@@ -105,19 +103,6 @@ describe('MessagePack rows', () => {
       expect(Object.keys(made ?? {})).not.toContain('__proto__');
     },
   );
-
-  it('are the same bytes from columns and from events, whatever is stored with the rows', () => {
-    fc.assert(
-      fc.property(shapedBlocks, ({ source, block }) => {
-        const events = eventsOfBlock(source, block);
-        // The name of a model is in the binding, wherever else it is.
-        fc.pre(events.every(({ metadata }) => metadata.model === undefined));
-        const rows = Buffer.from(new MsgpackRows().rows(source, block));
-        expect(rows.equals(new MsgpackRows().events(events))).toBe(true);
-      }),
-      { numRuns: 300 },
-    );
-  });
 
   it('keep the order of the keys that JSON Lines has', async () => {
     const view = viewOfSteps([
