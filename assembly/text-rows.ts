@@ -43,10 +43,6 @@ import {
   CELL_PROMPT,
   CELL_SKIP_OFFSET,
   CELL_SLOT_OFFSET,
-  CELL_STORED_FIELD,
-  CELL_STORED_JSON,
-  CELL_STORED_NUMBER,
-  CELL_STORED_SAFE_FIELD,
   CELL_SUCCESS,
   CELL_TEXT_BYTES_OFFSET,
   CELL_TEXT_OFFSET,
@@ -61,7 +57,7 @@ import {
   TABLES_SLOTS_OFFSET,
 } from './text-layout';
 import { writeHex, writeNumber, writeWhole } from './text-number';
-import { matchShape, writeField, writeJson, writeStoredNumber } from './text-stored';
+import { matchShape, writeStored } from './text-stored';
 import { writeTime } from './text-time';
 
 /** Flags that change what a row looks like: rows with any have forms of their own. */
@@ -223,16 +219,8 @@ export function writeRows(
         case CELL_CONSTANT:
           out = writeShort(out, cell);
           break;
-        case CELL_STORED_NUMBER:
-          out = writeStoredNumber(storedAt(cell, tables), out, cell, tables);
-          break;
-        case CELL_STORED_FIELD:
-        case CELL_STORED_SAFE_FIELD:
-          out = writeField(storedAt(cell, tables), out, kind === CELL_STORED_SAFE_FIELD);
-          break;
-        case CELL_STORED_JSON:
-          out = writeJson(storedAt(cell, tables), out);
-          break;
+        default:
+          out = writeStored(kind, storedAt(cell, tables), out, cell, tables);
       }
     }
   }

@@ -2,6 +2,9 @@
 import {
   CELL_NULL_BYTES_OFFSET,
   CELL_NULL_OFFSET,
+  CELL_STORED_JSON,
+  CELL_STORED_NUMBER,
+  CELL_STORED_SAFE_FIELD,
   SHAPE_BYTES_OFFSET,
   SHAPE_LENGTH_OFFSET,
   SHAPE_PART_BYTES,
@@ -53,7 +56,14 @@ export function matchShape(stored: usize, shape: usize, slots: usize): usize {
   }
 }
 
-export function writeStoredNumber(stored: usize, out: usize, cell: usize, tables: usize): usize {
+/** Writes a stored value as the kind of its cell says. @returns where the text ends */
+export function writeStored(kind: u32, stored: usize, out: usize, cell: usize, tables: usize): usize {
+  if (kind === CELL_STORED_JSON) return writeJson(stored, out);
+  if (kind === CELL_STORED_NUMBER) return writeStoredNumber(stored, out, cell, tables);
+  return writeField(stored, out, kind === CELL_STORED_SAFE_FIELD);
+}
+
+function writeStoredNumber(stored: usize, out: usize, cell: usize, tables: usize): usize {
   const head = load<u8>(stored);
   if (head < 0x80) return writeWhole(head, out);
   if (head === 0xce) return writeWhole(bswap<u32>(load<u32>(stored, 1)), out);
@@ -77,7 +87,7 @@ function textBytes(stored: usize): usize {
 }
 
 /** Quoted where a comma, a quote or a line end needs it. @param isSafe - with an apostrophe before what looks like a formula */
-export function writeField(stored: usize, out: usize, isSafe: bool): usize {
+function writeField(stored: usize, out: usize, isSafe: bool): usize {
   const from = textStart(stored);
   const end = from + textBytes(stored);
   const start = out;
@@ -119,7 +129,7 @@ function writeQuoted(from: usize, end: usize, out: usize, isGuarded: bool): usiz
 }
 
 /** As JSON.stringify writes it. */
-export function writeJson(stored: usize, out: usize): usize {
+function writeJson(stored: usize, out: usize): usize {
   const from = textStart(stored);
   const end = from + textBytes(stored);
   store<u8>(out++, QUOTE);

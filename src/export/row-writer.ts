@@ -154,7 +154,11 @@ export class RowWriter {
     const { f64, i32, u32 } = this.#kernels;
     const block = this.#block;
     let isRun = true;
-    for (let i = 1; i < rows.length; i++) isRun = isRun && rows[i] === rows[i - 1] + 1;
+    let tags = table.tags[rows[0]];
+    for (let i = 1; i < rows.length; i++) {
+      isRun = isRun && rows[i] === rows[i - 1] + 1;
+      tags |= table.tags[rows[i]];
+    }
     const put = isRun ? copyRun : gather;
     put(table.timeUs, rows, f64, (block + BLOCK_TIME_OFFSET) >> 3);
     put(table.latencyMs, rows, f64, (block + BLOCK_LATENCY_OFFSET) >> 3);
@@ -164,7 +168,7 @@ export class RowWriter {
     put(table.completionTokens, rows, i32, (block + BLOCK_COMPLETION_OFFSET) >> 2);
     put(table.producers, rows, i32, (block + BLOCK_PRODUCER_OFFSET) >> 2);
     put(table.tags, rows, u32, (block + BLOCK_TAG_OFFSET) >> 2);
-    this.#stageStored(table, rows);
+    if ((tags & FLAG_BLOB) !== 0) this.#stageStored(table, rows);
   }
 
   /** Puts what is stored with the rows where the kernel reads it, as far as it fits. */
@@ -173,12 +177,12 @@ export class RowWriter {
     const addresses = (this.#block + BLOCK_STORED_OFFSET) >> 2;
     let start = blob.length;
     let end = 0;
-    for (const row of rows) {
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
       if ((tags[row] & FLAG_BLOB) === 0) continue;
       start = Math.min(start, blobOffsets[row]);
       end = Math.max(end, blobEnds[row]);
     }
-    if (end === 0) return;
     // Rows in the order in which they were captured are stored one behind the other.
     if (end - start <= STORED_BYTES) {
       bytes.set(blob.subarray(start, end), this.#stored);
