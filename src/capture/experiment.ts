@@ -75,7 +75,7 @@ export interface FlushReport {
   captured: number;
   /** Of those, kept by durable storage; 0 for an experiment in memory. */
   durable: number;
-  /** Captured and not durable when the flush ended. */
+  /** Of those, still to be made durable; not what was overwritten meanwhile, which `counts.dropped` tells. */
   pending: number;
   deadlineExceeded: boolean;
 }
@@ -424,7 +424,8 @@ export class Experiment {
     const toKeep = retained + this.#durability.expired;
     const outcome = await this.#durability.flush(deadlineMs);
     const durable = Math.min(captured, this.#durability.durable);
-    const pending = Math.max(0, toKeep - durable);
+    // Rows may have been overwritten since they were counted: then there is nothing left of them to wait for.
+    const pending = outcome.completed ? 0 : Math.max(0, toKeep - durable);
     if (outcome.error !== null) throw outcome.error;
     return { captured, durable, pending, deadlineExceeded: !outcome.completed };
   }

@@ -99,3 +99,30 @@ describe.each(['block', 'reject', 'overwrite'] satisfies OverflowPolicy[])('with
     },
   );
 });
+
+it('leaves nothing pending of rows that are overwritten while a flush waits', async () => {
+  const control = new BrokenControl();
+  const experiment = open().startExperiment({
+    name: 'hung',
+    overflow: 'overwrite',
+    capacity: 1024,
+    producers: 1,
+    columns: COLUMNS,
+    fileSystem: { url, spec: { control: control.words, fault: 'hang' } },
+  });
+  await experiment.flush();
+  const source = new Source(experiment, 0);
+  const capture = (rows: number) => {
+    for (let i = 0; i < rows; i++) source.capture();
+  };
+  control.arm(1);
+  capture(500);
+  const flushed = experiment.flush();
+  while (control.faults === 0) await sleep(1);
+  capture(5000);
+  control.release();
+  expect(await flushed).toMatchObject({ deadlineExceeded: false, pending: 0 });
+  const { captured, retained, dropped } = experiment.counts;
+  expect(dropped).toBeGreaterThan(0);
+  expect(captured).toBe(retained + dropped);
+});
