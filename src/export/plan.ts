@@ -171,7 +171,8 @@ export class ColumnPlan {
 
   /**
    * The columns in file order: by name, in code-unit order. Where two give one name, the later path gets `_2`; the
-   * fixed ones come first.
+   * fixed ones come first. The order is of the names as they are in the file, so that columns which were read from a
+   * file, with these names for keys, stand where they stood.
    */
   layout<Fixed extends { readonly name: string }>(fixed: readonly Fixed[]): PlannedColumn<Fixed>[] {
     // The empty path is the least.
@@ -193,13 +194,14 @@ export class ColumnPlan {
     columns.sort((a, b) => compareText(a.column.name, b.column.name) || compareText(a.path, b.path));
     const taken = new Set(columns.map(({ column }) => column.name));
     const used = new Set<string>();
-    return columns.map(({ column }) => {
+    const named = columns.map(({ column }) => {
       let unique = column.name;
       for (let n = 2; used.has(unique) || (unique !== column.name && taken.has(unique)); n += 1)
         unique = `${column.name}_${n}`;
       used.add(unique);
       return { ...column, name: unique };
     });
+    return named.sort((a, b) => compareText(a.name, b.name));
   }
 
   /** Notes the values of a row whose shape is known. @returns false where the row has to be decoded */

@@ -6,8 +6,8 @@
  * differs it is kept with the row, as a correction.
  *
  * In a flattened file (CSV, and Arrow and Parquet by default) `metadata_a_b` may have been {a_b} or {a: {b}}, which
- * give the same column: it is read as {a_b}. Two columns from such paths are told apart by `_2`; they become paths
- * that give the same two names again. CSV has no types: `1` and `true` become a number and a boolean, whose text is
+ * give the same column: it is read as {a_b}. Two columns from such paths are told apart by `_2`, and the second is
+ * read as {a_b_2}. CSV has no types: `1` and `true` become a number and a boolean, whose text is
  * the same; text that would be written otherwise ("007", "1.50") stays text. A column that is empty in all rows is
  * kept by a null in the last event.
  */
@@ -282,10 +282,8 @@ class FlatParts implements OpenParts {
 
   constructor(columns: readonly string[], textual: boolean) {
     this.#textual = textual;
-    const bases = baseNames(columns);
-    const all = columns.map((column, i) => ({ column, base: bases[i] }));
-    this.#metadata = openColumns(all, 'metadata_').sort((a, b) => rank(a) - rank(b));
-    this.#measurements = openColumns(all, 'measurement_');
+    this.#metadata = openColumns(columns, 'metadata_').sort((a, b) => rank(a) - rank(b));
+    this.#measurements = openColumns(columns, 'measurement_');
     this.#fields = columns
       .filter(
         (name) =>
@@ -370,67 +368,16 @@ class FlatParts implements OpenParts {
   }
 }
 
-function openColumns(
-  columns: readonly { readonly column: string; readonly base: string }[],
-  prefix: string,
-): OpenColumn[] {
-  const byBase = new Map<string, string[]>();
-  for (const { column, base } of columns) {
-    if (!column.startsWith(prefix)) continue;
-    const same = byBase.get(base);
-    if (same === undefined) byBase.set(base, [column]);
-    else same.push(column);
-  }
-  return [...byBase].flatMap(([base, same]) => {
-    // A value is either an object or none: what is a column itself has no others inside.
-    const isOpen = (outer: string) => !byBase.has(prefix + outer);
-    const paths = pathsOf(base.slice(prefix.length), same.length, prefix === 'metadata_', isOpen);
-    return same.map((column, i) => ({
-      column,
-      path: paths[i] ?? [column.slice(prefix.length)],
-      isSeen: false,
-    }));
-  });
-}
-
-/**
- * Paths whose names, joined, are the key, in the order in which an export gives them its columns. One of these is the
- * key itself; but parts of metadata.tokens are put there where they can be.
- */
-function pathsOf(
-  key: string,
-  count: number,
-  isMetadata: boolean,
-  isOpen: (outer: string) => boolean,
-): string[][] {
-  const part = isMetadata && key.startsWith('tokens_') ? key.slice('tokens_'.length) : '';
-  if (count === 1) return [TOKEN_PARTS.includes(part) && isOpen('tokens') ? ['tokens', part] : [key]];
-  const paths = [[key]];
-  for (let at = key.indexOf('_'); at !== -1 && paths.length < count; at = key.indexOf('_', at + 1)) {
-    const outer = key.slice(0, at);
-    if (isOpen(outer)) paths.push([outer, key.slice(at + 1)]);
-  }
-  const texts = new Map(paths.map((path) => [path, JSON.stringify(path)]));
-  return paths.sort((a, b) => (texts.get(a)! < texts.get(b)! ? -1 : 1));
-}
-
-/**
- * The name that each column would have if no other had it: an export sorts by these, and puts `_2` behind the second
- * of two. So a name with such an ending is one of these only where it stands before a lesser one.
- */
-function baseNames(columns: readonly string[]): string[] {
-  const leastAfter = new Array<string | undefined>(columns.length);
-  for (let i = columns.length - 2; i >= 0; i--) {
-    const next = columns[i + 1];
-    const least = leastAfter[i + 1];
-    leastAfter[i] = least !== undefined && least < next ? least : next;
-  }
-  let base = '';
-  return columns.map((column, i) => {
-    const least = leastAfter[i];
-    const isNumbered = column.startsWith(`${base}_`) && /^\d+$/.test(column.slice(base.length + 1));
-    if (!(isNumbered && least !== undefined && least < column)) base = column;
-    return base;
+function openColumns(columns: readonly string[], prefix: string): OpenColumn[] {
+  const open = columns.filter((name) => name.startsWith(prefix));
+  const isMetadata = prefix === 'metadata_';
+  // A value is either an object or none: what is a column itself has no others inside.
+  const hasTokens = isMetadata && !open.includes('metadata_tokens');
+  return open.map((column) => {
+    const key = column.slice(prefix.length);
+    const part = key.startsWith('tokens_') ? key.slice('tokens_'.length) : '';
+    const isPart = hasTokens && TOKEN_PARTS.includes(part);
+    return { column, path: isPart ? ['tokens', part] : [key], isSeen: false };
   });
 }
 

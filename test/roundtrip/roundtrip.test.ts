@@ -48,6 +48,17 @@ const REGRESSIONS: [Step[]][] = [
     ],
   ],
   [[captured(START_US + 1, { loss: 3 }, {}), captured(START_US, { loss: { A: null } }, {})]],
+  // Several paths that give one name, and others between it and the same name with a number.
+  [
+    [{ '': { '': '' } }, { _: 0 }, { '': false }, { __: {} }].map((metadata) =>
+      captured(START_US, {}, metadata as Record<string, unknown>),
+    ),
+  ],
+  [
+    [{ a_b: 1 }, { a: { b: 2 } }, { a_bC: 3 }, { a_b_: 4 }, { a_b1: 5 }].map((metadata) =>
+      captured(START_US, {}, metadata as Record<string, unknown>),
+    ),
+  ],
 ];
 
 /** Formats by what a file of them is made with. */
