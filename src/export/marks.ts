@@ -8,6 +8,7 @@ export class Marks {
   /** Token counts; their sum is a mark, too. */
   readonly prompt = randomInt(5e8, 7e8);
   readonly completion = randomInt(3e8, 5e8);
+  private readonly counts = [this.prompt, this.completion, this.prompt + this.completion];
   private readonly secret = String(randomInt(1e8, 1e9));
 
   text(slot: number): string {
@@ -38,7 +39,7 @@ export class Marks {
 
   /** Whether there is a mark in the text. */
   isIn(text: string): boolean {
-    return text.includes(this.secret);
+    return text.includes(this.secret) || this.counts.some((count) => text.includes(String(count)));
   }
 
   /** Whether there is a mark in the text that is not all of it. */
@@ -48,11 +49,10 @@ export class Marks {
 
   /** Places of marks in a text, as the source of a regular expression whose groups tell the slots. */
   get pattern(): { readonly text: string; readonly number: string; readonly counts: string } {
-    const counts = [this.prompt, this.completion, this.prompt + this.completion].join('|');
     return {
       text: `\ue000${this.secret}\\.(\\d+)\ue001`,
       number: `-1\\.${this.secret}(\\d{4})1e-200`,
-      counts: `(${counts})`,
+      counts: `(${this.counts.join('|')})`,
     };
   }
 }

@@ -12,7 +12,14 @@
  * kept by a null in the last event.
  */
 
-import { CATEGORY_FIELDS, categoryFields, lifted, snakeCase, tokensOf } from '../schema/enrich.js';
+import {
+  CATEGORY_FIELDS,
+  categoryFields,
+  lifted,
+  metadataTokens,
+  snakeCase,
+  tokensOf,
+} from '../schema/enrich.js';
 import type { EventRow, Json, Tokens } from '../schema/event.js';
 import { events } from '../schema/registry.js';
 import { emptyRecord, type ImportedRecord, type RecordMapper } from './mapping.js';
@@ -126,7 +133,7 @@ export function ownMapper(
       }
       const corrections = new Corrections();
       // Where the file has no counts, those that the metadata tell.
-      const tokens = toldTokens(tellsTokens ? raw : metadata, textual, report);
+      const tokens = tellsTokens ? toldTokens(raw, textual, report) : metadataTokens(metadata);
       if (tokens !== null) {
         record.promptTokens = tokens.prompt;
         record.completionTokens = tokens.completion;

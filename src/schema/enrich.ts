@@ -219,6 +219,13 @@ export function tokensOf(prompt: number, completion: number, metadata: Record<st
   return known;
 }
 
+/** The tokens that an event with these metadata has, where it has no others. */
+export function metadataTokens(metadata: Record<string, Json>): Tokens | null {
+  const found = emptyEnriched();
+  readTokens(found, metadata.tokens);
+  return tokensOf(found.prompt, found.completion, metadata);
+}
+
 /** What the metadata give as the total of tokens, of whatever type. */
 export function toldTotal({ tokens }: Record<string, Json>): Json | undefined {
   if (typeof tokens !== 'object' || tokens === null || Array.isArray(tokens)) return undefined;

@@ -149,25 +149,28 @@ describe('arrow', () => {
     expect(units.get('model')).toBeUndefined();
   });
 
-  it('has of rows of one shape the same bytes as of their events', () => {
-    const bytesOf = (plan: ColumnPlan, take: (encoder: ArrowEncoder) => Uint8Array) => {
-      const encoder = new ArrowEncoder(plan, [], {});
-      // What is given is valid until the next call.
-      const pieces = [() => encoder.header(), () => take(encoder), () => encoder.footer()];
-      return Buffer.concat(pieces.map((piece) => Buffer.from(piece())));
-    };
-    fc.assert(
-      fc.property(shapedBlocks, ({ source, block }) => {
-        const [byRows, byEvents] = [new ColumnPlan(), new ColumnPlan()];
-        const events = eventsOfBlock(source, block);
-        byRows.addRows(source, block);
-        for (const event of events) byEvents.add(event);
-        const ours = bytesOf(byRows, (encoder) => encoder.rows(source, block));
-        expect(ours.equals(bytesOf(byEvents, (encoder) => encoder.events(events)))).toBe(true);
-      }),
-      { numRuns: 300 },
-    );
-  });
+  it.each([true, false])(
+    'has of rows of one shape the same bytes as of their events, flatten: %s',
+    (flatten) => {
+      const bytesOf = (plan: ColumnPlan, take: (encoder: ArrowEncoder) => Uint8Array) => {
+        const encoder = new ArrowEncoder(plan, [], { flatten });
+        // What is given is valid until the next call.
+        const pieces = [() => encoder.header(), () => take(encoder), () => encoder.footer()];
+        return Buffer.concat(pieces.map((piece) => Buffer.from(piece())));
+      };
+      fc.assert(
+        fc.property(shapedBlocks, ({ source, block }) => {
+          const [byRows, byEvents] = [new ColumnPlan(), new ColumnPlan()];
+          const events = eventsOfBlock(source, block);
+          byRows.addRows(source, block);
+          for (const event of events) byEvents.add(event);
+          const ours = bytesOf(byRows, (encoder) => encoder.rows(source, block));
+          expect(ours.equals(bytesOf(byEvents, (encoder) => encoder.events(events)))).toBe(true);
+        }),
+        { numRuns: 300 },
+      );
+    },
+  );
 
   it('keeps the types that columns were declared with, unless a value does not fit', async () => {
     const typesOf = async (values: Record<string, Json>) => {

@@ -48,6 +48,8 @@ const REGRESSIONS: [Step[]][] = [
     ],
   ],
   [[captured(START_US + 1, { loss: 3 }, {}), captured(START_US, { loss: { A: null } }, {})]],
+  // A key that is no count of the event's tokens, whatever its name.
+  [[captured(START_US, {}, { tokens_prompt: [] })]],
   // Several paths that give one name, and others between it and the same name with a number.
   [
     [{ '': { '': '' } }, { _: 0 }, { '': false }, { __: {} }].map((metadata) =>
