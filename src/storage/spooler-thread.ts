@@ -318,7 +318,10 @@ export class SpoolerThread {
     this.#compacted.clear();
     const worker = this.#worker;
     this.#worker = undefined;
-    void worker?.terminate();
+    // It ends by itself, having finished or seen that its epoch is over. Threads that are terminated while V8 compiles
+    // their code have been seen to take the process with them (Node 20, NodePlatform::ForIsolate).
+    worker?.unref();
+    this.#words.wake();
   }
 }
 

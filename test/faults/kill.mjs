@@ -18,9 +18,9 @@ import { digests, inspect } from './rows.mjs';
 
 /**
  * Rows that were captured so long before a kill are on disk: the experiment's interval; what a machine is allowed that
- * does several things at once, ms; and the longest time for which the process itself saw that it stood still.
+ * does several things at once; and the longest time for which the process itself saw that it stood still.
  */
-export const SLACK_MS = 200;
+const SLACK_MS = 200;
 /** The same for the thread that writes to begin: until then nothing is written. */
 const SPOOLER_START_MS = 3000;
 
@@ -30,6 +30,7 @@ const SPOOLER_START_MS = 3000;
  * @property {number} seed
  * @property {number} [parallel] experiments at a time; default 2
  * @property {number} [captureMsMax] default 400
+ * @property {number} [slackMs] what a machine is allowed that does several things at once; default 200
  * @property {boolean} [lies] the process says that it has flushed although it has not
  * @property {object} [options] of the experiment, besides those chosen at random
  * @property {(kills: number) => void} [onProgress]
@@ -69,7 +70,11 @@ export async function killRounds(options) {
 }
 
 /** One experiment. @param {KillOptions} options @param {number} seed @param {KillReport} report */
-async function liveAndDie({ rounds, captureMsMax = 400, lies = false, options, onProgress }, seed, report) {
+async function liveAndDie(
+  { rounds, captureMsMax = 400, slackMs = SLACK_MS, lies = false, options, onProgress },
+  seed,
+  report,
+) {
   const random = seededRandom(seed);
   /** @template T @param {readonly T[]} items @returns {T} */
   const pick = (items) => /** @type {T} */ (items[Math.floor(random() * items.length)]);
@@ -129,7 +134,7 @@ async function liveAndDie({ rounds, captureMsMax = 400, lies = false, options, o
       Math.min(killedUs, (captured[0]?.us ?? killedUs) + SPOOLER_START_MS * 1000);
     // The longest time that the machine let this process stand still.
     const stallMs = Math.max(0, ...captured.map(({ us }, i) => (us - (captured[i - 1]?.us ?? us)) / 1000));
-    const allowedMs = chosen.flushIntervalMs + SLACK_MS + stallMs;
+    const allowedMs = chosen.flushIntervalMs + slackMs + stallMs;
     for (let producer = 0; producer < producers; producer++) {
       const count = at(counts, producer);
       if (recovered !== undefined && at(recovered.rows, producer) !== at(before, producer)) {

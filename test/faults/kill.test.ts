@@ -24,7 +24,8 @@ const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6));
 
 describe('a process killed at a random moment', () => {
   it('leaves every acknowledged row, once and unaltered, and a prefix of what each producer captured', async () => {
-    const report = await killRounds({ rounds: 100, seed });
+    // How long rows may wait to be written is for runs on a machine that does nothing else: long.mjs.
+    const report = await killRounds({ rounds: 100, seed, slackMs: Number.POSITIVE_INFINITY });
     console.log(`SEED=${seed}`, report);
     expect(report.problems).toEqual([]);
     expect(report.kills).toBeGreaterThanOrEqual(100);
