@@ -41,6 +41,33 @@ export function decodeRow(source: RowSource, batch: Batch, index: number): Event
   return decode(source, batch, index, batch.producer, batch.firstSequence + index);
 }
 
+/** What every row says for itself; the rest may be its binding's. */
+export type OwnParts = Pick<
+  EventRow,
+  'timestamp' | 'latencyMs' | 'costUsd' | 'costSource' | 'success' | 'tokens' | 'malformed'
+>;
+
+/** @param metadata - the row's, as far as it tells a total of tokens */
+export function ownParts(
+  source: RowSource,
+  batch: Columns,
+  index: number,
+  metadata: Record<string, Json>,
+): OwnParts {
+  const tag = batch.tags[index];
+  const costUsd = valueOrNull(batch.costUsd[index]);
+  return {
+    timestamp: timeUsOf(batch, index),
+    latencyMs: valueOrNull(batch.latencyMs[index]),
+    costUsd,
+    costSource:
+      costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event',
+    success: successOf(tag),
+    tokens: tokensOf(batch.promptTokens[index], batch.completionTokens[index], metadata),
+    malformed: (tag & FLAG_MALFORMED) !== 0,
+  };
+}
+
 /** Decodes row `index` of columns that do not say themselves where the row comes from. */
 export function decode(
   source: RowSource,
@@ -78,16 +105,13 @@ export function decode(
     if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
   }
 
-  const latencyMs = valueOrNull(batch.latencyMs[index]);
-  const costUsd = valueOrNull(batch.costUsd[index]);
-  const costSource =
-    costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event';
+  const own = ownParts(source, batch, index, metadata);
   const category = events.info(eventName)?.category ?? null;
   const who = captured || (tag & FLAG_DECLARED) !== 0 ? identitiesIn(metadata) : identitiesOf(binding);
   const event: EventRow = {
     eventId: eventId(source.experimentId, producer, sequence),
     eventName,
-    timestamp: timeUsOf(batch, index),
+    timestamp: own.timestamp,
     sequence,
     experimentId: source.experimentId,
     experimentName: source.experimentName,
@@ -95,11 +119,11 @@ export function decode(
     tags: source.tags,
     measurements,
     metadata,
-    latencyMs,
-    costUsd,
-    costSource,
-    success: successOf(tag),
-    tokens: tokensOf(prompt, completion, metadata),
+    latencyMs: own.latencyMs,
+    costUsd: own.costUsd,
+    costSource: own.costSource,
+    success: own.success,
+    tokens: own.tokens,
     model: binding.model ?? textOrNull(metadata.model),
     provider: binding.provider ?? textOrNull(metadata.provider),
     sessionId: who.sessionId,
@@ -109,7 +133,7 @@ export function decode(
     correlationId: who.correlationId,
     traceId: who.traceId,
     spanId: who.spanId,
-    malformed: (tag & FLAG_MALFORMED) !== 0,
+    malformed: own.malformed,
     fields: categoryFields(category, measurements, metadata),
   };
   // An imported event may have been told what it cannot be seen from here, such as the id it had before.

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { MsgpackColumns } from '../../src/export/msgpack/columns.js';
 import { jsonText } from '../../src/export/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
-import { script } from '../roundtrip/support.js';
+import { type Step, script } from '../roundtrip/support.js';
 import { encodeEvents, encodeRows, eventsOfView, viewOfSteps } from './msgpack-support.js';
 import { event } from './support.js';
 
@@ -117,6 +117,17 @@ describe('the columnar snapshot', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('has the same bytes from columns and from events across batches', async () => {
+    const steps = Array.from({ length: 66_000 }, (_, i): Step => {
+      const bound = { model: `m${Math.floor(i / 3000) % 5}`, n: i % 3 };
+      return { kind: 'record', timeUs: 1e15 + i, event: 'e', bound, values: [i, 2, i % 7, 4, i % 2 === 0] };
+    });
+    const view = viewOfSteps(steps, 2 ** 17);
+    const fromEvents = await encodeEvents(new MsgpackColumns([]), await eventsOfView(view));
+    expect((await encodeRows(new MsgpackColumns([]), view)).equals(fromEvents)).toBe(true);
+    expect([...decodeMulti(fromEvents)]).toHaveLength(3);
   });
 
   it('is cut into batches of 65,536 rows, or less with long texts', async () => {

@@ -14,11 +14,11 @@ import { allEvents } from '../readers/support.js';
 import { COLUMNS, play, type Step } from '../roundtrip/support.js';
 
 /** What an experiment holds that was told all this. */
-export function viewOfSteps(steps: readonly Step[]): View {
+export function viewOfSteps(steps: readonly Step[], capacity = 1024): View {
   const options = resolveOptions({
     name: 'round trip',
     id: 'id-1',
-    capacity: 1024,
+    capacity,
     columns: COLUMNS,
     tags: ['t'],
   });

@@ -4,17 +4,29 @@
  *
  * Numbers are arrays of little-endian doubles or integers; everything else is a list of the values that occur in the
  * batch and a code per row. So a batch is complete in itself, and a writer holds no more than one.
+ *
+ * What all rows of a binding share is looked up for the first of a batch only; the others take over its codes.
  */
 
-import { endianness } from 'node:os';
 import { encode } from '@msgpack/msgpack';
+import { FLAG_CORRECTED, TAG_BINDING_MASK } from '../../../assembly/layout.js';
 import type { OrderedRows } from '../../readers/ordered.js';
-import type { RowSource } from '../../readers/rows.js';
-import type { EventRow, Json, Tokens } from '../../schema/event.js';
+import { ownParts, type RowSource } from '../../readers/rows.js';
+import type { EventRow, Json } from '../../schema/event.js';
 import { VERSION } from '../../version.js';
-import { type SchemaColumn, schemaOf } from '../columns.js';
 import type { ExperimentAbout, ExportEncoder } from '../encoder.js';
-import { jsonText, wellFormed } from '../text.js';
+import { saysMore, tellsAll } from '../plan.js';
+import { jsonText } from '../text.js';
+import {
+  type BoundColumn,
+  type CapturePlace,
+  COLUMNS,
+  isNumeric,
+  type NumberColumn,
+  type OwnColumn,
+  SCHEMA,
+} from './column-schema.js';
+import { NumberStage, ValueStage } from './column-stages.js';
 import { withWrittenKeys } from './keys.js';
 
 export const SNAPSHOT_FORMAT = 'crucible-columns';
@@ -23,108 +35,45 @@ const BATCH_ROWS = 65_536;
 /** A batch that has this many characters of text is ended, so that readers and writers need no more memory. */
 const BATCH_CHARS = 8 * 1024 * 1024;
 
-interface NumberColumn {
-  readonly name: string;
-  readonly type: 'i64' | 'f64';
-  readonly unit?: string;
-  readonly read: (event: EventRow) => number | null;
-}
-
-interface ValueColumn {
-  readonly name: string;
-  /** `json` is text as well, that of a JSON value. */
-  readonly type: 'bool' | 'text' | 'json';
-  readonly unit?: undefined;
-  readonly read: (event: EventRow) => boolean | string | null;
-}
-
-type Column = NumberColumn | ValueColumn;
-
 /** `-<producer, 2 hex digits>-<sequence, 10 or more>`, behind the experiment's id. */
 const PLACE = /^-([0-9a-f]{2})-([0-9a-f]{10}|[1-9a-f][0-9a-f]{10,13})$/;
+/** Ids of greater producers have more digits. */
+const PRODUCER_MAX = 255;
 
-const COLUMNS: readonly Column[] = [
-  { name: 'timestamp', type: 'i64', unit: 'us', read: (event) => event.timestamp },
-  { name: 'experiment_id', type: 'text', read: (event) => event.experimentId },
-  { name: 'experiment_name', type: 'text', read: (event) => event.experimentName },
-  { name: 'condition', type: 'text', read: (event) => event.condition },
-  { name: 'tags', type: 'json', read: (event) => textOrNull([...event.tags]) },
-  { name: 'producer', type: 'f64', read: (event) => placeOf(event)?.producer ?? null },
-  { name: 'sequence', type: 'f64', read: (event) => placeOf(event)?.sequence ?? null },
-  { name: 'event_id', type: 'text', read: (event) => (placeOf(event) === null ? event.eventId : null) },
-  { name: 'event_name', type: 'text', read: (event) => event.eventName },
-  { name: 'model', type: 'text', read: (event) => event.model },
-  { name: 'provider', type: 'text', read: (event) => event.provider },
-  { name: 'latency_ms', type: 'f64', unit: 'ms', read: (event) => event.latencyMs },
-  { name: 'cost_usd', type: 'f64', unit: 'USD', read: (event) => event.costUsd },
-  { name: 'cost_source', type: 'text', read: (event) => event.costSource },
-  { name: 'success', type: 'bool', read: (event) => event.success },
-  { name: 'malformed', type: 'bool', read: (event) => event.malformed },
-  tokens('prompt'),
-  tokens('completion'),
-  tokens('total'),
-  idColumn('session_id', 'sessionId'),
-  idColumn('user_id', 'userId'),
-  idColumn('sample_id', 'sampleId'),
-  idColumn('cohort', 'cohort'),
-  idColumn('correlation_id', 'correlationId'),
-  idColumn('trace_id', 'traceId'),
-  idColumn('span_id', 'spanId'),
-  { name: 'metadata', type: 'json', read: (event) => objectText(event.metadata) },
-  { name: 'measurements', type: 'json', read: (event) => objectText(event.measurements) },
-  { name: 'fields', type: 'json', read: (event) => objectText(event.fields) },
-];
-
-function tokens(part: keyof Tokens): NumberColumn {
-  return {
-    name: `tokens_${part}`,
-    type: 'f64',
-    unit: 'tokens',
-    read: (event) => event.tokens?.[part] ?? null,
-  };
+interface Gathered<C, S> {
+  readonly column: C;
+  readonly stage: S;
 }
-
-function idColumn(
-  name: string,
-  key: 'sessionId' | 'userId' | 'sampleId' | 'cohort' | 'correlationId' | 'traceId' | 'spanId',
-): ValueColumn {
-  return { name, type: 'json', read: (event) => textOrNull(event[key]) };
-}
-
-const TYPES: Readonly<Record<Column['type'], Pick<SchemaColumn, 'type' | 'encoding'>>> = {
-  // The only whole numbers of 64 bits are times.
-  i64: { type: 'timestamp' },
-  f64: { type: 'float64' },
-  bool: { type: 'bool' },
-  text: { type: 'text' },
-  json: { type: 'text', encoding: 'json' },
-};
-
-/** Columns that have a value in every row. */
-const REQUIRED: ReadonlySet<string> = new Set([
-  'timestamp',
-  'experiment_id',
-  'experiment_name',
-  'condition',
-  'tags',
-  'event_name',
-  'malformed',
-]);
-
-const SCHEMA = schemaOf(
-  COLUMNS.map(({ name, type, unit }) => ({ name, nullable: !REQUIRED.has(name), unit, ...TYPES[type] })),
-);
 
 export class MsgpackColumns implements ExportEncoder {
   readonly schema = SCHEMA;
   readonly additionalKeys = false;
   readonly #about: readonly ExperimentAbout[];
-  #gathered = COLUMNS.map(gathererOf);
+  readonly #stages: readonly (NumberStage | ValueStage)[];
+  readonly #numbers: Gathered<NumberColumn, NumberStage>[] = [];
+  readonly #own: Gathered<OwnColumn, ValueStage>[] = [];
+  readonly #bound: Gathered<BoundColumn, ValueStage>[] = [];
+  /** Of each source's bindings the number of their template; 0 = there is none yet. */
+  readonly #bindings = new Map<RowSource, Uint32Array>();
+  /** The codes of bound columns, in their order; those of earlier batches mean nothing any more. */
+  #templates: Uint32Array[] = [];
+  #earlierTemplates = 0;
   #rows = 0;
   #chars = 0;
 
   constructor(about: readonly ExperimentAbout[]) {
     this.#about = about;
+    this.#stages = COLUMNS.map((column) => {
+      if (isNumeric(column)) {
+        const stage = new NumberStage(column.type === 'i64', BATCH_ROWS);
+        this.#numbers.push({ column, stage });
+        return stage;
+      }
+      const stage = new ValueStage(BATCH_ROWS);
+      if (column.isOwn) this.#own.push({ column, stage });
+      else this.#bound.push({ column, stage });
+      return stage;
+    });
   }
 
   header(): Uint8Array {
@@ -141,13 +90,31 @@ export class MsgpackColumns implements ExportEncoder {
 
   rows(source: RowSource, { table, rows, events }: OrderedRows): Uint8Array {
     const batches: Uint8Array[] = [];
-    for (let i = 0; i < rows.length; i++) this.#add(events?.[i] ?? table.event(source, rows[i]), batches);
+    const templates = this.#templatesOf(source);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
+      const tag = table.tags[row];
+      const binding = tag & TAG_BINDING_MASK;
+      const producer = table.producers[row];
+      const isBound = !saysMore(tag) && (tag & FLAG_CORRECTED) === 0 && producer <= PRODUCER_MAX;
+      const template = templates[binding];
+      if (isBound && template > this.#earlierTemplates) {
+        this.#addBound(source, table, row, producer, template);
+      } else {
+        this.#addEvent(events?.[i] ?? table.event(source, row));
+        if (isBound && tellsAll(source.binding(binding))) templates[binding] = this.#newTemplate();
+      }
+      this.#end(batches);
+    }
     return Buffer.concat(batches);
   }
 
   events(events: readonly EventRow[]): Uint8Array {
     const batches: Uint8Array[] = [];
-    for (const event of events) this.#add(event, batches);
+    for (const event of events) {
+      this.#addEvent(event);
+      this.#end(batches);
+    }
     return Buffer.concat(batches);
   }
 
@@ -155,139 +122,79 @@ export class MsgpackColumns implements ExportEncoder {
     return this.#rows === 0 ? new Uint8Array(0) : this.#takeBatch();
   }
 
-  #add(event: EventRow, batches: Uint8Array[]): void {
-    for (const gatherer of this.#gathered) this.#chars += gatherer.add(this.#rows, event);
+  #templatesOf(source: RowSource): Uint32Array {
+    let templates = this.#bindings.get(source);
+    if (templates === undefined) {
+      templates = new Uint32Array(TAG_BINDING_MASK + 1);
+      this.#bindings.set(source, templates);
+    }
+    return templates;
+  }
+
+  #addEvent(event: EventRow): void {
+    const at = this.#rows;
+    const place = placeOf(event);
+    for (const { column, stage } of this.#numbers) stage.set(at, column.read(event, place));
+    for (const { column, stage } of this.#own) this.#chars += stage.set(at, column.read(event));
+    for (const { column, stage } of this.#bound) this.#chars += stage.set(at, column.read(event, place));
+  }
+
+  /** Adds a row that says no more than its binding, by the template of that. */
+  #addBound(
+    source: RowSource,
+    table: OrderedRows['table'],
+    row: number,
+    producer: number,
+    template: number,
+  ): void {
+    const at = this.#rows;
+    const own = ownParts(source, table, row, NO_METADATA);
+    const place = { producer, sequence: table.sequences[row] };
+    for (const { column, stage } of this.#numbers) stage.set(at, column.read(own, place));
+    for (const { column, stage } of this.#own) this.#chars += stage.set(at, column.read(own));
+    const codes = this.#templates[template - this.#earlierTemplates - 1];
+    for (let i = 0; i < codes.length; i++) this.#bound[i].stage.codes[at] = codes[i];
+  }
+
+  /** Makes a template of the row that was added last. @returns its number */
+  #newTemplate(): number {
+    const at = this.#rows;
+    return (
+      this.#earlierTemplates +
+      this.#templates.push(Uint32Array.from(this.#bound, ({ stage }) => stage.codes[at]))
+    );
+  }
+
+  /** Ends the row, and with it the batch if that is full. */
+  #end(batches: Uint8Array[]): void {
     if (++this.#rows === BATCH_ROWS || this.#chars >= BATCH_CHARS) batches.push(this.#takeBatch());
   }
 
   #takeBatch(): Uint8Array {
     const columns: Record<string, unknown> = {};
     COLUMNS.forEach(({ name }, i) => {
-      const column = this.#gathered[i].take(this.#rows);
+      const column = this.#stages[i].take(this.#rows);
       if (column !== null) columns[name] = column;
     });
     const batch = encode({ rows: this.#rows, columns });
     this.#rows = 0;
     this.#chars = 0;
+    this.#earlierTemplates += this.#templates.length;
+    this.#templates = [];
     return batch;
   }
 }
 
-/** Gathers a column of one batch. */
-interface Gatherer {
-  /** @returns how many characters of text it has taken in */
-  add(row: number, event: EventRow): number;
-  /** The column as the file has it, and a new beginning; null when there is no value in it. */
-  take(rows: number): object | null;
-}
+/** Of rows whose binding tells no tokens. */
+const NO_METADATA = {};
 
-function gathererOf(column: Column): Gatherer {
-  return isNumeric(column) ? new Numbers(column) : new Values(column);
-}
-
-function isNumeric(column: Column): column is NumberColumn {
-  return column.type === 'f64' || column.type === 'i64';
-}
-
-class Numbers implements Gatherer {
-  readonly #column: NumberColumn;
-  readonly #values = new Float64Array(BATCH_ROWS);
-  readonly #nulls = new Uint8Array(BATCH_ROWS / 8);
-  #nullCount = 0;
-
-  constructor(column: NumberColumn) {
-    this.#column = column;
-  }
-
-  add(row: number, event: EventRow): number {
-    const value = this.#column.read(event);
-    this.#values[row] = value ?? 0;
-    if (value === null) {
-      this.#nulls[row >> 3] |= 1 << (row & 7);
-      this.#nullCount++;
-    }
-    return 0;
-  }
-
-  take(rows: number): object | null {
-    const nullCount = this.#nullCount;
-    const nulls = this.#nulls.slice(0, Math.ceil(rows / 8));
-    this.#nulls.fill(0);
-    this.#nullCount = 0;
-    if (nullCount === rows) return null;
-    const values = this.#values.subarray(0, rows);
-    const numbers = this.#column.type === 'f64' ? values : BigInt64Array.from(values, BigInt);
-    return { values: littleEndian(numbers), ...(nullCount > 0 && { nulls }) };
-  }
-}
-
-class Values implements Gatherer {
-  readonly #column: ValueColumn;
-  readonly #codes = new Uint32Array(BATCH_ROWS);
-  readonly #codeOf = new Map<string | boolean, number>();
-  #values: unknown[] = [];
-
-  constructor(column: ValueColumn) {
-    this.#column = column;
-  }
-
-  add(row: number, event: EventRow): number {
-    const value = this.#column.read(event);
-    const known = value === null ? 0 : this.#codeOf.get(value);
-    if (known !== undefined || value === null) {
-      this.#codes[row] = known ?? 0;
-      return 0;
-    }
-    const code = this.#values.push(typeof value === 'string' ? wellFormed(value) : value);
-    this.#codeOf.set(value, code);
-    this.#codes[row] = code;
-    return typeof value === 'string' ? value.length : 0;
-  }
-
-  take(rows: number): object | null {
-    const values = this.#values;
-    this.#values = [];
-    this.#codeOf.clear();
-    if (values.length === 0) return null;
-    const codes = this.#codes.subarray(0, rows);
-    const narrowed =
-      values.length < 2 ** 8
-        ? Uint8Array.from(codes)
-        : values.length < 2 ** 16
-          ? Uint16Array.from(codes)
-          : codes;
-    return { values, codes: littleEndian(narrowed) };
-  }
-}
-
-function littleEndian(
-  numbers: Float64Array | BigInt64Array | Uint8Array | Uint16Array | Uint32Array,
-): Uint8Array {
-  const bytes = Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength);
-  if (endianness() === 'LE' || numbers.BYTES_PER_ELEMENT === 1) return bytes;
-  const swapped = Buffer.from(bytes);
-  if (numbers.BYTES_PER_ELEMENT === 2) return swapped.swap16();
-  return numbers.BYTES_PER_ELEMENT === 4 ? swapped.swap32() : swapped.swap64();
-}
-
-/** Producer and sequence of an id that says where in its experiment the event was captured; else null. */
-function placeOf({ eventId, experimentId }: EventRow): { producer: number; sequence: number } | null {
+/** Where the event was captured, if its id says so; else null. */
+function placeOf({ eventId, experimentId }: EventRow): CapturePlace | null {
   if (!eventId.startsWith(experimentId)) return null;
   const match = PLACE.exec(eventId.slice(experimentId.length));
   if (match === null) return null;
   const sequence = Number.parseInt(match[2], 16);
   return Number.isSafeInteger(sequence) ? { producer: Number.parseInt(match[1], 16), sequence } : null;
-}
-
-function textOrNull(value: Json): string | null {
-  const text = jsonText(value);
-  return text === 'null' ? null : text;
-}
-
-/** JSON of an object; null for an empty one. */
-function objectText(value: Readonly<Record<string, Json>>): string | null {
-  for (const _ in value) return jsonText(value);
-  return null;
 }
 
 /** What is told of experiments may hold any text and any key; a copy that has a UTF-8 form, and can be read. */
