@@ -69,9 +69,6 @@ interface Place {
 }
 
 const UNKNOWN = -1;
-/** Event ids of rows beyond these have more digits than others. */
-const SEQUENCE_END = 2 ** 40;
-const PRODUCER_END = 256;
 
 export class RowGatherer {
   rows = 0;
@@ -422,14 +419,7 @@ export class RowGatherer {
     rows: Uint32Array,
     at: number,
   ): void {
-    let isUsual = true;
-    for (let i = 0; i < rows.length; i++) {
-      if (producers[rows[i]] >= PRODUCER_END || sequences[rows[i]] >= SEQUENCE_END) isUsual = false;
-    }
-    if (isUsual) {
-      this.eventIds.setIds(at, experimentId, rows, producers, sequences);
-      return;
-    }
+    if (this.eventIds.setIds(at, experimentId, rows, producers, sequences)) return;
     for (let i = 0; i < rows.length; i++) {
       const id = eventId(source.experimentId, producers[rows[i]], sequences[rows[i]]);
       this.eventIds.set(at + i, id);
@@ -466,6 +456,9 @@ function encoded(stage: Exclude<Stage, { kind: 'texts' }>, value: Json): number 
 
 /** How many rows from `from` on are what their columns say. */
 function uncorrected(tags: Uint32Array, rows: Uint32Array, from: number, end: number): number {
+  let seen = 0;
+  for (let i = from; i < end; i++) seen |= tags[rows[i]];
+  if ((seen & FLAG_CORRECTED) === 0) return end - from;
   let i = from;
   while (i < end && (tags[rows[i]] & FLAG_CORRECTED) === 0) i++;
   return i - from;

@@ -173,8 +173,10 @@ export class TextStage {
   }
 
   /**
-   * Event ids of rows from `row` on, whose producers are below 256 and sequences below 2^40.
+   * Event ids of rows from `row` on.
    * @param rows - where they stand in `producers` and `sequences`
+   * @returns false where there are producers beyond 255 or sequences from 2^40 on, whose ids have more digits; then
+   *   none is set
    */
   setIds(
     row: number,
@@ -182,7 +184,7 @@ export class TextStage {
     rows: Uint32Array,
     producers: Int32Array,
     sequences: Float64Array,
-  ): void {
+  ): boolean {
     const count = rows.length;
     const width = experimentId.length + ID_TAIL.length;
     this.reserve(count * width);
@@ -190,22 +192,29 @@ export class TextStage {
     const { view, offsets } = this;
     let start = this.end;
     let producerAt = start + experimentId.length + 1;
+    /** Bits that there are no digits for. */
+    let more = 0;
     for (let i = 0; i < count; i++) {
       const from = rows[i];
+      const producer = producers[from];
       const sequence = sequences[from];
+      const high = (sequence / 2 ** 32) >>> 0;
       const low = sequence >>> 0;
+      more |= (producer | high) >>> 8;
       offsets[row + i] = start;
-      view.setUint16(producerAt, HEX2[producers[from] & 0xff], true);
-      view.setUint16(producerAt + 3, HEX2[(sequence / 2 ** 32) & 0xff], true);
+      view.setUint16(producerAt, HEX2[producer & 0xff], true);
+      view.setUint16(producerAt + 3, HEX2[high & 0xff], true);
       view.setUint32(producerAt + 5, HEX4[low >>> 16], true);
       view.setUint32(producerAt + 9, HEX4[low & 0xffff], true);
       start += width;
       producerAt += width;
     }
+    if (more !== 0) return false;
     this.valid.fill(1, row, row + count);
     this.end = start;
     this.placed = row + count;
     this.present += count;
+    return true;
   }
 
   /** Writes what all ids of an experiment have alike; does nothing where it stands there from earlier rows. */
