@@ -49,6 +49,8 @@ interface Template {
   /** What stands before each of the varying values, and behind the last one. */
   readonly between: readonly Uint8Array[];
   readonly bytes: number;
+  /** The same for captured rows by which of their lifted columns have a value (bits by index), with nulls in place. */
+  readonly lifted: (readonly Uint8Array[] | undefined)[];
   /** Entries of the metadata, as they are where the row has them by its binding. */
   readonly modelEntry: Uint8Array;
   readonly providerEntry: Uint8Array;
@@ -202,11 +204,21 @@ function writeCaptured(
   row: number,
   stored: StoredRow,
 ): void {
-  const { between, bytes } = template;
+  const { bytes } = template;
   const { blob } = table;
   const { starts, ends } = stored;
   let liftedBytes = 0;
-  for (let i = 0; i < starts.length; i++) liftedBytes += ends[i] - starts[i];
+  let present = 0;
+  for (let i = 0; i < LIFTED_COLUMNS.length; i++) {
+    if (ends[i] === 0) continue;
+    present |= 1 << i;
+    liftedBytes += ends[i] - starts[i];
+  }
+  let between = template.lifted[present];
+  if (between === undefined) {
+    between = withNulls(template.between, present);
+    template.lifted[present] = between;
+  }
   const copied = stored.measurementsEnd - stored.entriesStart;
   const room = bytes + idHead.length + computedCost.length + copied + liftedBytes + VARYING_BYTES_MAX;
   out.reserve(room);
@@ -255,9 +267,10 @@ function putLifted(
   { starts, ends }: StoredRow,
   index: number,
 ): void {
+  // The null stands in the next piece.
+  if (ends[index] === 0) return;
   put(out, before);
-  if (ends[index] === 0) putByte(out, NIL);
-  else putRange(out, blob, starts[index], ends[index]);
+  putRange(out, blob, starts[index], ends[index]);
 }
 
 /**
@@ -373,6 +386,18 @@ function capturedTemplate(event: EventRow): Template | null {
   return Object.keys(event.fields).length > 0 ? null : templateOf(event, VARYING_CAPTURED);
 }
 
+/** The pieces with nulls for the lifted columns that are not present; what stands before a null is in the next piece. */
+function withNulls(between: readonly Uint8Array[], present: number): readonly Uint8Array[] {
+  let before = Buffer.alloc(0);
+  return between.map((piece, i) => {
+    const whole = Buffer.concat([before, piece]);
+    const column = LIFTED_COLUMNS.indexOf(VARYING_CAPTURED[i] ?? '');
+    const isNull = column !== -1 && ((present >> column) & 1) === 0;
+    before = isNull ? Buffer.concat([whole, Buffer.of(NIL)]) : Buffer.alloc(0);
+    return Uint8Array.from(whole);
+  });
+}
+
 function templateOf(event: EventRow, varying = VARYING): Template {
   const out = new ByteWriter();
   const between: Uint8Array[] = [];
@@ -391,6 +416,7 @@ function templateOf(event: EventRow, varying = VARYING): Template {
   return {
     between,
     bytes: between.reduce((sum, { length }) => sum + length, 0),
+    lifted: [],
     modelEntry: entryOf('model', event.model),
     providerEntry: entryOf('provider', event.provider),
   };

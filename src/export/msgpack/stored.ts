@@ -57,7 +57,7 @@ export class StoredRow {
   /** The map of measurements. */
   measurementsStart = 0;
   measurementsEnd = 0;
-  /** Where the value of each lifted column begins and ends; the same place where there is none. */
+  /** Where the value of each lifted column begins and ends; the end is 0 where there is none. */
   readonly starts = new Int32Array(TOKENS_INDEX + 1);
   readonly ends = new Int32Array(TOKENS_INDEX + 1);
 
@@ -70,9 +70,7 @@ export class StoredRow {
   /** Finds the parts. @returns false when the row has to be decoded */
   read(bytes: Buffer, at: number): boolean {
     this.bytes = bytes;
-    this.starts.fill(0);
     this.ends.fill(0);
-    this.preferred.fill(0);
     if (bytes[at] !== 0xde) return false;
     this.entries = bytes.readUInt16BE(at + 1);
     this.entriesStart = at + 3;
@@ -161,16 +159,16 @@ export class StoredRow {
 
   /** Remembers the value of a key that is looked for; null counts as absent. */
   private note(keyStart: number, size: number, start: number, end: number): void {
-    const { bytes, preferred } = this;
+    const { bytes, preferred, ends } = this;
     if (bytes[start] === 0xc0) return;
     for (const { name, index, isPreferred } of WANTED_BY_LENGTH[size]) {
-      if (preferred[index] === 1 && !isPreferred) continue;
+      if (ends[index] > 0 && preferred[index] === 1 && !isPreferred) continue;
       let i = 0;
       while (i < size && bytes[keyStart + i] === name[i]) i++;
       if (i < size) continue;
       preferred[index] = isPreferred ? 1 : 0;
       this.starts[index] = start;
-      this.ends[index] = end;
+      ends[index] = end;
     }
   }
 }

@@ -16,9 +16,12 @@ const MAP16_ENTRIES_MAX = 65535;
 export class ByteWriter {
   bytes: Buffer;
   length = 0;
+  /** Of the bytes: writes numbers without the checks of a Buffer, which are made by `reserve`. */
+  private view: DataView;
 
   constructor(capacityBytes = CAPACITY_BYTES) {
     this.bytes = Buffer.allocUnsafe(capacityBytes);
+    this.view = viewOf(this.bytes);
   }
 
   /** What has been written, valid until it is cleared and written again. */
@@ -36,6 +39,7 @@ export class ByteWriter {
     const larger = Buffer.allocUnsafe(Math.max(this.length + more, 2 * this.bytes.length));
     this.bytes.copy(larger, 0, 0, this.length);
     this.bytes = larger;
+    this.view = viewOf(larger);
   }
 
   byte(value: number): void {
@@ -57,7 +61,7 @@ export class ByteWriter {
     }
     this.reserve(9);
     this.bytes[this.length] = 0xcb;
-    this.bytes.writeDoubleBE(value, this.length + 1);
+    this.view.setFloat64(this.length + 1, value);
     this.length += 9;
   }
 
@@ -66,8 +70,8 @@ export class ByteWriter {
     this.reserve(9);
     const high = Math.floor(value / 2 ** 32);
     this.bytes[this.length] = 0xd3;
-    this.bytes.writeInt32BE(high, this.length + 1);
-    this.bytes.writeUInt32BE(value - high * 2 ** 32, this.length + 5);
+    this.view.setInt32(this.length + 1, high);
+    this.view.setUint32(this.length + 5, value - high * 2 ** 32);
     this.length += 9;
   }
 
@@ -80,7 +84,7 @@ export class ByteWriter {
     } else {
       this.reserve(5);
       this.bytes[this.length] = 0xce;
-      this.bytes.writeUInt32BE(value, this.length + 1);
+      this.view.setUint32(this.length + 1, value);
       this.length += 5;
     }
   }
@@ -111,7 +115,7 @@ export class ByteWriter {
     const size = Buffer.byteLength(value);
     this.reserve(5 + size);
     this.bytes[this.length] = 0xdb;
-    this.bytes.writeUInt32BE(size, this.length + 1);
+    this.view.setUint32(this.length + 1, size);
     this.bytes.write(value, this.length + 5, size, 'utf8');
     this.length += 5 + size;
   }
@@ -120,12 +124,12 @@ export class ByteWriter {
     this.reserve(5);
     if (entries > MAP16_ENTRIES_MAX) {
       this.bytes[this.length] = 0xdf;
-      this.bytes.writeUInt32BE(entries, this.length + 1);
+      this.view.setUint32(this.length + 1, entries);
       this.length += 5;
       return;
     }
     this.bytes[this.length] = 0xde;
-    this.bytes.writeUInt16BE(entries, this.length + 1);
+    this.view.setUint16(this.length + 1, entries);
     this.length += 3;
   }
 
@@ -180,4 +184,8 @@ export function encodedText(text: string): Uint8Array {
   out.text(text);
   // No Buffer: what copies short runs is to meet one kind of array.
   return Uint8Array.from(out.written);
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
