@@ -2,6 +2,7 @@
 
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import type { StoredExperiment } from '../index.js';
 import type { CommandContext } from './command.js';
 import { CommandError, UsageError } from './errors.js';
 import { shellArgument } from './terminal/text.js';
@@ -40,17 +41,32 @@ export async function openDir(
   }
 }
 
-/** The folder of one experiment of `dir`. @param id - or its beginning, if no other begins so */
-export function experimentFolder(
+/**
+ * The folder of one experiment of `dir`.
+ * @param id - or its beginning, or the experiment's name, if no other has it
+ * @param list - the experiments of a folder, for their names
+ */
+export async function experimentFolder(
   { dir, names }: { dir: string; names: readonly string[] },
   id: string,
-): string {
+  list: (dir: string) => Promise<readonly StoredExperiment[]>,
+): Promise<string> {
   // The folder of a single experiment will do, too.
   if (names.includes('experiment.json') && basename(resolve(dir)).startsWith(id)) return dir;
   const found = names.includes(id) ? [id] : names.filter((name) => name.startsWith(id));
   if (found.length === 1) return join(dir, found[0]!);
   const hint = `crucible list ${shellArgument(dir)} shows what there is`;
-  throw found.length === 0
-    ? new CommandError('ERR_NOT_FOUND', `no experiment ${JSON.stringify(id)} in ${dir}`, hint)
-    : new CommandError('ERR_NOT_FOUND', `${found.length} experiments begin with ${JSON.stringify(id)}`, hint);
+  const quoted = JSON.stringify(id);
+  if (found.length > 1) {
+    throw new CommandError('ERR_NOT_FOUND', `${found.length} experiments begin with ${quoted}`, hint);
+  }
+  const named = (await list(dir)).filter(({ experiment }) => experiment?.name === id);
+  if (named.length === 1) return named[0]!.folder;
+  throw named.length === 0
+    ? new CommandError('ERR_NOT_FOUND', `no experiment ${quoted} in ${dir}`, hint)
+    : new CommandError(
+        'ERR_NOT_FOUND',
+        `${named.length} experiments are named ${quoted}: ${named.map((each) => each.id).join(', ')}`,
+        hint,
+      );
 }

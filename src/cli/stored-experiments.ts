@@ -20,7 +20,7 @@ export interface OpenedExperiment {
 /**
  * Opens experiments of the folder that `--dir` or CRUCIBLE_DIR names, gives them to `use` in the order of `ids`, and
  * closes them.
- * @param ids - or their beginnings
+ * @param ids - or their beginnings, or names
  * @throws UsageError when no folder is named, or an experiment twice; CommandError when one is not there
  */
 export async function withExperiments(
@@ -30,10 +30,11 @@ export async function withExperiments(
   use: (crucible: LibraryCrucible, opened: OpenedExperiment[]) => Promise<void>,
 ): Promise<void> {
   const found = await openDir(context, command);
-  const folders = ids.map((id) => experimentFolder(found, id));
+  const library = await context.loadLibrary();
+  const list = (dir: string) => library.listExperiments(dir);
+  const folders = await Promise.all(ids.map((id) => experimentFolder(found, id, list)));
   const twice = folders.findIndex((folder, index) => folders.indexOf(folder) < index);
   if (twice >= 0) throw new UsageError(`${command} names one experiment twice: ${ids[twice]}`, command);
-  const library = await context.loadLibrary();
   const crucible = library.open();
   try {
     await use(crucible, await openAll(context, library, crucible, folders));

@@ -66,7 +66,7 @@ export const compare = defineCommand({
   summary: 'compare experiments with a baseline, and say what the differences amount to',
   usage: 'BASELINE TREATMENT... --dir DIR [options]',
   details: [
-    'Each treatment is compared with the baseline, an ID, or the beginning of one where no other begins so: what differs and by how much, with intervals; how each metric was tested; and a verdict. "unclear" means that the data do not tell the arms apart, not that they are equal. docs/comparison.md works through an example.',
+    'Each treatment is compared with the baseline, an ID, or the beginning of one or a name where only one experiment has it: what differs and by how much, with intervals; how each metric was tested; and a verdict. "unclear" means that the data do not tell the arms apart, not that they are equal. docs/comparison.md works through an example.',
     `Reads every event, and changes nothing: the experiments may be being captured meanwhile. ${FILTER_DETAIL} Without --dir, the folder that CRUCIBLE_DIR names. For instance`,
     '  crucible compare 295d 8f01 --dir data --event req_llm.request.stop',
     'The exit status is 1 when there was nothing to compare.',

@@ -17,7 +17,7 @@ export const exportCommand = defineCommand({
   summary: 'write the events of experiments to a file: csv, jsonl, msgpack, parquet or arrow',
   usage: 'ID... --dir DIR (--format FORMAT | --out FILE) [options]',
   details: [
-    'Events ascend by time; those of several experiments become one file. It appears whole or not at all, with a manifest beside it (FILE.manifest.json) that tells counts, times, columns and SHA-256. The experiments may be being captured meanwhile. The beginning of an ID will do where no other begins so. Without --dir, the folder that CRUCIBLE_DIR names. For instance',
+    'Events ascend by time; those of several experiments become one file. It appears whole or not at all, with a manifest beside it (FILE.manifest.json) that tells counts, times, columns and SHA-256. The experiments may be being captured meanwhile. The beginning of an ID will do, or a name, where only one experiment has it. Without --dir, the folder that CRUCIBLE_DIR names. For instance',
     '  crucible export 295d --dir data --out requests.parquet',
     '  crucible export 295d --dir data --format jsonl --out - --failed | jq .latency_ms',
     `${FILTER_DETAIL} With a key, user and session ids are hashed; one key gives one id the same hash in all exports. docs/exports.md tells how to read the files in pandas, polars, DuckDB, R and jq.`,

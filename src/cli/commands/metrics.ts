@@ -16,7 +16,7 @@ export const metrics = defineCommand({
   summary: 'exact metrics of one experiment, in all or by group',
   usage: 'ID --dir DIR [--by KEY] [options]',
   details: [
-    'Reads every event, so that quantiles are exact, and changes nothing: the experiment may be being captured meanwhile. The beginning of an ID will do where no other begins so. Without --dir, the folder that CRUCIBLE_DIR names.',
+    'Reads every event, so that quantiles are exact, and changes nothing: the experiment may be being captured meanwhile. The beginning of an ID will do, or a name, where only one experiment has it. Without --dir, the folder that CRUCIBLE_DIR names.',
     `${FILTER_DETAIL} For instance`,
     '  crucible metrics 295d --dir data --by model --success --from 2026-11-25',
     'Rates are over events whose success is known (decided), intervals are Wilson\'s. "a request" is all cost over decided events, the other means of costs are over events that have one.',

@@ -12,7 +12,7 @@ export const show = defineCommand({
   summary: 'show everything about one experiment',
   usage: 'ID --dir DIR [options]',
   details: [
-    'Reads and verifies every event, and changes nothing: the experiment may be being captured meanwhile. The beginning of an ID will do where no other begins so. Times are UTC. Without --dir, the folder that CRUCIBLE_DIR names.',
+    'Reads and verifies every event, and changes nothing: the experiment may be being captured meanwhile. The beginning of an ID will do, or a name, where only one experiment has it. Times are UTC. Without --dir, the folder that CRUCIBLE_DIR names.',
   ],
   json: [
     '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status,',

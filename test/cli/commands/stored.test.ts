@@ -400,6 +400,16 @@ describe('crucible show', () => {
     expect(await run('show', 'aa1')).toMatchObject({ status: 2 });
   });
 
+  it('may be named by its name, where no other has it', async () => {
+    const id = await capture('mine');
+    const others = [await capture('other'), await capture('other')];
+    expect((await run('show', 'mine', '--dir', dir)).stdout).toContain(id);
+    const { status, stderr } = await run('show', 'other', '--dir', dir);
+    expect(status).toBe(1);
+    expect(stderr).toContain('2 experiments are named "other": ');
+    for (const other of others) expect(stderr).toContain(other);
+  });
+
   it('gives the reason when it cannot be opened', async () => {
     const id = await capture('mine');
     const path = join(dir, id, 'experiment.json');
