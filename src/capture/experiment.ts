@@ -416,16 +416,17 @@ export class Experiment {
       throw new ConfigError('deadlineMs', 'a number of milliseconds', deadlineMs);
     }
     if (this.#stores === undefined) throw this.#closed();
+    const durability = this.#durability;
     const { captured, retained } = this.counts;
-    if (this.#durability === null) {
-      return { captured, durable: 0, pending: captured, deadlineExceeded: false };
-    }
+    if (durability === null) return { captured, durable: 0, pending: captured, deadlineExceeded: false };
     // Rows that have expired are durable as well: they were, and are not wanted any more.
-    const toKeep = retained + this.#durability.expired;
-    const outcome = await this.#durability.flush(deadlineMs);
-    const durable = Math.min(captured, this.#durability.durable);
-    // Rows may have been overwritten since they were counted: then there is nothing left of them to wait for.
-    const pending = outcome.completed ? 0 : Math.max(0, toKeep - durable);
+    const toKeep = retained + durability.expired;
+    const outcome = await durability.flush(deadlineMs);
+    const durable = Math.min(captured, durability.durable);
+    // What was overwritten meanwhile were the oldest rows: there is nothing left of them to be made durable.
+    const now = this.counts;
+    const overwritten = now.captured - now.retained - durability.expired - (captured - toKeep);
+    const pending = Math.max(0, toKeep - overwritten - durable);
     if (outcome.error !== null) throw outcome.error;
     return { captured, durable, pending, deadlineExceeded: !outcome.completed };
   }

@@ -13,6 +13,7 @@ import {
   readSchemaMetadata,
 } from '../arrow/message.js';
 import { StorageError } from '../errors.js';
+import { COLUMN_TYPES } from '../schema/columns.js';
 import { type BatchPlace, FORMAT_VERSION, IDENTITY_KEY, type SegmentIdentity } from './segment-format.js';
 import { STRING_DICTIONARY } from './segment-schema.js';
 import { BATCH_SEAL, DICTIONARY_SEAL, sealed, verifyHead } from './segment-seal.js';
@@ -43,12 +44,13 @@ export function identityOf(path: string, { headerType, header, bodyBytes }: Arro
   if (headerType !== HEADER_SCHEMA || bodyBytes !== 0) throw new Unsound('it does not begin with a schema');
   const text = parsed(() => readSchemaMetadata(header).get(IDENTITY_KEY));
   if (text === undefined) throw new Unsound('its schema does not say whose segment it is');
-  let identity: SegmentIdentity;
+  let identity: Partial<SegmentIdentity> | null;
   try {
-    identity = JSON.parse(text) as SegmentIdentity;
+    identity = JSON.parse(text) as Partial<SegmentIdentity> | null;
   } catch (cause) {
     throw new Unsound('what its schema says of the segment is no JSON', { cause });
   }
+  if (typeof identity !== 'object' || identity === null) throw new Unsound(INCOMPLETE);
   if (identity.formatVersion !== FORMAT_VERSION) {
     throw new StorageError(
       'ERR_SEGMENT_VERSION',
@@ -56,7 +58,21 @@ export function identityOf(path: string, { headerType, header, bodyBytes }: Arro
       { path, expected: FORMAT_VERSION, actual: identity.formatVersion },
     );
   }
+  if (!isComplete(identity)) throw new Unsound(INCOMPLETE);
   return identity;
+}
+
+const INCOMPLETE = 'what its schema says of the segment is not complete';
+
+function isComplete(identity: Partial<SegmentIdentity>): identity is SegmentIdentity {
+  const { libraryVersion, experimentId, priceVersion, segment, createdUs, columns } = identity;
+  return (
+    [libraryVersion, experimentId, priceVersion].every((text) => typeof text === 'string') &&
+    Number.isInteger(segment) &&
+    Number.isFinite(createdUs) &&
+    Array.isArray(columns) &&
+    columns.every((column) => typeof column?.name === 'string' && COLUMN_TYPES.includes(column.type))
+  );
 }
 
 /** What a record batch's message says of its rows. @throws Unsound */

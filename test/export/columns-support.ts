@@ -172,7 +172,7 @@ export function expectedColumns(events: readonly EventRow[], flatten = true): Ma
       unique = `${name}_${n}`;
     expected.set(unique, { kind: kind ?? kindOf(values), values });
   }
-  return expected;
+  return new Map([...expected].sort(([a], [b]) => compare(a, b)));
 }
 
 function leaves(object: Record<string, Json>, path: string[] = []): [string[], Json][] {

@@ -32,14 +32,15 @@ describe('a process killed at a random moment', () => {
     expect(report.acknowledged).toBeGreaterThan(0);
   }, 240_000);
 
+  // A lie is found out at once, but some processes are killed before they tell one.
   it('is found out when it acknowledges what is not kept', async () => {
-    const report = await killRounds({ rounds: 20, seed, lies: true });
+    const report = await killRounds({ rounds: 200, seed, lies: true });
     expect(report.problems.join()).toMatch(/of \d+ acknowledged/);
   }, 120_000);
 
   it('is found out when its disk forgets', async () => {
     const url = new URL('./forgetful-disk.mjs', import.meta.url).href;
-    const report = await killRounds({ rounds: 20, seed, options: { fileSystem: { url } } });
+    const report = await killRounds({ rounds: 200, seed, options: { fileSystem: { url } } });
     // A segment that was finished before the kill is missed by recovery itself.
     expect(report.problems.join()).toMatch(
       /of \d+ acknowledged|lost rows captured|damage: .*"rowsLost":[1-9]/,

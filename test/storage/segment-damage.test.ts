@@ -257,6 +257,22 @@ describe('damage of other kinds', () => {
     );
   });
 
+  it.each(['"columns":', '"experimentId":', '"segment":'])(
+    'is refused where the first message lacks %s',
+    (key) => {
+      const incomplete = Buffer.from(bytes);
+      incomplete.write(`"_${key.slice(2)}`, incomplete.indexOf(key));
+      const headEnd = 8 + incomplete.readInt32LE(4);
+      sealMessage(incomplete, 0, headEnd, headEnd);
+      expect(() => scanSegment(fileOf(incomplete), 'the/path')).toThrow(
+        expect.objectContaining({
+          code: 'ERR_SEGMENT_CORRUPT',
+          message: expect.stringMatching(/is not complete/),
+        }),
+      );
+    },
+  );
+
   it('names the file, the place and the reason where nothing can be read', () => {
     const corrupt = (content: Buffer) => () => scanSegment(fileOf(content), 'the/path');
     for (const content of [Buffer.alloc(0), Buffer.from('hello, world'), bytes.subarray(100)]) {
