@@ -96,8 +96,7 @@ const EVENTS = ['a', 'b', 'c'];
 
 /** Bytes of a captured event whose metadata is {pad: text} and whose measurements are {latencyMs, cost}. */
 function blobBytesOf(pad: number, latencyMs: number, costUsd: number): number {
-  const number = (value: number) =>
-    value >= 0 && value < 128 ? 1 : value >= 0 && Number.isInteger(value) ? 5 : 9;
+  const number = (value: number) => (!Number.isInteger(value) || value < 0 ? 9 : value < 128 ? 1 : 5);
   const text = pad < 32 ? 1 + pad : pad < 40 ? 2 + pad : 5 + pad;
   return 3 + 4 + text + 3 + 10 + number(latencyMs) + 5 + number(costUsd);
 }
