@@ -57,7 +57,7 @@ export const exportCaptured: Bench = {
       note('JSON.stringify', ns(start));
       for (const format of FORMATS) {
         const start = performance.now();
-        for await (const block of exportBlocks(view, format)) bytes += block.length;
+        for await (const block of exportBlocks([view], format)) bytes += block.length;
         note(format, ns(start));
       }
     }

@@ -288,7 +288,7 @@ async function fileRows(scale: Scale, dir: string): Promise<Row[]> {
   try {
     const written = (format: 'csv' | 'jsonl') => async (path: string) => {
       const file = openSync(path, 'w');
-      for await (const bytes of exportBlocks(view, format)) writeSync(file, bytes);
+      for await (const bytes of exportBlocks([view], format)) writeSync(file, bytes);
       closeSync(file);
     };
     const [csv, jsonl, csvFile, jsonlFile, jsCsv, jsJsonl, copy] = await best(rounds, [
@@ -331,7 +331,7 @@ async function fileRows(scale: Scale, dir: string): Promise<Row[]> {
 
 /** The line of the columns' names. */
 async function headOf(view: View): Promise<string> {
-  for await (const bytes of exportBlocks(view, 'csv')) return Buffer.from(bytes).toString();
+  for await (const bytes of exportBlocks([view], 'csv')) return Buffer.from(bytes).toString();
   return '';
 }
 

@@ -18,8 +18,8 @@ import type { ColumnPlan } from './plan.js';
  */
 export type EventSource = () => AsyncIterable<EventRow>;
 
-/** What is exported: an experiment's rows, which takes the quick way, or any events. */
-export type ExportSource = View | EventSource;
+/** What is exported: the rows of experiments, which go the quick way, or any events. */
+export type ExportSource = readonly View[] | EventSource;
 
 export type Chunk = string | Uint8Array;
 

@@ -4,7 +4,9 @@ import { rm, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ExportError } from '../errors.js';
 import { matches } from '../readers/matches.js';
-import { orderedEvents, orderedRows } from '../readers/ordered.js';
+import { mergeEvents } from '../readers/merge-events.js';
+import { mergedRows } from '../readers/merge-rows.js';
+import { orderedEvents } from '../readers/ordered.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
@@ -66,6 +68,8 @@ export const DEFAULT_EXPORT_DIR = 'exports';
 
 /** Events that are encoded together. */
 const BLOCK_EVENTS = 64;
+/** What is encoded of several experiments before it is handed on. */
+const GATHERED_BYTES = 128 * 1024;
 
 /**
  * The encoded rows, in bounded memory. Formats whose columns depend on the rows read the source twice. Nothing comes
@@ -199,7 +203,7 @@ async function openEncoder(
   if (plan !== null) {
     for (const { columns = [] } of about) plan.declare(columns);
     if (typeof source === 'function') for await (const event of source()) plan.add(event);
-    else await addView(plan, source);
+    else for (const view of source) await addView(plan, view);
   }
   return definition.open(plan, about, options);
 }
@@ -228,25 +232,42 @@ async function* encoded(
     typeof source === 'function'
       ? eventBlocks(encoder, source, summary)
       : rowBlocks(encoder, source, summary);
-  let isFirst = true;
+  let hasHeader = false;
   for await (const bytes of blocks) {
-    if (isFirst) yield* notEmpty(encoder.header());
-    isFirst = false;
+    if (!hasHeader) yield* notEmpty(encoder.header());
+    hasHeader = true;
     yield* notEmpty(bytes);
   }
-  if (isFirst) throw new ExportError('ERR_NO_DATA', 'there are no events to export');
+  if (summary.rows === 0) throw new ExportError('ERR_NO_DATA', 'there are no events to export');
+  if (!hasHeader) yield* notEmpty(encoder.header());
   yield* notEmpty(await encoder.footer());
 }
 
 async function* rowBlocks(
   encoder: ExportEncoder,
-  view: View,
+  views: readonly View[],
   summary: RowSummary,
 ): AsyncGenerator<Uint8Array> {
-  for await (const block of orderedRows(view)) {
-    summary.addRows(view.source, block);
-    yield encoder.rows(view.source, block);
+  // Of several views there may be a row or two at a time.
+  const gathered = Buffer.allocUnsafeSlow(views.length === 1 ? 0 : GATHERED_BYTES);
+  let used = 0;
+  for await (const { source, block } of mergedRows(views)) {
+    summary.addRows(source, block);
+    const made = encoder.rows(source, block);
+    // Few encoders need time, and an await costs as much as a row.
+    const bytes = made instanceof Uint8Array ? made : await made;
+    if (used > 0 && used + bytes.length > gathered.length) {
+      yield gathered.subarray(0, used);
+      used = 0;
+    }
+    if (bytes.length > gathered.length) {
+      yield bytes;
+    } else {
+      gathered.set(bytes, used);
+      used += bytes.length;
+    }
   }
+  if (used > 0) yield gathered.subarray(0, used);
 }
 
 async function* eventBlocks(
@@ -272,7 +293,11 @@ function* notEmpty(bytes: Uint8Array): Generator<Uint8Array> {
 function anonymized(source: ExportSource, options: AnonymizeOptions | undefined): ExportSource {
   if (options === undefined) return source;
   const anonymize = anonymizer(options);
-  return () => mapped(typeof source === 'function' ? source() : orderedEvents(source), anonymize);
+  return () => {
+    const events =
+      typeof source === 'function' ? source() : mergeEvents(source.map((view) => orderedEvents(view)));
+    return mapped(events, anonymize);
+  };
 }
 
 async function* mapped(

@@ -11,7 +11,6 @@ import { type WindowedOptions, windowedMetrics } from '../analysis/windows.js';
 import {
   type ExportProgress,
   type ExportResult,
-  type ExportSource,
   exportChunks,
   exportFile,
   type FileExportOptions,
@@ -19,8 +18,7 @@ import {
 import { kernelsOfThread } from '../kernels/kernels.js';
 import { compileFilter, within } from '../readers/filter.js';
 import type { SnapshotLimit } from '../readers/limit.js';
-import { mergeEvents } from '../readers/merge-events.js';
-import { orderedEvents, orderedRows } from '../readers/ordered.js';
+import { orderedRows } from '../readers/ordered.js';
 import type { PackedRows } from '../readers/row-table.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
 import type { Filter } from '../schema/event.js';
@@ -98,7 +96,7 @@ export function performExport(
   { format, options }: ExportTask,
   onProgress: (progress: ExportProgress) => void,
 ): Promise<ExportResult> {
-  return exportFile(exportSource(parts), format, options, onProgress);
+  return exportFile(parts.map(viewOf), format, options, onProgress);
 }
 
 /** The bytes of what `performExport` would write. @throws as exportChunks */
@@ -106,12 +104,7 @@ export function exportedChunks(
   parts: readonly SelectedRows[],
   { format, options }: ExportTask,
 ): AsyncGenerator<Uint8Array> {
-  return exportChunks(exportSource(parts), format, options);
-}
-
-function exportSource(parts: readonly SelectedRows[]): ExportSource {
-  const views = parts.map(viewOf);
-  return views.length === 1 ? views[0] : () => mergeEvents(views.map((view) => orderedEvents(view)));
+  return exportChunks(parts.map(viewOf), format, options);
 }
 
 function viewOf({ store, selection: { filter, range, limit } }: SelectedRows): View {

@@ -248,7 +248,7 @@ const columnOf = ({ schema }: Told, name: string) => schema.find((column) => col
 
 describe.each(CASES)('the schema of %s', (format, check, options = {}) => {
   it(`is the file's, of captured rows: ${JSON.stringify(options)}`, async () => {
-    await check(await exported(mixedRows(500), format, options));
+    await check(await exported([mixedRows(500)], format, options));
   });
 
   it(`is the file's, of anonymised ones: ${JSON.stringify(options)}`, async () => {
@@ -256,7 +256,7 @@ describe.each(CASES)('the schema of %s', (format, check, options = {}) => {
     const about = [{ id: 'e1', name: 'typed', condition: 'default', columns: view.source.columns }];
     for (const mode of ['hash', 'drop'] as const) {
       const anonymize = { mode, key: 'secret', fields: ['rank', 'prompt', 'nested'] };
-      await check(await exported(view, format, { ...options, about, anonymize }));
+      await check(await exported([view], format, { ...options, about, anonymize }));
     }
   });
 
@@ -270,7 +270,7 @@ describe.each(CASES)('the schema of %s', (format, check, options = {}) => {
   });
 
   it(`is seen to be wrong: ${JSON.stringify(options)}`, async () => {
-    const told = await exported(mixedRows(100), format, options);
+    const told = await exported([mixedRows(100)], format, options);
     const wrong = (name: string, change: Partial<SchemaColumn>) => ({
       ...told,
       schema: told.schema.map((column) => (column.name === name ? { ...column, ...change } : column)),
@@ -324,7 +324,7 @@ describe('a column', () => {
   it.each(['csv', 'arrow', 'parquet'])(
     'of %s has its type: as declared, else what its values are',
     async (format) => {
-      const told = await exported(view(), format);
+      const told = await exported([view()], format);
       for (const [name, type] of Object.entries(TYPES))
         expect(columnOf(told, name), name).toMatchObject({ type, nullable: true });
       expect(columnOf(told, 'timestamp')).toEqual({
@@ -350,7 +350,7 @@ describe('a column', () => {
     const { source } = view();
     const about = [{ id: 'e1', name: 'typed', condition: 'default', columns: source.columns }];
     const options = { about, anonymize: { key: 'secret', fields: ['rank'] } };
-    const told = await exported(view(), format, options);
+    const told = await exported([view()], format, options);
     expect(columnOf(told, 'metadata_rank')).toEqual({ name: 'metadata_rank', type: 'text', nullable: true });
     expect(columnOf(told, 'metadata_size')).toMatchObject({ type: 'uint32' });
   });
