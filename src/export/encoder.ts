@@ -72,7 +72,7 @@ export interface ExportEncoder {
   header(): Uint8Array;
   /** A block from one experiment. Bytes are valid until the next call; may be empty when the format gathers rows. */
   rows(source: RowSource, block: OrderedRows): Uint8Array | Promise<Uint8Array>;
-  /** The same from events: anonymised ones, or several experiments merged. Gives what `rows` gives for the same events. */
+  /** The same from events, such as anonymised ones. Gives what `rows` gives for the same events. */
   events(events: readonly EventRow[]): Uint8Array | Promise<Uint8Array>;
   footer(): Uint8Array | Promise<Uint8Array>;
 }
