@@ -44,12 +44,12 @@ export async function openDir(
 /**
  * The folder of one experiment of `dir`.
  * @param id - or its beginning, or the experiment's name, if no other has it
- * @param list - the experiments of a folder, for their names
+ * @param list - tells the experiments of `dir`, whose names count where no id does
  */
 export async function experimentFolder(
   { dir, names }: { dir: string; names: readonly string[] },
   id: string,
-  list: (dir: string) => Promise<readonly StoredExperiment[]>,
+  list: () => Promise<readonly StoredExperiment[]>,
 ): Promise<string> {
   // The folder of a single experiment will do, too.
   if (names.includes('experiment.json') && basename(resolve(dir)).startsWith(id)) return dir;
@@ -60,7 +60,7 @@ export async function experimentFolder(
   if (found.length > 1) {
     throw new CommandError('ERR_NOT_FOUND', `${found.length} experiments begin with ${quoted}`, hint);
   }
-  const named = (await list(dir)).filter(({ experiment }) => experiment?.name === id);
+  const named = (await list()).filter(({ experiment }) => experiment?.name === id);
   if (named.length === 1) return named[0]!.folder;
   throw named.length === 0
     ? new CommandError('ERR_NOT_FOUND', `no experiment ${quoted} in ${dir}`, hint)

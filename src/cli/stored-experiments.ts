@@ -31,7 +31,11 @@ export async function withExperiments(
 ): Promise<void> {
   const found = await openDir(context, command);
   const library = await context.loadLibrary();
-  const list = (dir: string) => library.listExperiments(dir);
+  let listed: Promise<readonly StoredExperiment[]> | undefined;
+  const list = () => {
+    listed ??= library.listExperiments(found.dir);
+    return listed;
+  };
   const folders = await Promise.all(ids.map((id) => experimentFolder(found, id, list)));
   const twice = folders.findIndex((folder, index) => folders.indexOf(folder) < index);
   if (twice >= 0) throw new UsageError(`${command} names one experiment twice: ${ids[twice]}`, command);

@@ -9,6 +9,7 @@
  * together, and finds out where all rows have one value.
  */
 
+import { dataViewOf } from '../data-view.js';
 import type { TextSet } from './text-set.js';
 
 export type Values = Float64Array | Int32Array | Uint8Array;
@@ -120,7 +121,7 @@ export class TextStage {
   /** Rows whose offset is set. */
   private placed = 0;
   private present = 0;
-  private view = viewOf(this.bytes);
+  private view = dataViewOf(this.bytes);
   /** The experiment whose ids' common parts stand in the bytes up to `filledEnd`, if nothing else does. */
   private filledId: Buffer | undefined;
   private filledEnd = 0;
@@ -256,13 +257,9 @@ export class TextStage {
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.bytes.length));
     this.bytes.copy(larger, 0, 0, this.end);
     this.bytes = larger;
-    this.view = viewOf(larger);
+    this.view = dataViewOf(larger);
     this.filledId = undefined;
   }
-}
-
-function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
 }
 
 /** A column of the rows gathered. */

@@ -1,6 +1,7 @@
 /** Columns of the batch that is being gathered for a columnar snapshot. */
 
 import { endianness } from 'node:os';
+import { writeWholeNumbers } from '../columnar/whole-numbers.js';
 import { wellFormed } from '../text.js';
 
 /** Numbers, and where there are none. */
@@ -32,8 +33,10 @@ export class NumberStage {
     this.#nullCount = 0;
     if (nullCount === rows) return null;
     const values = this.#values.subarray(0, rows);
-    const bytes = this.#isWhole ? wholeNumbers(values) : littleEndian(values);
-    return { values: bytes, ...(nullCount > 0 && { nulls }) };
+    return {
+      values: littleEndian(this.#isWhole ? wholeNumbers(values) : values),
+      ...(nullCount > 0 && { nulls }),
+    };
   }
 }
 
@@ -78,13 +81,10 @@ export class ValueStage {
 }
 
 /** Doubles that are whole, as int64. */
-function wholeNumbers(values: Float64Array): Uint8Array {
-  const bytes = new DataView(new ArrayBuffer(8 * values.length));
-  for (let i = 0; i < values.length; i++) {
-    bytes.setUint32(8 * i, values[i], true);
-    bytes.setInt32(8 * i + 4, Math.floor(values[i] / 2 ** 32), true);
-  }
-  return new Uint8Array(bytes.buffer);
+function wholeNumbers(values: Float64Array): Float64Array {
+  const numbers = new Float64Array(values.length);
+  writeWholeNumbers(values, values.length, numbers.buffer, 0);
+  return numbers;
 }
 
 function littleEndian(numbers: Float64Array | Uint8Array | Uint16Array | Uint32Array): Uint8Array {

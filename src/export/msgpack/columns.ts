@@ -37,8 +37,6 @@ const BATCH_CHARS = 8 * 1024 * 1024;
 
 /** `-<producer, 2 hex digits>-<sequence, 10 or more>`, behind the experiment's id. */
 const PLACE = /^-([0-9a-f]{2})-([0-9a-f]{10}|[1-9a-f][0-9a-f]{10,13})$/;
-/** Ids of greater producers have more digits. */
-const PRODUCER_MAX = 255;
 
 interface Gathered<C, S> {
   readonly column: C;
@@ -95,11 +93,10 @@ export class MsgpackColumns implements ExportEncoder {
       const row = rows[i];
       const tag = table.tags[row];
       const binding = tag & TAG_BINDING_MASK;
-      const producer = table.producers[row];
-      const isBound = !saysMore(tag) && (tag & FLAG_CORRECTED) === 0 && producer <= PRODUCER_MAX;
+      const isBound = !saysMore(tag) && (tag & FLAG_CORRECTED) === 0;
       const template = templates[binding];
       if (isBound && template > this.#earlierTemplates) {
-        this.#addBound(source, table, row, producer, template);
+        this.#addBound(source, table, row, template);
       } else {
         this.#addEvent(events?.[i] ?? table.event(source, row));
         if (isBound && tellsAll(source.binding(binding))) templates[binding] = this.#newTemplate();
@@ -140,16 +137,10 @@ export class MsgpackColumns implements ExportEncoder {
   }
 
   /** Adds a row that says no more than its binding, by the template of that. */
-  #addBound(
-    source: RowSource,
-    table: OrderedRows['table'],
-    row: number,
-    producer: number,
-    template: number,
-  ): void {
+  #addBound(source: RowSource, table: OrderedRows['table'], row: number, template: number): void {
     const at = this.#rows;
     const own = ownParts(source, table, row, NO_METADATA);
-    const place = { producer, sequence: table.sequences[row] };
+    const place = { producer: table.producers[row], sequence: table.sequences[row] };
     for (const { column, stage } of this.#numbers) stage.set(at, column.read(own, place));
     for (const { column, stage } of this.#own) this.#chars += stage.set(at, column.read(own));
     const codes = this.#templates[template - this.#earlierTemplates - 1];

@@ -4,6 +4,7 @@
  */
 
 import type { Json } from '../../schema/event.js';
+import { dataViewOf } from '../data-view.js';
 import { wellFormed } from '../text.js';
 import { UNDERSCORE, writtenKey } from './keys.js';
 
@@ -21,7 +22,7 @@ export class ByteWriter {
 
   constructor(capacityBytes = CAPACITY_BYTES) {
     this.bytes = Buffer.allocUnsafe(capacityBytes);
-    this.view = viewOf(this.bytes);
+    this.view = dataViewOf(this.bytes);
   }
 
   /** What has been written, valid until it is cleared and written again. */
@@ -39,7 +40,7 @@ export class ByteWriter {
     const larger = Buffer.allocUnsafe(Math.max(this.length + more, 2 * this.bytes.length));
     this.bytes.copy(larger, 0, 0, this.length);
     this.bytes = larger;
-    this.view = viewOf(larger);
+    this.view = dataViewOf(larger);
   }
 
   byte(value: number): void {
@@ -184,8 +185,4 @@ export function encodedText(text: string): Uint8Array {
   out.text(text);
   // No Buffer: what copies short runs is to meet one kind of array.
   return Uint8Array.from(out.written);
-}
-
-function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
 }
