@@ -58,9 +58,6 @@ export const NO_PAST: Past = {
 
 type Fields = Readonly<Record<string, Json>>;
 
-/** How long the end of a process may be held up. */
-const EXIT_DEADLINE_MS = 10_000;
-
 export class Durability {
   readonly folder: string;
   readonly segments: Segments;
@@ -167,12 +164,14 @@ export class Durability {
       thread.compacted(segment, bytes),
     );
     const refresh = setInterval(() => refreshed(lock), LOCK_REFRESH_MS).unref();
-    const forget = atExit(() => {
-      publish();
-      if (!thread.finishNow(fields(), EXIT_DEADLINE_MS)) {
-        sayAtExit(`${options.name}: not everything could be written to ${this.folder}`);
-      }
-      lock.release();
+    const forget = atExit({
+      run: (deadlineMs) => {
+        publish();
+        if (!thread.finishNow(fields(), deadlineMs)) {
+          sayAtExit(`${options.name}: not everything could be written to ${this.folder}`);
+        }
+      },
+      release: () => lock.release(),
     });
     this.#writing = { lock, thread, compactor, refresh, forget };
   }

@@ -179,7 +179,10 @@ export class SpoolerThread {
     for (let leftMs = deadlineMs; leftMs > 0; leftMs = deadlineAtMs - performance.now()) {
       const { beats } = this.#words;
       if (this.#words.waitAttempted(ticket, Math.min(leftMs, this.#timing.exitPatienceMs))) {
-        return this.#words.isCompleted(ticket);
+        const isCompleted = this.#words.isCompleted(ticket);
+        // It would go on trying, and nobody must write who holds no lock.
+        if (!isCompleted) this.#words.nextEpoch();
+        return isCompleted;
       }
       if (this.#words.beats === beats) break;
     }
@@ -195,8 +198,8 @@ export class SpoolerThread {
 
   /** The thread does not answer: the last pass is made on this one. */
   #finishHere(experiment: ExperimentFields, ticket: number): boolean {
-    if (this.#fileSystem !== null) return false;
     const options = { ...this.#options, epoch: this.#words.nextEpoch() };
+    if (this.#fileSystem !== null) return false;
     let ordered = false;
     let failed = false;
     runSpooler(options, nodeFileSystem, {

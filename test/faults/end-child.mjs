@@ -165,6 +165,57 @@ const MODES = {
     stayAlive();
     say('ready');
   },
+  signalAndCapture() {
+    const capture = sourceOf(open().experiment, 0);
+    capture(ROWS);
+    setInterval(() => capture(10), 2);
+    say('ready');
+  },
+  /** The signal comes a second time while the first one is being dealt with. */
+  signalTwice() {
+    sourceOf(open().experiment, 0)(ROWS);
+    stayAlive();
+    say('ready');
+  },
+  /** A handler that was there for a while leaves the signal to its default again. */
+  signalHandlerRemoved() {
+    const handler = () => say('handled');
+    process.on('SIGTERM', handler);
+    const capture = sourceOf(open().experiment, 0);
+    process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => {
+      process.off('SIGTERM', handler);
+      capture(ROWS);
+      process.kill(process.pid, 'SIGTERM');
+    }, 100);
+    stayAlive();
+  },
+  /** Packages of which each leaves a signal to whoever else listens, and ends the process when nobody does. */
+  async signalExit3() {
+    const { default: onExit } = await import('signal-exit-3');
+    sourceOf(open().experiment, 0)(ROWS);
+    onExit((code, signal) => say(`${code} ${signal}`));
+    stayAlive();
+    say('ready');
+  },
+  async signalExit4() {
+    const { onExit } = await import('signal-exit');
+    onExit((code, signal) => say(`${code} ${signal}`));
+    sourceOf(open().experiment, 0)(ROWS);
+    stayAlive();
+    say('ready');
+  },
+  /** It decides to live on: what is captured then is kept as well. */
+  async signalExitDeclines() {
+    const { onExit } = await import('signal-exit');
+    const capture = sourceOf(open().experiment, 0);
+    onExit((_, signal) => signal !== null);
+    process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => {
+      capture(ROWS);
+      process.exit(5);
+    }, 300);
+  },
   /** A thread captures as the process exits: everything up to the call is kept, and maybe more. */
   exitWithThreads() {
     const { experiment } = open();
