@@ -6,7 +6,6 @@ export class TelemetryError extends Error {
 
   constructor(code: string, message: string, context: Record<string, unknown> = {}, options?: ErrorOptions) {
     super(message, options);
-    this.name = new.target.name;
     this.code = code;
     this.context = context;
   }
@@ -142,6 +141,9 @@ const CLASSES = new Map<string, new (...args: never[]) => TelemetryError>(
     LayoutError,
   }),
 );
+
+// Not the classes' own names, which a bundler may shorten.
+for (const [name, { prototype }] of CLASSES) prototype.name = name;
 
 /** Causes of causes beyond this many are left out; a chain may even be a circle. */
 const CAUSES_MAX = 8;

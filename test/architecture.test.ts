@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index'],
 };
-const EVERYWHERE = ['errors', 'clock', 'assembly', 'thread-url'];
+const EVERYWHERE = ['errors', 'clock', 'assembly', 'generated', 'thread', 'optional'];
 
 const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>
   path.endsWith('.ts'),

@@ -7,8 +7,8 @@ import type { OverflowPolicy } from '../ring/memory.js';
 import { type ColumnType, checkColumns } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
 import { events as registry } from '../schema/registry.js';
+import type { FileSystemModule } from '../storage/file-system-module.js';
 import type { FsyncPolicy, Retention } from '../storage/spooler.js';
-import type { FileSystemModule } from '../storage/spooler.worker.js';
 
 export interface ExperimentOptions {
   name: string;

@@ -1,5 +1,5 @@
 /** The one doorway to WebAssembly: the shared memory, what the module exports, typed, and how an instance is made. */
-import { readFileSync } from 'node:fs';
+import { WASM_BASE64 } from '../../generated/wasm.js';
 
 /** A shared WebAssembly memory. Structured-cloneable: threads that are sent it see the same bytes. */
 export interface SharedMemory {
@@ -133,6 +133,6 @@ export function reserveMemory(pages: number): SharedMemory {
  * memory they are given.
  */
 export function instantiate(memory: SharedMemory): Module {
-  compiled ??= new api.Module(readFileSync(new URL('../../assembly/crucible.wasm', import.meta.url)));
+  compiled ??= new api.Module(Buffer.from(WASM_BASE64, 'base64'));
   return new api.Instance(compiled, { env: { memory } }).exports;
 }

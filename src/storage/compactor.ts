@@ -1,7 +1,7 @@
 /** Compaction as the experiment's thread sees it: a thread of its own for each round, and one round at a time. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { deserializeError, StorageError } from '../errors.js';
-import { threadUrl } from '../thread-url.js';
+import { startThread } from '../thread.js';
 import type { CompactionNews } from './compaction.js';
 import type { CompactorWorkerData } from './compactor.worker.js';
 
@@ -70,13 +70,7 @@ export class Compactor {
   }
 
   #compact(background: boolean): Promise<CompactionReport> {
-    const worker = new Worker(threadUrl('compactor', import.meta.url), {
-      workerData: this.#data,
-      name: 'crucible-compactor',
-      // What the program was started with is not meant for this thread.
-      execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
-    });
+    const worker = startThread('compactor', { data: this.#data, heapMb: HEAP_MB });
     if (background) worker.unref();
     this.#worker = worker;
     let { segments, bytesBefore, bytesAfter } = NOTHING_COMPACTED;

@@ -1,20 +1,15 @@
 /** The thread that compacts. */
-import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { compactAll } from './compaction.js';
-import { type FileSystem, nodeFileSystem } from './file-system.js';
-import type { FileSystemModule } from './spooler.worker.js';
+import { type FileSystemModule, openFileSystem } from './file-system-module.js';
 
 export interface CompactorWorkerData {
   readonly folder: string;
   readonly fileSystem: FileSystemModule | null;
 }
 
-const { folder, fileSystem } = workerData as CompactorWorkerData;
-const port = parentPort;
-if (port === null) throw new Error('this module is the beginning of a worker thread');
-const files: FileSystem =
-  fileSystem === null
-    ? nodeFileSystem
-    : ((await import(fileSystem.url)) as { default(spec: unknown): FileSystem }).default(fileSystem.spec);
-
-await compactAll(files, folder, (news) => port.postMessage(news));
+/** @param data - CompactorWorkerData */
+export async function runCompactorThread(data: unknown, port: MessagePort): Promise<void> {
+  const { folder, fileSystem } = data as CompactorWorkerData;
+  await compactAll(await openFileSystem(fileSystem), folder, (news) => port.postMessage(news));
+}

@@ -2,13 +2,14 @@
  * The spooler as the experiment's thread sees it: started, watched, asked to flush, replaced when it dies or hangs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { deserializeError, StorageError, type TelemetryError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
-import { threadUrl } from '../thread-url.js';
+import { startThread } from '../thread.js';
 import { nodeFileSystem } from './file-system.js';
+import type { FileSystemModule } from './file-system-module.js';
 import type { ExperimentFields, SpoolerOptions } from './spooler.js';
-import type { FileSystemModule, SpoolerWorkerData } from './spooler.worker.js';
+import type { SpoolerWorkerData } from './spooler.worker.js';
 import { type CompactedOrder, runSpooler, type SpoolerNews, type SpoolerOrder } from './spooler-loop.js';
 
 /** How patient the experiment's thread is, in ms. */
@@ -56,6 +57,8 @@ export class SpoolerThread {
   readonly #flushes = new Set<Waiting>();
   #experiment: ExperimentFields;
   #worker: Worker | undefined;
+  /** The way to the thread at work. */
+  #orders: MessagePort | undefined;
   #watch: NodeJS.Timeout;
   #beats = 0;
   #stillForMs = 0;
@@ -221,14 +224,9 @@ export class SpoolerThread {
 
   #start(): void {
     const options: SpoolerOptions = { ...this.#options, epoch: this.#words.nextEpoch() };
-    const workerData: SpoolerWorkerData = { options, fileSystem: this.#fileSystem };
-    const worker = new Worker(threadUrl('spooler', import.meta.url), {
-      workerData,
-      name: 'crucible-spooler',
-      // What the program was started with is not meant for this thread.
-      execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
-    });
+    const { port1, port2 } = new MessageChannel();
+    const data: SpoolerWorkerData = { options, fileSystem: this.#fileSystem, orders: port2 };
+    const worker = startThread('spooler', { data, transferList: [port2], heapMb: HEAP_MB });
     worker.on('message', (news: SpoolerNews) => {
       if (worker === this.#worker) this.#hear(news);
     });
@@ -239,6 +237,7 @@ export class SpoolerThread {
       if (worker === this.#worker && !this.#ended) void this.#replace();
     });
     this.#worker = worker;
+    this.#orders = port1;
     if (this.#flushes.size === 0 && this.#finish === undefined) worker.unref();
     // It may have been replaced in the midst of finishing.
     for (const { order } of this.#compacted.values()) this.#order(order);
@@ -277,7 +276,7 @@ export class SpoolerThread {
   }
 
   #order(order: SpoolerOrder): void {
-    this.#worker?.postMessage(order);
+    this.#orders?.postMessage(order);
     this.#words.wake();
   }
 

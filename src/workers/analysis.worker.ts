@@ -1,6 +1,5 @@
 /** A worker thread's side of the pool. */
 import type { MessagePort } from 'node:worker_threads';
-import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { serializeError, type WireError } from '../errors.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import { type ExperimentAccess, openExperiment } from './access.js';
@@ -49,12 +48,25 @@ export interface Outcome {
 /** Errors keep their class and code. */
 export type Response = Outcome | { readonly error: WireError };
 
-export default async function run(request: Request): Promise<Response> {
+/** A request is answered by a response, and null ends the thread. */
+export function runAnalysisThread(port: MessagePort): void {
+  port.on('message', async (request: Request | null) => {
+    if (request === null) {
+      port.close();
+      return;
+    }
+    const response = await respond(request);
+    // The memory of arrays goes over instead of being copied.
+    port.postMessage(response, 'error' in response ? [] : buffersIn(response.result));
+  });
+}
+
+async function respond(request: Request): Promise<Response> {
   try {
     if ('port' in request) return await runExport(request);
     if ('parts' in request) return await runCompare(request);
     const { access, task, selection } = request;
-    return moved(await onRows([{ access, selection }], ([rows]) => performRead(rows, task)));
+    return await onRows([{ access, selection }], ([rows]) => performRead(rows, task));
   } catch (error) {
     return { error: serializeError(error) };
   }
@@ -79,10 +91,4 @@ async function onRows(
   const experiments = parts.map(({ access }) => openExperiment(access));
   const result = await work(parts.map(({ selection }, i) => ({ store: experiments[i].store, selection })));
   return { result, damaged: experiments.flatMap(({ damaged }) => damaged) };
-}
-
-/** The response such that the memory of its arrays goes over instead of being copied. */
-function moved(response: Outcome): Response {
-  const sent = { [transferableSymbol]: buffersIn(response.result), [valueSymbol]: response };
-  return move(sent) as unknown as Response;
 }

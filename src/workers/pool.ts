@@ -5,12 +5,11 @@
  * task with it, which fails with a typed error; the next task gets a new one.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import { AnalysisError, deserializeError, StateError, TelemetryError } from '../errors.js';
 import type { ExportProgress } from '../export/index.js';
 import type { DamagedBatch } from '../storage/segments.js';
-import { threadUrl } from '../thread-url.js';
-import type { ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
+import type { ReadRequest, Request, RowsAccess } from './analysis.worker.js';
+import { PoolThread } from './pool-thread.js';
 import type { CompareTask, ExportTask, ReadTask, ResultOf } from './tasks.js';
 
 /** How long a thread may have nothing to do, ms. Starting one takes about 100. */
@@ -19,10 +18,10 @@ const IDLE_MS = 30_000;
 export interface PoolOptions {
   /** At most so many threads; at least one. */
   readonly threads: number;
-  /** Of a thread's JavaScript heap; what columns take is outside of it. */
+  /** Of a thread's JavaScript heap. */
   readonly heapMb?: number;
-  /** The module that the threads run; tests bring others. */
-  readonly module?: URL;
+  /** What the threads run; tests bring others. */
+  readonly program?: URL;
 }
 
 export interface ExportHooks {
@@ -33,12 +32,14 @@ export interface ExportHooks {
 
 export class AnalysisPool {
   readonly #options: PoolOptions;
-  #piscina: Piscina<Request, Response> | undefined;
+  /** All that have not ended. */
+  readonly #threads = new Set<PoolThread>();
+  /** Those that have nothing to do, the latest last, each with what ends it in time. */
+  readonly #idle: { readonly thread: PoolThread; readonly timer: NodeJS.Timeout }[] = [];
   #running = 0;
   /** Tasks for which there is no thread yet, in the order they came. */
   readonly #waiting: (() => void)[] = [];
   #closed = false;
-  #closing: Promise<void> | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -90,7 +91,6 @@ export class AnalysisPool {
     transferList: MessagePort[] = [],
     signal?: AbortSignal,
   ): Promise<unknown> {
-    // Not more than there are threads: what waits inside piscina is forgotten when the thread before it dies.
     if (this.#running === this.#options.threads) {
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve);
@@ -101,7 +101,13 @@ export class AnalysisPool {
     try {
       if (this.#closed) throw closed();
       signal?.throwIfAborted();
-      const response = await this.#threads().run(request, { transferList, ...(signal && { signal }) });
+      const thread = this.#take();
+      const abort = () => void thread.kill();
+      signal?.addEventListener('abort', abort, { once: true });
+      const response = await thread.run(request, transferList).finally(() => {
+        signal?.removeEventListener('abort', abort);
+        this.#giveBack(thread);
+      });
       if ('error' in response) throw deserializeError(response.error);
       if (response.damaged.length > 0) onDamaged(response.damaged);
       return response.result;
@@ -116,34 +122,34 @@ export class AnalysisPool {
     }
   }
 
-  #threads(): Piscina<Request, Response> {
-    if (this.#piscina !== undefined) return this.#piscina;
-    const { threads, heapMb, module = threadUrl('analysis', import.meta.url) } = this.#options;
-    const piscina = new Piscina<Request, Response>({
-      filename: module.href,
-      minThreads: 0,
-      maxThreads: threads,
-      idleTimeout: IDLE_MS,
-      // A thread that waits for its next task lets go of what it has opened meanwhile.
-      atomics: 'disabled',
-      execArgv: [],
-      recordTiming: false,
-      ...(heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
-    });
-    // A thread that dies between tasks, or before its first one, which would wait for it for ever.
-    piscina.on('error', () => {
-      if (this.#piscina === piscina) this.#piscina = undefined;
-      void piscina.destroy();
-    });
-    this.#piscina = piscina;
-    return piscina;
+  #take(): PoolThread {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      clearTimeout(idle.timer);
+      if (idle.thread.isAlive) return idle.thread;
+    }
+    const thread = new PoolThread(this.#options);
+    this.#threads.add(thread);
+    void thread.ended.then(() => this.#threads.delete(thread));
+    return thread;
+  }
+
+  #giveBack(thread: PoolThread): void {
+    if (!thread.isAlive || this.#closed) return;
+    const idle = {
+      thread,
+      timer: setTimeout(() => {
+        this.#idle.splice(this.#idle.indexOf(idle), 1);
+        thread.dismiss();
+      }, IDLE_MS).unref(),
+    };
+    this.#idle.push(idle);
   }
 
   /** Ends the threads; what they were at is rejected with ERR_CLOSED. Resolves when none is left. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
-    this.#closing ??= Promise.resolve(this.#piscina?.destroy());
-    return this.#closing;
+    for (const { timer } of this.#idle.splice(0)) clearTimeout(timer);
+    await Promise.all([...this.#threads].map((thread) => thread.kill()));
   }
 
   get isClosed(): boolean {

@@ -1,8 +1,8 @@
 /** A readable stream of an export that a thread of its own encodes. */
 import { Readable } from 'node:stream';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { AnalysisError, deserializeError } from '../errors.js';
-import { threadUrl } from '../thread-url.js';
+import { startThread } from '../thread.js';
 import type { StreamNews, StreamRequest } from './stream.worker.js';
 
 /** Chunks that are asked for before they are wanted. */
@@ -32,7 +32,7 @@ export function exportThread(request: StreamRequest): Readable {
     },
   });
   function start(): Worker {
-    const thread = new Worker(threadUrl('stream', import.meta.url), { workerData: request, execArgv: [] });
+    const thread = startThread('stream', { data: request });
     thread.on('message', (news: StreamNews) => {
       asked--;
       if ('error' in news) {

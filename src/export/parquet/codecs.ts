@@ -3,6 +3,7 @@
 import zlib from 'node:zlib';
 import type { CompressionCodec } from 'hyparquet';
 import { ConfigError } from '../../errors.js';
+import { loadOptional } from '../../optional.js';
 import type { EncodeOptions } from '../encoder.js';
 
 export interface Codec {
@@ -46,7 +47,7 @@ export async function codecOf(
 let compressor: Promise<Codec['compress']> | undefined;
 
 async function wasmZstd(): Promise<Codec['compress']> {
-  const { init, compress } = await import('@bokuweb/zstd-wasm');
+  const { init, compress } = loadOptional('@bokuweb/zstd-wasm') as typeof import('@bokuweb/zstd-wasm');
   await init();
   return (bytes) => compress(bytes, ZSTD_LEVEL);
 }

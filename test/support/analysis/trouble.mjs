@@ -1,7 +1,13 @@
-/** A module for the pool's threads that does what the task's key says. */
+/** A program for the pool's threads that does what the task's key says. */
+import { parentPort } from 'node:worker_threads';
+
+parentPort?.on('message', async (request) => {
+  if (request === null) parentPort?.close();
+  else parentPort?.postMessage(await run(request));
+});
 
 /** @param {{ task: { key: string } }} request */
-export default async function run({ task: { key } }) {
+async function run({ task: { key } }) {
   switch (key) {
     case 'exit':
       process.exit(3);

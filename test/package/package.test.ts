@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -42,20 +42,39 @@ describe('the package', () => {
   });
 
   it('holds types beside every module', () => {
-    const modules = packed.filter((path) => path.endsWith('.js'));
+    const modules = packed.filter((path) => path.startsWith('dist/') && path.endsWith('.js'));
     expect(modules.length).toBeGreaterThan(20);
     for (const path of modules) expect(packed).toContain(path.replace(/\.js$/, '.d.ts'));
   });
 
-  it('holds the WebAssembly module, and it is one', () => {
+  it('holds the WebAssembly module that was compiled, as a file and as what is loaded', async () => {
     expect(packed).toContain('dist/assembly/crucible.wasm');
-    const magic = readFileSync('dist/assembly/crucible.wasm').subarray(0, 8);
-    expect([...magic]).toEqual([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const bytes = readFileSync('dist/assembly/crucible.wasm');
+    expect([...bytes.subarray(0, 8)]).toEqual([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    expect(bytes.equals(readFileSync('assembly/crucible.wasm'))).toBe(true);
+    const { WASM_BASE64 } = (await import(resolve('dist/generated/wasm.js'))) as { WASM_BASE64: string };
+    expect(bytes.equals(Buffer.from(WASM_BASE64, 'base64'))).toBe(true);
   });
 
-  it('holds no tests, benchmarks, examples, sources or source maps', () => {
-    const unwanted =
-      /(^|\/)(test|tests|bench|examples|node_modules|scripts|coverage)\/|\.test\.|\.bench\.|\.map$/;
+  it('holds the documentation and the examples', () => {
+    const files = ['docs', 'examples'].flatMap((folder) =>
+      readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ parentPath, name }) => join(parentPath, name)),
+    );
+    expect(files.length).toBeGreaterThan(15);
+    expect(packed).toEqual(expect.arrayContaining(files));
+  });
+
+  it('names the packages whose code the threads program contains, with their licences', () => {
+    const notices = readFileSync('dist/generated/THIRD-PARTY-NOTICES.txt', 'utf8');
+    for (const name of ['@msgpack/msgpack', 'hyparquet', 'hyparquet-writer']) {
+      expect(notices).toMatch(new RegExp(`^${name} \\S+ \\((MIT|ISC)\\)$`, 'm'));
+    }
+  });
+
+  it('holds no tests, benchmarks, sources or source maps', () => {
+    const unwanted = /(^|\/)(test|tests|bench|node_modules|scripts|coverage)\/|\.test\.|\.bench\.|\.map$/;
     expect(packed.filter((path) => unwanted.test(path))).toEqual([]);
     expect(packed.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([]);
   });
@@ -68,7 +87,10 @@ describe('the package', () => {
   });
 
   it('imports nothing that it does not depend on', () => {
-    const known = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }));
+    const known = new Set([
+      manifest.name,
+      ...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }),
+    ]);
     for (const path of packed.filter((file) => file.endsWith('.js'))) {
       const source = readFileSync(path, 'utf8');
       for (const [, specifier] of source.matchAll(/(?:^import |\bfrom |\bimport\()'([^'.][^']*)'/gm)) {
@@ -80,7 +102,7 @@ describe('the package', () => {
   });
 
   it('holds every program that its bin names', () => {
-    expect(Object.keys(manifest.bin)).toEqual(['crucible']);
+    expect(Object.keys(manifest.bin)).toEqual(['crucible', 'crucible-telemetry']);
     for (const target of Object.values(manifest.bin)) expect(packed).toContain(inside(target));
   });
 

@@ -1,0 +1,41 @@
+/**
+ * How a thread is started. Its program is text that this package carries along (generated/thread-program.ts) and no
+ * file: it is there wherever the package is, be that node_modules, a bundle or a single executable.
+ */
+import { type Transferable, Worker } from 'node:worker_threads';
+import { THREAD_PROGRAM } from '../generated/thread-program.js';
+
+/** What a thread is for. */
+export type ThreadRole = 'analysis' | 'compactor' | 'spooler' | 'stream';
+
+/** Its `workerData`. */
+export interface ThreadStart {
+  readonly role: ThreadRole;
+  readonly data: unknown;
+  /** The main thread's script, from which optional packages are found; absent where there is none. */
+  readonly script: string | undefined;
+}
+
+export interface ThreadOptions {
+  /** What the role is told to begin with. */
+  readonly data?: unknown;
+  readonly transferList?: readonly Transferable[];
+  /** Of its JavaScript heap; what typed arrays take is outside of it. */
+  readonly heapMb?: number | undefined;
+  /** Another program to run; tests bring theirs. */
+  readonly program?: URL | undefined;
+}
+
+export function startThread(role: ThreadRole, options: ThreadOptions = {}): Worker {
+  const { data, transferList = [], heapMb, program } = options;
+  const start: ThreadStart = { role, data, script: process.argv[1] };
+  return new Worker(program ?? THREAD_PROGRAM, {
+    eval: program === undefined,
+    workerData: start,
+    transferList: [...transferList],
+    name: `crucible-${role}`,
+    // What the program was started with is not meant for this thread.
+    execArgv: [],
+    ...(heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
+  });
+}

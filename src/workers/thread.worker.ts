@@ -1,0 +1,27 @@
+/** The program of every thread that this package starts. The build makes one text of it and all it needs. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { findOptionalFrom } from '../optional.js';
+import { runCompactorThread } from '../storage/compactor.worker.js';
+import { runSpoolerThread } from '../storage/spooler.worker.js';
+import type { ThreadStart } from '../thread.js';
+import { runAnalysisThread } from './analysis.worker.js';
+import { runStreamThread } from './stream.worker.js';
+
+async function run({ role, data, script }: ThreadStart): Promise<void> {
+  findOptionalFrom(script);
+  const port = parentPort;
+  if (port === null) throw new Error('this module is the beginning of a worker thread');
+  switch (role) {
+    case 'analysis':
+      return runAnalysisThread(port);
+    case 'compactor':
+      return runCompactorThread(data, port);
+    case 'spooler':
+      return runSpoolerThread(data, port);
+    case 'stream':
+      return runStreamThread(data, port);
+  }
+}
+
+// A rejection ends the thread, and whoever started it is told.
+void run(workerData as ThreadStart);
