@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   import: ['arrow', 'schema'],
   capture: ['analysis', 'export', 'import', 'readers', 'ring', 'schema', 'storage', 'version', 'workers'],
   demo: ['schema'],
-  cli: ['analysis', 'demo', 'schema', 'stats', 'index'],
+  cli: ['analysis', 'demo', 'schema', 'stats', 'index', 'version'],
 };
 const EVERYWHERE = ['errors', 'clock', 'assembly', 'generated', 'thread', 'optional'];
 
