@@ -25,6 +25,7 @@ import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
 import { BindingTable } from '../ring/bindings.js';
 import { Dictionary } from '../ring/dictionary.js';
+import type { LossListener } from '../ring/losses.js';
 import { type Geometry, isWordColumn } from '../ring/memory.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import {
@@ -138,8 +139,14 @@ export class EventWriter {
   /** How recorders reach their writer; cut by `close`, so that keeping a recorder keeps no memory. */
   private readonly link: { writer: EventWriter | null } = { writer: this };
 
-  constructor(memory: SharedMemory, geometry: Geometry, prices: PriceTable, clock: Clock) {
-    this.ring = new RingWriter(memory, geometry);
+  constructor(
+    memory: SharedMemory,
+    geometry: Geometry,
+    prices: PriceTable,
+    clock: Clock,
+    losses?: LossListener,
+  ) {
+    this.ring = new RingWriter(memory, geometry, losses);
     this.bindings = new BindingTable(memory.buffer);
     this.strings = new Dictionary(memory.buffer, STRINGS);
     this.prices = prices;
@@ -176,16 +183,11 @@ export class EventWriter {
       provider as string | null,
       jsonOf(rest),
     );
-    const { link } = this;
+    const { link, ring } = this;
     const failures = (latencyMs: number, error: unknown) => {
-      link.writer?.capture(
-        event,
-        { latencyMs },
-        { ...bound, error: error ?? true },
-        undefined,
-        undefined,
-        false,
-      );
+      const metadata = { ...bound, error: error ?? true };
+      if (link.writer === null) ring.refuse();
+      else link.writer.capture(event, { latencyMs }, metadata, undefined, undefined, false);
     };
     const RecorderClass = this.clock === systemClock ? Recorder : ClockedRecorder;
     return new RecorderClass(event, binding, this.ring, this.clock, failures);
@@ -204,7 +206,10 @@ export class EventWriter {
     timestampUs: number | undefined = undefined,
     success: boolean | undefined = undefined,
   ): void {
-    if (this.link.writer === null) return;
+    if (this.link.writer === null) {
+      this.ring.refuse();
+      return;
+    }
     const frame = this.frames[this.depth] ?? this.newFrame();
     const scratchStart = this.out.position;
     const outer = this.depth === 0 ? undefined : this.out.suspend();
@@ -231,20 +236,24 @@ export class EventWriter {
     }
   }
 
-  /** Publishes, gives the producer's place back and captures nothing from then on. */
-  close(): void {
+  /**
+   * Publishes, gives the producer's place back and captures nothing from then on.
+   * @param as - why events are refused from then on
+   */
+  close(as?: 'closed' | 'stopped'): void {
     this.link.writer = null;
-    this.ring.close();
+    this.ring.close(as);
   }
 
-  /** Stores an event whose columns are known already, such as a row of a file. */
-  captureKnown(timestampUs: number, event: string, known: KnownColumns, metadata: Metadata): void {
+  /** Stores an event whose columns are known already, such as a row of a file. @returns false when it is refused */
+  captureKnown(timestampUs: number, event: string, known: KnownColumns, metadata: Metadata): boolean {
     const frame = this.frames[0] ?? this.newFrame();
     const scratchStart = this.out.position;
     frame.malformed = false;
     Object.assign(frame.enriched, known, { costComputed: false, tokensCanonical: false });
     try {
-      this.storeEnriched(frame, this.plans.get(event) ?? this.newPlan(event), NOTHING, metadata, timestampUs);
+      const plan = this.plans.get(event) ?? this.newPlan(event);
+      return this.storeEnriched(frame, plan, NOTHING, metadata, timestampUs);
     } finally {
       this.out.position = scratchStart;
     }
@@ -253,19 +262,19 @@ export class EventWriter {
   /**
    * Stores an event that was exported. What reading it back would find out otherwise, its id above all, is kept
    * beside its metadata; a row that needs nothing of that takes no more room than before it was exported.
+   * @returns false when it is refused
    */
-  restore(timestampUs: number, event: RestoredEvent): void {
-    if (this.link.writer === null) return;
+  restore(timestampUs: number, event: RestoredEvent): boolean {
     const frame = this.frames[0] ?? this.newFrame();
     const scratchStart = this.out.position;
     try {
-      this.storeRestored(frame, timestampUs, event);
+      return this.storeRestored(frame, timestampUs, event);
     } finally {
       this.out.position = scratchStart;
     }
   }
 
-  private storeRestored(frame: Frame, timestampUs: number, event: RestoredEvent): void {
+  private storeRestored(frame: Frame, timestampUs: number, event: RestoredEvent): boolean {
     const { enriched } = frame;
     const { metadata, measurements, eventId } = event;
     frame.malformed = event.malformed;
@@ -295,14 +304,13 @@ export class EventWriter {
       binding !== 0 && !isCorrected && !event.malformed && !event.costComputed && !isNotEmpty(measurements);
     if (isPlain && isBound(metadata, enriched)) {
       const position = this.ring.reserve(0);
-      if (position < 0) return;
+      if (position < 0) return false;
       if (eventId === null || eventId === event.idAt(this.ring.producer, this.ring.sequenceAt(position))) {
-        this.row(frame, binding, FLAG_WRITTEN, 0, 0, timestampUs);
-        return;
+        return this.row(frame, binding, FLAG_WRITTEN, 0, 0, timestampUs);
       }
     }
     if (eventId !== null) corrections.eventId = eventId;
-    this.encodeRestored(frame, plan, binding, timestampUs, event, corrections, isCorrected);
+    return this.encodeRestored(frame, plan, binding, timestampUs, event, corrections, isCorrected);
   }
 
   private encodeRestored(
@@ -313,7 +321,7 @@ export class EventWriter {
     event: RestoredEvent,
     corrections: Record<string, Json>,
     isCorrected: boolean,
-  ): void {
+  ): boolean {
     const { metadata, measurements, eventId } = event;
     const flags = this.restoredFlags(frame, binding, metadata);
     const { out, ring } = this;
@@ -341,7 +349,7 @@ export class EventWriter {
       let from = start;
       if (!isCorrected && eventId !== null && uncorrected > start) {
         const position = ring.reserve(out.position - uncorrected);
-        if (position < 0) return;
+        if (position < 0) return false;
         if (eventId === event.idAt(ring.producer, ring.sequenceAt(position))) {
           out.beginMapAt(uncorrected, entries);
           from = uncorrected;
@@ -350,13 +358,13 @@ export class EventWriter {
       if (out.position - from > ring.blobBytes) throw OUT_OF_ROOM;
       const corrected = from < uncorrected ? FLAG_CORRECTED : 0;
       const kept = Math.max(flags, 0) | FLAG_BLOB | corrected;
-      this.row(frame, binding, kept, from, out.position - from, timestampUs);
+      return this.row(frame, binding, kept, from, out.position - from, timestampUs);
     } catch (error) {
       if (error !== OUT_OF_ROOM) throw error;
       // Too large for this experiment's chunks, or just so without what was to be kept beside it.
       out.position = start;
       frame.malformed = true;
-      this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
+      return this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
     }
   }
 
@@ -420,13 +428,14 @@ export class EventWriter {
     this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
   }
 
+  /** @returns false when the event is refused */
   private storeEnriched(
     frame: Frame,
     plan: EventPlan,
     measurements: Measurements,
     metadata: Metadata,
     timestampUs: number | undefined,
-  ): void {
+  ): boolean {
     const enriched = frame.enriched;
     if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.rebind(plan, enriched);
     const binding = plan.binding;
@@ -440,10 +449,13 @@ export class EventWriter {
     const blobStart = this.out.position;
     this.encode(frame, plan, binding, flags, measurements, metadata);
     const blobBytes = this.out.position - blobStart;
-    this.row(frame, binding, flags | FLAG_BLOB, blobStart, blobBytes, timestampUs);
+    return this.row(frame, binding, flags | FLAG_BLOB, blobStart, blobBytes, timestampUs);
   }
 
-  /** Stores the columns. Everything of the event has been evaluated: nothing here runs its code. */
+  /**
+   * Stores the columns. Everything of the event has been evaluated: nothing here runs its code.
+   * @returns false when the ring refuses it
+   */
   private row(
     frame: Frame,
     binding: number,
@@ -451,10 +463,10 @@ export class EventWriter {
     blobStart: number,
     blobBytes: number,
     timestampUs: number | undefined,
-  ): void {
+  ): boolean {
     const ring = this.ring;
     const position = ring.reserve(blobBytes);
-    if (position < 0) return;
+    if (position < 0) return false;
     const { latencyMs, costUsd, costComputed, prompt, completion, success } = frame.enriched;
     let tag = binding | flags;
     if (success !== null) tag |= success ? FLAG_SUCCEEDED : FLAG_FAILED;
@@ -479,11 +491,12 @@ export class EventWriter {
     }
     if (frame.malformed) {
       tag |= FLAG_MALFORMED;
-      ring.countMalformed();
+      ring.countMalformed(binding === 0 ? undefined : this.bindings.binding(binding).event);
     }
     if (binding === 0) ring.countOverflowed();
     ring.i32[pair + TAG_DISTANCE] = tag;
     ring.commit();
+    return true;
   }
 
   private storeDeclared(values: Float64Array, position: number): void {
@@ -646,7 +659,7 @@ export class EventWriter {
       );
     } catch {
       // Not even its copy can be stored; the event is counted, and so not lost silently.
-      this.ring.countMalformed();
+      this.ring.countMalformed(typeof event === 'string' ? event : undefined);
     }
   }
 

@@ -32,6 +32,8 @@ import { activeRun } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import { type ExportOptions, streamExport, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
+import { LateRuns } from './late-runs.js';
+import type { Losses, RefusedCounts } from './losses.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import type { Recorder } from './recorder.js';
@@ -46,10 +48,23 @@ export interface ExperimentCounts {
   captured: number;
   /** Of those, still readable. */
   retained: number;
-  /** Lost: overwritten by newer ones or refused by a full ring. */
+  /** Lost: refused, overwritten by newer ones, or damaged on disk. */
   dropped: number;
   /** Taken in with only what could be read of them. */
   malformed: number;
+  /** Offered and not taken, by reason. */
+  refused: RefusedCounts;
+}
+
+/** What the memory and the disk tell of an experiment's events. */
+interface Tally {
+  readonly captured: number;
+  readonly retained: number;
+  readonly overwritten: number;
+  readonly damaged: number;
+  readonly malformed: number;
+  /** Refused by a full ring. */
+  readonly full: number;
 }
 
 export interface ImportOptions extends ImportFileOptions {
@@ -61,6 +76,8 @@ export interface ImportOptions extends ImportFileOptions {
 export interface ImportResult {
   /** Records that became events. */
   rows: number;
+  /** Records that the experiment refused, since its ring was full. */
+  refused: number;
   /** Records left out because they could not be understood. */
   skipped: number;
   /** Records, or parts of them, that could not be understood. */
@@ -129,13 +146,15 @@ export class Experiment {
   readonly #clock: Clock;
   readonly #durability: Durability | null;
   readonly #reads: Reads;
+  readonly #losses: Losses;
+  readonly #lateRuns: LateRuns;
   /** Otherwise it is only read here, and another process may write it. */
   readonly #capturesHere: boolean;
   #stores: Stores | undefined;
   /** What the stores and the disk hold, once somebody has asked. */
   #rows: RowStore | undefined;
-  /** What was counted when the memory was let go. */
-  #finalCounts: ExperimentCounts | undefined;
+  /** What it was when the memory was let go. */
+  #finalTally: Tally | undefined;
   #status: ExperimentStatus = 'running';
   #stoppedAt: number | null = null;
   #pausedAt: number | null = null;
@@ -184,10 +203,14 @@ export class Experiment {
       this.#pausedUs = state.pausedUs;
       this.#pauseCount = state.pauseCount;
     }
+    this.#losses = this.#stores.losses;
+    this.#lateRuns = new LateRuns(this.id, options.events, this.#losses);
     this.#stores.control.streaming = this.#streaming;
     // What another process captures is only read here, whatever its status.
     this.#capturesHere = reopened === undefined || reopened.lock !== null;
     if (!this.#capturesHere || this.#status === 'stopped' || this.#status === 'archived') {
+      if (!this.#capturesHere) this.#losses.end = 'readOnly';
+      this.#lateRuns.begin();
       this.#stores.control.stop();
     } else {
       try {
@@ -220,7 +243,12 @@ export class Experiment {
   }
 
   get counts(): ExperimentCounts {
-    if (this.#stores === undefined) return { ...(this.#finalCounts as ExperimentCounts) };
+    const { captured, retained, overwritten, damaged, malformed, full } = this.#finalTally ?? this.#tally();
+    const refused = this.#losses.refusedCounts(full);
+    return { captured, retained, dropped: overwritten + damaged + refused.total, malformed, refused };
+  }
+
+  #tally(): Tally {
     const ring = this.#published().control.counts();
     const past = this.#durability?.past ?? NO_PAST;
     const overwritten = past.losses.overwritten + ring.overwritten;
@@ -229,8 +257,10 @@ export class Experiment {
     return {
       captured,
       retained: captured - overwritten - expired - past.damaged,
-      dropped: overwritten + past.losses.refused + ring.refused + past.damaged,
+      overwritten,
+      damaged: past.damaged,
       malformed: past.losses.malformed + ring.malformed,
+      full: past.losses.refused + ring.refused,
     };
   }
 
@@ -285,16 +315,15 @@ export class Experiment {
 
   /**
    * Captures an event now, enriched. Never throws because of what is in the event: what cannot be understood is
-   * left out, and the event counted as malformed. Does nothing unless the experiment is running.
+   * left out, and the event counted as malformed. Unless the experiment is running, the event is counted as refused.
    */
   capture(event: string, measurements: Measurements, metadata?: Metadata): void {
-    if (this.#status === 'running')
-      this.#stores?.writer.capture(event, measurements, metadata, this.#context());
+    if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, this.#context());
   }
 
   /** As `capture`, with the event's own time in microseconds since the Unix epoch. */
   captureAt(timestampUs: number, event: string, measurements: Measurements, metadata?: Metadata): void {
-    if (this.#status !== 'running') return;
+    if (!this.#accepts()) return;
     this.#stores?.writer.capture(event, measurements, metadata, this.#context(), timestampUs);
   }
 
@@ -303,14 +332,16 @@ export class Experiment {
    * with `context` added to its metadata.
    */
   run<T>(fn: () => T, context?: Context): T {
-    return activeRun.run({ experimentId: this.id, context }, fn);
+    this.#lateRuns.noteRun();
+    return activeRun.run({ experimentId: this.id, context, losses: this.#losses }, fn);
   }
 
   /** What another thread needs to capture for this experiment; see `attachExperiment`. */
   share(): ExperimentHandle {
     const { memory, geometry } = this.#open();
     const ownClock = this.#clock !== systemClock;
-    return { experimentId: this.id, memory, geometry, prices: this.#owner.prices, ownClock };
+    const { shared: losses, subject } = this.#losses;
+    return { experimentId: this.id, memory, geometry, prices: this.#owner.prices, ownClock, subject, losses };
   }
 
   /**
@@ -327,15 +358,16 @@ export class Experiment {
     if (this.#status !== 'running') throw this.#notRunning('import into');
     const { writer } = this.#open();
     const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
+    let refused = 0;
     const accept = (record: ImportedRecord) => {
       signal?.throwIfAborted();
       if (this.#status !== 'running') throw this.#notRunning('import into');
-      sink.accept(record);
+      if (!sink.accept(record)) refused++;
     };
     const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions);
     const summary = await source.run(accept, onProgress, this);
     const { rows, skipped, problems, errors, bytes } = summary;
-    return { rows, skipped, malformed: problems, errors, bytes };
+    return { rows: rows - refused, refused, skipped, malformed: problems, errors, bytes };
   }
 
   // ── Lifecycle ──────────────────────────────────────────────────────────────────────────────────
@@ -610,7 +642,8 @@ export class Experiment {
 
   #letGo(): void {
     if (this.#stores === undefined) return;
-    this.#finalCounts = this.counts;
+    this.#finalTally = this.#tally();
+    this.#losses.end = 'closed';
     this.#stores.writer.close();
     this.#stores = undefined;
     this.#rows = undefined;
@@ -629,14 +662,19 @@ export class Experiment {
     return run !== undefined && run.experimentId === this.id ? run.context : undefined;
   }
 
+  /** Whether an event may be captured now; one that may not is counted. */
+  #accepts(): boolean {
+    if (this.#status === 'running') return true;
+    this.#losses.refused(this.#status === 'paused' ? 'paused' : 'stopped');
+    return false;
+  }
+
   #attach(): void {
     this.#isAttached = true;
     telemetry.attach(this.#handlerId, this.#options.events, (event, measurements, metadata) => {
-      if (this.#status !== 'running') return;
       const run = activeRun.getStore();
-      if (run === undefined) this.#stores?.writer.capture(event, measurements, metadata);
-      else if (run.experimentId === this.id)
-        this.#stores?.writer.capture(event, measurements, metadata, run.context);
+      if (run !== undefined && run.experimentId !== this.id) return;
+      if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, run?.context);
     });
   }
 
@@ -657,6 +695,7 @@ export class Experiment {
     // Otherwise the handler by this name is that of whoever captures it.
     if (this.#isAttached) telemetry.detach(this.#handlerId);
     this.#isAttached = false;
+    this.#lateRuns.begin();
     writer.ring.suspend();
     control.stop();
     this.#endPause();

@@ -19,7 +19,8 @@ export class ImportSink {
     this.idAt = (producer, sequence) => eventId(experimentId, producer, sequence);
   }
 
-  accept(record: ImportedRecord): void {
+  /** @returns false when the event is refused */
+  accept(record: ImportedRecord): boolean {
     const { event, success, model, provider } = record;
     const timestampUs = record.timestampUs ?? this.clock.nowUs();
     const known: KnownColumns = {
@@ -32,13 +33,12 @@ export class ImportSink {
       provider,
     };
     if (record.restored !== null) {
-      this.restore(timestampUs, record, record.restored, known);
-      return;
+      return this.restore(timestampUs, record, record.restored, known);
     }
     const metadata: Record<string, Json> = { ...record.metadata };
     if (model !== null) metadata.model = model;
     if (provider !== null) metadata.provider = provider;
-    this.writer.captureKnown(timestampUs, event, known, metadata);
+    return this.writer.captureKnown(timestampUs, event, known, metadata);
   }
 
   private restore(
@@ -46,11 +46,11 @@ export class ImportSink {
     { event, costUsd, metadata }: ImportedRecord,
     { eventId, costSource, malformed, measurements, corrections }: RestoredParts,
     known: KnownColumns,
-  ): void {
+  ): boolean {
     const costComputed = costUsd !== null && costSource === this.tableSource;
     const found = costUsd === null ? null : costComputed ? this.tableSource : 'event';
     const isTold = costSource === undefined || costSource === found;
-    this.writer.restore(timestampUs, {
+    return this.writer.restore(timestampUs, {
       name: event,
       known,
       costComputed,

@@ -7,6 +7,7 @@ import type { SharedMemory } from '../ring/wasm.js';
 import type { Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { EventWriter } from './event-writer.js';
+import { Losses, type LossSubject } from './losses.js';
 import type { Recorder } from './recorder.js';
 
 /** How long rows may stay unseen that a slow thread has written. */
@@ -20,6 +21,9 @@ export interface ExperimentHandle {
   readonly prices: PriceTable;
   /** True when the experiment has a clock of its own, which the other thread must be given too. */
   readonly ownClock: boolean;
+  readonly subject: LossSubject;
+  /** @see Losses.shared */
+  readonly losses: SharedArrayBuffer;
 }
 
 /** Closed when the thread ends; one listener for all, however many there are. */
@@ -39,12 +43,14 @@ function closeAtExit(writer: ExperimentWriter): void {
  * Captures for an experiment of another thread.
  *
  * Rows become readable every 256 of them, every 20 ms while the thread's event loop turns, on `publish` and when
- * the thread ends. A pause or stop of the experiment takes effect at the same moments.
+ * the thread ends. A pause or stop of the experiment takes effect at the same moments. Events that come later, or after
+ * `close`, are counted in `Experiment.counts.refused`, whichever thread they come from.
  */
 export class ExperimentWriter {
   readonly experimentId: string;
   readonly #events: EventWriter;
   readonly #control: RingControl;
+  readonly #losses: Losses;
   readonly #timer: NodeJS.Timeout;
   #closed = false;
 
@@ -52,7 +58,8 @@ export class ExperimentWriter {
   constructor(handle: ExperimentHandle, clock: Clock) {
     this.experimentId = handle.experimentId;
     this.#control = new RingControl(handle.memory, handle.geometry);
-    this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock);
+    this.#losses = new Losses(handle.subject, handle.losses);
+    this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock, this.#losses);
     this.#timer = setInterval(() => this.#tick(), PUBLISH_INTERVAL_MS).unref();
     closeAtExit(this);
   }
@@ -77,21 +84,28 @@ export class ExperimentWriter {
     this.#events.ring.publish();
   }
 
-  /** Publishes, and gives the thread's place back to the experiment. Capturing afterwards does nothing. */
+  /** Publishes, and gives the thread's place back to the experiment. Events captured afterwards are refused. */
   close(): void {
+    this.#close('closed');
+  }
+
+  #close(as: 'closed' | 'stopped'): void {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
     openWriters.delete(this);
-    this.#events.close();
+    this.#events.close(as);
   }
 
+  /** Whether an event may be captured now; one that may not is counted. */
   #accepts(): boolean {
-    return !this.#closed && this.#control.isRunning;
+    if (!this.#closed && this.#control.isRunning) return true;
+    this.#events.ring.refuse();
+    return false;
   }
 
   #tick(): void {
-    if (this.#control.isStopped) this.close();
+    if (this.#control.isStopped) this.#close('stopped');
     else if (this.#control.isRunning) {
       this.#events.ring.resume();
       this.publish();

@@ -12,6 +12,7 @@ import type { SharedMemory } from '../ring/wasm.js';
 import type { PriceTable } from '../schema/prices.js';
 import type { SourceFields } from '../workers/access.js';
 import { EventWriter } from './event-writer.js';
+import { Losses } from './losses.js';
 import type { ResolvedOptions } from './options.js';
 
 let lastKey = 0;
@@ -21,6 +22,7 @@ export class Stores {
   readonly key = ++lastKey;
   readonly memory: SharedMemory;
   readonly geometry: Geometry;
+  readonly losses: Losses;
   readonly writer: EventWriter;
   readonly control: RingControl;
   readonly reader: RingReader;
@@ -43,7 +45,9 @@ export class Stores {
     if (options.prefault) prefaultChunks(memory, geometry);
     this.memory = memory;
     this.geometry = geometry;
-    this.writer = new EventWriter(memory, geometry, prices, clock);
+    const { id, name, durable } = options;
+    this.losses = new Losses({ id, name, durable: durable !== null });
+    this.writer = new EventWriter(memory, geometry, prices, clock, this.losses);
     this.control = new RingControl(memory, geometry);
     this.reader = new RingReader(memory, geometry);
     this.accumulators = new AccumulatorReader(memory, geometry);

@@ -14,6 +14,7 @@
  */
 import {
   BATCH_ROWS,
+  CAPTURE_PAUSED,
   CAPTURE_RUNNING,
   CHUNK_ENTRY_BYTES,
   CHUNK_ROWS,
@@ -27,6 +28,7 @@ import {
   HEADER_CHUNK_STRIDE_OFFSET,
   HEADER_CHUNKS_OFFSET,
   HEADER_DIRECTORY_OFFSET,
+  HEADER_OVERWRITTEN_OFFSET,
   HEADER_RELEASES_OFFSET,
   HEADER_SPOOL_WAKE_OFFSET,
   HEADER_STATE_OFFSET,
@@ -44,6 +46,7 @@ import {
 } from '../../assembly/layout.js';
 import { StateError } from '../errors.js';
 import { insist } from './insist.js';
+import { type LossListener, NOBODY } from './losses.js';
 import type { ColumnPlacement, Geometry } from './memory.js';
 import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
 
@@ -91,16 +94,20 @@ export class RingWriter {
   private resumeAt = 0;
   private suspended = false;
   private closed = false;
+  /** What is refused for, once it is closed. */
+  private closedAs: 'closed' | 'stopped' = 'closed';
   /** Releases counted when a chunk was last refused. */
   private refusedAt: number | undefined;
+  private readonly losses: LossListener;
   // Made once: what is made as rows come is garbage of theirs.
   private readonly publishOnce = (force: 0 | 1) =>
     this.module.publish(this.producer, this.rows, this.blobEnd, force);
   private readonly claimOnce = (force: 0 | 1) => this.module.claim(this.producer, force);
 
   /** Becomes one of the memory's producers. @throws StateError when all are taken */
-  constructor(memory: SharedMemory, geometry: Geometry) {
+  constructor(memory: SharedMemory, geometry: Geometry, losses: LossListener = NOBODY) {
     const buffer = memory.buffer;
+    this.losses = losses;
     this.f64 = new Float64Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.i32 = new Int32Array(buffer);
@@ -146,13 +153,16 @@ export class RingWriter {
   /** Makes all rows written so far readable and folds them into the accumulators. */
   publish(): void {
     if (this.pendingRows === 0) return;
+    const malformed = this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3];
     insist(this.publishOnce, 0);
     this.publishedRows = this.rows;
+    // Values of recorders are looked at no sooner.
+    if (this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3] > malformed) this.losses.malformed(undefined);
   }
 
   /**
    * Ensures that there is a row to store at and `bytes` free in its chunk's byte area.
-   * @returns the row's position, or -1 when the row is refused (and counted) or capture is suspended
+   * @returns the row's position, or -1 when the row is refused, and counted
    */
   reserve(bytes: number): number {
     if ((this.base === 0 || this.suspended) && !this.ready()) return -1;
@@ -183,7 +193,7 @@ export class RingWriter {
     return offset;
   }
 
-  /** Ignores what is captured until `resume`. Rows written before stay. */
+  /** Refuses what is captured until `resume`. Rows written before stay. */
   suspend(): void {
     if (this.suspended) return;
     this.publish();
@@ -198,20 +208,33 @@ export class RingWriter {
     this.position = this.resumeAt;
   }
 
-  countMalformed(): void {
+  /** Counts an event that is not taken, by what the experiment or this writer is. */
+  refuse(): void {
+    if (this.closed) this.losses.refused(this.closedAs);
+    else if (Atomics.load(this.i32, HEADER_STATE_OFFSET >> 2) === CAPTURE_PAUSED)
+      this.losses.refused('paused');
+    else this.losses.refused('stopped');
+  }
+
+  countMalformed(event: string | undefined): void {
     this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3]++;
+    this.losses.malformed(event);
   }
 
   countOverflowed(): void {
     this.f64[(this.block + PRODUCER_OVERFLOWED_OFFSET) >> 3]++;
   }
 
-  /** Publishes and seals, gives the producer back and lets go of the memory. */
-  close(): void {
+  /**
+   * Publishes and seals, gives the producer back and lets go of the memory.
+   * @param as - why events are refused from then on
+   */
+  close(as: 'closed' | 'stopped' = 'closed'): void {
     if (this.closed) return;
     this.suspend();
     this.seal();
     this.closed = true;
+    this.closedAs = as;
     Atomics.store(this.i32, (this.block + PRODUCER_STATE_OFFSET) >> 2, PRODUCER_FREE);
     this.f64 = new Float64Array(NOWHERE);
     this.i64 = new BigInt64Array(NOWHERE);
@@ -231,14 +254,19 @@ export class RingWriter {
    * A refusal is counted.
    */
   private ready(): boolean {
-    if (this.closed || !this.wanted()) return false;
+    if (this.closed || !this.wanted()) {
+      this.refuse();
+      return false;
+    }
     this.resume();
     if (this.base !== 0) return true;
     const chunk = this.claim();
     if (chunk < 0) {
       this.f64[(this.block + PRODUCER_REFUSED_OFFSET) >> 3]++;
+      this.losses.refused('full');
       return false;
     }
+    if (Atomics.load(this.i32, HEADER_OVERWRITTEN_OFFSET >> 2) !== 0) this.losses.overwritten();
     this.base = (this.chunksAddress + chunk * this.chunkStrideBytes) / 8;
     const entry = this.i32[HEADER_DIRECTORY_OFFSET >> 2] + chunk * CHUNK_ENTRY_BYTES;
     // By its halves: the whole would be a BigInt. It stays below 2^53.

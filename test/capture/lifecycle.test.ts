@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { telemetry } from '../../src/capture/bus.js';
 import { NotFoundError, StateError } from '../../src/errors.js';
+import { countsOf } from '../support/counts.js';
 import { codeOf, START_US, useBench } from './support.js';
 
 const bench = useBench();
@@ -24,7 +25,7 @@ describe('a new experiment', () => {
       pausedAt: null,
       pauseCount: 0,
       progress: null,
-      counts: { captured: 0, retained: 0, dropped: 0, malformed: 0 },
+      counts: countsOf({}),
     });
     expect(bare.id).toMatch(/^[0-9a-f]{16}$/);
 
@@ -63,7 +64,7 @@ describe('a new experiment', () => {
       status: 'running',
       sampleSize: 3,
       pauseCount: 0,
-      counts: { captured: 1, retained: 1, dropped: 0, malformed: 0 },
+      counts: countsOf({ captured: 1 }),
     });
   });
 
@@ -149,7 +150,8 @@ describe('pause and resume', () => {
     expect(experiment.counts.captured).toBe(7);
     experiment.pause();
     capture('paused');
-    expect(experiment.counts).toMatchObject({ captured: 7, dropped: 0, malformed: 0 });
+    // Not wanted, and so not lost.
+    expect(experiment.counts).toEqual(countsOf({ captured: 7, refused: { paused: 7 } }));
     experiment.resume();
     capture('running');
     expect(experiment.counts.captured).toBe(14);
@@ -207,7 +209,9 @@ describe('stop', () => {
     experiment.captureAt(START_US, 'e', {});
     telemetry.execute('req_llm.request.stop', {});
     experiment.run(() => telemetry.execute('req_llm.request.stop', {}));
-    expect(experiment.counts).toEqual({ captured: 2, retained: 2, dropped: 0, malformed: 0 });
+    // The one outside of `run` was not meant for an experiment that is stopped.
+    const refused = { total: 7, stopped: 7 };
+    expect(experiment.counts).toEqual(countsOf({ captured: 2, dropped: 7, refused }));
     expect((await experiment.metrics()).latency).toMatchObject({ count: 2, mean: 2 });
     expect(experiment.streamingMetrics().latency.mean).toBe(2);
   });
@@ -281,7 +285,9 @@ describe('cleanup', () => {
     experiment.capture('e', {}, { a: 1 });
     experiment.captureAt(START_US, 'e', {});
     telemetry.execute('req_llm.request.stop', {});
-    expect(experiment.counts).toEqual({ captured: 0, retained: 0, dropped: 0, malformed: 0 });
+    experiment.run(() => telemetry.execute('req_llm.request.stop', {}));
+    const refused = { total: 606, closed: 606 };
+    expect(experiment.counts).toEqual(countsOf({ dropped: 606, refused }));
   });
 
   it('lets its id be used again', async () => {
@@ -429,6 +435,9 @@ describe('the state machine', () => {
           stoppedAt: null as number | null,
           pauseCount: 0,
           captured: 0,
+          paused: 0,
+          stopped: 0,
+          closed: 0,
           pausedUs: 0,
           registered: true,
           readable: true,
@@ -477,11 +486,18 @@ describe('the state machine', () => {
             experiment.capture('e', { latencyMs: 1 }, { a: 1 });
             recorder.record(1);
             telemetry.execute('req_llm.request.stop', {}, { a: 1 });
-            if (model.status === 'running') model.captured += 3;
+            experiment.run(() => telemetry.execute('req_llm.request.stop', {}, { a: 1 }));
+            if (model.status === 'running') model.captured += 4;
+            else if (model.status === 'paused') model.paused += 4;
+            // What is on the bus outside of a run is for whoever is running.
+            else if (model.readable) model.stopped += 3;
+            else model.closed += 3;
           } else clock.advance(10);
           const { status, pausedAt, stoppedAt, pauseCount, captured } = model;
           expect(experiment).toMatchObject({ status, pausedAt, stoppedAt, pauseCount });
-          expect(experiment.counts).toEqual({ captured, retained: captured, dropped: 0, malformed: 0 });
+          const { paused, stopped, closed } = model;
+          const refused = { total: stopped + closed, paused, stopped, closed };
+          expect(experiment.counts).toEqual(countsOf({ captured, dropped: stopped + closed, refused }));
         }
         const found = crucible.experiments().includes(experiment);
         expect(found).toBe(model.registered);

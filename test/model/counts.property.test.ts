@@ -104,11 +104,10 @@ describe('counts', () => {
             const attached: ExperimentWriter[] = [];
             let before = experiment.counts;
             const check = () => {
-              const { captured, retained, dropped, malformed } = experiment.counts;
+              const now = experiment.counts;
+              const { captured, retained, dropped, malformed } = now;
               const overwritten = captured - retained;
               expect(overwritten).toBeGreaterThanOrEqual(0);
-              // What was dropped and not overwritten was refused.
-              expect(dropped - overwritten).toBeGreaterThanOrEqual(0);
               if (overflow === 'reject') expect(overwritten).toBe(0);
               for (const count of [captured, retained, dropped, malformed]) {
                 expect(Number.isSafeInteger(count) && count >= 0, `${count}`).toBe(true);
@@ -116,7 +115,10 @@ describe('counts', () => {
               expect(captured).toBeGreaterThanOrEqual(before.captured);
               expect(dropped).toBeGreaterThanOrEqual(before.dropped);
               expect(malformed).toBeGreaterThanOrEqual(before.malformed);
-              before = { captured, retained, dropped, malformed };
+              const { total, full, stopped, closed, readOnly } = now.refused;
+              expect(total).toBe(full + stopped + closed + readOnly);
+              expect(dropped).toBe(overwritten + total);
+              before = now;
             };
             for (const { call } of sequence) {
               try {

@@ -14,6 +14,7 @@ import {
   type StreamingDistribution,
 } from '../../src/index.js';
 import { quantile } from '../../src/stats/quantile.js';
+import { countsOf } from '../support/counts.js';
 import { type PlainMetric, PlainTally } from '../support/oracle.js';
 
 interface ModelRow {
@@ -38,7 +39,10 @@ class Model {
   readonly chunks: ModelChunk[] = [];
   open: ModelChunk | undefined;
   captured = 0;
-  dropped = 0;
+  overwritten = 0;
+  refused = 0;
+  /** Offered during pauses. */
+  unwanted = 0;
   paused = false;
   tally = new PlainTally();
   /** Also the time of the next row. */
@@ -55,13 +59,16 @@ class Model {
   }
 
   add(row: ModelRow, blobBytes: number): void {
-    if (this.paused) return;
+    if (this.paused) {
+      this.unwanted++;
+      return;
+    }
     if (this.open !== undefined && this.open.rows.length === CHUNK_ROWS) this.open = undefined;
     this.open ??= this.#claim();
     if (this.open !== undefined && this.open.blobBytes + blobBytes > this.blobBytesMax)
       this.open = this.#claim();
     if (this.open === undefined) {
-      this.dropped++;
+      this.refused++;
       return;
     }
     this.open.rows.push(row);
@@ -73,7 +80,7 @@ class Model {
   #claim(): ModelChunk | undefined {
     if (this.chunks.length === this.chunkCount) {
       if (!this.overwrites) return undefined;
-      this.dropped += this.chunks.shift()!.rows.length;
+      this.overwritten += this.chunks.shift()!.rows.length;
     }
     const chunk = { rows: [], blobBytes: 0 };
     this.chunks.push(chunk);
@@ -265,12 +272,15 @@ class Checked implements Command {
 
   async run(model: Model, real: Real): Promise<void> {
     await this.inner.run(model, real);
-    expect(real.experiment.counts).toEqual({
-      captured: model.captured,
-      retained: model.retained.length,
-      dropped: model.dropped,
-      malformed: 0,
-    });
+    const { captured, refused, overwritten, unwanted } = model;
+    expect(real.experiment.counts).toEqual(
+      countsOf({
+        captured,
+        retained: model.retained.length,
+        dropped: overwritten + refused,
+        refused: { total: refused, full: refused, paused: unwanted },
+      }),
+    );
   }
 
   toString = () => this.inner.toString();

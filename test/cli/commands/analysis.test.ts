@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../../src/cli/commands/index.js';
 import { loadLibrary } from '../../../src/cli/library.js';
 import { Crucible } from '../../../src/index.js';
+import { countsOf } from '../../support/counts.js';
 import { runInMemory } from '../support/environment.js';
 
 const CONTROL = 'c0c0c0c0c0c0c0c0';
@@ -122,7 +123,7 @@ describe('crucible metrics', () => {
       id: CONTROL,
       name: 'control',
       condition: 'control',
-      counts: { captured: 201, retained: 201, dropped: 0, malformed: 0 },
+      counts: countsOf({ captured: 201 }),
       filter: null,
       metrics: {
         summary: { totalEvents: 201, timeRange: { start: START, end: START + 300 * SECOND } },

@@ -19,6 +19,7 @@ import { loadLibrary } from '../../../src/cli/library.js';
 import { Crucible, type Experiment } from '../../../src/index.js';
 import { nodeFileSystem } from '../../../src/storage/file-system.js';
 import { scanSegment } from '../../../src/storage/segment-scan.js';
+import { countsOf } from '../../support/counts.js';
 import { killedExperiment } from '../../support/killed.js';
 import { runInMemory } from '../support/environment.js';
 
@@ -367,7 +368,7 @@ describe('crucible show', () => {
       hypothesis: 'none',
       status: 'stopped',
       pauseCount: 0,
-      counts: { captured: 20, retained: 20, dropped: 0, malformed: 0 },
+      counts: countsOf({ captured: 20 }),
       interrupted: false,
       heldBy: null,
       options: { fsync: 'interval', flushIntervalMs: 200 },

@@ -12,6 +12,7 @@ import type {
 } from '../../../src/analysis/types.js';
 import type { Library, LibraryCrucible, LibraryExperiment } from '../../../src/cli/library.js';
 import type { ExportResult, ImportSource } from '../../../src/index.js';
+import { countsOf } from '../../support/counts.js';
 
 interface Row {
   event: string;
@@ -40,7 +41,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     condition: name,
     get counts() {
       const captured = rows.get(id)!.length;
-      return { captured, retained: captured, dropped: 0, malformed: 0 };
+      return countsOf({ captured });
     },
     get storage() {
       if (dir === undefined) return null;
