@@ -45,7 +45,7 @@ export const exportCaptured: Bench = {
     }
     await experiment.stop();
     const { readable, selection } = experiment.selected();
-    const view = openView(readable.store, compileFilter(undefined, experiment.condition), selection.limit);
+    const view = openView(readable.store, compileFilter(undefined, readable.store.source), selection.limit);
     const objects = (await experiment.query()).map(jsonRecord);
     const ns = (start: number) => ((performance.now() - start) * 1e6) / count;
     const least = new Map<string, number>();

@@ -46,7 +46,7 @@ function rowsOf(count: number): View {
   }
   stores.writer.ring.publish();
   const store = new MemoryStore(stores.reader, stores.source);
-  return openView(store, compileFilter(undefined, options.condition));
+  return openView(store, compileFilter(undefined, store.source));
 }
 
 interface Encoded {

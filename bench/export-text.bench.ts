@@ -276,7 +276,7 @@ async function fileRows(scale: Scale, dir: string): Promise<Row[]> {
   const experiment = await experimentOf(crucible, calls);
   const { id } = experiment;
   const { readable, selection } = experiment.selected();
-  const view = openView(readable.store, compileFilter(undefined, experiment.condition), selection.limit);
+  const view = openView(readable.store, compileFilter(undefined, readable.store.source), selection.limit);
   const at = (name: string) => join(dir, name);
   const head = await headOf(view);
   const peer = await peerOf(calls, id);

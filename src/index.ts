@@ -34,6 +34,7 @@ export {
   ImportSource,
 } from './import/index.js';
 export type { ColumnType } from './schema/columns.js';
+export type { NumberCondition, Operators } from './schema/condition.js';
 export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';

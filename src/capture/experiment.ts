@@ -604,7 +604,8 @@ export class Experiment {
 
   /** All retained rows. */
   #view(): View {
-    return openView(this.#readable().store, compileFilter(undefined, this.condition));
+    const { store } = this.#readable();
+    return openView(store, compileFilter(undefined, store.source));
   }
 
   #readable(): ReadableRows {

@@ -90,7 +90,7 @@ export class Reads {
   /** The rows that pass as of now, for whoever reads them: what is wrong is told before anything is sent. @throws ConfigError for a filter that is none */
   select(wanted: Wanted): Selected {
     const readable = this.#open();
-    compileFilter(wanted.filter, readable.store.source.condition);
+    compileFilter(wanted.filter, readable.store.source);
     return { readable, selection: selectionNow(readable, wanted) };
   }
 

@@ -1,10 +1,10 @@
 /** From arguments to an exit status. */
 
+import { suggest } from '../suggest.js';
 import { readArguments } from './args.js';
 import { type CliEnvironment, COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
 import { errorText, isReaderGone, UsageError } from './errors.js';
 import { commandHelp, overviewHelp } from './help.js';
-import { suggest } from './suggest.js';
 import { widthOf } from './terminal/stream.js';
 import { styleFor } from './terminal/style.js';
 

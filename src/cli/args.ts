@@ -4,8 +4,8 @@
  */
 
 import { parseArgs } from 'node:util';
+import { suggest } from '../suggest.js';
 import { UsageError } from './errors.js';
-import { suggest } from './suggest.js';
 
 interface OptionBase {
   description: string;

@@ -1,6 +1,8 @@
 /** The options that choose events, common to all commands that analyse. */
 
-import type { Filter } from '../schema/event.js';
+import { comparesBy } from '../schema/condition.js';
+import { type Filter, NUMBER_FIELDS } from '../schema/event.js';
+import { suggest } from '../suggest.js';
 import type { OptionTable, OptionValues } from './args.js';
 import { UsageError } from './errors.js';
 import { formatTime } from './terminal/numbers.js';
@@ -26,9 +28,9 @@ export const FILTER_OPTIONS = {
   },
   where: {
     type: 'list',
-    value: 'KEY=VALUE',
+    value: 'TEST',
     description:
-      'only events whose metadata, or else whose own field, has this value: a number, true, false, null or text; text that looks otherwise in quotes, \'code="7"\'',
+      'only events that pass: KEY=VALUE, or with !=, >, >=, < or <=, such as "latencyMs>500". KEY is latencyMs, costUsd, tokensPrompt, tokensCompletion, tokensTotal or timestamp, else of the metadata, else a field of the event; VALUE a number, true, false, null (also what is absent) or text, in quotes where it looks otherwise, \'code="7"\'',
   },
 } as const satisfies OptionTable;
 
@@ -66,21 +68,63 @@ function readTimeRange({ from, to }: FilterValues, command: string): readonly [n
   return [first, last];
 }
 
-function readWhere(conditions: readonly string[], command: string): Record<string, unknown> | null {
-  if (conditions.length === 0) return null;
-  const entries = conditions.map((condition) => {
-    const at = condition.indexOf('=');
-    if (at < 1) {
-      throw new UsageError(`--where expects KEY=VALUE, got ${JSON.stringify(condition)}`, command);
+/** What is between key and value, and what the library calls it. */
+const OPERATORS: Readonly<Record<string, string>> = {
+  '=': 'eq',
+  '==': 'eq',
+  '!=': 'ne',
+  '>': 'gt',
+  '>=': 'gte',
+  '<': 'lt',
+  '<=': 'lte',
+};
+const SIGNS = new Map(
+  Object.entries(OPERATORS)
+    .reverse()
+    .map(([sign, operator]) => [operator, sign]),
+);
+
+/** A key, in quotes where it holds a sign; a sign; a value. */
+const TEST = /^\s*("(?:[^"\\]|\\.)*"|(?:[^<>=!]|!(?!=))+?)\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*$/s;
+
+function readWhere(tests: readonly string[], command: string): Record<string, unknown> | null {
+  if (tests.length === 0) return null;
+  const asked = new Map<string, Record<string, unknown>>();
+  for (const test of tests) {
+    const { key, sign, operator, value } = readTest(test, command);
+    const operators = asked.get(key) ?? {};
+    if (Object.hasOwn(operators, operator)) {
+      const reason = operator === 'eq' ? ', and an event has one value' : '';
+      throw new UsageError(`--where names ${JSON.stringify(key + sign)} twice${reason}`, command);
     }
-    return [condition.slice(0, at), readValue(condition.slice(at + 1))] as const;
-  });
-  const keys = entries.map(([key]) => key);
-  const twice = keys.find((key, index) => keys.indexOf(key) < index);
-  if (twice !== undefined) {
-    throw new UsageError(`--where names ${twice} twice, and an event has one value`, command);
+    operators[operator] = value;
+    asked.set(key, operators);
   }
-  return Object.fromEntries(entries);
+  // Not by assignment, which a key of __proto__ would escape.
+  return Object.fromEntries([...asked].map(([key, operators]) => [key, plain(operators)]));
+}
+
+/** A value to be equal to is written as it is, unless it would be taken for operators. */
+function plain(operators: Readonly<Record<string, unknown>>): unknown {
+  const [first, ...others] = Object.keys(operators);
+  return first === 'eq' && others.length === 0 && !comparesBy(operators.eq) ? operators.eq : operators;
+}
+
+function readTest(test: string, command: string) {
+  const [, quoted, sign, text] = TEST.exec(test) ?? [];
+  const key = quoted?.startsWith('"') ? readValue(quoted) : quoted?.trim();
+  if (typeof key !== 'string' || key === '') {
+    throw new UsageError(
+      `--where expects KEY=VALUE, or >, >=, <, <=, !=, got ${JSON.stringify(test)}`,
+      command,
+    );
+  }
+  const operator = OPERATORS[sign!]!;
+  const value = readValue(text!);
+  if (/[<>]/.test(sign!) && typeof value !== 'number') {
+    throw new UsageError(`--where ${key}${sign} expects a number, got ${JSON.stringify(text)}`, command);
+  }
+  return { key, sign: sign!, operator, value };
 }
 
 /** JSON where it is JSON, text where it is not. */
@@ -117,7 +161,22 @@ export function filterText({
       ...(success === undefined ? [] : [success ? 'succeeded' : 'failed']),
       ...time('from', from),
       ...time('to', to),
-      ...Object.entries(where ?? {}).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
+      ...Object.entries(where ?? {}).flatMap(([key, wanted]) => conditionTexts(key, wanted)),
     ].join(', '),
   );
+}
+
+function conditionTexts(key: string, wanted: unknown): string[] {
+  const operators: [string, unknown][] = comparesBy(wanted) ? Object.entries(wanted) : [['eq', wanted]];
+  return operators.map(([operator, operand]) => `${key} ${SIGNS.get(operator)} ${JSON.stringify(operand)}`);
+}
+
+/** Where no event passes: that a key of `where`, which may be any, looks like a slip; null where none does. */
+export function slipText({ where = {} }: Filter): string | null {
+  const names = Object.keys(NUMBER_FIELDS);
+  for (const key of Object.keys(where)) {
+    const meant = names.includes(key) ? null : suggest(key, names);
+    if (meant !== null) return `${key} is looked for in the metadata; did you mean ${meant}?`;
+  }
+  return null;
 }

@@ -1,12 +1,17 @@
 /** Filters, compiled: what times and flags can decide, and what is asked of names and metadata. */
 import { ConfigError } from '../errors.js';
-import type { EventRow, Filter } from '../schema/event.js';
+import { anyCondition, type Condition, numberCondition } from '../schema/condition.js';
+import { CATEGORY_FIELDS, LIFTED_FIELDS, snakeCase } from '../schema/enrich.js';
+import { type EventRow, type Filter, NUMBER_FIELDS } from '../schema/event.js';
+import { suggest } from '../suggest.js';
+import type { RowSource } from './rows.js';
 
 export interface EventTest {
-  /** What it looks at: 'field' is metadata[key], or the event's own field of that name. */
-  readonly on: 'eventName' | 'model' | 'provider' | 'field' | 'anything';
+  /** What it looks at: 'number' is one of NUMBER_FIELDS; 'field' is metadata[key], or the event's own field of that name. */
+  readonly on: 'eventName' | 'model' | 'provider' | 'number' | 'field' | 'anything';
   readonly key: string;
-  readonly wanted: unknown;
+  /** What is asked of the value there. */
+  readonly condition: Condition;
   passes(event: EventRow): boolean;
 }
 
@@ -22,7 +27,8 @@ export interface CompiledFilter {
   readonly tests: readonly EventTest[];
 }
 
-const COLUMN_KEYS = new Set([
+/** Keys with a meaning of their own. */
+const FILTER_KEYS = [
   'eventName',
   'success',
   'condition',
@@ -31,33 +37,88 @@ const COLUMN_KEYS = new Set([
   'timeRange',
   'where',
   'predicate',
-]);
+] as const;
 
-/** @throws ConfigError naming the part that has a wrong type */
-export function compileFilter(filter: Filter | undefined, condition: string): CompiledFilter {
-  const { eventName, success, model, provider, timeRange, where, predicate } = check(filter ?? {});
-  const others = Object.entries(filter ?? {}).filter(
-    ([key, value]) => !COLUMN_KEYS.has(key) && value !== undefined,
-  );
-  const fields = [...others, ...Object.entries(where ?? {})];
-  const [timeMinUs, timeMaxUs] = timeRange ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+/** What events are known to have besides; under either spelling where events are read under both. */
+const EVENT_KEYS: readonly string[] = [
+  ...Object.keys(NUMBER_FIELDS),
+  ...['eventId', 'sequence', 'costSource', 'tokens', 'malformed', 'tags'],
+  ...['experimentId', 'experimentName', 'measurements', 'metadata', 'fields'],
+  ...bothSpellings(LIFTED_FIELDS),
+  ...bothSpellings([...CATEGORY_FIELDS]),
+];
+const KNOWN_KEYS: ReadonlySet<string> = new Set([...FILTER_KEYS, ...EVENT_KEYS]);
+
+/**
+ * @param about - the experiment's condition, and the columns that it has declared
+ * @throws ConfigError naming the part that is unknown or has a wrong type
+ */
+export function compileFilter(
+  filter: Filter | undefined,
+  about: Pick<RowSource, 'condition' | 'columns'>,
+): CompiledFilter {
+  const { eventName, success, condition, model, provider, timeRange, where, predicate } = check(filter ?? {});
   const tests: EventTest[] = [];
   for (const [on, wanted] of Object.entries({ eventName, model, provider })) {
     const key = on as 'eventName' | 'model' | 'provider';
-    if (wanted !== undefined) tests.push({ on: key, key, wanted, passes: (event) => event[key] === wanted });
+    if (wanted !== undefined) tests.push(testOf(key, key, anyCondition(key, wanted), (event) => event[key]));
   }
-  for (const [key, wanted] of fields) {
-    tests.push({ on: 'field', key, wanted, passes: (event) => fieldEquals(event, key, wanted) });
+  for (const [key, wanted] of Object.entries(filter ?? {})) {
+    if (wanted === undefined || (FILTER_KEYS as readonly string[]).includes(key)) continue;
+    checkKey(key, wanted, about.columns);
+    tests.push(fieldTest(`filter.${key}`, key, wanted));
   }
-  if (predicate) tests.push({ on: 'anything', key: '', wanted: undefined, passes: predicate });
-  const wantedCondition = filter?.condition;
+  for (const [key, wanted] of Object.entries(where ?? {})) {
+    if (wanted !== undefined) tests.push(fieldTest(`filter.where.${key}`, key, wanted));
+  }
+  if (predicate) tests.push({ on: 'anything', key: '', condition: ANYTHING, passes: predicate });
+  let [timeMinUs, timeMaxUs] = timeRange ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (const { key, condition } of tests.filter(({ on }) => on === 'number')) {
+    if (key !== 'timestamp') continue;
+    timeMinUs = Math.max(timeMinUs, condition.least);
+    timeMaxUs = Math.min(timeMaxUs, condition.greatest);
+  }
   return {
     timeMinUs,
     timeMaxUs,
-    nothing: timeMinUs > timeMaxUs || (wantedCondition !== undefined && wantedCondition !== condition),
+    nothing: timeMinUs > timeMaxUs || (condition !== undefined && condition !== about.condition),
     success,
     tests,
   };
+}
+
+const ANYTHING: Condition = {
+  accepts: () => true,
+  least: Number.NEGATIVE_INFINITY,
+  greatest: Number.POSITIVE_INFINITY,
+};
+
+function fieldTest(path: string, key: string, wanted: unknown): EventTest {
+  if (Object.hasOwn(NUMBER_FIELDS, key)) {
+    return testOf('number', key, numberCondition(path, wanted), NUMBER_FIELDS[key]);
+  }
+  return testOf('field', key, anyCondition(path, wanted), (event) => fieldOf(event, key));
+}
+
+function testOf(
+  on: EventTest['on'],
+  key: string,
+  condition: Condition,
+  valueAt: (event: EventRow) => unknown,
+): EventTest {
+  return { on, key, condition, passes: (event) => condition.accepts(valueAt(event)) };
+}
+
+/** @throws ConfigError for a key that is neither an event's nor a declared column: most likely a slip */
+function checkKey(key: string, wanted: unknown, columns: RowSource['columns']): void {
+  if (KNOWN_KEYS.has(key) || columns.some(({ name }) => name === key)) return;
+  const meant = suggest(key, [...FILTER_KEYS, ...EVENT_KEYS, ...columns.map(({ name }) => name)]);
+  const hint = meant === null ? '' : `did you mean ${meant}? `;
+  throw new ConfigError(
+    `filter.${key}`,
+    `a key that filters have (${hint}metadata of other names belong in where: { … })`,
+    wanted,
+  );
 }
 
 /** The same filter for a part of the time only; both bounds inclusive, microseconds. */
@@ -67,26 +128,14 @@ export function within(filter: CompiledFilter, fromUs: number, toUs: number): Co
   return { ...filter, timeMinUs, timeMaxUs, nothing: filter.nothing || timeMinUs > timeMaxUs };
 }
 
-/** metadata[key] where the event has it, else the row's own field. null also matches what is absent. */
-function fieldEquals(event: EventRow, key: string, wanted: unknown): boolean {
-  const own = Object.hasOwn(event.metadata, key)
-    ? event.metadata[key]
-    : Object.hasOwn(event, key)
-      ? (event as unknown as Record<string, unknown>)[key]
-      : null;
-  return sameValue(own ?? null, wanted);
+/** metadata[key] where the event has it, else the row's own field; null where it has neither. */
+function fieldOf(event: EventRow, key: string): unknown {
+  if (Object.hasOwn(event.metadata, key)) return event.metadata[key] ?? null;
+  return Object.hasOwn(event, key) ? ((event as unknown as Record<string, unknown>)[key] ?? null) : null;
 }
 
-/** Equal as JSON is, except that NaN is itself. */
-export function sameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b) || a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  const [keysA, keysB] = [Object.keys(a), Object.keys(b)];
-  return (
-    Array.isArray(a) === Array.isArray(b) &&
-    keysA.length === keysB.length &&
-    keysA.every((key) => sameValue((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]))
-  );
+function bothSpellings(names: readonly string[]): string[] {
+  return names.flatMap((name) => [...new Set([name, snakeCase(name)])]);
 }
 
 function check(filter: Filter): Filter {
@@ -112,7 +161,9 @@ function check(filter: Filter): Filter {
       timeRange.length === 2 &&
       timeRange.every((us) => typeof us === 'number' && !Number.isNaN(us)));
   expect('timeRange', rangeIsValid, 'two numbers of microseconds', timeRange);
-  expect('where', where === undefined || (typeof where === 'object' && where !== null), 'an object', where);
+  const whereIsValid =
+    where === undefined || (typeof where === 'object' && where !== null && !Array.isArray(where));
+  expect('where', whereIsValid, 'an object', where);
   expect('predicate', predicate === undefined || typeof predicate === 'function', 'a function', predicate);
   return filter;
 }

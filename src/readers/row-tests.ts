@@ -1,8 +1,14 @@
 /** RowTests: what a filter asks of names and metadata, answered from a row's binding and columns where those know. */
-import { FLAG_BLOB, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { Columns } from '../ring/batch.js';
+import {
+  FLAG_BLOB,
+  FLAG_CORRECTED,
+  FLAG_DECLARED,
+  FLAG_METADATA_TOKENS,
+  TAG_BINDING_MASK,
+} from '../../assembly/layout.js';
+import { type Columns, isValue, timeUsOf } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
-import { type CompiledFilter, type EventTest, sameValue } from './filter.js';
+import type { CompiledFilter, EventTest } from './filter.js';
 import { decode, type RowSource } from './rows.js';
 
 /** Rows by their index, in the order in which they are wanted. */
@@ -12,9 +18,9 @@ export interface MatchingRows {
   readonly events: readonly (EventRow | undefined)[] | undefined;
 }
 
-/** What a binding alone says of a row. */
-type Verdict = 'fails' | 'passes' | 'by columns' | 'by event';
+type Verdict = 'fails' | 'passes' | 'by event';
 
+/** What a binding alone says of a row, columns aside. */
 interface Known {
   /** Of a row that was not captured as an event. */
   readonly recorded: Verdict;
@@ -53,19 +59,29 @@ const NOTHING_MEASURED = {
   declared: [],
 };
 
+/** What a column of a row says of its value: undefined where it does not tell. */
+type ReadColumn = (columns: Columns, row: number) => number | string | boolean | null | undefined;
+
+interface ColumnTest {
+  readonly test: EventTest;
+  readonly read: ReadColumn;
+  /** Whether a recorded row without a value in the column has that of its binding. */
+  readonly isDeclared: boolean;
+}
+
 export class RowTests {
   readonly #source: RowSource;
   readonly #tests: readonly EventTest[];
   readonly #known: (Known | undefined)[] = [];
-  /** Of each test the declared column that it looks at; -1 for none. */
-  readonly #columns: readonly number[];
+  /** Those of the tests that look at columns. */
+  readonly #ofColumns: readonly ColumnTest[];
+  readonly #others: readonly EventTest[];
 
   constructor(source: RowSource, { tests }: CompiledFilter) {
     this.#source = source;
     this.#tests = tests;
-    this.#columns = tests.map(({ on, key }) =>
-      on === 'field' ? source.columns.findIndex(({ name }) => name === key) : -1,
-    );
+    this.#ofColumns = tests.flatMap((test) => columnTest(source, test) ?? []);
+    this.#others = tests.filter((test) => !this.#ofColumns.some((one) => one.test === test));
   }
 
   /** Whether any row passes. */
@@ -105,33 +121,23 @@ export class RowTests {
   #verdict(columns: Columns, row: number): Verdict {
     const tag = columns.tags[row];
     const binding = tag & TAG_BINDING_MASK;
-    if (binding === 0) return 'by event';
-    const known = this.#of(binding);
-    if ((tag & FLAG_BLOB) !== 0) return known.captured;
-    return known.recorded === 'by columns' ? this.#byColumns(columns, row, known) : known.recorded;
-  }
-
-  #byColumns({ tags, declared }: Columns, row: number, { event }: Known): Verdict {
-    const isDeclared = (tags[row] & FLAG_DECLARED) !== 0;
-    for (let i = 0; i < this.#tests.length; i++) {
-      const column = this.#columns[i];
-      if (column < 0) continue;
-      const test = this.#tests[i];
-      const code = isDeclared ? declared[column][row] : Number.NaN;
-      const value = this.#declaredValue(column, code);
-      // What the row does not bring is as the binding has it.
-      const passes = value === undefined ? test.passes(event as EventRow) : sameValue(value, test.wanted);
-      if (!passes) return 'fails';
+    const isCaptured = (tag & FLAG_BLOB) !== 0;
+    let needsEvent = binding === 0;
+    for (const { test, read, isDeclared } of this.#ofColumns) {
+      const value = read(columns, row);
+      if (value !== undefined) {
+        if (!test.condition.accepts(value)) return 'fails';
+      } else if (isDeclared && !isCaptured && binding !== 0) {
+        // What the row does not bring is as the binding has it.
+        if (!test.passes(this.#of(binding).event as EventRow)) return 'fails';
+      } else {
+        needsEvent = true;
+      }
     }
-    return 'passes';
-  }
-
-  #declaredValue(column: number, code: number): number | string | boolean | undefined {
-    if (Number.isNaN(code)) return undefined;
-    const { type } = this.#source.columns[column];
-    if (type !== 'bool' && type !== 'dict') return code;
-    if (code === 0) return undefined;
-    return type === 'bool' ? code === 2 : this.#source.text(code);
+    if (binding === 0) return 'by event';
+    const { captured, recorded } = this.#of(binding);
+    const verdict = isCaptured ? captured : recorded;
+    return verdict === 'passes' && needsEvent ? 'by event' : verdict;
   }
 
   #of(binding: number): Known {
@@ -142,30 +148,76 @@ export class RowTests {
   #ask(id: number): Known {
     const { model, provider } = this.#source.binding(id);
     const event = decode(this.#source, { ...NOTHING_MEASURED, tags: Uint32Array.of(id) }, 0, 0, 0);
-    const knows = { eventName: true, model: model !== null, provider: provider !== null };
+    const knows = { model: model !== null, provider: provider !== null };
     const captured = this.#verdictOf(event, ({ on }) =>
-      on === 'field' || on === 'anything' ? 'by event' : knows[on] ? undefined : 'by event',
+      on === 'eventName' || ((on === 'model' || on === 'provider') && knows[on]) ? undefined : 'by event',
     );
-    const recorded = this.#verdictOf(event, ({ on, key }, i) => {
-      if (on === 'anything') return 'by event';
-      if (on !== 'field') return undefined;
-      if (this.#columns[i] >= 0) return 'by columns';
-      return ROW_FIELDS.has(key) ? 'by event' : undefined;
-    });
+    const recorded = this.#verdictOf(event, ({ on, key }) =>
+      on === 'anything' || (on === 'field' && ROW_FIELDS.has(key)) ? 'by event' : undefined,
+    );
     return { recorded, captured, event };
   }
 
   /** @param needs - what a test needs besides the binding, if anything */
-  #verdictOf(event: EventRow, needs: (test: EventTest, index: number) => Verdict | undefined): Verdict {
+  #verdictOf(event: EventRow, needs: (test: EventTest) => 'by event' | undefined): Verdict {
     let verdict: Verdict = 'passes';
-    for (const [i, test] of this.#tests.entries()) {
-      const needed = needs(test, i);
-      if (needed === undefined) {
-        if (!test.passes(event)) return 'fails';
-      } else if (verdict !== 'by event') {
-        verdict = needed;
-      }
+    for (const test of this.#others) {
+      if (needs(test) !== undefined) verdict = 'by event';
+      else if (!test.passes(event)) return 'fails';
     }
     return verdict;
   }
+}
+
+/** Null for a test that does not look at a column. */
+function columnTest(source: RowSource, test: EventTest): ColumnTest | null {
+  if (test.on === 'number') return { test, read: NUMBER_COLUMNS[test.key](source), isDeclared: false };
+  const column = test.on === 'field' ? source.columns.findIndex(({ name }) => name === test.key) : -1;
+  return column < 0 ? null : { test, read: declaredColumn(source, column), isDeclared: true };
+}
+
+function declaredColumn(source: RowSource, column: number): ReadColumn {
+  const { type } = source.columns[column];
+  return ({ tags, declared }, row) => {
+    if ((tags[row] & FLAG_DECLARED) === 0) return undefined;
+    const code = declared[column][row];
+    if (type !== 'bool' && type !== 'dict') return Number.isNaN(code) ? undefined : code;
+    if (code === 0) return undefined;
+    return type === 'bool' ? code === 2 : source.text(code);
+  };
+}
+
+/** Where the numbers of every event stand, by what filters call them. */
+const NUMBER_COLUMNS: Readonly<Record<string, (source: RowSource) => ReadColumn>> = {
+  latencyMs:
+    () =>
+    ({ latencyMs }, row) =>
+      valueOrNull(latencyMs[row]),
+  costUsd:
+    () =>
+    ({ costUsd }, row) =>
+      valueOrNull(costUsd[row]),
+  timestamp: () => timeUsOf,
+  tokensPrompt: () => (columns, row) => tokensAt(columns, row, columns.promptTokens[row]),
+  tokensCompletion: () => (columns, row) => tokensAt(columns, row, columns.completionTokens[row]),
+  tokensTotal: (source) => (columns, row) => {
+    const { promptTokens, completionTokens } = columns;
+    if (mayTellTotal(source, columns.tags[row])) return undefined;
+    return tokensAt(columns, row, Math.max(promptTokens[row], 0) + Math.max(completionTokens[row], 0));
+  },
+};
+
+/** Whether the row's metadata may give a total of its own. */
+function mayTellTotal(source: RowSource, tag: number): boolean {
+  if ((tag & FLAG_METADATA_TOKENS) !== 0) return false;
+  return (tag & FLAG_BLOB) !== 0 || source.binding(tag & TAG_BINDING_MASK).bound.tokens !== undefined;
+}
+
+function tokensAt({ tags, promptTokens, completionTokens }: Columns, row: number, count: number) {
+  if ((tags[row] & FLAG_CORRECTED) !== 0) return undefined;
+  return promptTokens[row] < 0 && completionTokens[row] < 0 ? null : Math.max(count, 0);
+}
+
+function valueOrNull(value: number): number | null {
+  return isValue(value) ? value : null;
 }

@@ -1,6 +1,7 @@
 /** Zones: what is remembered of rows that were read once, so that a filter need not read them again in vain. */
 import { FLAG_FAILED, FLAG_SUCCEEDED, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { Batch, BatchRef, Zone } from '../ring/batch.js';
+import { type Batch, type BatchRef, isValue, type ValueRange, type Zone } from '../ring/batch.js';
+import type { Condition } from '../schema/condition.js';
 import type { CompiledFilter } from './filter.js';
 import type { RowTests } from './row-tests.js';
 
@@ -15,11 +16,17 @@ const BINDINGS_MAX = 64;
 export class ZoneFilter {
   readonly #tests: RowTests;
   readonly #outcomes: number;
+  readonly #latency: readonly Condition[];
+  readonly #cost: readonly Condition[];
   /** Whether zones can decide anything. */
   readonly #isUsed: boolean;
 
-  constructor({ success }: CompiledFilter, tests: RowTests) {
+  constructor({ success, tests: all }: CompiledFilter, tests: RowTests) {
     this.#tests = tests;
+    const conditionsOf = (field: string) =>
+      all.flatMap(({ on, key, condition }) => (on === 'number' && key === field ? [condition] : []));
+    this.#latency = conditionsOf('latencyMs');
+    this.#cost = conditionsOf('costUsd');
     this.#outcomes = success === true ? SUCCEEDED : success === false ? FAILED : UNDECIDED;
     if (success === undefined) this.#outcomes = SUCCEEDED | FAILED | UNDECIDED;
     this.#isUsed = success !== undefined || !tests.isEmpty;
@@ -28,6 +35,8 @@ export class ZoneFilter {
   skips({ zone }: BatchRef): boolean {
     if (!this.#isUsed || zone === undefined) return false;
     if ((zone.outcomes & this.#outcomes) === 0) return true;
+    if (this.#latency.some((condition) => !mayPass(condition, zone.latencyMs))) return true;
+    if (this.#cost.some((condition) => !mayPass(condition, zone.costUsd))) return true;
     return zone.bindings?.every((binding) => this.#tests.excludes(binding)) ?? false;
   }
 
@@ -37,7 +46,13 @@ export class ZoneFilter {
   }
 }
 
-export function zoneOf({ tags, rows }: Batch): Zone {
+/** Whether a row of the range may be accepted. */
+function mayPass({ least, greatest, accepts }: Condition, range: ValueRange): boolean {
+  if (range.hasAbsent && accepts(null)) return true;
+  return Math.max(least, range.least) <= Math.min(greatest, range.greatest);
+}
+
+export function zoneOf({ tags, rows, latencyMs, costUsd }: Batch): Zone {
   let outcomes = 0;
   let last = -1;
   const bindings = new Set<number>();
@@ -48,5 +63,26 @@ export function zoneOf({ tags, rows }: Batch): Zone {
     if (binding !== last) bindings.add(binding);
     last = binding;
   }
-  return { outcomes, bindings: bindings.size > BINDINGS_MAX ? null : Uint16Array.from(bindings) };
+  return {
+    outcomes,
+    bindings: bindings.size > BINDINGS_MAX ? null : Uint16Array.from(bindings),
+    latencyMs: rangeOf(latencyMs, rows),
+    costUsd: rangeOf(costUsd, rows),
+  };
+}
+
+function rangeOf(values: Float64Array, rows: number): ValueRange {
+  let least = Number.POSITIVE_INFINITY;
+  let greatest = Number.NEGATIVE_INFINITY;
+  let hasAbsent = false;
+  for (let row = 0; row < rows; row++) {
+    const value = values[row];
+    if (!isValue(value)) {
+      hasAbsent = true;
+      continue;
+    }
+    if (value < least) least = value;
+    if (value > greatest) greatest = value;
+  }
+  return { least, greatest, hasAbsent };
 }

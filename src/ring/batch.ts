@@ -59,6 +59,17 @@ export interface Zone {
   readonly outcomes: number;
   /** Bindings that occur; null where they are too many to be remembered. */
   readonly bindings: Uint16Array | null;
+  readonly latencyMs: ValueRange;
+  readonly costUsd: ValueRange;
+}
+
+/** Values of a column. */
+export interface ValueRange {
+  /** Reversed where there is no value. */
+  readonly least: number;
+  readonly greatest: number;
+  /** Whether a row has none. */
+  readonly hasAbsent: boolean;
 }
 
 export type Words = Int32Array | Uint32Array;

@@ -292,6 +292,17 @@ export function categoryFields(
   return fields;
 }
 
+/** Whom and what an event is about: looked for in its metadata under either spelling. */
+export const LIFTED_FIELDS = [
+  'sessionId',
+  'userId',
+  'sampleId',
+  'cohort',
+  'correlationId',
+  'traceId',
+  'spanId',
+] as const;
+
 /** snake_case spellings of the names that are looked for in every event: those in FIELDS, and the lifted ones. */
 const SNAKE_CASE = new Map<string, string>();
 

@@ -1,4 +1,5 @@
 /** What an event is: the shapes an emitter hands in and the row a reader gets back. */
+import type { NumberCondition, Operators } from './condition.js';
 
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -58,7 +59,20 @@ export interface EventRow {
   fields: Record<string, Json>;
 }
 
-/** Conditions on events, all of which must hold. */
+/** Numbers that every event has or lacks, by what filters call them: the event's own, whatever its metadata say. */
+export const NUMBER_FIELDS: Readonly<Record<string, (event: EventRow) => number | null>> = {
+  latencyMs: ({ latencyMs }) => latencyMs,
+  costUsd: ({ costUsd }) => costUsd,
+  tokensPrompt: ({ tokens }) => tokens?.prompt ?? null,
+  tokensCompletion: ({ tokens }) => tokens?.completion ?? null,
+  tokensTotal: ({ tokens }) => tokens?.total ?? null,
+  timestamp: ({ timestamp }) => timestamp,
+};
+
+/**
+ * Conditions on events, all of which must hold. Besides these keys, any field of an event and any declared column of
+ * the experiment is one, with a value to be equal to or with operators, as in `where`; other keys are errors.
+ */
 export interface Filter {
   eventName?: string;
   success?: boolean | null;
@@ -67,9 +81,27 @@ export interface Filter {
   provider?: string | null;
   /** Inclusive at both ends, in microseconds since the Unix epoch. */
   timeRange?: readonly [number, number];
-  /** Compared with `metadata[key]`, else with the row's own field of that name. */
+  /** Milliseconds. */
+  latencyMs?: NumberCondition;
+  /** USD. */
+  costUsd?: NumberCondition;
+  tokensPrompt?: NumberCondition;
+  tokensCompletion?: NumberCondition;
+  tokensTotal?: NumberCondition;
+  /** Microseconds since the Unix epoch. */
+  timestamp?: NumberCondition;
+  sessionId?: Json | Operators<Json>;
+  userId?: Json | Operators<Json>;
+  sampleId?: Json | Operators<Json>;
+  cohort?: Json | Operators<Json>;
+  correlationId?: Json | Operators<Json>;
+  traceId?: Json | Operators<Json>;
+  spanId?: Json | Operators<Json>;
+  /**
+   * Of any key: the numbers above, else `metadata[key]`, else the event's own field of that name. Equal to a JSON
+   * value, where null also matches what is absent; or, given an object of operators (`gt`, `gte`, `lt`, `lte`, `eq`,
+   * `ne`, `in`), all of which must hold.
+   */
   where?: Record<string, unknown>;
   predicate?: (event: EventRow) => boolean;
-  /** Any other key behaves as one in `where`. */
-  [key: string]: unknown;
 }

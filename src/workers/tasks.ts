@@ -108,7 +108,7 @@ export function exportedChunks(
 }
 
 function viewOf({ store, selection: { filter, range, limit } }: SelectedRows): View {
-  const compiled = compileFilter(filter, store.source.condition);
+  const compiled = compileFilter(filter, store.source);
   return openView(store, range === null ? compiled : within(compiled, ...range), limit);
 }
 

@@ -83,7 +83,7 @@ async function captured(events: readonly Made[], filter?: Filter): Promise<{ vie
     text: (id) => strings.text(id),
   };
   const store = new MemoryStore(new RingReader(memory, geometry), source);
-  return { view: openView(store, compileFilter(filter, 'default')), rows };
+  return { view: openView(store, compileFilter(filter, source)), rows };
 }
 
 /** From the events, by sorting. */

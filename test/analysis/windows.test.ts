@@ -67,7 +67,9 @@ describe('window', () => {
     expect(numbers(await experiment.window({ lastN: 3 }))).toEqual([4, 2, 0]);
     const even = { predicate: (row: EventRow) => (row.metadata.n as number) % 2 === 0 };
     expect(numbers(await experiment.window({ lastN: 2 }, even))).toEqual([2, 0]);
-    expect(numbers(await experiment.window({ range: [START_US, START_US + 3] }, { n: 3 }))).toEqual([3]);
+    expect(
+      numbers(await experiment.window({ range: [START_US, START_US + 3] }, { where: { n: 3 } })),
+    ).toEqual([3]);
   });
 
   it.each<[string, unknown]>([

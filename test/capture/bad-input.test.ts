@@ -218,7 +218,8 @@ describe('odd event names', () => {
     const { summary } = await experiment.metrics();
     expect(summary.totalEvents).toBe(200);
     expect(Object.keys(summary.eventTypes)).toHaveLength(200);
-    for (const n of [3, 199]) expect(await experiment.query({ eventName: nameOf(n), n })).toHaveLength(1);
+    for (const n of [3, 199])
+      expect(await experiment.query({ eventName: nameOf(n), where: { n } })).toHaveLength(1);
   });
 
   it('more models than the dictionary holds are all kept', async () => {

@@ -83,7 +83,9 @@ describe('a declared column', () => {
     expect(await found({ d: 'd1' })).toEqual([1, 4, 7, 10]);
     expect(await found({ where: { b: false, d: 'd0' } })).toEqual([3, 9]);
     expect(await found({ d: 'none' })).toEqual([]);
-    expect((await experiment.metrics({ d: 'd2' })).latency).toMatchObject({ count: 4, mean: 6.5 });
+    expect(await found({ f: { gt: 1, lte: 2 }, i: { ne: -3 } })).toEqual([4]);
+    expect(await found({ where: { u: { in: [7, 9, 99] } } })).toEqual([7, 9]);
+    expect((await experiment.metrics({ where: { d: 'd2' } })).latency).toMatchObject({ count: 4, mean: 6.5 });
   });
 
   it('may be one that is lifted: userId, cohort', async () => {

@@ -120,11 +120,11 @@ describe('attachExperiment', () => {
     expect(await Promise.all(ended)).toEqual([0, 0]);
     expect(experiment.counts).toMatchObject({ captured: 4502, dropped: 0 });
     for (const worker of ['a', 'b']) {
-      const rows = await experiment.query({ worker, eventName: 'from.worker' });
+      const rows = await experiment.query({ where: { worker }, eventName: 'from.worker' });
       expect(rows.toSorted((x, y) => x.sequence - y.sequence).map(({ latencyMs }) => latencyMs)).toEqual([
         ...Array(2000).keys(),
       ]);
-      expect(await experiment.query({ worker, eventName: 'last' })).toHaveLength(1);
+      expect(await experiment.query({ where: { worker }, eventName: 'last' })).toHaveLength(1);
     }
     expect(experiment.streamingMetrics().eventCounts).toEqual({
       'from.main': 500,

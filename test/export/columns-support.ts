@@ -40,7 +40,7 @@ export function captured(
     return writer;
   });
   for (const writer of [stores.writer, ...others]) writer.ring.publish();
-  return openView(new MemoryStore(stores.reader, stores.source), compileFilter(undefined, 'default'));
+  return openView(new MemoryStore(stores.reader, stores.source), compileFilter(undefined, stores.source));
 }
 
 async function planOf(views: readonly View[]): Promise<ColumnPlan> {

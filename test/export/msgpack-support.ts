@@ -25,7 +25,7 @@ export function viewOfSteps(steps: readonly Step[], capacity = 1024): View {
   const stores = new Stores(options, { clock: systemClock, prices: REFERENCE_PRICES });
   play(steps, stores.writer);
   stores.writer.ring.publish();
-  return openView(new MemoryStore(stores.reader, stores.source), compileFilter(undefined, options.condition));
+  return openView(new MemoryStore(stores.reader, stores.source), compileFilter(undefined, stores.source));
 }
 
 export const eventsOfView = (view: View): Promise<EventRow[]> => allEvents(view);

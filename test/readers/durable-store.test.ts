@@ -73,7 +73,7 @@ async function everything(experiment: Experiment): Promise<Record<string, unknow
   const text = JSON.stringify({
     events,
     rows: await experiment.query(),
-    filtered: await experiment.query({ eventName: 'event 1', model: 'm1', label: 'label 3' }),
+    filtered: await experiment.query({ eventName: 'event 1', model: 'm1', where: { label: 'label 3' } }),
     last: await experiment.window({ lastN: 50 }),
     range: await experiment.window({ range: [1.7e15 + 200_000, 1.7e15 + 900_000] }),
     windows: await experiment.windowedMetrics({ sizeUs: 500_000, stepUs: 250_000 }),

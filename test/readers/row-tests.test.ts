@@ -8,12 +8,13 @@ import { RowTests } from '../../src/readers/row-tests.js';
 import { decodeRow, type RowSource } from '../../src/readers/rows.js';
 import type { Batch } from '../../src/ring/batch.js';
 import type { Binding } from '../../src/ring/bindings.js';
-import type { EventRow, Filter, Json } from '../../src/schema/event.js';
-import { useBench } from '../capture/support.js';
+import type { EventRow, Filter } from '../../src/schema/event.js';
+import { START_US, useBench } from '../capture/support.js';
+import { numberConditions, passesFilter } from '../support/filters.js';
 import { makeBatch, SOURCE } from '../support/rows.js';
 
 const bench = useBench();
-const COLUMNS = { variant: 'dict', retried: 'bool', score: 'f64' } as const;
+const COLUMNS = { variant: 'dict', retried: 'bool', score: 'f64', tries: 'i32' } as const;
 const texts = ['a', 'b', ''];
 const text = fc.constantFrom(...texts);
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
@@ -26,6 +27,8 @@ const bound = fc.record(
     variant: text,
     sampleId: fc.constantFrom('a', 1),
     latencyMs: fc.constant('x'),
+    tries: fc.constantFrom(1, 2.5),
+    tokens: fc.constant({ total: 9 }),
   },
   { requiredKeys: [] },
 );
@@ -36,29 +39,51 @@ const metadata = fc.record(
     region: text,
     variant: text,
     retried: fc.boolean(),
-    score: fc.constantFrom(0, 1.5),
-    cost: fc.constant(2),
-    tokens: fc.constant({ prompt: 1, completion: 2 }),
+    score: fc.constantFrom<unknown>(0, 1.5, 'none', null),
+    tries: fc.constantFrom<unknown>(1, 2, 2.5),
+    cost: fc.constantFrom(2, Number.NaN),
+    tokens: fc.constantFrom<unknown>(
+      { prompt: 1, completion: 2 },
+      { prompt: 1, completion: 2, total: 3 },
+      { prompt: 1, completion: 2, total: 9 },
+      'many',
+    ),
     latencyMs: fc.constant(7),
   },
   { requiredKeys: [] },
 );
+const few = numberConditions([0, 1, 1.5, 2, 2.5, 3, 9]);
+const latencies = numberConditions([4.5, 5, 7, 8]);
+const asked = {
+  latencyMs: latencies,
+  costUsd: numberConditions([0, 0.5, 2]),
+  timestamp: numberConditions([START_US, START_US + 1, START_US + 4]),
+  tokensPrompt: few,
+  tokensCompletion: few,
+  tokensTotal: few,
+  score: few,
+  tries: few,
+};
 const anyFilter: fc.Arbitrary<Filter> = fc.record(
   {
     eventName: fc.constantFrom('e', 'f', 'g'),
     model: fc.option(text),
     provider: fc.option(text),
     success: fc.option(fc.boolean()),
+    ...asked,
     where: fc.oneof(
       ...(
         [
+          ...Object.entries(asked),
           ['region', fc.option(text)],
           ['variant', fc.option(text)],
+          ['variant', fc.record({ ne: fc.option(text) })],
           ['retried', fc.option(fc.boolean())],
-          ['score', fc.constantFrom(null, 0, 1.5)],
+          ['score', fc.constantFrom(null, 0, 1.5, 'none')],
           ['model', fc.option(text)],
+          ['model', fc.record({ in: fc.array(text, { maxLength: 2 }) })],
           ['sampleId', fc.constantFrom(null, 'a', 1)],
-          ['latencyMs', fc.constantFrom(null, 5, 7, 'x')],
+          ['sequence', numberConditions([1, 3])],
           ['tokens', fc.constantFrom(null, { prompt: 1, completion: 2, total: 3 })],
           ['eventName', fc.constantFrom('e', 'f')],
           ['absent', fc.constantFrom(null, 1)],
@@ -68,7 +93,7 @@ const anyFilter: fc.Arbitrary<Filter> = fc.record(
     predicate: fc.constant((event: EventRow) => event.sequence % 2 === 0),
   },
   { requiredKeys: [] },
-);
+) as fc.Arbitrary<Filter>;
 
 /** Of all parts together few rows pass: most filters have one or two of them. */
 const filter = fc
@@ -77,26 +102,6 @@ const filter = fc
     const parts = Object.entries(all);
     return Object.fromEntries(parts.filter((_, i) => kept.some((k) => k % parts.length === i))) as Filter;
   });
-
-/** What SEMANTICS says of a filter, on the event itself. */
-function passes(
-  event: EventRow,
-  { eventName, model, provider, success, where = {}, predicate }: Filter,
-): boolean {
-  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const valueAt = (key: string): unknown =>
-    Object.hasOwn(event.metadata, key)
-      ? event.metadata[key]
-      : ((event as unknown as Record<string, Json>)[key] ?? null);
-  return (
-    (eventName === undefined || event.eventName === eventName) &&
-    (model === undefined || event.model === model) &&
-    (provider === undefined || event.provider === provider) &&
-    (success === undefined || event.success === success) &&
-    Object.entries(where).every(([key, wanted]) => same(valueAt(key), wanted)) &&
-    (predicate === undefined || predicate(event))
-  );
-}
 
 describe('a filter', () => {
   it('passes the rows that pass as events, however they were captured', async () => {
@@ -129,7 +134,7 @@ describe('a filter', () => {
           }
           const all = await experiment.query();
           for (const one of filters) {
-            const wanted = all.filter((event) => passes(event, one));
+            const wanted = all.filter((event) => passesFilter(event, one));
             expect(await experiment.query(one)).toEqual(wanted);
             // Once more, with what the first time has taught.
             expect(await experiment.query(one)).toEqual(wanted);
@@ -157,7 +162,7 @@ describe('a filter', () => {
       };
       batch.tags.fill(1 | FLAG_DECLARED);
       let count = 0;
-      const tests = new RowTests(source, compileFilter(wanted, 'default'));
+      const tests = new RowTests(source, compileFilter(wanted, source));
       const { rows } = tests.apply(batch, Uint32Array.of(0, 1, 2), (row) => {
         count++;
         return decodeRow(source, batch, row);
@@ -173,6 +178,13 @@ describe('a filter', () => {
       excluded: false,
     });
     expect(decoded({ where: { region: 'eu' } }, { region: 'us' })).toMatchObject({ rows: [], decoded: 0 });
-    expect(decoded({ where: { timestamp: 2 } })).toEqual({ rows: [1], decoded: 3, excluded: false });
+    expect(decoded({ where: { timestamp: 2 } })).toEqual({ rows: [1], decoded: 0, excluded: false });
+    expect(decoded({ timestamp: { gt: 2 }, costUsd: null })).toEqual({
+      rows: [2],
+      decoded: 0,
+      excluded: false,
+    });
+    expect(decoded({ tokensTotal: { gte: 0 } })).toEqual({ rows: [], decoded: 0, excluded: false });
+    expect(decoded({ where: { sequence: 2 } })).toEqual({ rows: [2], decoded: 3, excluded: false });
   });
 });

@@ -37,7 +37,7 @@ function refTo(tags: readonly number[], firstSequence: number) {
 }
 
 const found = async (refs: readonly BatchRef[], filter: Filter) => {
-  const view = openView({ source, snapshot: () => ({ refs }) }, compileFilter(filter, 'default'));
+  const view = openView({ source, snapshot: () => ({ refs }) }, compileFilter(filter, source));
   const scanned = (await collect(matches(view))).flatMap(({ batch, rows }) =>
     [...rows].map((row) => batch.timeUs[row]),
   );
@@ -65,6 +65,30 @@ describe('zones', () => {
     expect(await readsFor({ model: 'm2' })).toEqual({ times: [1], reads: [1, 0, 0] });
     expect(await readsFor({ eventName: 'never' })).toEqual({ times: [], reads: [0, 0, 0] });
     expect(await readsFor({})).toEqual({ times: [0, 1, 10, 11, 20], reads: [1, 1, 1] });
+  });
+
+  it('spare reading rows whose latencies or costs are others', async () => {
+    const refs = [refTo([1, 1], 0), refTo([1, 1], 10)];
+    const batches = refs.map((ref) => ref.read() as Batch);
+    batches[0]!.latencyMs.set([5, 10]);
+    batches[1]!.latencyMs.set([20, Number.NaN]);
+    batches[1]!.costUsd.set([0.5, 0.5]);
+    await found(refs, { latencyMs: { gt: 1e9 } });
+    const readsFor = async (filter: Filter) => {
+      const before = refs.map(({ reads }) => reads);
+      const times = await found(refs, filter);
+      return { times, reads: refs.map(({ reads }, i) => (reads - before[i]!) / 2) };
+    };
+    // Bounds are inclusive, whatever the operator.
+    expect(await readsFor({ latencyMs: { gt: 10 } })).toEqual({ times: [10], reads: [1, 1] });
+    expect(await readsFor({ latencyMs: { gt: 10.5 } })).toEqual({ times: [10], reads: [0, 1] });
+    expect(await readsFor({ latencyMs: { gte: 10 } })).toEqual({ times: [1, 10], reads: [1, 1] });
+    expect(await readsFor({ latencyMs: { lt: 4.5 } })).toEqual({ times: [], reads: [0, 0] });
+    expect(await readsFor({ latencyMs: null })).toEqual({ times: [11], reads: [0, 1] });
+    expect(await readsFor({ latencyMs: { in: [7, 20] } })).toEqual({ times: [10], reads: [1, 1] });
+    expect(await readsFor({ costUsd: { ne: null } })).toEqual({ times: [10, 11], reads: [0, 1] });
+    expect(await readsFor({ costUsd: 0.5 })).toEqual({ times: [10, 11], reads: [0, 1] });
+    expect(await readsFor({ costUsd: { lte: 0 } })).toEqual({ times: [], reads: [0, 0] });
   });
 
   it('hide no row, whatever was asked before', async () => {

@@ -78,7 +78,7 @@ export function refTo(rows: Rows, read: (batch: Batch) => ReturnType<BatchRef['r
 }
 
 export function viewOf(refs: readonly BatchRef[], filter?: Filter): View {
-  return openView({ source: SOURCE, snapshot: () => ({ refs }) }, compileFilter(filter, 'default'));
+  return openView({ source: SOURCE, snapshot: () => ({ refs }) }, compileFilter(filter, SOURCE));
 }
 
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

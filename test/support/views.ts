@@ -8,7 +8,7 @@ import type { EventRow, Filter } from '../../src/schema/event.js';
 /** The rows that pass as of now. */
 export function viewOfExperiment(experiment: Experiment, filter?: Filter): View {
   const { readable, selection } = experiment.selected(filter);
-  return openView(readable.store, compileFilter(filter, experiment.condition), selection.limit);
+  return openView(readable.store, compileFilter(filter, readable.store.source), selection.limit);
 }
 
 /** The same as events, as often as they are asked for. */

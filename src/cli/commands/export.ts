@@ -3,7 +3,7 @@ import type { ExportResult } from '../../index.js';
 import { type CommandContext, defineCommand } from '../command.js';
 import { CommandError, UsageError } from '../errors.js';
 import { EXPORT_OPTIONS, type ExportPlan, readExportPlan } from '../export-options.js';
-import { FILTER_DETAIL, filterText } from '../filters.js';
+import { FILTER_DETAIL, filterText, slipText } from '../filters.js';
 import type { LibraryCrucible } from '../library.js';
 import { exportedLines } from '../report/exported.js';
 import { type OpenedExperiment, withExperiments } from '../stored-experiments.js';
@@ -147,6 +147,6 @@ function told(
     : new CommandError(
         'ERR_NO_DATA',
         `no events of ${names} pass: ${filterText(filter)}`,
-        'crucible metrics ID --dir DIR shows what an experiment has',
+        slipText(filter) ?? 'crucible metrics ID --dir DIR shows what an experiment has',
       );
 }

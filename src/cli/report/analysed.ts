@@ -2,7 +2,7 @@
 
 import type { Metrics } from '../../analysis/types.js';
 import type { Filter } from '../../index.js';
-import { filterText } from '../filters.js';
+import { filterText, slipText } from '../filters.js';
 import type { OpenedExperiment } from '../stored-experiments.js';
 import { formatCount, formatDuration, formatNumber, formatTime } from '../terminal/numbers.js';
 import { oneLine } from '../terminal/text.js';
@@ -60,5 +60,7 @@ export function emptyLines(
   const names = Object.entries(all.events)
     .sort(([, a], [, b]) => b.count - a.count)
     .map(([event, { count }]) => `${oneLine(event)} (${formatNumber(count)})`);
-  return wrap(`There are no such events. In all there are ${spanText(all)}: ${names.join(', ')}.`, width);
+  const text = `There are no such events. In all there are ${spanText(all)}: ${names.join(', ')}.`;
+  const slip = slipText(filter);
+  return wrap(slip === null ? text : `${text} ${oneLine(slip)}`, width);
 }

@@ -1,17 +1,30 @@
 /** What was probably meant. */
 
-/** The candidate nearest to `word`, if it is near enough to be a slip rather than another word; else null. */
+/** Shorter words are part of too many others. */
+const PART_LENGTH_MIN = 3;
+
+/**
+ * The candidate nearest to `word`, if it is near enough to be a slip rather than another word: a few letters off, or
+ * the same letters in another spelling (latency_ms, latencyMs); else the first that begins with it, else null.
+ */
 export function suggest(word: string, candidates: Iterable<string>): string | null {
+  const all = [...candidates];
+  const spelled = letters(word);
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(word, candidate);
+  for (const candidate of all) {
+    const distance = editDistance(spelled, letters(candidate));
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
-  return best;
+  if (best !== null || spelled.length < PART_LENGTH_MIN) return best;
+  return all.find((candidate) => letters(candidate).startsWith(spelled)) ?? null;
+}
+
+function letters(word: string): string {
+  return word.replace(/[-_\s]/g, '').toLowerCase();
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
