@@ -118,6 +118,30 @@ export class LayoutError extends TelemetryError {
   }
 }
 
+/**
+ * A memory cannot be reserved, since the process has too little address space, or the machine too little memory.
+ * `context.bytes` says how much was asked for.
+ */
+export class MemoryError extends TelemetryError {
+  constructor(purpose: string, bytes: number, cause: unknown) {
+    const mebibytes = Math.ceil(bytes / 2 ** 20);
+    const reason = cause instanceof Error ? cause.message : 'out of memory';
+    super(
+      'ERR_MEMORY_RESERVE',
+      `${mebibytes} MiB of address space for ${purpose} cannot be reserved (${reason}). What helps: a higher limit ` +
+        '(ulimit -v); a smaller capacity; fewer threads (workers: 0); with Node 20 and 22 node --disable-wasm-trap-handler, or the same in ' +
+        'NODE_OPTIONS, without which V8 reserves 8 to 10 GiB of address space for each memory',
+      { purpose, bytes },
+      { cause },
+    );
+  }
+
+  /** Where it is known beforehand that so little is left of a limit (`ulimit -v`) that it would end badly. */
+  static of(purpose: string, bytes: number, leftBytes: number): MemoryError {
+    return new MemoryError(purpose, bytes, new Error(`${Math.floor(leftBytes / 2 ** 20)} MiB are left`));
+  }
+}
+
 /** An error as plain data: what it takes to cross a thread, where structured cloning would lose class and code. */
 export interface WireError {
   readonly name: string;
@@ -139,6 +163,7 @@ const CLASSES = new Map<string, new (...args: never[]) => TelemetryError>(
     AnalysisError,
     StorageError,
     LayoutError,
+    MemoryError,
   }),
 );
 

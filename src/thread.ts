@@ -4,6 +4,8 @@
  */
 import { type Transferable, Worker } from 'node:worker_threads';
 import { THREAD_PROGRAM } from '../generated/thread-program.js';
+import { addressSpaceLeftBytes } from './address-space.js';
+import { MemoryError } from './errors.js';
 
 /** What a thread is for. */
 export type ThreadRole = 'analysis' | 'compactor' | 'spooler' | 'stream';
@@ -26,7 +28,18 @@ export interface ThreadOptions {
   readonly program?: URL | undefined;
 }
 
+/** V8 ends the process when it cannot reserve what a thread needs: 0.6 to 0.9 GiB (Node 20 to 26). */
+const THREAD_SPACE_BYTES = 2 ** 30;
+
+/** @throws MemoryError when a thread would take more address space than is left */
+export function checkThreadSpace(): void {
+  const leftBytes = addressSpaceLeftBytes();
+  if (leftBytes < THREAD_SPACE_BYTES) throw MemoryError.of('a thread', THREAD_SPACE_BYTES, leftBytes);
+}
+
+/** @throws MemoryError */
 export function startThread(role: ThreadRole, options: ThreadOptions = {}): Worker {
+  checkThreadSpace();
   const { data, transferList = [], heapMb, program } = options;
   const start: ThreadStart = { role, data, script: process.argv[1] };
   return new Worker(program ?? THREAD_PROGRAM, {

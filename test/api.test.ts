@@ -24,6 +24,7 @@ describe('crucible-telemetry exports', () => {
     'AnalysisError',
     'StorageError',
     'LayoutError',
+    'MemoryError',
   ] as const)('the class %s', (name) => {
     expect(exported[name]).toBeTypeOf('function');
     expect(exported[name].prototype).toBeTypeOf('object');
@@ -61,6 +62,7 @@ describe('crucible-telemetry exports', () => {
       [new api.StorageError('ERR_STORAGE_IO', 'm'), 'StorageError', 'ERR_STORAGE_IO'],
       [new api.StorageError('ERR_SEGMENT_CORRUPT', 'm'), 'StorageError', 'ERR_SEGMENT_CORRUPT'],
       [new api.LayoutError('version', 1, 2), 'LayoutError', 'ERR_LAYOUT_VERSION'],
+      [new api.MemoryError('an experiment', 1, null), 'MemoryError', 'ERR_MEMORY_RESERVE'],
     ];
     for (const [error, name, code] of cases) {
       expect(error).toBeInstanceOf(Error);

@@ -20,7 +20,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index', 'version'],
 };
-const EVERYWHERE = ['errors', 'clock', 'assembly', 'generated', 'suggest', 'thread', 'optional'];
+const EVERYWHERE = [
+  'errors',
+  'clock',
+  'assembly',
+  'generated',
+  'suggest',
+  'thread',
+  'optional',
+  'address-space',
+];
 
 const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>
   path.endsWith('.ts'),

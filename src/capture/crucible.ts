@@ -66,7 +66,7 @@ export class Crucible implements AsyncDisposable {
     this.#pool = workers === 0 ? null : new AnalysisPool({ threads: workers });
   }
 
-  /** Starts capturing. @throws ConfigError naming the option, StateError ERR_CLOSED */
+  /** Starts capturing. @throws ConfigError naming the option, StateError ERR_CLOSED, MemoryError */
   startExperiment(options: ExperimentOptions): Experiment {
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
     const resolved = resolveOptions(options, this.#dir);

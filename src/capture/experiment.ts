@@ -24,6 +24,7 @@ import type { PriceTable } from '../schema/prices.js';
 import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compactor.js';
 import type { Lock } from '../storage/lock.js';
 import type { ExperimentFields } from '../storage/spooler.js';
+import { checkThreadSpace } from '../thread.js';
 import { VERSION } from '../version.js';
 import type { AnalysisPool } from '../workers/pool.js';
 import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
@@ -185,6 +186,7 @@ export class Experiment {
     let lock: Lock | null = null;
     if (reopened === undefined) {
       this.#stores = new Stores(options, owner);
+      if (options.durable) checkThreadSpace();
       this.startedAt = this.#clock.nowUs();
       const { memory } = this.#stores;
       const created =

@@ -11,6 +11,7 @@ import { nodeFileSystem as files } from '../storage/file-system.js';
 import { acquireLock, holderOf, type Lock, type LockHolder } from '../storage/lock.js';
 import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from '../storage/paths.js';
 import { type CutTail, type Damage, type FolderContents, openFolder } from '../storage/recovery.js';
+import { checkThreadSpace } from '../thread.js';
 import type { ExperimentStatus, Reopened } from './experiment.js';
 import { type ResolvedOptions, restoreOptions } from './options.js';
 import { type StoredFields, storedFields } from './stored-fields.js';
@@ -158,6 +159,7 @@ async function reopenLocked(
   // A ring is only needed where rows will be captured.
   const options = goesOn ? asStored : { ...asStored, capacity: CHUNK_ROWS, producers: 1 };
   const stores = new Stores(options, owner);
+  if (goesOn) checkThreadSpace();
   const replay = options.streamingMetrics ? new Replay(stores.memory, stores.geometry) : undefined;
   const contents = await openFolder(files, folder, options.columns, {
     repair: lock !== null,

@@ -4,12 +4,14 @@
  * The memory is reserved at once and costs nothing until it is touched. Whoever uses it has it alone (`exclusively`),
  * takes what it needs with `allocate`, and finds all of it given back when it is done.
  */
+import { addressSpaceLeftBytes } from '../address-space.js';
 import { AnalysisError } from '../errors.js';
 import { instantiate, type KernelModule, reserveMemory } from '../ring/wasm.js';
 
 const PAGE_BYTES = 65536;
-/** 1 GiB. */
-const PAGES = 16384;
+/** 1 GiB; where address space is limited a quarter of what is left, down to 64 MiB. */
+const PAGES_MAX = 16384;
+const PAGES_MIN = 1024;
 /** Columns begin on lines of the cache. */
 const ALIGN_BYTES = 64;
 
@@ -24,7 +26,7 @@ export class Kernels {
   #lastUse: Promise<unknown> = Promise.resolve();
 
   constructor() {
-    const memory = reserveMemory(PAGES);
+    const memory = reserveMemory(pagesToTake(), 'an analysis');
     this.module = instantiate(memory);
     this.buffer = memory.buffer;
     this.f64 = new Float64Array(memory.buffer);
@@ -51,7 +53,7 @@ export class Kernels {
   allocate(bytes: number): number {
     const address = this.#used;
     const end = Math.ceil((address + bytes) / ALIGN_BYTES) * ALIGN_BYTES;
-    if (end > PAGES * PAGE_BYTES) throw outOfMemory(bytes);
+    if (end > this.buffer.byteLength) throw outOfMemory(bytes, this.buffer.byteLength);
     this.#used = end;
     return address;
   }
@@ -75,8 +77,12 @@ export function kernelsOfThread(): Kernels {
   return kernels;
 }
 
-function outOfMemory(bytes: number): AnalysisError {
-  const limitBytes = PAGES * PAGE_BYTES;
+function pagesToTake(): number {
+  const quarter = Math.floor(addressSpaceLeftBytes() / 4 / PAGE_BYTES);
+  return Math.max(PAGES_MIN, Math.min(PAGES_MAX, quarter));
+}
+
+function outOfMemory(bytes: number, limitBytes: number): AnalysisError {
   const message = `the analysis needs more than the ${limitBytes} bytes a thread has for it`;
   return new AnalysisError('ERR_OUT_OF_MEMORY', message, { bytes, limitBytes });
 }

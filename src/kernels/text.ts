@@ -33,7 +33,7 @@ export class TextKernels {
   #used = PAGE_BYTES;
 
   constructor() {
-    const memory = reserveMemory(PAGES);
+    const memory = reserveMemory(PAGES, 'the text of an export');
     this.module = instantiate(memory);
     const { buffer } = memory;
     this.f64 = new Float64Array(buffer);

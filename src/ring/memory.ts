@@ -167,21 +167,11 @@ export function isWordColumn(type: ColumnType): boolean {
   return type === 'bool' || type === 'dict';
 }
 
-/** Reserves an experiment's memory in full and writes its header. Pages cost nothing until they are touched. */
+/** Reserves an experiment's memory in full and writes its header. Pages cost nothing until they are touched. @throws MemoryError */
 export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; geometry: Geometry } {
   const staggerBytes = (memoriesAllocated++ % STAGGERS) * STAGGER_BYTES;
   const geometry = planGeometry(options.capacityRows, options.columns, options.producerCount, staggerBytes);
-  const pages = geometry.memoryBytes / PAGE_BYTES;
-  let memory: SharedMemory;
-  try {
-    memory = reserveMemory(pages);
-  } catch (cause) {
-    throw new ConfigError(
-      'capacity',
-      `a size this system can reserve (${cause instanceof Error ? cause.message : 'out of memory'})`,
-      options.capacityRows,
-    );
-  }
+  const memory = reserveMemory(geometry.memoryBytes / PAGE_BYTES, 'an experiment');
   const header = new DataView(memory.buffer);
   const words: [number, number][] = [
     [HEADER_MEMORY_BYTES_OFFSET, geometry.memoryBytes],

@@ -1,5 +1,8 @@
 /** The one doorway to WebAssembly: the shared memory, what the module exports, typed, and how an instance is made. */
+import { PAGE_BYTES } from '../../assembly/layout.js';
 import { WASM_BASE64 } from '../../generated/wasm.js';
+import { addressSpaceLeftBytes } from '../address-space.js';
+import { MemoryError } from '../errors.js';
 
 /** A shared WebAssembly memory. Structured-cloneable: threads that are sent it see the same bytes. */
 export interface SharedMemory {
@@ -123,9 +126,23 @@ const api = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssemb
 
 let compiled: object | undefined;
 
-/** Reserves `pages` of 64 KiB at once, so that the memory never grows and views over it never go stale. */
-export function reserveMemory(pages: number): SharedMemory {
-  return new api.Memory({ initial: pages, maximum: pages, shared: true });
+/** What V8 must be left with: it ends the process when it asks for more and gets none. */
+const HEADROOM_BYTES = 256 * 2 ** 20;
+
+/**
+ * Reserves `pages` of 64 KiB at once, so that the memory never grows and views over it never go stale.
+ * @param purpose - what it is for, in words
+ * @throws MemoryError
+ */
+export function reserveMemory(pages: number, purpose: string): SharedMemory {
+  const bytes = pages * PAGE_BYTES;
+  const leftBytes = addressSpaceLeftBytes();
+  if (leftBytes - bytes < HEADROOM_BYTES) throw MemoryError.of(purpose, bytes, leftBytes);
+  try {
+    return new api.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (cause) {
+    throw new MemoryError(purpose, bytes, cause);
+  }
 }
 
 /**

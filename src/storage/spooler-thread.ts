@@ -290,7 +290,12 @@ export class SpoolerThread {
     await sleep(delayMs, undefined, { ref: isAwaited });
     if (this.#ended || this.#worker !== undefined) return;
     this.#restarts++;
-    this.#start();
+    try {
+      this.#start();
+    } catch (error) {
+      this.#setError(spoolerDied(this.#options.folder, error as Error));
+      void this.#replace();
+    }
   }
 
   /** Replaces a spooler that does not move. Its epoch is over: should it wake up, it stops. */
