@@ -12,7 +12,7 @@
  *   accumulators      per producer, per slot      the producer that owns them (sequence-locked)
  *   scratch, landing  per producer                the producer that owns them
  *   directory         one entry per chunk         the chunk's owner
- *   chunks            row data                    the chunk's owner
+ *   chunks            row data, spare ones last   the chunk's owner
  *
  * Everything from the accumulators on has an address in the header, since it depends on the capacity.
  * Offsets ending in _OFFSET are bytes from the start of the structure that the name begins with.
@@ -20,7 +20,7 @@
  */
 
 export const LAYOUT_MAGIC = 0x43525543; // "CRUC"
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 export const PAGE_BYTES = 65536;
 export const MEMORY_BYTES_MAX = 0x7fff0000;
@@ -45,6 +45,7 @@ export const HEADER_PRODUCER_COUNT_OFFSET = 64; // i32, producers that have accu
 export const HEADER_STREAMING_OFFSET = 68; // i32 atomic, 1 while rows are folded into the accumulators
 export const HEADER_BLOCK_MS_OFFSET = 72; // i32, how long OVERFLOW_BLOCK waits; 0 where nothing is ever released
 export const HEADER_WAKE_EVERY_OFFSET = 76; // i32, of so many sealed chunks one wakes the spooler; 0 = there is none
+export const HEADER_SPARE_COUNT_OFFSET = 80; // i32, chunks behind the others that are only ever joined
 // Contended words, each on a line of its own (64 bytes) so that they do not slow one another down.
 export const HEADER_STATE_OFFSET = 128; // i32 atomic, CAPTURE_*
 export const HEADER_STATS_EPOCH_OFFSET = 192; // i32 atomic, raised by a reset of the streaming metrics
@@ -182,7 +183,7 @@ export const ACCUMULATORS_BYTES = SLOT_COUNT * SLOT_BYTES;
 // ── Chunk directory: one entry per chunk ─────────────────────────────────────────────────────────
 export const CHUNK_ENTRY_BYTES = 128;
 export const CHUNK_GENERATION_OFFSET = 0; // i32 atomic; odd while the entry changes hands, readers compare it
-export const CHUNK_STATE_OFFSET = 4; // i32 atomic, CHUNK_FREE, CHUNK_OPEN or CHUNK_SEALED; changes by compare-and-swap
+export const CHUNK_STATE_OFFSET = 4; // i32 atomic, CHUNK_FREE, _OPEN, _SEALED or _JOINED; changes by compare-and-swap
 export const CHUNK_PUBLISHED_OFFSET = 8; // i32 atomic, rows readable; never decreases within a generation
 export const CHUNK_BLOB_END_OFFSET = 12; // i32, bytes used in the byte area by published rows
 export const CHUNK_SEQUENCE_OFFSET = 16; // i64, order of the claim
@@ -191,6 +192,9 @@ export const CHUNK_TIME_MAX_OFFSET = 32; // f64 µs
 export const CHUNK_PRODUCER_OFFSET = 40; // i32
 export const CHUNK_SPOOLED_OFFSET = 44; // i32 atomic, published rows the spooler has taken, and of which generation
 export const CHUNK_WRITTEN_OFFSET = 48; // i32 atomic, taken rows that are, or were, in a segment, and of which generation
+export const CHUNK_NEXT_OFFSET = 52; // i32 directory index of the chunk joined next, -1 for none
+export const CHUNK_HEAD_OFFSET = 56; // i32 directory index of the chunk that a joined one belongs to
+export const CHUNK_HEAD_GENERATION_OFFSET = 60; // i32, while that chunk has this generation
 /** A spooled or written word is generation << SPOOLED_ROWS_BITS | rows. */
 export const SPOOLED_ROWS_BITS = 11;
 
@@ -199,6 +203,12 @@ export const CHUNK_FREE = 0;
 export const CHUNK_OPEN = 1;
 /** Complete. With Overwrite anybody may claim it. */
 export const CHUNK_SEALED = 2;
+/**
+ * No rows of its own: more of another chunk's byte area, for as long as that one's generation lasts. The state holds the
+ * chunk's own generation above these bits, so that no two lives of it have the same.
+ */
+export const CHUNK_JOINED = 3;
+export const CHUNK_STATE_BITS = 2;
 
 /** What a claim returns when every chunk belongs to somebody, */
 export const CLAIM_REFUSED = -1;
@@ -227,6 +237,9 @@ export const TIME_US_MAX = 8.64e18;
 export const CHUNK_ALIGN_BYTES = 2048;
 /** A writer's landing row (see src/ring/writer.ts): columns as in a chunk, of which one row is used. */
 export const LANDING_BYTES = 43008;
+
+/** Bytes that an event without its columns may have. Spare chunks hold as many. */
+export const EVENT_BYTES_MAX = 33554432; // 32 MiB
 
 /** Larger magnitudes count as infinite: their squares, summed up, would leave the range of a double. */
 export const VALUE_MAX = 1e140;

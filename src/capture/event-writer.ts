@@ -2,7 +2,8 @@
  * EventWriter: turns events into rows on behalf of one thread and one experiment.
  *
  * What has a column goes there; the rest of metadata and the measurements go to the chunk's byte area as
- * MessagePack (see readers/rows.ts for the way back). Nothing an event does reaches the caller: a getter, proxy or
+ * MessagePack (see readers/rows.ts for the way back): by way of this thread's scratch, or of memory of its own (see
+ * long-event.ts) where that is too small. Nothing an event does reaches the caller: a getter, proxy or
  * value that throws costs that value, and the event counts as malformed.
  */
 import {
@@ -42,6 +43,7 @@ import { type Enriched, emptyEnriched, enrich, isExceptionEvent } from '../schem
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
 import { MAP_ENTRIES_MAX, MAP_HEAD_BYTES, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
 import type { PriceTable } from '../schema/prices.js';
+import { withLongWriter, writeFitting } from './long-event.js';
 import { ClockedRecorder, Recorder } from './recorder.js';
 
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
@@ -51,8 +53,8 @@ const NAMELESS = '(unnamed)';
 const PLANS_MAX = 4096;
 /** Models remembered of an event, and providers of a model. */
 const MODELS_MAX = 1024;
-/** What is left of a text where the whole event would not fit. */
-const TRIMMED_CHARACTERS = 1024;
+/** What is left of a text where cutting all of them to one length is not enough. */
+const TRIMMED_BYTES = 1024;
 const hrtime = process.hrtime.bigint;
 
 // What becomes of a metadata key: it is encoded (0), it goes to the declared column `kind − 1` (above 0), or it is
@@ -322,32 +324,17 @@ export class EventWriter {
     corrections: Record<string, Json>,
     isCorrected: boolean,
   ): boolean {
-    const { metadata, measurements, eventId } = event;
-    const flags = this.restoredFlags(frame, binding, metadata);
     const { out, ring } = this;
+    const { eventId } = event;
+    const flags = this.restoredFlags(frame, binding, event.metadata);
+    const kept = Math.max(flags, 0) | FLAG_BLOB;
+    const aside = isNotEmpty(corrections) ? corrections : null;
     const start = out.position;
-    let uncorrected = start;
-    out.lossy = false;
     try {
-      const map = out.beginMap();
-      if (isNotEmpty(corrections)) out.aside(corrections);
-      // The same map without that entry may begin here, over what is in front of its first one.
-      uncorrected = out.position - MAP_HEAD_BYTES;
-      let entries = 0;
-      for (const key of Object.keys(metadata)) {
-        const value = metadata[key];
-        const kind = flags < 0 ? KIND_ENCODED : (this.kinds.get(key) ?? KIND_ENCODED);
-        if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
-        out.entry(key, value);
-        entries++;
-      }
-      out.endMap(map, uncorrected > start ? entries + 1 : entries);
-      encodeMap(out, measurements);
-      if (binding === 0) out.text(plan.event);
-      // What a column does not take is in the metadata, as it was before.
-      frame.malformed = event.malformed || out.lossy;
+      const { uncorrected, entries } = this.writeRestored(out, frame, plan, binding, flags, event, aside);
       let from = start;
-      if (!isCorrected && eventId !== null && uncorrected > start) {
+      if (!isCorrected && aside !== null) {
+        // All that is kept aside is its id, which may be what its place gives it.
         const position = ring.reserve(out.position - uncorrected);
         if (position < 0) return false;
         if (eventId === event.idAt(ring.producer, ring.sequenceAt(position))) {
@@ -355,17 +342,58 @@ export class EventWriter {
           from = uncorrected;
         }
       }
-      if (out.position - from > ring.blobBytes) throw OUT_OF_ROOM;
       const corrected = from < uncorrected ? FLAG_CORRECTED : 0;
-      const kept = Math.max(flags, 0) | FLAG_BLOB | corrected;
-      return this.row(frame, binding, kept, from, out.position - from, timestampUs);
+      return this.row(frame, binding, kept | corrected, from, out.position - from, timestampUs);
     } catch (error) {
       if (error !== OUT_OF_ROOM) throw error;
-      // Too large for this experiment's chunks, or just so without what was to be kept beside it.
-      out.position = start;
-      frame.malformed = true;
-      return this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
+      return withLongWriter((long) => {
+        const isWhole = writeFitting(long, () => {
+          this.writeRestored(long, frame, plan, binding, flags, event, aside);
+        });
+        // What stays too large loses what is kept aside, too.
+        if (!isWhole) {
+          const { measurements, metadata } = event;
+          this.encodeTrimmed(long, frame, plan, binding, Math.max(flags, 0), measurements, metadata);
+        }
+        if (!isWhole || long.cuts.length > 0) frame.malformed = true;
+        const corrected = isWhole && aside !== null ? FLAG_CORRECTED : 0;
+        return this.row(frame, binding, kept | corrected, 0, long.written.length, timestampUs, long.written);
+      });
     }
+  }
+
+  /**
+   * Writes the byte-area part of an event that was exported.
+   * @returns where the same part without what is kept aside begins, once a map's head is put there, and its entries
+   */
+  private writeRestored(
+    out: MsgpackWriter,
+    frame: Frame,
+    plan: EventPlan,
+    binding: number,
+    flags: number,
+    { metadata, measurements, malformed }: RestoredEvent,
+    corrections: Readonly<Record<string, Json>> | null,
+  ): { uncorrected: number; entries: number } {
+    this.forgetDeclared(frame);
+    out.lossy = false;
+    const map = out.beginMap();
+    if (corrections !== null) out.aside(corrections);
+    const uncorrected = out.position - MAP_HEAD_BYTES;
+    let entries = 0;
+    for (const key of Object.keys(metadata)) {
+      const value = metadata[key];
+      const kind = flags < 0 ? KIND_ENCODED : (this.kinds.get(key) ?? KIND_ENCODED);
+      if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
+      out.entry(key, value);
+      entries++;
+    }
+    out.endMap(map, corrections === null ? entries : entries + 1);
+    encodeMap(out, measurements);
+    if (binding === 0) out.text(plan.event);
+    // What a column does not take is in the metadata, as it was before.
+    frame.malformed = malformed || out.lossy;
+    return { uncorrected, entries };
   }
 
   /**
@@ -447,13 +475,20 @@ export class EventWriter {
     if (enriched.tokensCanonical) flags |= FLAG_METADATA_TOKENS;
 
     const blobStart = this.out.position;
-    this.encode(frame, plan, binding, flags, measurements, metadata);
-    const blobBytes = this.out.position - blobStart;
-    return this.row(frame, binding, flags | FLAG_BLOB, blobStart, blobBytes, timestampUs);
+    if (this.encode(this.out, frame, plan, binding, flags, measurements, metadata)) {
+      const blobBytes = this.out.position - blobStart;
+      return this.row(frame, binding, flags | FLAG_BLOB, blobStart, blobBytes, timestampUs);
+    }
+    this.out.position = blobStart;
+    return withLongWriter((long) => {
+      this.encodeLong(long, frame, plan, binding, flags, measurements, metadata);
+      return this.row(frame, binding, flags | FLAG_BLOB, 0, long.written.length, timestampUs, long.written);
+    });
   }
 
   /**
    * Stores the columns. Everything of the event has been evaluated: nothing here runs its code.
+   * @param elsewhere - the byte-area part where it is not in the memory
    * @returns false when the ring refuses it
    */
   private row(
@@ -463,6 +498,7 @@ export class EventWriter {
     blobStart: number,
     blobBytes: number,
     timestampUs: number | undefined,
+    elsewhere: Uint8Array | null = null,
   ): boolean {
     const ring = this.ring;
     const position = ring.reserve(blobBytes);
@@ -484,7 +520,10 @@ export class EventWriter {
     const pair = position << 1;
     ring.i32[pair + PROMPT_DISTANCE] = prompt;
     ring.i32[pair + COMPLETION_DISTANCE] = completion;
-    ring.i32[pair + BLOB_DISTANCE] = ring.appendBlob(blobStart, blobBytes);
+    const isLarge = elsewhere !== null || ring.hasJoined;
+    ring.i32[pair + BLOB_DISTANCE] = isLarge
+      ? ring.appendLarge(elsewhere ?? ring.u8.subarray(blobStart, blobStart + blobBytes))
+      : ring.appendBlob(blobStart, blobBytes);
     if (frame.hasDeclared) {
       tag |= FLAG_DECLARED;
       this.storeDeclared(frame.declared, position);
@@ -496,6 +535,7 @@ export class EventWriter {
     if (binding === 0) ring.countOverflowed();
     ring.i32[pair + TAG_DISTANCE] = tag;
     ring.commit();
+    if (isLarge) ring.sealLarge();
     return true;
   }
 
@@ -509,8 +549,33 @@ export class EventWriter {
     }
   }
 
-  /** Writes the byte-area part: metadata without what has columns, measurements, and a name that found no id. */
+  /**
+   * Writes the byte-area part: metadata without what has columns, measurements, and a name that found no id.
+   * @returns false when it does not fit
+   */
   private encode(
+    out: MsgpackWriter,
+    frame: Frame,
+    plan: EventPlan,
+    binding: number,
+    flags: number,
+    measurements: Measurements,
+    metadata: Metadata,
+  ): boolean {
+    out.lossy = false;
+    try {
+      this.encodeParts(out, frame, plan, binding, flags, measurements, metadata);
+    } catch (error) {
+      if (error !== OUT_OF_ROOM) throw error;
+      return false;
+    }
+    if (out.lossy) frame.malformed = true;
+    return true;
+  }
+
+  /** The same of an event that is too large for that; of one that is too large at all, what may be kept. */
+  private encodeLong(
+    out: MsgpackWriter,
     frame: Frame,
     plan: EventPlan,
     binding: number,
@@ -518,23 +583,28 @@ export class EventWriter {
     measurements: Measurements,
     metadata: Metadata,
   ): void {
-    const out = this.out;
-    const start = out.position;
-    out.lossy = false;
+    const isWhole = writeFitting(out, () =>
+      this.encodeParts(out, frame, plan, binding, flags, measurements, metadata),
+    );
+    if (!isWhole) this.encodeTrimmed(out, frame, plan, binding, flags, measurements, metadata);
+    if (out.lossy || out.cuts.length > 0 || !isWhole) frame.malformed = true;
+  }
+
+  /** @throws OUT_OF_ROOM */
+  private encodeParts(
+    out: MsgpackWriter,
+    frame: Frame,
+    plan: EventPlan,
+    binding: number,
+    flags: number,
+    measurements: Measurements,
+    metadata: Metadata,
+  ): void {
     this.forgetDeclared(frame);
-    try {
-      this.encodeMetadata(frame, plan, flags, metadata);
-      encodeMap(out, measurements);
-      // `plan.binding` may have changed: a getter can capture an event of the same name.
-      if (binding === 0) out.text(plan.event);
-      if (out.position - start > this.ring.blobBytes) throw OUT_OF_ROOM;
-    } catch (error) {
-      if (error !== OUT_OF_ROOM) throw error;
-      out.position = start;
-      out.lossy = true;
-      this.encodeTrimmed(frame, plan, flags, measurements, metadata, start);
-    }
-    if (out.lossy) frame.malformed = true;
+    this.encodeMetadata(out, frame, plan, flags, metadata);
+    encodeMap(out, measurements);
+    // `plan.binding` may have changed: a getter can capture an event of the same name.
+    if (binding === 0) out.text(plan.event);
   }
 
   /** Values of an event that was refused must not turn up in the next one. */
@@ -544,8 +614,13 @@ export class EventWriter {
     frame.hasDeclared = false;
   }
 
-  private encodeMetadata(frame: Frame, plan: EventPlan, flags: number, metadata: Metadata): void {
-    const out = this.out;
+  private encodeMetadata(
+    out: MsgpackWriter,
+    frame: Frame,
+    plan: EventPlan,
+    flags: number,
+    metadata: Metadata,
+  ): void {
     const at = out.beginMap();
     let entries = 0;
     let index = 0;
@@ -612,28 +687,21 @@ export class EventWriter {
     return kind;
   }
 
-  /** The last resort for an event larger than a chunk's byte area: scalars, and the beginnings of texts. */
+  /** The last resort for an event that stays too large: scalars, and the beginnings of texts. */
   private encodeTrimmed(
+    out: MsgpackWriter,
     frame: Frame,
     plan: EventPlan,
+    binding: number,
     flags: number,
     measurements: Measurements,
     metadata: Metadata,
-    start: number,
   ): void {
-    const out = this.out;
-    try {
-      this.encodeMetadata(frame, plan, flags, trimmed(metadata));
-      encodeMap(out, trimmed(measurements));
-      out.text(plan.event.slice(0, TRIMMED_CHARACTERS));
-      if (out.position - start <= this.ring.blobBytes) return;
-    } catch (error) {
-      if (error !== OUT_OF_ROOM) throw error;
-    }
-    out.position = start;
-    out.endMap(out.beginMap(), 0);
-    out.endMap(out.beginMap(), 0);
-    out.text(plan.event.slice(0, TRIMMED_CHARACTERS));
+    out.restart(TRIMMED_BYTES);
+    const rest = [trimmed(measurements), trimmed(metadata)] as const;
+    if (this.encode(out, frame, plan, binding, flags, ...rest)) return;
+    out.restart(TRIMMED_BYTES);
+    this.encode(out, frame, plan, binding, flags, NOTHING, NOTHING);
   }
 
   /** Stores the event from copies of what can be read of it. */
@@ -803,17 +871,11 @@ function readable(source: unknown): Record<string, unknown> {
   return copy;
 }
 
+/** What of an object may be kept where all of it is too large. */
 function trimmed(source: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(readable(source))) {
-    const name = key.slice(0, TRIMMED_CHARACTERS);
-    const kept =
-      typeof value === 'string'
-        ? value.slice(0, TRIMMED_CHARACTERS)
-        : typeof value === 'object'
-          ? null
-          : value;
-    setOwn(copy, name, kept);
+    setOwn(copy, key, typeof value === 'object' ? null : value);
   }
   return copy;
 }

@@ -9,6 +9,7 @@ import {
   COLUMN_GAP_BYTES,
   COLUMNS_END_OFFSET,
   DICTIONARIES_END,
+  EVENT_BYTES_MAX,
   HEADER_ACCUMULATORS_OFFSET,
   HEADER_ANCHOR_NS_OFFSET,
   HEADER_ANCHOR_US_OFFSET,
@@ -27,6 +28,7 @@ import {
   HEADER_OVERFLOW_OFFSET,
   HEADER_PRODUCER_COUNT_OFFSET,
   HEADER_SCRATCH_OFFSET,
+  HEADER_SPARE_COUNT_OFFSET,
   HEADER_STREAMING_OFFSET,
   HEADER_VERSION_OFFSET,
   HEADER_WAKE_EVERY_OFFSET,
@@ -66,7 +68,10 @@ export interface ColumnPlacement {
 
 /** Sizes and addresses, all in bytes but for the counts; immutable for the life of the memory. */
 export interface Geometry {
+  /** Chunks that hold rows. */
   readonly chunkCount: number;
+  /** Chunks behind those, which are only ever joined to one of them: room for one event of the largest size. */
+  readonly spareCount: number;
   readonly chunkStrideBytes: number;
   readonly blobOffsetBytes: number;
   readonly blobBytes: number;
@@ -133,20 +138,26 @@ export function planGeometry(
   const scratchBytes = 4 * BLOB_BYTES_PER_ROW * CHUNK_ROWS;
   const landingAddress = alignUp(scratchAddress + producerCount * scratchBytes, CHUNK_ALIGN_BYTES);
   const directoryAddress = landingAddress + producerCount * LANDING_BYTES;
-  const chunksAddress = alignUp(directoryAddress + chunkCount * CHUNK_ENTRY_BYTES, CHUNK_ALIGN_BYTES);
+  const blobBytesMin = BLOB_BYTES_PER_ROW_MIN * CHUNK_ROWS;
+  const spareCountMax = Math.ceil(EVENT_BYTES_MAX / (blobOffsetBytes + blobBytesMin));
+  const directoryBytes = (chunkCount + spareCountMax) * CHUNK_ENTRY_BYTES;
+  const chunksAddress = alignUp(directoryAddress + directoryBytes, CHUNK_ALIGN_BYTES);
 
-  if (chunksAddress - chunkCount * CHUNK_ENTRY_BYTES > MEMORY_BYTES_MAX) {
+  if (chunksAddress - directoryBytes > MEMORY_BYTES_MAX) {
     throw new ConfigError('producers', 'a number whose accumulators fit one 2 GiB memory', producerCount);
   }
-  const roomBytes = Math.floor((MEMORY_BYTES_MAX - chunksAddress) / chunkCount);
+  // The spare ones take up to a chunk more than an event.
+  const roomBytes = Math.floor((MEMORY_BYTES_MAX - chunksAddress - EVENT_BYTES_MAX) / (chunkCount + 1));
   const blobRoomBytes = Math.floor(roomBytes / CHUNK_ALIGN_BYTES) * CHUNK_ALIGN_BYTES - blobOffsetBytes;
   const blobBytes = Math.min(BLOB_BYTES_PER_ROW * CHUNK_ROWS, blobRoomBytes);
-  if (blobBytes < BLOB_BYTES_PER_ROW_MIN * CHUNK_ROWS) {
+  if (blobBytes < blobBytesMin) {
     throw new ConfigError('capacity', 'a number of rows that fits one 2 GiB memory', capacityRows);
   }
   const chunkStrideBytes = alignUp(blobOffsetBytes + blobBytes, CHUNK_ALIGN_BYTES);
+  const spareCount = Math.ceil(EVENT_BYTES_MAX / chunkStrideBytes);
   return {
     chunkCount,
+    spareCount,
     chunkStrideBytes,
     blobOffsetBytes,
     blobBytes: chunkStrideBytes - blobOffsetBytes,
@@ -157,7 +168,7 @@ export function planGeometry(
     landingAddress,
     directoryAddress,
     chunksAddress,
-    memoryBytes: alignUp(chunksAddress + chunkCount * chunkStrideBytes, PAGE_BYTES),
+    memoryBytes: alignUp(chunksAddress + (chunkCount + spareCount) * chunkStrideBytes, PAGE_BYTES),
     columns: placements,
   };
 }
@@ -176,6 +187,7 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
   const words: [number, number][] = [
     [HEADER_MEMORY_BYTES_OFFSET, geometry.memoryBytes],
     [HEADER_CHUNK_COUNT_OFFSET, geometry.chunkCount],
+    [HEADER_SPARE_COUNT_OFFSET, geometry.spareCount],
     [HEADER_CHUNK_STRIDE_OFFSET, geometry.chunkStrideBytes],
     [HEADER_BLOB_OFFSET_OFFSET, geometry.blobOffsetBytes],
     [HEADER_BLOB_BYTES_OFFSET, geometry.blobBytes],

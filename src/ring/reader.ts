@@ -29,6 +29,7 @@ import {
   SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
 import type { Batch, BatchRoom, DeclaredValues, Words } from './batch.js';
+import { BYTE_AREA_BYTES_MAX, forEachPiece } from './byte-area.js';
 import { type Geometry, isWordColumn } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 
@@ -184,11 +185,11 @@ export class RingReader {
    * @param split - for columns that are stored in pairs
    */
   read(view: ChunkView, fromRow = 0, buffers?: BatchBuffers, split = splitWords): Batch | undefined {
-    const { chunkStrideBytes, chunksAddress, blobOffsetBytes, columns } = this.#geometry;
+    const { chunkStrideBytes, chunksAddress, columns } = this.#geometry;
     const { chunk } = view;
     const rows = view.rows - fromRow;
     const blobEnd = this.#i32[(this.#entry(chunk) + CHUNK_BLOB_END_OFFSET) >> 2];
-    const into = buffers ?? new BatchBuffers(this.#geometry, rows, blobEnd);
+    const into = buffers ?? new BatchBuffers(this.#geometry, rows, 0);
     const address = chunksAddress + chunk * chunkStrideBytes;
     const doubles = (offsetBytes: number, target: Float64Array) => {
       const start = ((address + offsetBytes) >> 3) + fromRow;
@@ -217,7 +218,7 @@ export class RingReader {
       completionTokens: upTo(rows, into.completionTokens),
       tags: upTo(rows, into.tags),
       blobOffsets: upTo(rows, into.blobOffsets),
-      blob: this.#blob(address + blobOffsetBytes, blobEnd, into, rows),
+      blob: this.#blob(chunk, blobEnd, into, rows),
       declared: columns.map(({ offsetBytes }, i) => {
         const target = into.declared[i];
         return target instanceof Int32Array ? words(offsetBytes, target) : doubles(offsetBytes, target);
@@ -226,18 +227,28 @@ export class RingReader {
     return this.#unchanged(view) ? batch : undefined;
   }
 
-  /** Copies the part of the byte area that the rows in `into` use, and moves their offsets to its start. */
-  #blob(address: number, end: number, { tags, blobOffsets, blob }: BatchBuffers, rows: number): Buffer {
-    if (end === 0) return blob.subarray(0, 0);
+  /**
+   * Copies the part of the byte area that the rows in `into` use, and moves their offsets to its start. What is larger
+   * than the room gets memory of its own.
+   */
+  #blob(chunk: number, end: number, { tags, blobOffsets, blob }: BatchBuffers, rows: number): Buffer {
+    const nothing = blob.subarray(0, 0);
+    if (end === 0) return nothing;
     let first = 0;
     while (first < rows && (tags[first] & FLAG_BLOB) === 0) first++;
-    if (first === rows) return blob.subarray(0, 0);
+    if (first === rows) return nothing;
     const start = blobOffsets[first];
     // A copy that was lapped may hold anything; it is thrown away after this.
-    if (!(start <= end && end <= blob.byteLength)) return blob.subarray(0, 0);
-    blob.set(this.#bytes.subarray(address + start, address + end));
+    if (!(start <= end && end <= BYTE_AREA_BYTES_MAX)) return nothing;
+    const copy = end - start <= blob.byteLength ? blob : Buffer.allocUnsafe(end - start);
+    let used = 0;
+    const isWhole = forEachPiece(this.#i32, this.#geometry, chunk, start, end, (address, bytes) => {
+      copy.set(this.#bytes.subarray(address, address + bytes), used);
+      used += bytes;
+    });
+    if (!isWhole) return nothing;
     if (start > 0) for (let i = first; i < rows; i++) blobOffsets[i] -= start;
-    return blob.subarray(0, end - start);
+    return copy.subarray(0, end - start);
   }
 
   /**

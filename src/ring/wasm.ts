@@ -13,6 +13,7 @@ export interface SharedMemory {
 export interface RingModule {
   /** @see assembly/ring.ts */
   claim(producer: number, force: number): number;
+  join(producer: number, count: number): number;
   seal(producer: number): void;
   release(chunk: number): void;
   /** @see assembly/publish.ts */

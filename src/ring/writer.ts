@@ -45,6 +45,7 @@ import {
   PRODUCERS,
 } from '../../assembly/layout.js';
 import { StateError } from '../errors.js';
+import { forEachPiece, JOINED_BYTES_MAX } from './byte-area.js';
 import { insist } from './insist.js';
 import { type LossListener, NOBODY } from './losses.js';
 import type { ColumnPlacement, Geometry } from './memory.js';
@@ -62,6 +63,9 @@ export const BLOB_DISTANCE = TAG_DISTANCE + 1;
 /** `position & BATCH_MASK` is BATCH_MASK at the last row of a batch and at the landing row. */
 const BATCH_MASK = BATCH_ROWS - 1;
 
+/** A row is large that takes more than this part of a chunk's byte area, as a power of two. */
+const LARGE_SHIFT = 3;
+
 /** Where recorders of closed experiments store: a landing row that nobody reads. */
 const NOWHERE = new SharedArrayBuffer(LANDING_BYTES);
 
@@ -72,23 +76,28 @@ export class RingWriter {
   f64: Float64Array;
   i64: BigInt64Array;
   i32: Int32Array;
+  u8: Uint8Array;
   /** Next row's index into `f64`: of the open chunk, or the landing row. */
   position: number;
   /** Position of the open chunk's first row; 0 without one. */
   base = 0;
   /** Bytes used in the open chunk's byte area. */
   blobEnd = 0;
+  /** Bytes of a chunk's byte area; what is larger takes other chunks in. */
   readonly blobBytes: number;
   readonly scratchAddress: number;
   readonly scratchBytes: number;
 
   private module: RingModule;
+  private readonly geometry: Geometry;
   private landing: number;
   private readonly block: number;
   private readonly blobOffsetBytes: number;
   private readonly chunksAddress: number;
   private readonly chunkStrideBytes: number;
-  /** Of the open chunk. */
+  /** Of the open chunk: its index, the bytes it has room for together with those joined to it, its sequence. */
+  private chunk = 0;
+  private blobRoom = 0;
   private chunkSequence = 0;
   private publishedRows = 0;
   private resumeAt = 0;
@@ -96,13 +105,15 @@ export class RingWriter {
   private closed = false;
   /** What is refused for, once it is closed. */
   private closedAs: 'closed' | 'stopped' = 'closed';
-  /** Releases counted when a chunk was last refused. */
+  /** Releases counted when chunks were last refused, and how many were wanted. */
   private refusedAt: number | undefined;
+  private refusedChunks = 1;
   private readonly losses: LossListener;
   // Made once: what is made as rows come is garbage of theirs.
   private readonly publishOnce = (force: 0 | 1) =>
     this.module.publish(this.producer, this.rows, this.blobEnd, force);
   private readonly claimOnce = (force: 0 | 1) => this.module.claim(this.producer, force);
+  private readonly tryClaim = () => insist(this.claimOnce, CLAIM_BUSY);
 
   /** Becomes one of the memory's producers. @throws StateError when all are taken */
   constructor(memory: SharedMemory, geometry: Geometry, losses: LossListener = NOBODY) {
@@ -111,6 +122,8 @@ export class RingWriter {
     this.f64 = new Float64Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.i32 = new Int32Array(buffer);
+    this.u8 = new Uint8Array(buffer);
+    this.geometry = geometry;
     this.columns = geometry.columns;
     this.blobBytes = geometry.blobBytes;
     this.blobOffsetBytes = geometry.blobOffsetBytes;
@@ -129,6 +142,11 @@ export class RingWriter {
   /** Rows written to the open chunk. */
   private get rows(): number {
     return (this.suspended ? this.resumeAt : this.position) - this.base;
+  }
+
+  /** Whether the open chunk's byte area goes on in others. */
+  get hasJoined(): boolean {
+    return this.blobRoom > this.blobBytes;
   }
 
   /** Rows written and not yet published. */
@@ -166,10 +184,17 @@ export class RingWriter {
    */
   reserve(bytes: number): number {
     if ((this.base === 0 || this.suspended) && !this.ready()) return -1;
-    if (this.blobEnd + bytes <= this.blobBytes) return this.position;
-    this.publish();
-    this.seal();
-    return this.ready() ? this.position : -1;
+    if (this.blobEnd + bytes <= this.blobRoom) return this.position;
+    // Of small rows a chunk holds about as many as it has places for; of large ones it would hold a few.
+    const isLarge = bytes > this.blobBytes >> LARGE_SHIFT;
+    if (isLarge && this.blobEnd < JOINED_BYTES_MAX && this.tryJoin(bytes) >= 0) return this.position;
+    if (this.position > this.base) {
+      this.publish();
+      this.seal();
+      if (!this.ready()) return -1;
+    }
+    if (bytes <= this.blobBytes) return this.position;
+    return this.obtain(this.joinsFor(bytes), () => this.tryJoin(bytes)) < 0 ? -1 : this.position;
   }
 
   /** The sequence that a row gets at a position that `reserve` gave. */
@@ -191,6 +216,31 @@ export class RingWriter {
     this.blobEnd = offset + bytes;
     this.i32[(this.block + PRODUCER_BLOB_END_OFFSET) >> 2] = this.blobEnd;
     return offset;
+  }
+
+  /** As `appendBlob`, for bytes from elsewhere, which may reach into joined chunks. */
+  appendLarge(source: Uint8Array): number {
+    const { i32, u8, geometry } = this;
+    const offset = this.blobEnd;
+    const end = offset + source.length;
+    let used = 0;
+    forEachPiece(i32, geometry, this.chunk, offset, end, (address, bytes) => {
+      u8.set(source.subarray(used, used + bytes), address);
+      used += bytes;
+    });
+    this.blobEnd = end;
+    i32[(this.block + PRODUCER_BLOB_END_OFFSET) >> 2] = end;
+    return offset;
+  }
+
+  /**
+   * To be called after a row that may have had chunks joined to its own. One that has many is sealed, so that others
+   * get them as soon as may be: it would keep them for as long as its thread has nothing to capture.
+   */
+  sealLarge(): void {
+    if (this.blobEnd < JOINED_BYTES_MAX) return;
+    this.publish();
+    this.seal();
   }
 
   /** Refuses what is captured until `resume`. Rows written before stay. */
@@ -239,6 +289,7 @@ export class RingWriter {
     this.f64 = new Float64Array(NOWHERE);
     this.i64 = new BigInt64Array(NOWHERE);
     this.i32 = new Int32Array(NOWHERE);
+    this.u8 = new Uint8Array(NOWHERE);
     this.module = CLOSED_MODULE;
     this.landing = BATCH_MASK;
     this.position = BATCH_MASK;
@@ -260,13 +311,10 @@ export class RingWriter {
     }
     this.resume();
     if (this.base !== 0) return true;
-    const chunk = this.claim();
-    if (chunk < 0) {
-      this.f64[(this.block + PRODUCER_REFUSED_OFFSET) >> 3]++;
-      this.losses.refused('full');
-      return false;
-    }
-    if (Atomics.load(this.i32, HEADER_OVERWRITTEN_OFFSET >> 2) !== 0) this.losses.overwritten();
+    const chunk = this.obtain(1, this.tryClaim);
+    if (chunk < 0) return false;
+    this.noteOverwritten();
+    this.chunk = chunk;
     this.base = (this.chunksAddress + chunk * this.chunkStrideBytes) / 8;
     const entry = this.i32[HEADER_DIRECTORY_OFFSET >> 2] + chunk * CHUNK_ENTRY_BYTES;
     // By its halves: the whole would be a BigInt. It stays below 2^53.
@@ -274,36 +322,60 @@ export class RingWriter {
     this.chunkSequence = this.i32[sequence + 1] * 2 ** 32 + (this.i32[sequence] >>> 0);
     this.publishedRows = 0;
     this.blobEnd = 0;
+    this.blobRoom = this.blobBytes;
     this.position = this.base;
     return true;
   }
 
+  /** How many chunks so many more bytes need. */
+  private joinsFor(bytes: number): number {
+    return Math.ceil((this.blobEnd + bytes - this.blobRoom) / this.chunkStrideBytes);
+  }
+
+  /** Joins them to the open one. @returns -1 when they cannot be had */
+  private tryJoin(bytes: number): number {
+    const count = this.joinsFor(bytes);
+    if (this.module.join(this.producer, count) === 0) return -1;
+    this.noteOverwritten();
+    this.blobRoom += count * this.chunkStrideBytes;
+    return count;
+  }
+
   /**
-   * A chunk, or -1 when none can be had. With OVERFLOW_BLOCK it waits for one, once per shortage: the rows after a
-   * wait in vain are refused at once until a chunk is released.
+   * What `attempt` gives once it is not negative, or -1 when it finds no such number of chunks. With OVERFLOW_BLOCK it
+   * waits for them, once per shortage: the rows after a wait in vain are refused at once until a chunk is released.
    */
-  private claim(): number {
+  private obtain(chunks: number, attempt: () => number): number {
     let releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
     // Nothing was released since the last refusal: there is no use in trying every chunk again.
-    if (releases === this.refusedAt) return -1;
-    let chunk = this.tryClaim();
+    if (releases === this.refusedAt && chunks >= this.refusedChunks) return this.refuseFull();
+    let result = attempt();
     const blockMs = this.i32[HEADER_BLOCK_MS_OFFSET >> 2];
-    const deadlineMs = chunk < 0 && blockMs > 0 ? performance.now() + blockMs : 0;
-    while (chunk < 0) {
+    const deadlineMs = result < 0 && blockMs > 0 ? performance.now() + blockMs : 0;
+    while (result < 0) {
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0 || !this.wanted()) break;
       Atomics.add(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2, 1);
       Atomics.notify(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2);
       Atomics.wait(this.i32, HEADER_RELEASES_OFFSET >> 2, releases, leftMs);
       releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
-      chunk = this.tryClaim();
+      result = attempt();
     }
-    this.refusedAt = chunk < 0 ? releases : undefined;
-    return chunk;
+    if (result >= 0) return result;
+    this.refusedAt = releases;
+    this.refusedChunks = chunks;
+    return this.refuseFull();
   }
 
-  private tryClaim(): number {
-    return insist(this.claimOnce, CLAIM_BUSY);
+  private noteOverwritten(): void {
+    if (Atomics.load(this.i32, HEADER_OVERWRITTEN_OFFSET >> 2) !== 0) this.losses.overwritten();
+  }
+
+  /** Counts a row that the ring has no room for. */
+  private refuseFull(): -1 {
+    this.f64[(this.block + PRODUCER_REFUSED_OFFSET) >> 3]++;
+    this.losses.refused('full');
+    return -1;
   }
 
   private seal(): void {
@@ -329,6 +401,7 @@ function moveRow(f64: Float64Array, i32: Int32Array, from: number, to: number): 
 /** What a closed writer calls: nothing is left to do, and its memory can be collected. */
 const CLOSED_MODULE: RingModule = {
   claim: () => -1,
+  join: () => 0,
   seal: () => {},
   release: () => {},
   publish: () => 1,

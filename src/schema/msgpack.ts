@@ -13,11 +13,15 @@
 import type { Json } from './event.js';
 
 const DEPTH_MAX = 64;
+/** Bytes in UTF-8 of one text; what a longer one has beyond that is cut off. */
+export const TEXT_BYTES_MAX = 16 * 1024 * 1024;
 /** As many as the map's 16-bit length can tell. */
 export const MAP_ENTRIES_MAX = 65535;
 export const MAP_HEAD_BYTES = 3;
 /** Up to this many characters a loop beats the call into the runtime. */
 const SHORT_TEXT = 40;
+
+const encoder = new TextEncoder();
 
 /** The state of a value in the midst of being written. */
 export interface SuspendedValue {
@@ -28,19 +32,38 @@ export interface SuspendedValue {
 export class MsgpackWriter {
   private readonly bytes: Buffer;
   private readonly view: DataView;
+  private readonly start: number;
   /** Next byte to write, an index into the buffer. */
   position: number;
   /** True once something was lost. */
   lossy = false;
-  private end: number;
+  /** Longer texts are cut, at the end of a character; bytes. */
+  textBytesMax = TEXT_BYTES_MAX;
+  /** Where texts begin that were cut. */
+  cuts: number[] = [];
+  private readonly end: number;
   private open: object[] = [];
 
   /** Writes into bytes [start, end) of `buffer`, which it owns. */
   constructor(buffer: SharedArrayBuffer | ArrayBuffer, start: number, end: number) {
     this.bytes = Buffer.from(buffer as ArrayBuffer);
     this.view = new DataView(buffer as ArrayBuffer);
+    this.start = start;
     this.position = start;
     this.end = end;
+  }
+
+  /** What has been written. */
+  get written(): Uint8Array {
+    return this.bytes.subarray(this.start, this.position);
+  }
+
+  /** Forgets what has been written. */
+  restart(textBytesMax: number): void {
+    this.position = this.start;
+    this.lossy = false;
+    this.textBytesMax = textBytesMax;
+    this.cuts = [];
   }
 
   /** Sets aside what belongs to the value being written, so that a getter of it can have another one written. */
@@ -168,11 +191,26 @@ export class MsgpackWriter {
   private longText(value: string, at: number): void {
     // A lone surrogate becomes U+FFFD, three bytes like itself, so byteLength is exact.
     const size = Buffer.byteLength(value);
+    if (size > this.textBytesMax) {
+      this.cutText(value, at);
+      return;
+    }
     if (at + 5 + size > this.end) throw OUT_OF_ROOM;
     this.bytes[at] = 0xdb;
     this.view.setUint32(at + 1, size);
     this.bytes.write(value, at + 5, size, 'utf8');
     this.position = at + 5 + size;
+  }
+
+  private cutText(value: string, at: number): void {
+    const end = at + 5 + this.textBytesMax;
+    if (end > this.end) throw OUT_OF_ROOM;
+    // It takes whole characters only.
+    const { written } = encoder.encodeInto(value, this.bytes.subarray(at + 5, end));
+    this.bytes[at] = 0xdb;
+    this.view.setUint32(at + 1, written);
+    this.position = at + 5 + written;
+    this.cuts.push(at);
   }
 
   private byte(value: number): void {
@@ -226,7 +264,8 @@ export class MsgpackWriter {
 
   private array(values: readonly unknown[]): void {
     const at = this.position;
-    if (at + 5 > this.end) throw OUT_OF_ROOM;
+    // No value has less than a byte.
+    if (at + 5 + values.length > this.end) throw OUT_OF_ROOM;
     this.bytes[at] = 0xdd;
     this.view.setUint32(at + 1, values.length);
     this.position = at + 5;
@@ -325,6 +364,25 @@ export class MsgpackReader {
       default:
         throw new RangeError(`byte ${head} at ${this.position - 1} begins no value`);
     }
+  }
+
+  /** Moves behind a value. */
+  skip(): void {
+    const head = this.#bytes[this.position++];
+    if (head < 0x80 || head === 0xc0 || head === 0xc2 || head === 0xc3) return;
+    if (head >= 0xa0 && head < 0xc0) this.position += head & 31;
+    else if (head === 0xcb) this.position += 8;
+    else if (head === 0xce) this.position += 4;
+    else if (head === 0xd9) this.position += 1 + this.#bytes[this.position];
+    else if (head === 0xdb) {
+      const size = this.#u32();
+      this.position += size;
+    } else if (head === 0xdd) {
+      for (let left = this.#u32(); left > 0; left--) this.skip();
+    } else if (head === 0xde) {
+      this.position += 2;
+      for (let left = 2 * this.#bytes.readUInt16BE(this.position - 2); left > 0; left--) this.skip();
+    } else throw new RangeError(`byte ${head} at ${this.position - 1} begins no value`);
   }
 
   #u32(): number {

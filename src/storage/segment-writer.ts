@@ -16,6 +16,8 @@ export interface Take {
   /** First row in the chunk. */
   readonly from: number;
   readonly rows: number;
+  /** Chunks that are given back with it, at the least. */
+  readonly chunks: number;
   readonly entry: BatchEntry;
 }
 
@@ -57,8 +59,8 @@ export class SegmentWriter {
     return this.#syncedBytes < this.#writtenBytes;
   }
 
-  get unsyncedTakes(): number {
-    return this.unsynced.length;
+  get unsyncedChunks(): number {
+    return this.unsynced.reduce((sum, { chunks }) => sum + chunks, 0);
   }
 
   /** Its end is staged: nothing more may be. */

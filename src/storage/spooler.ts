@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { FLAG_BLOB, STRINGS, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { Batch } from '../ring/batch.js';
 import { BindingTable } from '../ring/bindings.js';
+import { joinedChunks } from '../ring/byte-area.js';
 import { RingControl } from '../ring/control.js';
 import { Dictionary } from '../ring/dictionary.js';
 import type { Geometry, OverflowPolicy } from '../ring/memory.js';
@@ -277,7 +278,8 @@ export class Spooler {
       segment.encoder.rewind(mark);
       return true;
     }
-    segment.stage({ chunk: view.chunk, generation: view.generation, from, rows: batch.rows, entry });
+    const chunks = 1 + joinedChunks(this.#options.geometry, batch.blob.length);
+    segment.stage({ chunk: view.chunk, generation: view.generation, from, rows: batch.rows, chunks, entry });
     if (segment.encoder.stagedBytes >= STAGE_BYTES) this.#write();
     return true;
   }
@@ -376,7 +378,7 @@ export class Spooler {
   /** Whether producers would soon wait for chunks that only a sync can free. */
   #isFilling(): boolean {
     if (this.#options.fsync !== 'interval') return false;
-    return (this.#segment?.unsyncedTakes ?? 0) * 4 >= this.#options.geometry.chunkCount;
+    return (this.#segment?.unsyncedChunks ?? 0) * 4 >= this.#options.geometry.chunkCount;
   }
 
   /**
@@ -595,9 +597,9 @@ function trimmed(batch: Batch): Batch {
   while (last >= 0 && (batch.tags[last] & FLAG_BLOB) === 0) last--;
   if (last < 0) return batch;
   const reader = new MsgpackReader(batch.blob, batch.blobOffsets[last]);
-  reader.value();
-  reader.value();
-  if ((batch.tags[last] & TAG_BINDING_MASK) === 0) reader.value();
+  reader.skip();
+  reader.skip();
+  if ((batch.tags[last] & TAG_BINDING_MASK) === 0) reader.skip();
   return { ...batch, blob: batch.blob.subarray(0, reader.position) };
 }
 

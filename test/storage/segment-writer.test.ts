@@ -34,7 +34,7 @@ function stage(writer: SegmentWriter, chunk: number, rows: number): Take {
   const batch = batchOf(Array(rows).fill(row), { firstSequence: chunk * 1024, columns: [] });
   writer.encoder.bindings(2, bindingOf);
   const entry = writer.encoder.batch(batch, chunk, 0, NO_LOSSES);
-  const take: Take = { chunk, generation: 2, from: 0, rows, entry };
+  const take: Take = { chunk, generation: 2, from: 0, rows, chunks: 1 + chunk, entry };
   writer.stage(take);
   return take;
 }
@@ -49,7 +49,7 @@ describe('a segment being written', () => {
     expect(writer.bytes).toBe(0);
     expect(writer.write()).toEqual([first, second]);
     expect(writer.write()).toEqual([]);
-    expect([writer.bytes, writer.isUnsynced, writer.unsyncedTakes]).toEqual([sizeOf(), true, 2]);
+    expect([writer.bytes, writer.isUnsynced, writer.unsyncedChunks]).toEqual([sizeOf(), true, 3]);
     expect(writer.sync('/f')).toEqual([first, second]);
     expect(writer.isUnsynced).toBe(false);
     writer.beginEnd();
