@@ -13,6 +13,8 @@ import {
   type Recorder,
   type StreamingDistribution,
 } from '../../src/index.js';
+import { JOINED_BYTES_MAX } from '../../src/ring/byte-area.js';
+import type { Geometry } from '../../src/ring/memory.js';
 import { quantile } from '../../src/stats/quantile.js';
 import { countsOf } from '../support/counts.js';
 import { type PlainMetric, PlainTally } from '../support/oracle.js';
@@ -32,11 +34,20 @@ interface ModelRow {
 interface ModelChunk {
   readonly rows: ModelRow[];
   blobBytes: number;
+  /** Bytes that it has room for, with the chunks joined to it. */
+  room: number;
+  isOverwritten: boolean;
+}
+
+/** Whose rows a chunk of the ring holds, or whose bytes. */
+interface Place {
+  owner?: { readonly chunk: ModelChunk; readonly isHead: boolean };
 }
 
 /** The ring as it is specified: chunks claimed in turn, the oldest reused or the newest row refused. */
 class Model {
-  readonly chunks: ModelChunk[] = [];
+  /** Those that hold rows, in the order they were claimed. */
+  chunks: ModelChunk[] = [];
   open: ModelChunk | undefined;
   captured = 0;
   overwritten = 0;
@@ -48,14 +59,20 @@ class Model {
   /** Also the time of the next row. */
   written = 0;
 
-  readonly chunkCount: number;
   readonly overwrites: boolean;
   readonly blobBytesMax: number;
+  readonly strideBytes: number;
+  readonly places: readonly Place[];
+  readonly spares: readonly Place[];
+  next = 0;
 
-  constructor(chunkCount: number, overwrites: boolean, blobBytesMax: number) {
-    this.chunkCount = chunkCount;
+  constructor(overwrites: boolean, geometry: Geometry) {
+    const { chunkCount, spareCount, blobBytes, chunkStrideBytes } = geometry;
     this.overwrites = overwrites;
-    this.blobBytesMax = blobBytesMax;
+    this.blobBytesMax = blobBytes;
+    this.strideBytes = chunkStrideBytes;
+    this.places = Array.from({ length: chunkCount }, () => ({}));
+    this.spares = Array.from({ length: spareCount }, () => ({}));
   }
 
   add(row: ModelRow, blobBytes: number): void {
@@ -65,26 +82,69 @@ class Model {
     }
     if (this.open !== undefined && this.open.rows.length === CHUNK_ROWS) this.open = undefined;
     this.open ??= this.#claim();
-    if (this.open !== undefined && this.open.blobBytes + blobBytes > this.blobBytesMax)
-      this.open = this.#claim();
-    if (this.open === undefined) {
+    if (!this.#makeRoom(blobBytes)) {
       this.refused++;
       return;
     }
-    this.open.rows.push(row);
-    this.open.blobBytes += blobBytes;
+    const open = this.open!;
+    open.rows.push(row);
+    open.blobBytes += blobBytes;
     this.captured++;
     this.tally.add(row);
+    // One that has taken in as many as may be is complete.
+    if (blobBytes > 0 && open.room > this.blobBytesMax && open.blobBytes >= JOINED_BYTES_MAX)
+      this.open = undefined;
+  }
+
+  /** Ensures that the open chunk has room, joining others to it or beginning another one. */
+  #makeRoom(bytes: number): boolean {
+    if (this.open === undefined) return false;
+    if (this.open.blobBytes + bytes <= this.open.room) return true;
+    const isLarge = bytes > this.blobBytesMax / 8;
+    if (isLarge && this.open.blobBytes < JOINED_BYTES_MAX && this.#join(this.open, bytes)) return true;
+    if (this.open.rows.length > 0) {
+      this.open = undefined;
+      this.open = this.#claim();
+      if (this.open === undefined) return false;
+    }
+    return bytes <= this.blobBytesMax || this.#join(this.open, bytes);
   }
 
   #claim(): ModelChunk | undefined {
-    if (this.chunks.length === this.chunkCount) {
-      if (!this.overwrites) return undefined;
-      this.overwritten += this.chunks.shift()!.rows.length;
-    }
-    const chunk = { rows: [], blobBytes: 0 };
+    const place = this.#win();
+    if (place === undefined) return undefined;
+    const chunk = { rows: [], blobBytes: 0, room: this.blobBytesMax, isOverwritten: false };
+    place.owner = { chunk, isHead: true };
     this.chunks.push(chunk);
     return chunk;
+  }
+
+  #join(chunk: ModelChunk, bytes: number): boolean {
+    const count = Math.ceil((chunk.blobBytes + bytes - chunk.room) / this.strideBytes);
+    const isToBeHad = ({ owner }: Place) =>
+      owner === undefined || owner.chunk.isOverwritten || (this.overwrites && owner.chunk !== chunk);
+    if ([...this.places, ...this.spares].filter(isToBeHad).length < count) return false;
+    for (let i = 0; i < count; i++) {
+      const spare = this.spares.find(({ owner }) => owner === undefined || owner.chunk.isOverwritten);
+      (spare ?? this.#win())!.owner = { chunk, isHead: false };
+    }
+    chunk.room += count * this.strideBytes;
+    return true;
+  }
+
+  /** The place claimed least recently that may be claimed. */
+  #win(): Place | undefined {
+    for (let tries = 0; tries < this.places.length; tries++) {
+      const place = this.places[this.next++ % this.places.length]!;
+      const { owner } = place;
+      if (owner === undefined || owner.chunk.isOverwritten) return place;
+      if (!this.overwrites || !owner.isHead || owner.chunk === this.open) continue;
+      owner.chunk.isOverwritten = true;
+      this.overwritten += owner.chunk.rows.length;
+      this.chunks = this.chunks.filter((chunk) => chunk !== owner.chunk);
+      return place;
+    }
+    return undefined;
   }
 
   get retained(): ModelRow[] {
@@ -354,8 +414,11 @@ const commands = fc.commands(
       .tuple(
         fc.integer({ min: 1, max: 60 }),
         which,
-        fc.constantFrom(0, 1, 31, 32, 39, 40, 500, 20_000, 100_000),
+        fc.constantFrom(0, 1, 31, 32, 39, 40, 500, 20_000, 50_000, 100_000),
       )
+      .map(([count, event, pad]) => new Checked(new Capture(count, event, pad))),
+    fc
+      .tuple(fc.integer({ min: 1, max: 4 }), which, fc.constantFrom(262_000, 300_000, 2_000_000, 9_000_000))
       .map(([count, event, pad]) => new Checked(new Capture(count, event, pad))),
     fc.constant(new Checked(new Read())),
     fc.constant(new Checked(new Publish())),
@@ -379,10 +442,10 @@ describe('the ring, against plain arrays', () => {
             overflow,
           });
           const recorders = EVENTS.map((event) => experiment.recorder(event));
-          const { blobBytes } = experiment.share().geometry;
+          const { geometry } = experiment.share();
           await fc.asyncModelRun(
             () => ({
-              model: new Model(chunkCount, overflow === 'overwrite', blobBytes),
+              model: new Model(overflow === 'overwrite', geometry),
               real: { experiment, recorders },
             }),
             [...sequence, new Checked(new Read()), new Checked(new Stream())],
