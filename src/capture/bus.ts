@@ -159,6 +159,10 @@ function attach(id: string, events: string | readonly string[], handler: Telemet
   for (const name of [...names]) subscribe(id, attachment, name, channelOf(name));
 }
 
+export function isAttached(id: string): boolean {
+  return attachments.has(id);
+}
+
 /** Stops a handler. Unknown ids are ignored: a failing handler may have been detached already. */
 function detach(id: string): void {
   const attachment = attachments.get(id);

@@ -13,3 +13,9 @@ export interface ActiveRun {
 }
 
 export const activeRun = new AsyncLocalStorage<ActiveRun>();
+
+/** Metadata for what the running code captures for an experiment: those of its run, where it is in one. */
+export function contextIn(experimentId: string): Context | undefined {
+  const run = activeRun.getStore();
+  return run !== undefined && run.experimentId === experimentId ? run.context : undefined;
+}

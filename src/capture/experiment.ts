@@ -28,16 +28,17 @@ import { checkThreadSpace } from '../thread.js';
 import { VERSION } from '../version.js';
 import type { AnalysisPool } from '../workers/pool.js';
 import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
-import { telemetry } from './bus.js';
-import { activeRun } from './context.js';
+import { type ActiveRun, contextIn } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import { type ExportOptions, streamExport, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
 import { LateRuns } from './late-runs.js';
+import { listen, unlisten } from './listening.js';
 import type { Losses, RefusedCounts } from './losses.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import type { Recorder } from './recorder.js';
+import { bindTo, runIn } from './results/bind.js';
 import type { ExperimentHandle } from './share.js';
 import { Stores } from './stores.js';
 
@@ -320,22 +321,33 @@ export class Experiment {
    * left out, and the event counted as malformed. Unless the experiment is running, the event is counted as refused.
    */
   capture(event: string, measurements: Measurements, metadata?: Metadata): void {
-    if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, this.#context());
+    if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, contextIn(this.id));
   }
 
   /** As `capture`, with the event's own time in microseconds since the Unix epoch. */
   captureAt(timestampUs: number, event: string, measurements: Measurements, metadata?: Metadata): void {
     if (!this.#accepts()) return;
-    this.#stores?.writer.capture(event, measurements, metadata, this.#context(), timestampUs);
+    this.#stores?.writer.capture(event, measurements, metadata, contextIn(this.id), timestampUs);
   }
 
   /**
    * Runs `fn` so that every event emitted on the bus inside it, across awaits too, goes to this experiment alone,
-   * with `context` added to its metadata.
+   * with `context` added to its metadata. What `fn` returns, or resolves to, and somebody consumes later goes on in the
+   * run: iterators and iterables, streams, event emitters, thenables; see docs/isolation.md.
    */
   run<T>(fn: () => T, context?: Context): T {
-    this.#lateRuns.noteRun();
-    return activeRun.run({ experimentId: this.id, context, losses: this.#losses }, fn);
+    return runIn(this.#run(context), fn);
+  }
+
+  /**
+   * As `run`, for later: the function given runs in this experiment whenever it is called, with its own `this`,
+   * arguments, name and length; an iterator, iterable, stream, event emitter or thenable is bound in place, as if it
+   * had been made in a run.
+   * @returns the bound function; anything else is what was given, or a proxy for it where it is frozen
+   * @throws ConfigError when there is nothing in it that could be bound
+   */
+  bind<T extends object>(target: T, context?: Context): T {
+    return bindTo(target, this.#run(context));
   }
 
   /** What another thread needs to capture for this experiment; see `attachExperiment`. */
@@ -343,7 +355,9 @@ export class Experiment {
     const { memory, geometry } = this.#open();
     const ownClock = this.#clock !== systemClock;
     const { shared: losses, subject } = this.#losses;
-    return { experimentId: this.id, memory, geometry, prices: this.#owner.prices, ownClock, subject, losses };
+    const { events } = this.#options;
+    const { prices } = this.#owner;
+    return { experimentId: this.id, memory, geometry, prices, ownClock, events, subject, losses };
   }
 
   /**
@@ -660,9 +674,9 @@ export class Experiment {
     return stores;
   }
 
-  #context(): Context | undefined {
-    const run = activeRun.getStore();
-    return run !== undefined && run.experimentId === this.id ? run.context : undefined;
+  #run(context: Context | undefined): ActiveRun {
+    this.#lateRuns.noteRun();
+    return { experimentId: this.id, context, losses: this.#losses };
   }
 
   /** Whether an event may be captured now; one that may not is counted. */
@@ -674,15 +688,9 @@ export class Experiment {
 
   #attach(): void {
     this.#isAttached = true;
-    telemetry.attach(this.#handlerId, this.#options.events, (event, measurements, metadata) => {
-      const run = activeRun.getStore();
-      if (run !== undefined && run.experimentId !== this.id) return;
-      if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, run?.context);
+    listen(this.id, this.#options.events, (event, measurements, metadata, context) => {
+      if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, context);
     });
-  }
-
-  get #handlerId(): string {
-    return `experiment:${this.id}`;
   }
 
   async #stop(): Promise<void> {
@@ -695,8 +703,8 @@ export class Experiment {
 
   #stopCapture(): void {
     const { writer, control } = this.#open();
-    // Otherwise the handler by this name is that of whoever captures it.
-    if (this.#isAttached) telemetry.detach(this.#handlerId);
+    // Otherwise it is whoever captures it that listens.
+    if (this.#isAttached) unlisten(this.id);
     this.#isAttached = false;
     this.#lateRuns.begin();
     writer.ring.suspend();

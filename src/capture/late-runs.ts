@@ -7,6 +7,7 @@
  */
 import { telemetry } from './bus.js';
 import { activeRun } from './context.js';
+import { isHeard } from './listening.js';
 import type { Losses } from './losses.js';
 
 const listeners = new FinalizationRegistry<string>((handlerId) => telemetry.detach(handlerId));
@@ -16,7 +17,7 @@ export class LateRuns {
   readonly #events: 'all' | readonly string[];
   readonly #losses: Losses;
   #hasRun = false;
-  #hasBegun = false;
+  #end: 'stopped' | 'closed' | null = null;
   #listens = false;
 
   /** @param events - those that the experiment captures */
@@ -32,20 +33,22 @@ export class LateRuns {
     this.#listen();
   }
 
-  /** From now on the experiment takes no more events. */
-  begin(): void {
-    this.#hasBegun = true;
+  /** From now on the experiment takes no more events, or the writer of this thread none. */
+  begin(end: 'stopped' | 'closed' = 'stopped'): void {
+    this.#end = end;
     this.#listen();
   }
 
   #listen(): void {
-    if (this.#listens || !this.#hasRun || !this.#hasBegun) return;
+    if (this.#listens || !this.#hasRun || this.#end === null) return;
     this.#listens = true;
     // What the handler refers to lives as long as the handler.
     const { key } = this.#losses;
+    const end = this.#end;
     telemetry.attach(this.#handlerId, this.#events, () => {
       const run = activeRun.getStore();
-      if (run?.losses.key === key) run.losses.refused('stopped');
+      // Another writer of this thread may have captured it.
+      if (run?.losses.key === key && !isHeard(run.experimentId)) run.losses.refused(end);
     });
     listeners.register(this.#losses, this.#handlerId);
   }

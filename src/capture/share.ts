@@ -4,11 +4,15 @@ import { ConfigError } from '../errors.js';
 import { RingControl } from '../ring/control.js';
 import { type Geometry, verifyMemory } from '../ring/memory.js';
 import type { SharedMemory } from '../ring/wasm.js';
-import type { Measurements, Metadata } from '../schema/event.js';
+import type { Context, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
+import { type ActiveRun, contextIn } from './context.js';
 import { EventWriter } from './event-writer.js';
+import { LateRuns } from './late-runs.js';
+import { isHeard, listen, unlisten } from './listening.js';
 import { Losses, type LossSubject } from './losses.js';
 import type { Recorder } from './recorder.js';
+import { bindTo, runIn } from './results/bind.js';
 
 /** How long rows may stay unseen that a slow thread has written. */
 const PUBLISH_INTERVAL_MS = 20;
@@ -21,6 +25,8 @@ export interface ExperimentHandle {
   readonly prices: PriceTable;
   /** True when the experiment has a clock of its own, which the other thread must be given too. */
   readonly ownClock: boolean;
+  /** Which events of the other thread's bus are captured. */
+  readonly events: 'all' | readonly string[];
   readonly subject: LossSubject;
   /** @see Losses.shared */
   readonly losses: SharedArrayBuffer;
@@ -40,7 +46,8 @@ function closeAtExit(writer: ExperimentWriter): void {
 }
 
 /**
- * Captures for an experiment of another thread.
+ * Captures for an experiment of another thread: what is recorded and captured by it, and, until it is closed, the
+ * experiment's events of this thread's bus.
  *
  * Rows become readable every 256 of them, every 20 ms while the thread's event loop turns, on `publish` and when
  * the thread ends. A pause or stop of the experiment takes effect at the same moments. Events that come later, or after
@@ -51,7 +58,10 @@ export class ExperimentWriter {
   readonly #events: EventWriter;
   readonly #control: RingControl;
   readonly #losses: Losses;
+  readonly #lateRuns: LateRuns;
   readonly #timer: NodeJS.Timeout;
+  readonly #selected: ExperimentHandle['events'];
+  #listens = false;
   #closed = false;
 
   /** @internal Use `attachExperiment`. */
@@ -59,8 +69,11 @@ export class ExperimentWriter {
     this.experimentId = handle.experimentId;
     this.#control = new RingControl(handle.memory, handle.geometry);
     this.#losses = new Losses(handle.subject, handle.losses);
+    this.#lateRuns = new LateRuns(handle.experimentId, handle.events, this.#losses);
     this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock, this.#losses);
     this.#timer = setInterval(() => this.#tick(), PUBLISH_INTERVAL_MS).unref();
+    this.#selected = handle.events;
+    this.#listen();
     closeAtExit(this);
   }
 
@@ -71,12 +84,23 @@ export class ExperimentWriter {
 
   /** @see Experiment.capture */
   capture(event: string, measurements: Measurements, metadata?: Metadata): void {
-    if (this.#accepts()) this.#events.capture(event, measurements, metadata);
+    if (this.#accepts()) this.#events.capture(event, measurements, metadata, contextIn(this.experimentId));
   }
 
   /** @see Experiment.captureAt */
   captureAt(timestampUs: number, event: string, measurements: Measurements, metadata?: Metadata): void {
-    if (this.#accepts()) this.#events.capture(event, measurements, metadata, undefined, timestampUs);
+    if (!this.#accepts()) return;
+    this.#events.capture(event, measurements, metadata, contextIn(this.experimentId), timestampUs);
+  }
+
+  /** @see Experiment.run */
+  run<T>(fn: () => T, context?: Context): T {
+    return runIn(this.#run(context), fn);
+  }
+
+  /** @see Experiment.bind */
+  bind<T extends object>(target: T, context?: Context): T {
+    return bindTo(target, this.#run(context));
   }
 
   /** Makes everything captured so far readable. */
@@ -94,7 +118,30 @@ export class ExperimentWriter {
     this.#closed = true;
     clearInterval(this.#timer);
     openWriters.delete(this);
+    this.#unlisten();
+    this.#lateRuns.begin(as);
     this.#events.close(as);
+  }
+
+  #run(context: Context | undefined): ActiveRun {
+    this.#lateRuns.noteRun();
+    return { experimentId: this.experimentId, context, losses: this.#losses };
+  }
+
+  /** One at a time for an experiment and thread, or an event would be captured twice. */
+  #listen(): void {
+    if (isHeard(this.experimentId)) return;
+    this.#listens = true;
+    listen(this.experimentId, this.#selected, (event, measurements, metadata, context) => {
+      if (this.#accepts()) this.#events.capture(event, measurements, metadata, context);
+    });
+  }
+
+  #unlisten(): void {
+    if (!this.#listens) return;
+    this.#listens = false;
+    unlisten(this.experimentId);
+    for (const writer of openWriters) if (writer.experimentId === this.experimentId) writer.#listen();
   }
 
   /** Whether an event may be captured now; one that may not is counted. */
@@ -126,7 +173,8 @@ export function attachExperiment(
   if (
     typeof handle !== 'object' ||
     handle === null ||
-    !(handle.memory?.buffer instanceof SharedArrayBuffer)
+    !(handle.memory?.buffer instanceof SharedArrayBuffer) ||
+    !(handle.events === 'all' || Array.isArray(handle.events))
   ) {
     throw new ConfigError('handle', 'what Experiment.share() returns', handle);
   }

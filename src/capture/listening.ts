@@ -1,0 +1,31 @@
+/** An experiment on the bus of a thread: what code in a run emits goes to that run's experiment alone. */
+import type { Context, Measurements, Metadata } from '../schema/event.js';
+import { isAttached, telemetry } from './bus.js';
+import { activeRun } from './context.js';
+
+type Capture = (
+  event: string,
+  measurements: Measurements,
+  metadata: Metadata,
+  context: Context | undefined,
+) => void;
+
+const handlerId = (experimentId: string) => `experiment:${experimentId}`;
+
+/** Whether somebody on this thread listens for the experiment. Whoever does captures, so there is one at a time. */
+export function isHeard(experimentId: string): boolean {
+  return isAttached(handlerId(experimentId));
+}
+
+/** @throws ConfigError when it is heard already */
+export function listen(experimentId: string, events: string | readonly string[], capture: Capture): void {
+  telemetry.attach(handlerId(experimentId), events, (event, measurements, metadata) => {
+    const run = activeRun.getStore();
+    if (run === undefined) capture(event, measurements, metadata, undefined);
+    else if (run.experimentId === experimentId) capture(event, measurements, metadata, run.context);
+  });
+}
+
+export function unlisten(experimentId: string): void {
+  telemetry.detach(handlerId(experimentId));
+}

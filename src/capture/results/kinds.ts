@@ -1,0 +1,104 @@
+/**
+ * What somebody may consume later, told by its protocol and not by its class: streams of SDKs, polyfills and other
+ * realms are no instances of ours.
+ */
+import { isPlainPromise } from './promises.js';
+
+export type Kind =
+  /** A promise of the language itself. */
+  | 'promise'
+  /** Whatever else has a `then`: subclasses of Promise, query builders that begin their work in it. */
+  | 'thenable'
+  /** A ReadableStream or WritableStream, or a reader or writer of one. */
+  | 'webStream'
+  /** An EventEmitter, and with it every stream of Node. */
+  | 'emitter'
+  | 'asyncIterable'
+  /** A generator, or what has its `next`. */
+  | 'iterator'
+  /** It makes iterators, and is none of the collections that run nobody's code. */
+  | 'iterable'
+  /** A Response or Request: its body is a stream. */
+  | 'message'
+  /** Its class has getters of streams, as results of the AI SDK have. */
+  | 'carrier'
+  /** A plain object or an array: it may hold any of these. */
+  | 'container';
+
+/** Collections, and their iterators, which run no code of anybody. */
+const COLLECTIONS: ReadonlySet<string> = new Set(
+  [
+    ...['Map', 'Set', 'String', 'Arguments', 'Headers', 'FormData', 'URLSearchParams'],
+    ...['Array Iterator', 'Map Iterator', 'Set Iterator', 'String Iterator', 'RegExp String Iterator'],
+    ...['Headers Iterator', 'FormData Iterator', 'URLSearchParams Iterator', 'Segmenter String Iterator'],
+  ].map((tag) => `[object ${tag}]`),
+);
+
+/** Each of these has one of them. */
+const WEB_STREAM = ['getReader', 'getWriter', 'releaseLock'] as const;
+
+/** Never throws, not even for a proxy whose traps do. */
+export function kindOf(value: unknown): Kind | null {
+  if (typeof value !== 'object' || value === null) return null;
+  try {
+    return kindOfObject(value);
+  } catch {
+    return null;
+  }
+}
+
+function kindOfObject(object: object): Kind | null {
+  if (isPlainPromise(object)) return 'promise';
+  if (hasMethod(object, 'then')) return 'thenable';
+  if (WEB_STREAM.some((key) => hasMethod(object, key))) return 'webStream';
+  if (hasMethod(object, 'emit') && hasMethod(object, 'on')) return isOfTheProcess(object) ? null : 'emitter';
+  if (hasMethod(object, Symbol.asyncIterator)) return 'asyncIterable';
+  if (Array.isArray(object)) return 'container';
+  if (isCollection(object)) return null;
+  if (hasMethod(object, 'next')) return 'iterator';
+  if (hasMethod(object, Symbol.iterator)) return 'iterable';
+  if (hasMethod(object, 'arrayBuffer') && 'body' in object) return 'message';
+  const prototype: object | null = Object.getPrototypeOf(object);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return 'container';
+  return hasStreamGetter(prototype) ? 'carrier' : null;
+}
+
+/** Calls no getter: one of an entity may ask a database. */
+export function hasMethod(object: object, key: PropertyKey): boolean {
+  if (!(key in object)) return false;
+  for (let at: object | null = object; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    const found = Object.getOwnPropertyDescriptor(at, key);
+    if (found !== undefined) return typeof found.value === 'function';
+  }
+  return false;
+}
+
+/** The process and its standard streams belong to nobody who returns them. */
+function isOfTheProcess(emitter: object): boolean {
+  return emitter === process || '_isStdio' in emitter;
+}
+
+function isCollection(object: object): boolean {
+  return ArrayBuffer.isView(object) || COLLECTIONS.has(Object.prototype.toString.call(object));
+}
+
+const streamGetters = new WeakMap<object, boolean>();
+
+/** Whether a class, or one that it extends, has a getter named after a stream. */
+function hasStreamGetter(prototype: object): boolean {
+  let known = streamGetters.get(prototype);
+  if (known === undefined) {
+    known = false;
+    for (
+      let at: object | null = prototype;
+      at !== null && !known;
+      at = Object.getPrototypeOf(at) as object | null
+    ) {
+      known = Object.entries(Object.getOwnPropertyDescriptors(at)).some(
+        ([key, { get }]) => get !== undefined && /stream$/i.test(key),
+      );
+    }
+    streamGetters.set(prototype, known);
+  }
+  return known;
+}
