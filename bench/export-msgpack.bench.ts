@@ -12,7 +12,7 @@ import { resolveOptions } from '../src/capture/options.js';
 import { Stores } from '../src/capture/stores.js';
 import { systemClock } from '../src/clock.js';
 import { jsonRecord } from '../src/export/jsonl.js';
-import { MsgpackRows } from '../src/export/msgpack/rows.js';
+import { MapWriter } from '../src/export/msgpack/rows.js';
 import { Crucible, type ExportFormat, REFERENCE_PRICES } from '../src/index.js';
 import { RowTable } from '../src/readers/row-table.js';
 import { withFolder } from './durable.bench.js';
@@ -64,7 +64,7 @@ function encodingRow(name: string, fill: Fill, scale: Scale): Row {
   const documents = blocks.flatMap(({ table, rows }) =>
     Array.from(rows, (row) => jsonRecord(table.event(source, row))),
   );
-  const ours = new MsgpackRows();
+  const ours = new MapWriter();
   const theirs = new Encoder();
   const [mine, peer] = time(
     [

@@ -14,6 +14,7 @@ import {
   type StagedFile,
 } from '../export/index.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
+import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { Json } from '../schema/event.js';
@@ -23,7 +24,7 @@ import { readParquetIndex } from '../storage/parquet-footer.js';
 import { ParquetFileReader } from '../storage/parquet-reader.js';
 import { SegmentTexts } from '../storage/parquet-rows.js';
 import { type ParquetColumn, parquetColumns } from '../storage/parquet-schema.js';
-import { ParquetFileWriter } from '../storage/parquet-writer.js';
+import { type RowGroup, writeParquetFile } from '../storage/parquet-writer.js';
 import { randomToken } from '../storage/paths.js';
 import {
   type BatchPlace,
@@ -111,42 +112,48 @@ function told({ element }: ParquetColumn): SchemaColumn {
 }
 
 async function write(files: FileSystem, path: string, parts: ArchiveParts) {
-  const { view, stores } = parts;
   const digest = new EventDigest();
   const summary = new RowSummary();
   const fd = files.open(path, 'wx');
   try {
-    const writer = await ParquetFileWriter.create(files, fd, identityOf(parts), textsOf(stores));
-    let group: Batch[] = [];
-    let rows = 0;
-    let bytes = 0;
-    const flush = async () => {
-      if (group.length > 0) writer.write(group, group.map(placeOf));
-      group = [];
-      rows = 0;
-      bytes = 0;
-      await turn();
-    };
-    for (const ref of view.refs) {
-      const batch = await ref.read();
-      if (batch === undefined) continue;
-      if (rows + batch.rows > GROUP_ROWS || bytes + batch.blob.length > GROUP_BYTES) await flush();
-      group.push(batch);
-      rows += batch.rows;
-      bytes += batch.blob.length;
-      for (let row = 0; row < batch.rows; row++) {
-        const event = decodeRow(view.source, batch, row);
-        summary.add(event);
-        digest.add(event);
-      }
-    }
-    await flush();
-    const fileBytes = writer.finish();
+    const groups = rowGroups(parts.view, digest, summary);
+    const bytes = await writeParquetFile(files, fd, identityOf(parts), textsOf(parts.stores), groups);
     files.sync(fd);
-    return { bytes: fileBytes, digest, summary };
+    return { bytes, digest, summary };
   } finally {
     clearUp(() => files.close(fd));
   }
+}
+
+/** The rows of the view; the event loop has a turn after each group. @param summary - told of them, as is the digest */
+async function* rowGroups(view: View, digest: EventDigest, summary: RowSummary): AsyncGenerator<RowGroup> {
+  let batches: Batch[] = [];
+  let rows = 0;
+  let bytes = 0;
+  for (const ref of view.refs) {
+    const batch = await ref.read();
+    if (batch === undefined) continue;
+    if (batches.length > 0 && (rows + batch.rows > GROUP_ROWS || bytes + batch.blob.length > GROUP_BYTES)) {
+      yield groupOf(batches);
+      await turn();
+      batches = [];
+      rows = 0;
+      bytes = 0;
+    }
+    batches.push(batch);
+    rows += batch.rows;
+    bytes += batch.blob.length;
+    for (let row = 0; row < batch.rows; row++) {
+      const event = decodeRow(view.source, batch, row);
+      summary.add(event);
+      digest.add(event);
+    }
+  }
+  if (batches.length > 0) yield groupOf(batches);
+}
+
+function groupOf(batches: readonly Batch[]): RowGroup {
+  return { batches, places: batches.map(placeOf) };
 }
 
 /** @returns the file's SHA-256. @throws StorageError unless it holds the events that were to be written */

@@ -15,6 +15,7 @@ import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, type Column, EXTRA_COLUMNS, type SchemaColumn, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
 import type { ColumnNode, ColumnPlan } from './plan.js';
+import { rowFile } from './row-file.js';
 import { RowWriter } from './row-writer.js';
 import { fixedType, openType } from './schema.js';
 import { jsonText, numberText, wellFormed } from './text.js';
@@ -45,14 +46,10 @@ export const csvFormat: ExportFormatDefinition = {
 /** @param plan - null for the base columns alone */
 export function openCsv(plan: ColumnPlan | null, options: EncodeOptions = {}): ExportEncoder {
   const format = new CsvFormat(plan, options.csvSafe === true);
-  const writer = new RowWriter(format);
   return {
     schema: format.schema,
     additionalKeys: false,
-    header: () => Buffer.from(format.header()),
-    rows: (source, block) => writer.rows(source, block),
-    events: (events) => writer.events(events),
-    footer: () => new Uint8Array(0),
+    encode: (blocks) => rowFile(blocks, Buffer.from(format.header()), new RowWriter(format)),
   };
 }
 

@@ -1,11 +1,12 @@
 /**
  * The seam between rows and files.
  *
- * An encoder turns blocks of rows into the bytes of a file, in order and without I/O. A format is a way to open one;
- * where the columns depend on the rows, a first pass over them makes the plan of the columns.
+ * An encoder turns blocks of rows into the bytes of a file, without I/O. It is given all blocks at once and gives all
+ * bytes, so that nobody else can get their order wrong. A format is a way to open one; where the columns depend on the
+ * rows, a first pass over them makes the plan of the columns.
  */
 
-import type { OrderedRows } from '../readers/ordered.js';
+import type { SourcedRows } from '../readers/merge-rows.js';
 import type { RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
@@ -62,19 +63,23 @@ export interface ExperimentAbout {
   };
 }
 
-/** Turns rows into the bytes of a file, in order and without I/O. */
+/** Rows in file order: a block from one experiment, or events, such as anonymised ones. */
+export type ExportBlock = SourcedRows | { readonly events: readonly EventRow[] };
+
+/** They come some at a time: a block may be a single row, which costs less than to wait for it. */
+export type ExportBlocks = AsyncIterable<Iterable<ExportBlock>>;
+
+/** Turns rows into the bytes of a file, without I/O. */
 export interface ExportEncoder {
   /** The columns, or the keys that every row has, in file order. */
   readonly schema: readonly SchemaColumn[];
   /** Whether a row may have keys that are not in the schema. */
   readonly additionalKeys: boolean;
-  /** What comes before the first row; may be empty. */
-  header(): Uint8Array;
-  /** A block from one experiment. Bytes are valid until the next call; may be empty when the format gathers rows. */
-  rows(source: RowSource, block: OrderedRows): Uint8Array | Promise<Uint8Array>;
-  /** The same from events, such as anonymised ones. Gives what `rows` gives for the same events. */
-  events(events: readonly EventRow[]): Uint8Array | Promise<Uint8Array>;
-  footer(): Uint8Array | Promise<Uint8Array>;
+  /**
+   * The file, from its first byte to its last. The first block is asked for before anything is given. Each piece is
+   * valid until the next one is asked for. Events give the bytes that blocks of the same rows give.
+   */
+  encode(blocks: ExportBlocks): AsyncGenerator<Uint8Array>;
 }
 
 export interface ExportFormatDefinition {

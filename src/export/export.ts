@@ -14,8 +14,8 @@ import { type AnonymizeOptions, anonymizer } from './anonymize.js';
 import { compressed, suffixOf, wholeFileCodec } from './compress.js';
 import type {
   EncodeOptions,
-  EventSource,
   ExperimentAbout,
+  ExportBlock,
   ExportEncoder,
   ExportFormatDefinition,
   ExportSource,
@@ -68,8 +68,6 @@ export const DEFAULT_EXPORT_DIR = 'exports';
 
 /** Events that are encoded together. */
 const BLOCK_EVENTS = 64;
-/** What is encoded of several experiments before it is handed on. */
-const GATHERED_BYTES = 128 * 1024;
 
 /**
  * The encoded rows, in bounded memory. Formats whose columns depend on the rows read the source twice. Nothing comes
@@ -94,7 +92,8 @@ export async function* exportBlocks(
 ): AsyncGenerator<Uint8Array> {
   const rows = anonymized(source, options.anonymize);
   const codec = wholeFileCodec(format, options);
-  yield* compressed(encoded(await openEncoder(await formatNamed(format), rows, options), rows), codec);
+  const encoder = await openEncoder(await formatNamed(format), rows, options);
+  yield* compressed(encoder.encode(blocksOf(rows, new RowSummary())), codec);
 }
 
 /**
@@ -117,7 +116,7 @@ export async function exportFile(
   const summary = new RowSummary();
   const encoder = await openEncoder(await formatNamed(format), rows, options);
   const { staging = newStaging() } = options;
-  const told = telling(encoded(encoder, rows, summary), summary, onProgress);
+  const told = telling(encoder.encode(blocksOf(rows, summary)), summary, onProgress);
   const data = await stageFile(path, compressed(told, codec), staging);
   try {
     const manifest: ExportManifest = {
@@ -219,75 +218,32 @@ async function addView(plan: ColumnPlan, view: View): Promise<void> {
 }
 
 /**
- * The bytes of the file; each is valid until the next is asked for.
- * @param summary - is told of the rows as they are encoded
- * @throws ExportError ERR_NO_DATA when there are no rows
+ * The rows in file order.
+ * @param summary - is told of them on the way
+ * @throws ExportError ERR_NO_DATA when there are none
  */
-async function* encoded(
-  encoder: ExportEncoder,
-  source: ExportSource,
-  summary = new RowSummary(),
-): AsyncGenerator<Uint8Array> {
-  const blocks =
-    typeof source === 'function'
-      ? eventBlocks(encoder, source, summary)
-      : rowBlocks(encoder, source, summary);
-  let hasHeader = false;
-  for await (const bytes of blocks) {
-    if (!hasHeader) yield* notEmpty(encoder.header());
-    hasHeader = true;
-    yield* notEmpty(bytes);
-  }
+async function* blocksOf(source: ExportSource, summary: RowSummary): AsyncGenerator<Iterable<ExportBlock>> {
+  const blocks = typeof source === 'function' ? eventBlocks(source()) : mergedRows(source);
+  for await (const some of blocks) yield counted(some, summary);
   if (summary.rows === 0) throw new ExportError('ERR_NO_DATA', 'there are no events to export');
-  if (!hasHeader) yield* notEmpty(encoder.header());
-  yield* notEmpty(await encoder.footer());
 }
 
-async function* rowBlocks(
-  encoder: ExportEncoder,
-  views: readonly View[],
-  summary: RowSummary,
-): AsyncGenerator<Uint8Array> {
-  // Of several views there may be a row or two at a time.
-  const gathered = Buffer.allocUnsafeSlow(views.length === 1 ? 0 : GATHERED_BYTES);
-  let used = 0;
-  for await (const { source, block } of mergedRows(views)) {
-    summary.addRows(source, block);
-    const made = encoder.rows(source, block);
-    // Few encoders need time, and an await costs as much as a row.
-    const bytes = made instanceof Uint8Array ? made : await made;
-    if (used > 0 && used + bytes.length > gathered.length) {
-      yield gathered.subarray(0, used);
-      used = 0;
-    }
-    if (bytes.length > gathered.length) {
-      yield bytes;
-    } else {
-      gathered.set(bytes, used);
-      used += bytes.length;
-    }
+function* counted(blocks: Iterable<ExportBlock>, summary: RowSummary): Generator<ExportBlock> {
+  for (const block of blocks) {
+    summary.addBlock(block);
+    yield block;
   }
-  if (used > 0) yield gathered.subarray(0, used);
 }
 
-async function* eventBlocks(
-  encoder: ExportEncoder,
-  source: EventSource,
-  summary: RowSummary,
-): AsyncGenerator<Uint8Array> {
-  let block: EventRow[] = [];
-  for await (const event of source()) {
-    summary.add(event);
-    block.push(event);
-    if (block.length < BLOCK_EVENTS) continue;
-    yield encoder.events(block);
-    block = [];
+async function* eventBlocks(source: AsyncIterable<EventRow>): AsyncGenerator<Iterable<ExportBlock>> {
+  let events: EventRow[] = [];
+  for await (const event of source) {
+    events.push(event);
+    if (events.length < BLOCK_EVENTS) continue;
+    yield [{ events }];
+    events = [];
   }
-  if (block.length > 0) yield encoder.events(block);
-}
-
-function* notEmpty(bytes: Uint8Array): Generator<Uint8Array> {
-  if (bytes.length > 0) yield bytes;
+  if (events.length > 0) yield [{ events }];
 }
 
 function anonymized(source: ExportSource, options: AnonymizeOptions | undefined): ExportSource {

@@ -9,6 +9,7 @@ import { CELL_STORED_JSON } from '../../assembly/text-layout.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { MAP_COLUMNS, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
+import { rowFile } from './row-file.js';
 import { RowWriter } from './row-writer.js';
 import { jsonText, snakeCase } from './text.js';
 import {
@@ -37,16 +38,15 @@ export const jsonlFormat: ExportFormatDefinition = {
 };
 
 export function openJsonl(options: EncodeOptions = {}): ExportEncoder {
-  const writer = new RowWriter(new JsonFormat(options.pretty === true));
+  const format = new JsonFormat(options.pretty === true);
   return {
     schema: schemaOf(MAP_COLUMNS),
     additionalKeys: true,
-    header: () => new Uint8Array(0),
-    rows: (source, block) => writer.rows(source, block),
-    events: (events) => writer.events(events),
-    footer: () => new Uint8Array(0),
+    encode: (blocks) => rowFile(blocks, NO_HEAD, new RowWriter(format)),
   };
 }
+
+const NO_HEAD = new Uint8Array(0);
 
 /** Fields that are not the same in all rows of a binding, besides the tokens. */
 const CELLS: ReadonlyMap<string, Cell> = new Map([

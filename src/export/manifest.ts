@@ -1,12 +1,11 @@
 /** What an exported file is, for whoever finds it: counts, checksum, schema, time range, provenance. */
 
-import type { OrderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
 import { timeUsOf } from '../ring/batch.js';
 import type { EventRow, Json } from '../schema/event.js';
 import type { AnonymizeOptions } from './anonymize.js';
 import type { SchemaColumn } from './columns.js';
-import type { EncodeOptions } from './encoder.js';
+import type { EncodeOptions, ExportBlock } from './encoder.js';
 import { isoMicros } from './text.js';
 
 export interface ManifestTimeRange {
@@ -56,9 +55,13 @@ export class RowSummary {
     this.#count(event, 1, event.timestamp, event.timestamp);
   }
 
-  /** A block of one experiment's rows, ascending by time. */
-  addRows(source: RowSource, { table, rows }: OrderedRows): void {
-    this.#count(source, rows.length, timeUsOf(table, rows[0]), timeUsOf(table, rows[rows.length - 1]));
+  addBlock(block: ExportBlock): void {
+    if ('events' in block) {
+      for (const event of block.events) this.add(event);
+      return;
+    }
+    const { table, rows } = block.block;
+    this.#count(block.source, rows.length, timeUsOf(table, rows[0]), timeUsOf(table, rows[rows.length - 1]));
   }
 
   #count(

@@ -25,6 +25,7 @@ import { TextKernels } from '../kernels/text.js';
 import type { OrderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
 import type { EventRow } from '../schema/event.js';
+import type { BlockWriter } from './row-file.js';
 import { ByShape, SHAPE_FLAGS, UNSHAPED_FLAGS } from './stored-shape.js';
 import type { TextFormat } from './text-format.js';
 import { TextForms } from './text-forms.js';
@@ -56,7 +57,7 @@ interface Forms {
   readonly shaped: ByShape<number>;
 }
 
-export class RowWriter {
+export class RowWriter implements BlockWriter {
   readonly #format: TextFormat;
   readonly #kernels = new TextKernels();
   readonly #block: number;
@@ -83,7 +84,6 @@ export class RowWriter {
     this.#out = this.#outStart;
   }
 
-  /** @returns bytes that are valid until the next call */
   rows(source: RowSource, block: OrderedRows): Uint8Array {
     const forms = this.#sources.get(source) ?? this.#newSource(source);
     for (let start = 0; start < block.rows.length; start += BLOCK_ROWS) {
@@ -92,7 +92,6 @@ export class RowWriter {
     return this.#taken();
   }
 
-  /** @returns bytes that are valid until the next call */
   events(events: readonly EventRow[]): Uint8Array {
     for (const event of events) this.#append(this.#format.row(event));
     return this.#taken();

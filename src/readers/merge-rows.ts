@@ -20,8 +20,11 @@ interface Head {
   timeUs: number;
 }
 
-/** Ascending by time; ties keep the order of the views, and within one that of capture. Holds a block of each. */
-export async function* mergedRows(views: readonly View[]): AsyncGenerator<SourcedRows> {
+/**
+ * Ascending by time; ties keep the order of the views, and within one that of capture. Holds a block of each. Runs come
+ * some at a time, as many as the blocks at hand have: to wait for each would take longer than to read it.
+ */
+export async function* mergedRows(views: readonly View[]): AsyncGenerator<Iterable<SourcedRows>> {
   const opened = views.map((view) => ({ source: view.source, blocks: orderedRows(view) }));
   try {
     const heads: Head[] = [];
@@ -30,23 +33,33 @@ export async function* mergedRows(views: readonly View[]): AsyncGenerator<Source
       if (done !== true) heads.push({ source, blocks, block: value, at: 0, timeUs: timeAt(value, 0) });
     }
     while (heads.length > 0) {
-      const first = heads.reduce((least, head, i) => (head.timeUs < heads[least].timeUs ? i : least), 0);
-      const head = heads[first];
-      const { block, at } = head;
-      const end = runEnd(head, heads, first);
-      yield { source: head.source, block: part(block, at, end) };
-      if (end < block.rows.length) {
-        head.at = end;
-        head.timeUs = timeAt(block, end);
-        continue;
+      yield runsOf(heads);
+      for (const head of heads.filter(isUsedUp)) {
+        const { value, done } = await head.blocks.next();
+        if (done === true) heads.splice(heads.indexOf(head), 1);
+        else Object.assign(head, { block: value, at: 0, timeUs: timeAt(value, 0) });
       }
-      const { value, done } = await head.blocks.next();
-      if (done === true) heads.splice(first, 1);
-      else Object.assign(head, { block: value, at: 0, timeUs: timeAt(value, 0) });
     }
   } finally {
     await Promise.all(opened.map(({ blocks }) => blocks.return(undefined)));
   }
+}
+
+/** The runs until one of the blocks is used up. */
+function* runsOf(heads: readonly Head[]): Generator<SourcedRows> {
+  while (!heads.some(isUsedUp)) {
+    const first = heads.reduce((least, head, i) => (head.timeUs < heads[least].timeUs ? i : least), 0);
+    const head = heads[first];
+    const { source, block, at } = head;
+    const end = runEnd(head, heads, first);
+    head.at = end;
+    if (end < block.rows.length) head.timeUs = timeAt(block, end);
+    yield { source, block: part(block, at, end) };
+  }
+}
+
+function isUsedUp({ block, at }: Head): boolean {
+  return at === block.rows.length;
 }
 
 /** Where the rows of the first head end that come before all others. */

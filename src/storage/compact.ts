@@ -15,7 +15,7 @@ import { readParquetIndex } from './parquet-footer.js';
 import { ParquetFileReader } from './parquet-reader.js';
 import { type RowGroupValues, SegmentTexts, valuesOf } from './parquet-rows.js';
 import { GROUP_BYTES, GROUP_ROWS, parquetColumns } from './parquet-schema.js';
-import { ParquetFileWriter } from './parquet-writer.js';
+import { type RowGroup, writeParquetFile } from './parquet-writer.js';
 import { compactedName, parseTemporaryName, segmentName, temporaryName } from './paths.js';
 import type { BatchEntry } from './segment-format.js';
 import { readBatch } from './segment-reader.js';
@@ -114,6 +114,10 @@ class ArrowSource {
     this.#fd = files.open(path, 'r');
   }
 
+  *rowGroups(): Generator<RowGroup> {
+    for (const places of this.groups) yield { batches: this.batches(places), places };
+  }
+
   batches(entries: readonly BatchEntry[]): Batch[] {
     return entries.map((entry) => readBatch(this.#files, this.#fd, entry, this.index.identity.columns));
   }
@@ -151,17 +155,12 @@ function grouped(entries: readonly BatchEntry[]): BatchEntry[][] {
 async function write(files: FileSystem, path: string, source: ArrowSource): Promise<number> {
   const fd = files.open(path, 'wx');
   try {
-    const writer = await ParquetFileWriter.create(files, fd, source.index.identity, source.texts);
-    for (const entries of source.groups) {
-      try {
-        writer.write(source.batches(entries), entries);
-      } catch (error) {
-        throw error instanceof RangeError ? source.unsound(error.message) : error;
-      }
-    }
-    const bytes = writer.finish();
+    const { index, texts } = source;
+    const bytes = await writeParquetFile(files, fd, index.identity, texts, source.rowGroups());
     files.sync(fd);
     return bytes;
+  } catch (error) {
+    throw error instanceof RangeError ? source.unsound(error.message) : error;
   } finally {
     clearUp(() => files.close(fd));
   }

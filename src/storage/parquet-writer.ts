@@ -8,7 +8,33 @@ import { type ColumnValues, type SegmentTexts, valuesOf } from './parquet-rows.j
 import { type ParquetColumn, parquetColumns } from './parquet-schema.js';
 import type { BatchPlace, SegmentIdentity } from './segment-format.js';
 
-export class ParquetFileWriter {
+/** Batches that become one row group, and where each of them is from. */
+export interface RowGroup {
+  readonly batches: readonly Batch[];
+  /** In the order of the batches. */
+  readonly places: readonly BatchPlace[];
+}
+
+/**
+ * Writes a whole file. It is not synced.
+ * @param fd - a new file, which stays the caller's
+ * @returns bytes of the file
+ * @throws RangeError when rows refer to a text that the dictionaries do not have; and what `files` and `groups` throw
+ */
+export async function writeParquetFile(
+  files: FileSystem,
+  fd: number,
+  identity: SegmentIdentity,
+  texts: SegmentTexts,
+  groups: Iterable<RowGroup> | AsyncIterable<RowGroup>,
+): Promise<number> {
+  // Only who writes Parquet needs it.
+  const file = new ParquetFile(files, fd, identity, texts, await import('hyparquet-writer'));
+  for await (const group of groups) file.write(group);
+  return file.finish();
+}
+
+class ParquetFile {
   readonly #files: FileSystem;
   readonly #fd: number;
   readonly #identity: SegmentIdentity;
@@ -22,18 +48,7 @@ export class ParquetFileWriter {
   /** Bytes of the file so far. */
   #bytes = 0;
 
-  /** @param fd - a new file, which stays the caller's */
-  static async create(
-    files: FileSystem,
-    fd: number,
-    identity: SegmentIdentity,
-    texts: SegmentTexts,
-  ): Promise<ParquetFileWriter> {
-    // Only who writes Parquet needs it.
-    return new ParquetFileWriter(files, fd, identity, texts, await import('hyparquet-writer'));
-  }
-
-  private constructor(
+  constructor(
     files: FileSystem,
     fd: number,
     identity: SegmentIdentity,
@@ -57,12 +72,7 @@ export class ParquetFileWriter {
     });
   }
 
-  /**
-   * Writes batches as one row group.
-   * @param places - of the batches, in their order
-   * @throws RangeError when rows refer to a text that the dictionaries do not have; and what `files` throws
-   */
-  write(batches: readonly Batch[], places: readonly BatchPlace[]): void {
+  write({ batches, places }: RowGroup): void {
     const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
     const values = valuesOf(batches, this.#identity.columns, this.#texts);
     this.#parquet.write({
@@ -91,7 +101,7 @@ export class ParquetFileWriter {
     this.#append(section);
   }
 
-  /** Writes the footer. The file is not synced. @returns bytes of the file */
+  /** Writes the footer. @returns bytes of the file */
   finish(): number {
     const { bindings, strings } = this.#texts;
     const text = indexText({

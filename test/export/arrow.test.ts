@@ -4,8 +4,8 @@ import * as flechette from '@uwdata/flechette';
 import * as apache from 'apache-arrow';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ArrowEncoder, arrowFormat } from '../../src/export/arrow/encoder.js';
-import type { EncodeOptions } from '../../src/export/encoder.js';
+import { arrowFormat, openArrow } from '../../src/export/arrow/encoder.js';
+import type { EncodeOptions, ExportBlock } from '../../src/export/encoder.js';
 import { ColumnPlan } from '../../src/export/plan.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { shapedBlocks } from '../support/arbitrary-blocks.js';
@@ -21,7 +21,7 @@ import {
   expectedColumns,
   mixedRows,
 } from './columns-support.js';
-import { event } from './support.js';
+import { encoded, event } from './support.js';
 
 const SEED = Date.now();
 
@@ -151,21 +151,17 @@ describe('arrow', () => {
 
   it.each([true, false])(
     'has of rows of one shape the same bytes as of their events, flatten: %s',
-    (flatten) => {
-      const bytesOf = (plan: ColumnPlan, take: (encoder: ArrowEncoder) => Uint8Array) => {
-        const encoder = new ArrowEncoder(plan, [], { flatten });
-        // What is given is valid until the next call.
-        const pieces = [() => encoder.header(), () => take(encoder), () => encoder.footer()];
-        return Buffer.concat(pieces.map((piece) => Buffer.from(piece())));
-      };
-      fc.assert(
-        fc.property(shapedBlocks, ({ source, block }) => {
+    async (flatten) => {
+      const bytesOf = (plan: ColumnPlan, block: ExportBlock) =>
+        encoded(openArrow(plan, [], { flatten }), [block]);
+      await fc.assert(
+        fc.asyncProperty(shapedBlocks, async ({ source, block }) => {
           const [byRows, byEvents] = [new ColumnPlan(), new ColumnPlan()];
           const events = eventsOfBlock(source, block);
           byRows.addRows(source, block);
           for (const event of events) byEvents.add(event);
-          const ours = bytesOf(byRows, (encoder) => encoder.rows(source, block));
-          expect(ours.equals(bytesOf(byEvents, (encoder) => encoder.events(events)))).toBe(true);
+          const ours = await bytesOf(byRows, { source, block });
+          expect(ours.equals(await bytesOf(byEvents, { events }))).toBe(true);
         }),
         { numRuns: 300 },
       );
@@ -213,6 +209,13 @@ describe('arrow', () => {
     check(await encodeViews(arrowFormat, [view]), await eventsOfView(view));
   });
 
+  it('says in its footer where each of its batches stands', async () => {
+    const view = mixedRows(40_000);
+    const bytes = await encodeViews(arrowFormat, [view]);
+    expect(apache.tableFromIPC(bytes).batches.length).toBe(3);
+    check(bytes, await eventsOfView(view));
+  });
+
   it('writes texts out that are too many for a dictionary, and batches before they hold too many bytes', async () => {
     const events = Array.from({ length: 20_000 }, (_, i) =>
       event({
@@ -236,21 +239,21 @@ describe('arrow', () => {
     check(bytes, events);
   });
 
-  it('throws for a value that the plan has not seen', () => {
+  it('throws for a value that the plan has not seen', async () => {
     const plan = new ColumnPlan();
     plan.add(event({ metadata: { a: 1 } }));
     const unseen: Record<string, Json>[] = [{ b: 1 }, { a: 'x' }, { a: { b: 1 } }];
     for (const metadata of unseen) {
-      const encoder = new ArrowEncoder(plan, [], {});
-      expect(() => encoder.events([event({ metadata })])).toThrow(RangeError);
+      const file = encoded(openArrow(plan, [], {}), [{ events: [event({ metadata })] }]);
+      await expect(file).rejects.toThrow(RangeError);
     }
-    const named = new ArrowEncoder(plan, [], {});
-    expect(() => named.events([event({ eventName: 'unseen' })])).toThrow(RangeError);
+    const named = encoded(openArrow(plan, [], {}), [{ events: [event({ eventName: 'unseen' })] }]);
+    await expect(named).rejects.toThrow(RangeError);
   });
 
   it('knows two layouts, and no compression', () => {
-    expect(() => new ArrowEncoder(new ColumnPlan(), [], { layout: 'rows' })).toThrow(/layout/);
-    expect(() => new ArrowEncoder(new ColumnPlan(), [], { compression: 'gzip' })).toThrow(/compression/);
+    expect(() => openArrow(new ColumnPlan(), [], { layout: 'rows' })).toThrow(/layout/);
+    expect(() => openArrow(new ColumnPlan(), [], { compression: 'gzip' })).toThrow(/compression/);
   });
 
   it('is found out when one bit of a value is another', async () => {

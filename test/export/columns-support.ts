@@ -5,12 +5,7 @@ import { EventWriter } from '../../src/capture/event-writer.js';
 import { resolveOptions } from '../../src/capture/options.js';
 import { Stores } from '../../src/capture/stores.js';
 import { systemClock } from '../../src/clock.js';
-import type {
-  EncodeOptions,
-  ExperimentAbout,
-  ExportEncoder,
-  ExportFormatDefinition,
-} from '../../src/export/encoder.js';
+import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../../src/export/encoder.js';
 import { ColumnPlan } from '../../src/export/plan.js';
 import type { ExperimentOptions } from '../../src/index.js';
 import { compileFilter } from '../../src/readers/filter.js';
@@ -20,6 +15,7 @@ import { openView, type View } from '../../src/readers/source.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
 import { allEvents } from '../readers/support.js';
+import { blocksOfViews, encoded } from './support.js';
 
 /** The rows of an experiment without the rest of it. */
 export function captured(
@@ -59,11 +55,7 @@ export async function encodeViews(
   about: ExperimentAbout[] = [],
 ): Promise<Buffer> {
   const encoder = await format.open(await planOf(views), about, options);
-  return collected(encoder, async function* () {
-    for (const view of views) {
-      for await (const block of orderedRows(view)) yield encoder.rows(view.source, block);
-    }
-  });
+  return encoded(encoder, blocksOfViews(...views));
 }
 
 /** The same from events. */
@@ -79,21 +71,10 @@ export async function encodeEvents(
   plan.declare(declared);
   for (const event of events) plan.add(event);
   const encoder = await format.open(plan, about, options);
-  return collected(encoder, async function* () {
-    for (let from = 0; from < events.length; from += blockRows) {
-      yield encoder.events(events.slice(from, from + blockRows));
-    }
-  });
-}
-
-async function collected(
-  encoder: ExportEncoder,
-  chunks: () => AsyncGenerator<Uint8Array | Promise<Uint8Array>>,
-): Promise<Buffer> {
-  const parts: Buffer[] = [Buffer.from(encoder.header())];
-  for await (const chunk of chunks()) parts.push(Buffer.from(await chunk));
-  parts.push(Buffer.from(await encoder.footer()));
-  return Buffer.concat(parts);
+  const blocks = Array.from({ length: Math.ceil(events.length / blockRows) }, (_, i) => ({
+    events: events.slice(i * blockRows, (i + 1) * blockRows),
+  }));
+  return encoded(encoder, blocks);
 }
 
 export const eventsOfView = (view: View): Promise<EventRow[]> => allEvents(view);

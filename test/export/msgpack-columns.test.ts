@@ -4,7 +4,7 @@ import { decodeMulti } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { Unpackr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
-import { MsgpackColumns } from '../../src/export/msgpack/columns.js';
+import { openMsgpackColumns } from '../../src/export/msgpack/columns.js';
 import { jsonText } from '../../src/export/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { type Step, script } from '../roundtrip/support.js';
@@ -92,7 +92,7 @@ describe('the columnar snapshot', () => {
   it.each(READERS)('can be read whatever is told of an experiment, by %s', async (_name, read) => {
     const metadata = JSON.parse('{"__proto__":{"__proto___":1},"a":2}');
     const about = [{ id: 'i', name: 'n', condition: 'c', metadata }];
-    const [header] = read(await encodeEvents(new MsgpackColumns(about), [])) as [{ experiments: unknown }];
+    const [header] = read(await encodeEvents(openMsgpackColumns(about), [])) as [{ experiments: unknown }];
     expect(header.experiments).toEqual([{ ...about[0], metadata: { __proto___: { __proto____: 1 }, a: 2 } }]);
   });
 
@@ -101,7 +101,7 @@ describe('the columnar snapshot', () => {
       fc.asyncProperty(script, async (steps) => {
         const view = viewOfSteps(steps);
         const events = await eventsOfView(view);
-        const rows = read(decode(await encodeRows(new MsgpackColumns([]), view)));
+        const rows = read(decode(await encodeRows(openMsgpackColumns([]), view)));
         expect(rows).toEqual(events.map((each) => expect.objectContaining(promised(each))));
       }),
       { numRuns: 60 },
@@ -112,8 +112,8 @@ describe('the columnar snapshot', () => {
     await fc.assert(
       fc.asyncProperty(script, async (steps) => {
         const view = viewOfSteps(steps);
-        const fromEvents = await encodeEvents(new MsgpackColumns([]), await eventsOfView(view));
-        expect((await encodeRows(new MsgpackColumns([]), view)).equals(fromEvents)).toBe(true);
+        const fromEvents = await encodeEvents(openMsgpackColumns([]), await eventsOfView(view));
+        expect((await encodeRows(openMsgpackColumns([]), view)).equals(fromEvents)).toBe(true);
       }),
       { numRuns: 60 },
     );
@@ -125,21 +125,21 @@ describe('the columnar snapshot', () => {
       return { kind: 'record', timeUs: 1e15 + i, event: 'e', bound, values: [i, 2, i % 7, 4, i % 2 === 0] };
     });
     const view = viewOfSteps(steps, 2 ** 17);
-    const fromEvents = await encodeEvents(new MsgpackColumns([]), await eventsOfView(view));
-    expect((await encodeRows(new MsgpackColumns([]), view)).equals(fromEvents)).toBe(true);
+    const fromEvents = await encodeEvents(openMsgpackColumns([]), await eventsOfView(view));
+    expect((await encodeRows(openMsgpackColumns([]), view)).equals(fromEvents)).toBe(true);
     expect([...decodeMulti(fromEvents)]).toHaveLength(3);
   });
 
   it('is cut into batches of 65,536 rows, or less with long texts', async () => {
     const many = Array.from({ length: 70_000 }, (_, i) => event({ eventId: `e-${i}`, metadata: { i } }));
-    const bytes = await encodeEvents(new MsgpackColumns([{ id: 'EXP', name: 'n', condition: 'c' }]), many);
+    const bytes = await encodeEvents(openMsgpackColumns([{ id: 'EXP', name: 'n', condition: 'c' }]), many);
     const [header, ...batches] = [...decodeMulti(bytes)] as [Header, ...Batch[]];
     expect(batches.map(({ rows }) => rows)).toEqual([65_536, 70_000 - 65_536]);
     expect(read([header, ...batches]).map(({ event_id: id }) => id)).toEqual(
       many.map(({ eventId }) => eventId),
     );
     const long = Array.from({ length: 30 }, (_, i) => event({ metadata: { text: `${i}`.repeat(1 << 20) } }));
-    const cut = [...decodeMulti(await encodeEvents(new MsgpackColumns([]), long))].slice(1) as Batch[];
+    const cut = [...decodeMulti(await encodeEvents(openMsgpackColumns([]), long))].slice(1) as Batch[];
     expect(cut.length).toBeGreaterThan(2);
     expect(cut.reduce((sum, { rows }) => sum + rows, 0)).toBe(30);
   });
@@ -149,7 +149,7 @@ describe('the columnar snapshot', () => {
       { kind: 'record', timeUs: 1e15, event: 'e', bound: { model: 'm' }, values: [1, 2, 3, 4, true] },
     ]);
     const events = await eventsOfView(view);
-    const bytes = await encodeRows(new MsgpackColumns([]), view);
+    const bytes = await encodeRows(openMsgpackColumns([]), view);
     const at = bytes.lastIndexOf('latency_ms') + 'latency_ms'.length + 1 + 'values'.length + 1 + 2;
     bytes[at + 6] ^= 1;
     const [row] = read([...decodeMulti(bytes)]);

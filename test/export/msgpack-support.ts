@@ -6,12 +6,12 @@ import { systemClock } from '../../src/clock.js';
 import type { ExportEncoder } from '../../src/export/encoder.js';
 import { compileFilter } from '../../src/readers/filter.js';
 import { MemoryStore } from '../../src/readers/memory-store.js';
-import { orderedRows } from '../../src/readers/ordered.js';
 import { openView, type View } from '../../src/readers/source.js';
 import type { EventRow } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
 import { allEvents } from '../readers/support.js';
 import { COLUMNS, play, type Step } from '../roundtrip/support.js';
+import { blocksOfViews, encoded } from './support.js';
 
 /** What an experiment holds that was told all this. */
 export function viewOfSteps(steps: readonly Step[], capacity = 1024): View {
@@ -30,17 +30,13 @@ export function viewOfSteps(steps: readonly Step[], capacity = 1024): View {
 
 export const eventsOfView = (view: View): Promise<EventRow[]> => allEvents(view);
 
-export async function encodeRows(encoder: ExportEncoder, view: View): Promise<Buffer> {
-  const parts = [Buffer.from(encoder.header())];
-  for await (const block of orderedRows(view))
-    parts.push(Buffer.from(await encoder.rows(view.source, block)));
-  parts.push(Buffer.from(await encoder.footer()));
-  return Buffer.concat(parts);
+export function encodeRows(encoder: ExportEncoder, view: View): Promise<Buffer> {
+  return encoded(encoder, blocksOfViews(view));
 }
 
-export async function encodeEvents(encoder: ExportEncoder, events: readonly EventRow[]): Promise<Buffer> {
-  const parts = [Buffer.from(encoder.header())];
-  for (const event of events) parts.push(Buffer.from(await encoder.events([event])));
-  parts.push(Buffer.from(await encoder.footer()));
-  return Buffer.concat(parts);
+export function encodeEvents(encoder: ExportEncoder, events: readonly EventRow[]): Promise<Buffer> {
+  return encoded(
+    encoder,
+    events.map((event) => ({ events: [event] })),
+  );
 }

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { Unpackr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { jsonRecord } from '../../src/export/jsonl.js';
-import { MsgpackColumns } from '../../src/export/msgpack/columns.js';
+import { openMsgpackColumns } from '../../src/export/msgpack/columns.js';
 import { msgpackFormat } from '../../src/export/msgpack/format.js';
-import { MsgpackRows } from '../../src/export/msgpack/rows.js';
+import { openMsgpackRows } from '../../src/export/msgpack/rows.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { script } from '../roundtrip/support.js';
 import { encodeEvents, encodeRows, eventsOfView, viewOfSteps } from './msgpack-support.js';
@@ -46,7 +46,7 @@ describe('MessagePack rows', () => {
       fc.asyncProperty(script, async (steps) => {
         const view = viewOfSteps(steps);
         const events = await eventsOfView(view);
-        expect(read(await encodeRows(new MsgpackRows(), view))).toEqual(events.map(document));
+        expect(read(await encodeRows(openMsgpackRows(), view))).toEqual(events.map(document));
       }),
       { numRuns: 200 },
     );
@@ -57,8 +57,8 @@ describe('MessagePack rows', () => {
       fc.asyncProperty(script, async (steps) => {
         const view = viewOfSteps(steps);
         const events = await eventsOfView(view);
-        const fromRows = await encodeRows(new MsgpackRows(), view);
-        const fromEvents = await encodeEvents(new MsgpackRows(), events);
+        const fromRows = await encodeRows(openMsgpackRows(), view);
+        const fromEvents = await encodeEvents(openMsgpackRows(), events);
         expect(fromRows.equals(fromEvents)).toBe(true);
       }),
       { numRuns: 200 },
@@ -86,12 +86,12 @@ describe('MessagePack rows', () => {
           { kind: 'capture', timeUs: 1e15 + 1, event, measurements: {}, metadata: { _a: { _proto__: 1 } } },
           { kind: 'capture', timeUs: 1e15 + 2, event, measurements: inner, metadata },
         ]);
-        const rows = read(await encodeRows(new MsgpackRows(), view));
+        const rows = read(await encodeRows(openMsgpackRows(), view));
         expect(rows).toMatchObject([expected, { metadata: { _a: { _proto__: 1 } } }, expected]);
         expect(Object.keys((rows[0] as { metadata: object }).metadata)).toEqual(
           Object.keys(expected.metadata),
         );
-        const events = await encodeEvents(new MsgpackRows(), await eventsOfView(view));
+        const events = await encodeEvents(openMsgpackRows(), await eventsOfView(view));
         expect(read(events)).toEqual(rows);
       }
       // What these readers do with the key itself.
@@ -115,15 +115,16 @@ describe('MessagePack rows', () => {
       },
     ]);
     const [event] = await eventsOfView(view);
-    const [map] = [...decodeMulti(await encodeRows(new MsgpackRows(), view))] as [object];
+    const [map] = [...decodeMulti(await encodeRows(openMsgpackRows(), view))] as [object];
     expect(Object.keys(map)).toEqual(Object.keys(jsonRecord(event!)));
   });
 
   it('are told from the columnar snapshot by an option', async () => {
-    const open = (layout?: 'rows' | 'columns') => msgpackFormat.open(null, [], layout ? { layout } : {});
-    expect(await open()).toBeInstanceOf(MsgpackRows);
-    expect(await open('rows')).toBeInstanceOf(MsgpackRows);
-    expect(await open('columns')).toBeInstanceOf(MsgpackColumns);
+    const schemaOf = async (layout?: 'rows' | 'columns') =>
+      (await msgpackFormat.open(null, [], layout ? { layout } : {})).schema;
+    expect(await schemaOf()).toEqual(openMsgpackRows().schema);
+    expect(await schemaOf('rows')).toEqual(openMsgpackRows().schema);
+    expect(await schemaOf('columns')).toEqual(openMsgpackColumns([]).schema);
   });
 
   it('are seen to differ when a bit has changed', async () => {
@@ -131,7 +132,7 @@ describe('MessagePack rows', () => {
       { kind: 'record', timeUs: 1e15, event: 'e', bound: { model: 'm' }, values: [1, 2, 3, 4, true] },
     ]);
     const events = await eventsOfView(view);
-    const bytes = await encodeRows(new MsgpackRows(), view);
+    const bytes = await encodeRows(openMsgpackRows(), view);
     bytes[bytes.indexOf('timestamp') + 'timestamp'.length + 8] ^= 1;
     for (const [, read] of READERS) expect(read(bytes)).not.toEqual(events.map(document));
   });

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { FLAG_WRITTEN } from '../../assembly/layout.js';
 import { CELL_STORED_FIELD, CELL_STORED_JSON } from '../../assembly/text-layout.js';
 import { openCsv } from '../../src/export/csv.js';
-import type { EncodeOptions, ExportEncoder } from '../../src/export/encoder.js';
+import type { EncodeOptions, ExportBlock, ExportEncoder } from '../../src/export/encoder.js';
 import { openJsonl } from '../../src/export/jsonl.js';
 import { ColumnPlan, KIND_INTEGER } from '../../src/export/plan.js';
 import { RowWriter } from '../../src/export/row-writer.js';
@@ -17,6 +17,7 @@ import type { Json } from '../../src/schema/event.js';
 import { blocks, START_US, shapedBlocks } from '../support/arbitrary-blocks.js';
 import { blockOf, eventsOfBlock, type Identity, type MadeRow, sourceOfBindings } from '../support/blocks.js';
 import { oracleCsv, oracleJsonl } from '../support/text-oracle.js';
+import { encoded } from './support.js';
 
 function planOf(source: RowSource, block: OrderedRows): ColumnPlan {
   const plan = new ColumnPlan({ texts: false });
@@ -24,28 +25,28 @@ function planOf(source: RowSource, block: OrderedRows): ColumnPlan {
   return plan;
 }
 
-/** Whole files, as text that must be valid UTF-8. */
-function written(encoder: ExportEncoder, bytes: () => Uint8Array | Promise<Uint8Array>): string {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  return decoder.decode(Buffer.concat([encoder.header(), bytes() as Uint8Array]));
+/** A whole file, as text that must be valid UTF-8. */
+async function written(encoder: ExportEncoder, block: ExportBlock): Promise<string> {
+  return new TextDecoder('utf-8', { fatal: true }).decode(await encoded(encoder, [block]));
 }
 
-function bothWays(open: () => ExportEncoder, source: RowSource, block: OrderedRows): [string, string] {
-  const [byRows, byEvents] = [open(), open()];
-  return [
-    written(byRows, () => byRows.rows(source, block)),
-    written(byEvents, () => byEvents.events(eventsOfBlock(source, block))),
-  ];
+async function bothWays(
+  open: () => ExportEncoder,
+  source: RowSource,
+  block: OrderedRows,
+): Promise<[string, string]> {
+  const events = eventsOfBlock(source, block);
+  return [await written(open(), { source, block }), await written(open(), { events })];
 }
 
 describe('rows of a block', () => {
   it.each<EncodeOptions>([{}, { csvSafe: true }, { flatten: false }, { flatten: false, csvSafe: true }])(
     'are in CSV with %j what their events are, and what the oracle says',
-    (options) => {
-      fc.assert(
-        fc.property(blocks, ({ source, block }) => {
+    async (options) => {
+      await fc.assert(
+        fc.asyncProperty(blocks, async ({ source, block }) => {
           const plan = options.flatten === false ? null : planOf(source, block);
-          const [rows, events] = bothWays(() => openCsv(plan, options), source, block);
+          const [rows, events] = await bothWays(() => openCsv(plan, options), source, block);
           expect(rows).toBe(events);
           expect(rows).toBe(oracleCsv(eventsOfBlock(source, block), options));
         }),
@@ -54,13 +55,13 @@ describe('rows of a block', () => {
     },
   );
 
-  it('are in JSON Lines what their events are, and what the oracle says', () => {
-    fc.assert(
-      fc.property(blocks, ({ source, block }) => {
-        const [rows, events] = bothWays(() => openJsonl(), source, block);
+  it('are in JSON Lines what their events are, and what the oracle says', async () => {
+    await fc.assert(
+      fc.asyncProperty(blocks, async ({ source, block }) => {
+        const [rows, events] = await bothWays(() => openJsonl(), source, block);
         expect(rows).toBe(events);
         expect(rows).toBe(oracleJsonl(eventsOfBlock(source, block)));
-        const [pretty, prettyEvents] = bothWays(() => openJsonl({ pretty: true }), source, block);
+        const [pretty, prettyEvents] = await bothWays(() => openJsonl({ pretty: true }), source, block);
         expect(pretty).toBe(prettyEvents);
       }),
       { numRuns: 200 },
@@ -86,11 +87,11 @@ describe('rows of one shape', () => {
 
   it.each<EncodeOptions>([{}, { csvSafe: true }, { flatten: false }])(
     'are in CSV with %j what their events are',
-    (options) => {
-      fc.assert(
-        fc.property(shapedBlocks, ({ source, block }) => {
+    async (options) => {
+      await fc.assert(
+        fc.asyncProperty(shapedBlocks, async ({ source, block }) => {
           const plan = options.flatten === false ? null : planOf(source, block);
-          const [rows, events] = bothWays(() => openCsv(plan, options), source, block);
+          const [rows, events] = await bothWays(() => openCsv(plan, options), source, block);
           expect(rows).toBe(events);
         }),
         { numRuns: 200 },
@@ -98,10 +99,10 @@ describe('rows of one shape', () => {
     },
   );
 
-  it.each([{}, { pretty: true }])('are in JSON Lines with %j what their events are', (options) => {
-    fc.assert(
-      fc.property(shapedBlocks, ({ source, block }) => {
-        const [rows, events] = bothWays(() => openJsonl(options), source, block);
+  it.each([{}, { pretty: true }])('are in JSON Lines with %j what their events are', async (options) => {
+    await fc.assert(
+      fc.asyncProperty(shapedBlocks, async ({ source, block }) => {
+        const [rows, events] = await bothWays(() => openJsonl(options), source, block);
         expect(rows).toBe(events);
       }),
       { numRuns: 200 },
@@ -143,11 +144,11 @@ describe('rows of one shape', () => {
     expect({ decoded, forms }).toEqual({ decoded: 0, forms: 2 });
   });
 
-  it('are decoded where they are of too many shapes, or too large', () => {
+  it('are decoded where they are of too many shapes, or too large', async () => {
     const made = plain(60).map((row, i): MadeRow => ({ ...row, captured: [{ [`key ${i % 30}`]: i }, {}] }));
     const source = sourceOfBindings([bindingNamed(''), bindingNamed('e')], nobody);
     const block = blockOf(made, inOrder(made.length));
-    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    const [rows, events] = await bothWays(() => openJsonl(), source, block);
     expect(rows).toBe(events);
   });
 });
@@ -169,16 +170,18 @@ const bindingNamed = (event: string): Binding => ({ event, model: null, provider
 const inOrder = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 describe('RowWriter', () => {
-  it('keeps experiments apart whose bindings have the same ids', () => {
+  it('keeps experiments apart whose bindings have the same ids', async () => {
     const sources = ['a', 'b'].map((name) =>
       sourceOfBindings([bindingNamed(''), bindingNamed(`event.${name}`)], { ...nobody, id: name }),
     );
-    const encoder = openJsonl();
     const block = blockOf(plain(2), [0, 1]);
-    for (const source of [...sources, ...sources]) {
-      const text = Buffer.from(encoder.rows(source, block) as Uint8Array).toString();
-      expect(text).toBe(oracleJsonl(eventsOfBlock(source, block)));
-    }
+    const inTurn = [...sources, ...sources];
+    const file = await encoded(
+      openJsonl(),
+      inTurn.map((source) => ({ source, block })),
+    );
+    const expected = inTurn.map((source) => oracleJsonl(eventsOfBlock(source, block)));
+    expect(file.toString()).toBe(expected.join(''));
   });
 
   it('uses one form for all rows of a binding', () => {
@@ -201,51 +204,55 @@ describe('RowWriter', () => {
     expect(forms).toBe(1);
   });
 
-  it('writes blocks that take more room than there is, of forms and of events', () => {
+  it('writes blocks that take more room than there is, of forms and of events', async () => {
     const long = 'é'.repeat(5_000);
     const source = sourceOfBindings([bindingNamed(''), bindingNamed(long)], nobody);
     const captured: MadeRow = { ...plain(1)[0]!, sequence: 9_999, captured: [{ a: 1 }, {}] };
     const made = [...plain(1_500), captured];
     const block = blockOf(made, inOrder(made.length));
-    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    const [rows, events] = await bothWays(() => openJsonl(), source, block);
     expect(rows.length).toBeGreaterThan(1_500 * long.length);
     expect(rows === events).toBe(true);
     expect(rows === oracleJsonl(eventsOfBlock(source, block))).toBe(true);
   });
 
-  it('writes rows that are larger than its room', () => {
+  it('writes rows that are larger than its room', async () => {
     const source = sourceOfBindings([bindingNamed(''), bindingNamed('x'.repeat(9 << 20))], nobody);
     const block = blockOf(plain(2), [1, 0]);
-    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    const [rows, events] = await bothWays(() => openJsonl(), source, block);
     expect(rows === events).toBe(true);
     expect(rows.split('\n')).toHaveLength(3);
   });
 
-  it('goes on without forms when there is no room for more of them', () => {
+  it('goes on without forms when there is no room for more of them', async () => {
     const bindings = inOrder(3_000).map((i) => bindingNamed(`${i}:${'x'.repeat(20_000)}`));
     const source = sourceOfBindings(bindings, nobody);
-    const encoder = openCsv(null, { flatten: false });
+    const given: ExportBlock[] = [];
     for (let from = 1; from + 500 < bindings.length; from += 500) {
       const made = plain(500, from).map((row, i) => ({ ...row, tag: (from + i) | FLAG_WRITTEN }));
-      const block = blockOf(made, inOrder(500));
-      const text = Buffer.from(encoder.rows(source, block) as Uint8Array).toString();
-      const expected = oracleCsv(eventsOfBlock(source, block), { flatten: false });
-      expect(text === expected.slice(expected.indexOf('\n') + 1)).toBe(true);
+      given.push({ source, block: blockOf(made, inOrder(500)) });
     }
     // Nor is there room for another experiment's.
     for (let other = 0; other < 100; other++) {
       const another = sourceOfBindings(bindings, { ...nobody, id: `other-${other}` });
-      const block = blockOf(plain(2), [0, 1]);
-      const text = Buffer.from(encoder.rows(another, block) as Uint8Array).toString();
-      expect(text.startsWith(`,c,,2023-11-14T22:13:20.000000Z,other-${other}-00-0000000000,1:`)).toBe(true);
+      given.push({ source: another, block: blockOf(plain(2), [0, 1]) });
     }
+    const file = (await encoded(openCsv(null, { flatten: false }), given)).toString();
+    let at = file.indexOf('\n') + 1;
+    for (const { source, block } of given as { source: RowSource; block: OrderedRows }[]) {
+      const expected = oracleCsv(eventsOfBlock(source, block), { flatten: false });
+      const rows = expected.slice(expected.indexOf('\n') + 1);
+      expect(file.slice(at, at + rows.length) === rows).toBe(true);
+      at += rows.length;
+    }
+    expect(at).toBe(file.length);
   });
 
-  it('takes the total of tokens that a recorder is bound to', () => {
+  it('takes the total of tokens that a recorder is bound to', async () => {
     const bound = { tokens: { total: 77 } };
     const source = sourceOfBindings([bindingNamed(''), { ...bindingNamed('e'), bound }], nobody);
     const block = blockOf([{ ...plain(1)[0]!, prompt: 1, completion: 2 }], [0]);
-    const [rows, events] = bothWays(() => openJsonl(), source, block);
+    const [rows, events] = await bothWays(() => openJsonl(), source, block);
     expect(rows).toBe(events);
     expect(JSON.parse(rows)).toMatchObject({ tokens: { prompt: 1, completion: 2, total: 77 } });
   });

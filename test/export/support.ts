@@ -4,8 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
+import type { ExportBlock, ExportEncoder } from '../../src/export/encoder.js';
 import type { Chunk, EventSource } from '../../src/export/index.js';
 import { CsvReader } from '../../src/import/index.js';
+import { orderedRows } from '../../src/readers/ordered.js';
+import type { View } from '../../src/readers/source.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 
 /** A complete event, the given parts replaced. */
@@ -45,6 +48,27 @@ export function sourceOf(...events: EventRow[]): EventSource {
   return async function* () {
     yield* events;
   };
+}
+
+/** The whole file of these blocks. */
+export async function encoded(
+  encoder: ExportEncoder,
+  blocks: AsyncIterable<ExportBlock> | Iterable<ExportBlock>,
+): Promise<Buffer> {
+  async function* oneByOne() {
+    for await (const block of blocks) yield [block];
+  }
+  const pieces: Buffer[] = [];
+  // Each is valid until the next is asked for.
+  for await (const piece of encoder.encode(oneByOne())) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
+}
+
+/** The rows of views, one view after the other, as blocks. */
+export async function* blocksOfViews(...views: readonly View[]): AsyncGenerator<ExportBlock> {
+  for (const view of views) {
+    for await (const block of orderedRows(view)) yield { source: view.source, block };
+  }
 }
 
 export async function textOf(chunks: AsyncIterable<Chunk>): Promise<string> {

@@ -24,8 +24,10 @@ async function viewOf(name: string, timesUs: readonly number[]): Promise<View> {
 /** The runs, each as its experiment and its rows' times. */
 async function runsOf(views: readonly View[]): Promise<[string, number[]][]> {
   const runs: [string, number[]][] = [];
-  for await (const { source, block } of mergedRows(views)) {
-    runs.push([source.experimentId, Array.from(block.rows, (row) => block.table.timeUs[row]!)]);
+  for await (const some of mergedRows(views)) {
+    for (const { source, block } of some) {
+      runs.push([source.experimentId, Array.from(block.rows, (row) => block.table.timeUs[row]!)]);
+    }
   }
   return runs;
 }
@@ -54,8 +56,8 @@ describe('mergedRows', () => {
 
   it('can be ended early', async () => {
     const views = [await viewOf('a', [1, 3]), await viewOf('b', [2, 4])];
-    for await (const { source } of mergedRows(views)) {
-      expect(source.experimentId).toBe('a');
+    for await (const [first] of mergedRows(views)) {
+      expect(first!.source.experimentId).toBe('a');
       break;
     }
     expect(await runsOf(views)).toHaveLength(4);

@@ -15,9 +15,10 @@ import {
 } from '../../arrow/message.js';
 import { type ArrowField, schemaMessage } from '../../arrow/schema.js';
 import { ConfigError } from '../../errors.js';
-import { GatheringEncoder } from '../columnar/encoder.js';
+import { type ColumnarFile, columnarEncoder } from '../columnar/encoder.js';
+import type { RowGatherer } from '../columnar/gatherer.js';
 import { fileMetadata, type TypedColumn, typedColumns } from '../columnar/schema.js';
-import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../encoder.js';
+import type { EncodeOptions, ExperimentAbout, ExportEncoder, ExportFormatDefinition } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
 import { BatchBody } from './body.js';
 import { arrowField } from './fields.js';
@@ -29,10 +30,27 @@ export const arrowFormat: ExportFormatDefinition = {
   format: 'arrow',
   extension: 'arrow',
   needsPlan: () => 'texts',
-  open: (plan, about, options) => new ArrowEncoder(plan!, about, options),
+  open: (plan, about, options) => openArrow(plan!, about, options),
 };
 
-export class ArrowEncoder extends GatheringEncoder {
+/** @throws ConfigError for an unknown layout, or compression: readers open the file in place */
+export function openArrow(
+  plan: ColumnPlan,
+  about: readonly ExperimentAbout[],
+  options: EncodeOptions,
+): ExportEncoder {
+  const { layout = 'file', compression = 'none' } = options;
+  if (layout !== 'file' && layout !== 'stream') {
+    throw new ConfigError('layout', "'file' or 'stream'", layout);
+  }
+  if (compression !== 'none') throw new ConfigError('compression', "'none' for arrow", compression);
+  const columns = typedColumns(plan, options);
+  const metadata = fileMetadata(columns, about);
+  return columnarEncoder(columns, plan, BATCH_ROWS, () => new ArrowFile(columns, metadata, layout));
+}
+
+class ArrowFile implements ColumnarFile {
+  readonly head: Uint8Array;
   readonly #columns: readonly TypedColumn[];
   readonly #fields: readonly ArrowField[];
   readonly #metadata: Readonly<Record<string, string>>;
@@ -42,47 +60,31 @@ export class ArrowEncoder extends GatheringEncoder {
   readonly #dictionaries: MessageBlock[] = [];
   readonly #batches: MessageBlock[] = [];
   /** Bytes of the file so far. */
-  #bytes = 0;
+  #bytes: number;
 
-  /** @throws ConfigError for an unknown layout, or compression: readers open the file in place */
-  constructor(plan: ColumnPlan, about: readonly ExperimentAbout[], options: EncodeOptions) {
-    const { layout = 'file', compression = 'none' } = options;
-    if (layout !== 'file' && layout !== 'stream') {
-      throw new ConfigError('layout', "'file' or 'stream'", layout);
-    }
-    if (compression !== 'none') throw new ConfigError('compression', "'none' for arrow", compression);
-    const columns = typedColumns(plan, options);
-    super(columns, plan, BATCH_ROWS);
+  constructor(
+    columns: readonly TypedColumn[],
+    metadata: Readonly<Record<string, string>>,
+    layout: 'file' | 'stream',
+  ) {
     this.#columns = columns;
     this.#fields = columns.map(arrowField);
-    this.#metadata = fileMetadata(columns, about);
+    this.#metadata = metadata;
     this.#isFile = layout === 'file';
     const bufferCount = columns.reduce((sum, column) => sum + (isPlainText(column) ? 3 : 2), 0);
     this.#template = batchTemplate(columns.length, bufferCount, {});
-  }
-
-  header(): Uint8Array {
     const parts = [this.#isFile ? FILE_HEADER : Buffer.alloc(0), schemaMessage(this.#fields, this.#metadata)];
     this.#bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    for (const [id, { texts }] of this.#columns.entries()) {
+    for (const [id, { texts }] of columns.entries()) {
       if (texts === null) continue;
       const { bytes, headBytes } = dictionaryMessage(id, texts.values());
       this.#note(this.#dictionaries, headBytes, bytes.length);
       parts.push(bytes);
     }
-    return Buffer.concat(parts);
+    this.head = Buffer.concat(parts);
   }
 
-  footer(): Uint8Array {
-    const rest = this.take();
-    const end = this.#isFile
-      ? fileFooter(this.#fields, this.#metadata, this.#dictionaries, this.#batches)
-      : Buffer.alloc(0);
-    return Buffer.concat([rest, END_OF_STREAM, end]);
-  }
-
-  protected encode(): Uint8Array {
-    const { rows, stages } = this.gatherer;
+  batch({ rows, stages }: RowGatherer): Uint8Array {
     const body = this.#body;
     const headBytes = this.#template.bytes.length;
     body.begin(headBytes, rows);
@@ -91,6 +93,13 @@ export class ArrowEncoder extends GatheringEncoder {
     writeMessage(bytes, this.#template, { rows, nodes, buffers, bodyBytes });
     this.#note(this.#batches, headBytes, bytes.length);
     return bytes;
+  }
+
+  end(): Uint8Array {
+    const footer = this.#isFile
+      ? fileFooter(this.#fields, this.#metadata, this.#dictionaries, this.#batches)
+      : Buffer.alloc(0);
+    return Buffer.concat([END_OF_STREAM, footer]);
   }
 
   #note(blocks: MessageBlock[], headBytes: number, bytes: number): void {

@@ -10,11 +10,12 @@
 
 import { encode } from '@msgpack/msgpack';
 import { FLAG_CORRECTED, TAG_BINDING_MASK } from '../../../assembly/layout.js';
+import type { SourcedRows } from '../../readers/merge-rows.js';
 import type { OrderedRows } from '../../readers/ordered.js';
 import { ownParts, type RowSource } from '../../readers/rows.js';
 import type { EventRow, Json } from '../../schema/event.js';
 import { VERSION } from '../../version.js';
-import type { ExperimentAbout, ExportEncoder } from '../encoder.js';
+import type { ExperimentAbout, ExportBlocks, ExportEncoder } from '../encoder.js';
 import { saysMore, tellsAll } from '../plan.js';
 import { jsonText } from '../text.js';
 import {
@@ -43,10 +44,43 @@ interface Gathered<C, S> {
   readonly stage: S;
 }
 
-export class MsgpackColumns implements ExportEncoder {
-  readonly schema = SCHEMA;
-  readonly additionalKeys = false;
-  readonly #about: readonly ExperimentAbout[];
+export function openMsgpackColumns(about: readonly ExperimentAbout[]): ExportEncoder {
+  return { schema: SCHEMA, additionalKeys: false, encode: (blocks) => snapshot(about, blocks) };
+}
+
+async function* snapshot(
+  about: readonly ExperimentAbout[],
+  blocks: ExportBlocks,
+): AsyncGenerator<Uint8Array> {
+  const batch = new BatchColumns();
+  let head: Uint8Array | undefined = header(about);
+  for await (const some of blocks) {
+    if (head !== undefined) yield head;
+    head = undefined;
+    for (const block of some) {
+      if ('events' in block) yield* batch.addEvents(block.events);
+      else yield* batch.addRows(block);
+    }
+  }
+  if (head !== undefined) yield head;
+  if (batch.rows > 0) yield batch.take();
+}
+
+function header(about: readonly ExperimentAbout[]): Uint8Array {
+  return encode(
+    repaired({
+      format: SNAPSHOT_FORMAT,
+      version: SNAPSHOT_VERSION,
+      library: `crucible-telemetry ${VERSION}`,
+      experiments: about as unknown as Json,
+      columns: COLUMNS.map(({ name, type, unit }) => ({ name, type, ...(unit && { unit }) })),
+    }),
+  );
+}
+
+/** The batch that is being gathered. */
+class BatchColumns {
+  rows = 0;
   readonly #stages: readonly (NumberStage | ValueStage)[];
   readonly #numbers: Gathered<NumberColumn, NumberStage>[] = [];
   readonly #own: Gathered<OwnColumn, ValueStage>[] = [];
@@ -56,11 +90,9 @@ export class MsgpackColumns implements ExportEncoder {
   /** The codes of bound columns, in their order; those of earlier batches mean nothing any more. */
   #templates: Uint32Array[] = [];
   #earlierTemplates = 0;
-  #rows = 0;
   #chars = 0;
 
-  constructor(about: readonly ExperimentAbout[]) {
-    this.#about = about;
+  constructor() {
     this.#stages = COLUMNS.map((column) => {
       if (isNumeric(column)) {
         const stage = new NumberStage(column.type === 'i64', BATCH_ROWS);
@@ -74,20 +106,8 @@ export class MsgpackColumns implements ExportEncoder {
     });
   }
 
-  header(): Uint8Array {
-    return encode(
-      repaired({
-        format: SNAPSHOT_FORMAT,
-        version: SNAPSHOT_VERSION,
-        library: `crucible-telemetry ${VERSION}`,
-        experiments: this.#about as unknown as Json,
-        columns: COLUMNS.map(({ name, type, unit }) => ({ name, type, ...(unit && { unit }) })),
-      }),
-    );
-  }
-
-  rows(source: RowSource, { table, rows, events }: OrderedRows): Uint8Array {
-    const batches: Uint8Array[] = [];
+  /** Gives what batches become full on the way. */
+  *addRows({ source, block: { table, rows, events } }: SourcedRows): Generator<Uint8Array> {
     const templates = this.#templatesOf(source);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
@@ -101,22 +121,30 @@ export class MsgpackColumns implements ExportEncoder {
         this.#addEvent(events?.[i] ?? table.event(source, row));
         if (isBound && tellsAll(source.binding(binding))) templates[binding] = this.#newTemplate();
       }
-      this.#end(batches);
+      if (this.#isFull()) yield this.take();
     }
-    return Buffer.concat(batches);
   }
 
-  events(events: readonly EventRow[]): Uint8Array {
-    const batches: Uint8Array[] = [];
+  *addEvents(events: readonly EventRow[]): Generator<Uint8Array> {
     for (const event of events) {
       this.#addEvent(event);
-      this.#end(batches);
+      if (this.#isFull()) yield this.take();
     }
-    return Buffer.concat(batches);
   }
 
-  footer(): Uint8Array {
-    return this.#rows === 0 ? new Uint8Array(0) : this.#takeBatch();
+  /** The batch as bytes, and a new beginning. */
+  take(): Uint8Array {
+    const columns: Record<string, unknown> = {};
+    COLUMNS.forEach(({ name }, i) => {
+      const column = this.#stages[i].take(this.rows);
+      if (column !== null) columns[name] = column;
+    });
+    const batch = encode({ rows: this.rows, columns });
+    this.rows = 0;
+    this.#chars = 0;
+    this.#earlierTemplates += this.#templates.length;
+    this.#templates = [];
+    return batch;
   }
 
   #templatesOf(source: RowSource): Uint32Array {
@@ -129,7 +157,7 @@ export class MsgpackColumns implements ExportEncoder {
   }
 
   #addEvent(event: EventRow): void {
-    const at = this.#rows;
+    const at = this.rows;
     const place = placeOf(event);
     for (const { column, stage } of this.#numbers) stage.set(at, column.read(event, place));
     for (const { column, stage } of this.#own) this.#chars += stage.set(at, column.read(event));
@@ -138,7 +166,7 @@ export class MsgpackColumns implements ExportEncoder {
 
   /** Adds a row that says no more than its binding, by the template of that. */
   #addBound(source: RowSource, table: OrderedRows['table'], row: number, template: number): void {
-    const at = this.#rows;
+    const at = this.rows;
     const own = ownParts(source, table, row, NO_METADATA);
     const place = { producer: table.producers[row], sequence: table.sequences[row] };
     for (const { column, stage } of this.#numbers) stage.set(at, column.read(own, place));
@@ -149,30 +177,16 @@ export class MsgpackColumns implements ExportEncoder {
 
   /** Makes a template of the row that was added last. @returns its number */
   #newTemplate(): number {
-    const at = this.#rows;
+    const at = this.rows;
     return (
       this.#earlierTemplates +
       this.#templates.push(Uint32Array.from(this.#bound, ({ stage }) => stage.codes[at]))
     );
   }
 
-  /** Ends the row, and with it the batch if that is full. */
-  #end(batches: Uint8Array[]): void {
-    if (++this.#rows === BATCH_ROWS || this.#chars >= BATCH_CHARS) batches.push(this.#takeBatch());
-  }
-
-  #takeBatch(): Uint8Array {
-    const columns: Record<string, unknown> = {};
-    COLUMNS.forEach(({ name }, i) => {
-      const column = this.#stages[i].take(this.#rows);
-      if (column !== null) columns[name] = column;
-    });
-    const batch = encode({ rows: this.#rows, columns });
-    this.#rows = 0;
-    this.#chars = 0;
-    this.#earlierTemplates += this.#templates.length;
-    this.#templates = [];
-    return batch;
+  /** Ends the row. @returns whether the batch ends with it */
+  #isFull(): boolean {
+    return ++this.rows === BATCH_ROWS || this.#chars >= BATCH_CHARS;
   }
 }
 

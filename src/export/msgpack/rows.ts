@@ -27,6 +27,7 @@ import type { EventRow } from '../../schema/event.js';
 import { MAP_COLUMNS, schemaOf } from '../columns.js';
 import type { ExportEncoder } from '../encoder.js';
 import { saysMore, tellsAll } from '../plan.js';
+import { type BlockWriter, rowFile } from '../row-file.js';
 import { stepsOf, writeEvent } from './document.js';
 import { LIFTED_COLUMNS, LOOKED_FOR, StoredRow } from './stored.js';
 import { ByteWriter, encodedText } from './writer.js';
@@ -82,16 +83,20 @@ const REPORTED_COST = encodedText('event');
 const TOKENS_KEY = encodedText('tokens');
 const TOKEN_KEYS = [encodedText('prompt'), encodedText('completion'), encodedText('total')] as const;
 
-export class MsgpackRows implements ExportEncoder {
-  readonly schema = schemaOf(MAP_COLUMNS);
-  readonly additionalKeys = true;
+export function openMsgpackRows(): ExportEncoder {
+  return {
+    schema: schemaOf(MAP_COLUMNS),
+    additionalKeys: true,
+    encode: (blocks) => rowFile(blocks, NO_HEAD, new MapWriter()),
+  };
+}
+
+const NO_HEAD = new Uint8Array(0);
+
+export class MapWriter implements BlockWriter {
   readonly #out = new ByteWriter();
   readonly #stored = new StoredRow();
   readonly #known = new Map<RowSource, Known>();
-
-  header(): Uint8Array {
-    return new Uint8Array(0);
-  }
 
   rows(source: RowSource, { table, rows, events }: OrderedRows): Uint8Array {
     const out = this.#out;
@@ -119,10 +124,6 @@ export class MsgpackRows implements ExportEncoder {
     this.#out.clear();
     for (const event of events) writeEvent(this.#out, event);
     return this.#out.written;
-  }
-
-  footer(): Uint8Array {
-    return new Uint8Array(0);
   }
 
   /** @returns false when the row has to be decoded */

@@ -11,10 +11,11 @@ import { schemaMessage } from '../../arrow/schema.js';
 import { ConfigError } from '../../errors.js';
 import { VERSION } from '../../version.js';
 import { arrowField } from '../arrow/fields.js';
-import { GatheringEncoder, NOTHING } from '../columnar/encoder.js';
+import { type ColumnarFile, columnarEncoder } from '../columnar/encoder.js';
+import type { RowGatherer } from '../columnar/gatherer.js';
 import { fileMetadata, type TypedColumn, typedColumns } from '../columnar/schema.js';
 import type { ValueType } from '../columns.js';
-import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../encoder.js';
+import type { EncodeOptions, ExperimentAbout, ExportEncoder, ExportFormatDefinition } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
 import { ChunkWriter } from './chunk.js';
 import { type Codec, codecOf } from './codecs.js';
@@ -56,7 +57,7 @@ export async function openParquet(
   plan: ColumnPlan,
   about: readonly ExperimentAbout[],
   options: EncodeOptions,
-): Promise<ParquetEncoder> {
+): Promise<ExportEncoder> {
   const { rowGroupRows = GROUP_ROWS } = options;
   if (!Number.isSafeInteger(rowGroupRows) || rowGroupRows < 1) {
     throw new ConfigError('rowGroupRows', 'a whole number from 1 on', rowGroupRows);
@@ -69,10 +70,17 @@ export async function openParquet(
   ]);
   const library = { ByteWriter, ParquetWriter, writePageHeader };
   const codec = await codecOf(options.compression, snappyCompress);
-  return new ParquetEncoder(library, codec, plan, about, { ...options, rowGroupRows });
+  const columns = typedColumns(plan, options);
+  return columnarEncoder(
+    columns,
+    plan,
+    rowGroupRows,
+    () => new ParquetFile(library, codec, columns, keyValues(columns, about)),
+  );
 }
 
-class ParquetEncoder extends GatheringEncoder {
+class ParquetFile implements ColumnarFile {
+  readonly head: Uint8Array;
   readonly #columns: readonly TypedColumn[];
   readonly #elements: readonly SchemaElement[];
   readonly #sink: ByteWriter;
@@ -82,12 +90,9 @@ class ParquetEncoder extends GatheringEncoder {
   constructor(
     library: Library,
     codec: Codec,
-    plan: ColumnPlan,
-    about: readonly ExperimentAbout[],
-    options: EncodeOptions & { rowGroupRows: number },
+    columns: readonly TypedColumn[],
+    kvMetadata: { key: string; value: string }[],
   ) {
-    const columns = typedColumns(plan, options);
-    super(columns, plan, options.rowGroupRows);
     this.#columns = columns;
     this.#elements = columns.map(elementOf);
     this.#sink = new library.ByteWriter();
@@ -95,23 +100,13 @@ class ParquetEncoder extends GatheringEncoder {
       writer: this.#sink,
       schema: [{ name: 'event', num_children: columns.length }, ...this.#elements],
       createdBy: `crucible-telemetry version ${VERSION}`,
-      kvMetadata: keyValues(columns, about),
+      kvMetadata,
     });
     this.#chunks = new ChunkWriter(this.#sink, codec, library.writePageHeader);
+    this.head = this.#written().slice();
   }
 
-  header(): Uint8Array {
-    return NOTHING;
-  }
-
-  footer(): Uint8Array {
-    const rest = this.take().slice();
-    void this.#file.finish();
-    return Buffer.concat([rest, this.#written()]);
-  }
-
-  protected encode(): Uint8Array {
-    const { rows, stages } = this.gatherer;
+  batch({ rows, stages }: RowGatherer): Uint8Array {
     const start = this.#sink.offset;
     const columns = this.#columns.map((column, index) =>
       this.#chunks.write(column, this.#elements[index], stages[index], rows),
@@ -126,6 +121,11 @@ class ParquetEncoder extends GatheringEncoder {
       total_compressed_size: BigInt(this.#sink.offset - start),
     });
     this.#file.num_rows += BigInt(rows);
+    return this.#written();
+  }
+
+  end(): Uint8Array {
+    void this.#file.finish();
     return this.#written();
   }
 
