@@ -39,7 +39,7 @@ export class SourceFile {
     this.#begun = begun;
     this.#onBytes = onBytes;
     this.compression = compressionOf(begun);
-    this.head = this.compression === 'gzip' ? gunzippedHead(begun) : begun.subarray(0, HEAD_BYTES);
+    this.head = headOf(begun, this.compression).subarray(0, HEAD_BYTES);
   }
 
   /** @throws StorageError ERR_STORAGE_IO */
@@ -148,9 +148,22 @@ async function readSome(handle: FileHandle, position: number | null): Promise<Ui
   return buffer.subarray(0, bytesRead);
 }
 
-function gunzippedHead(begun: Uint8Array): Uint8Array {
+/** Of Node 22.15 and later; not among the types of Node 20. */
+const zstd = zlib as unknown as {
+  zstdDecompressSync?(bytes: Uint8Array, options: { finishFlush: number }): Uint8Array;
+  createZstdDecompress?(): Transform;
+  constants: { ZSTD_e_flush: number };
+};
+
+/** What the first bytes of a file decompress to, which may end anywhere. */
+function headOf(begun: Uint8Array, compression: Compression | null): Uint8Array {
+  if (compression === null) return begun;
   try {
-    return zlib.gunzipSync(begun, { finishFlush: zlib.constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES);
+    if (compression === 'gzip') {
+      return zlib.gunzipSync(begun, { finishFlush: zlib.constants.Z_SYNC_FLUSH });
+    }
+    const head = zstd.zstdDecompressSync?.(begun, { finishFlush: zstd.constants.ZSTD_e_flush });
+    return head ?? new Uint8Array(0);
   } catch {
     // It will be told when the file is read.
     return new Uint8Array(0);
@@ -160,8 +173,7 @@ function gunzippedHead(begun: Uint8Array): Uint8Array {
 /** Node has Zstandard from 22.15 on. */
 function decoderOf(compression: Compression, path: string): Transform {
   if (compression === 'gzip') return zlib.createGunzip();
-  const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
-  if (createZstdDecompress !== undefined) return createZstdDecompress();
+  if (zstd.createZstdDecompress !== undefined) return zstd.createZstdDecompress();
   const message = `${path} is compressed by Zstandard, which this version of Node cannot read (22.15 can)`;
   throw new ImportError('ERR_UNSUPPORTED_FORMAT', message, { path, compression });
 }

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { decompress } from '@bokuweb/zstd-wasm';
 import { DuckDBInstance } from '@duckdb/node-api';
 import * as apache from 'apache-arrow';
@@ -30,6 +30,11 @@ import { useFolder } from './support.js';
 const SEED = Date.now();
 const folder = useFolder();
 
+/** Node's own, else that of the package which the export has made ready: it must not be initialised twice. */
+const { zstdDecompressSync: unZstd = decompress } = zlib as unknown as {
+  zstdDecompressSync?: (page: Uint8Array) => Uint8Array;
+};
+
 /** Names and cells, in file order. */
 type Columns = [name: string, cells: Json[]][];
 
@@ -40,8 +45,8 @@ async function readHyparquet(bytes: Buffer): Promise<Columns> {
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
   const parsers = { timestampFromMicroseconds: (micros: bigint) => Number(micros) } as never;
   const compressors = {
-    GZIP: (page: Uint8Array) => new Uint8Array(gunzipSync(page)),
-    ZSTD: (page: Uint8Array) => decompress(page),
+    GZIP: (page: Uint8Array) => new Uint8Array(zlib.gunzipSync(page)),
+    ZSTD: (page: Uint8Array) => unZstd(page),
   };
   let rows: unknown[][] = [];
   await parquetRead({

@@ -25,10 +25,19 @@ describe('a file being imported', () => {
     expect(records[0]!.latencyMs).toBe(1);
   });
 
-  it('compressed by Zstandard is read where Node can', async () => {
-    const bytes = zstdCompressSync?.(Buffer.from(CSV)) ?? Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0);
-    const path = await write('x.csv.zst', bytes);
-    if (zstdCompressSync !== undefined) expect((await importAll(path)).rows).toBe(2);
+  it.each([
+    ['x.csv.zst', 2, CSV],
+    // More than is looked at to begin with.
+    [
+      'y.csv.zst',
+      200_000,
+      `latency_ms\n${Array.from({ length: 200_000 }, (_, i) => Math.sin(i)).join('\n')}\n`,
+    ],
+    ['x.jsonl.zst', 2, '{"latency_ms":1}\n{"latency_ms":2}\n'],
+  ])('compressed by Zstandard is read where Node can: %s', async (name, rows, text) => {
+    const bytes = zstdCompressSync?.(Buffer.from(text)) ?? Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0);
+    const path = await write(name, bytes);
+    if (zstdCompressSync !== undefined) expect((await importAll(path)).rows).toBe(rows);
     else await expect(importAll(path)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED_FORMAT' });
   });
 
