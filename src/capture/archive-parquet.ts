@@ -18,7 +18,7 @@ import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { Json } from '../schema/event.js';
-import { clearUp, guarded, isCorrupt, storageError } from '../storage/errors.js';
+import { clearUp, isCorrupt, storageError } from '../storage/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem, readFully } from '../storage/file-system.js';
 import { readParquetIndex } from '../storage/parquet-footer.js';
 import { ParquetFileReader } from '../storage/parquet-reader.js';
@@ -41,8 +41,8 @@ const GROUP_ROWS = 8192;
 const GROUP_BYTES = 8 << 20;
 const BLOCK_BYTES = 1 << 20;
 
-/** A complete, verified file under a temporary name, until it is committed or discarded. */
-export interface StagedArchive extends Omit<StagedFile, 'temporaryPath'> {
+/** A complete, verified file under a temporary name, until it gets its own or is discarded. */
+export interface StagedArchive extends StagedFile {
   readonly summary: RowSummary;
   /** In file order. */
   readonly schema: readonly SchemaColumn[];
@@ -66,13 +66,8 @@ export async function stageParquet(path: string, parts: ArchiveParts): Promise<S
       sha256,
       summary: written.summary,
       schema: parquetColumns(source.columns).map(told),
+      temporaryPath: temporary,
       discard,
-      async commit() {
-        guarded('write an archive', path, () => {
-          files.rename(temporary, path);
-          files.syncFolder(folder);
-        });
-      },
     };
   } catch (error) {
     await discard();

@@ -1,14 +1,12 @@
 /** Archives of an experiment: which file, in which format, and what is told of it. */
-import { basename } from 'node:path';
 import { ConfigError, ExportError } from '../errors.js';
 import {
   archiveJsonl,
-  DEFAULT_EXPORT_DIR,
   type ExportManifest,
-  fileTarget,
+  type ExportTarget,
+  exportTarget,
   jsonText,
-  MANIFEST_SUFFIX,
-  stageFile,
+  publish,
 } from '../export/index.js';
 import { orderedEvents } from '../readers/ordered.js';
 import type { View } from '../readers/source.js';
@@ -20,7 +18,7 @@ import type { Stores } from './stores.js';
 export interface ArchiveOptions {
   /** A local folder; S3 and PostgreSQL are not built yet. */
   destination: 'local' | 's3' | 'postgres';
-  /** The file to write, anywhere; else it is `<dir>/<name>_archive.jsonl`, or `.parquet`. */
+  /** The file to write, anywhere; else it is `<dir>/<name>_archive.jsonl`, or `.parquet`, with a number where that is taken. */
   path?: string;
   /** Default `exports`. */
   dir?: string;
@@ -45,8 +43,7 @@ export interface ArchiveResult {
   verified: true;
 }
 
-export interface ArchiveTarget {
-  readonly path: string;
+export interface ArchiveTarget extends ExportTarget {
   readonly format: 'jsonl' | 'parquet';
 }
 
@@ -67,7 +64,7 @@ const OPTIONS: readonly string[] = ['destination', 'path', 'dir', 'format'];
 /** @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH */
 export async function archiveTarget(options: ArchiveOptions, name: string): Promise<ArchiveTarget> {
   if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
-  const { destination, path, dir = DEFAULT_EXPORT_DIR, format = 'jsonl' } = options;
+  const { destination, path, dir, format = 'jsonl' } = options;
   if (destination === 's3' || destination === 'postgres') {
     throw new ConfigError('destination', "'local': this version has no other", destination);
   }
@@ -80,46 +77,42 @@ export async function archiveTarget(options: ArchiveOptions, name: string): Prom
     const message = `unsupported archive format ${JSON.stringify(format)}: expected one of jsonl, parquet`;
     throw new ExportError('ERR_UNSUPPORTED_FORMAT', message, { format, supported: ['jsonl', 'parquet'] });
   }
-  return { path: await fileTarget(format, { path, dir, name: `${name}_archive` }), format };
+  return { ...(await exportTarget(format, { path, dir, name: `${name}_archive` })), format };
 }
 
 /** @throws StorageError; nothing is left of the file then */
 export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): Promise<ArchiveResult> {
-  const { path, format } = target;
+  const { format } = target;
   const { view } = parts;
   const metadata: Record<string, Json> = { ...parts.metadata, libraryVersion: VERSION };
   const expected = view.refs.reduce((sum, { rows }) => sum + rows, 0);
   if (format === 'jsonl') {
-    const file = await archiveJsonl(path, metadata, () => orderedEvents(view));
-    return { path, format, ...file, manifest: null, unreadable: expected - file.rows, verified: true };
+    const file = await archiveJsonl(target, metadata, () => orderedEvents(view));
+    return { ...file, format, manifest: null, unreadable: expected - file.rows, verified: true };
   }
-  const data = await stageParquet(path, parts);
+  const data = await stageParquet(target.path, parts);
   try {
     const { bytes, sha256, summary, schema } = data;
     const { rows } = summary;
-    const content: ArchiveManifest = {
-      file: basename(path),
-      format,
-      rows,
-      bytes,
-      sha256,
-      timeRange: summary.timeRange(),
-      experiments: summary.experiments(),
-      experiment: metadata,
-      counts: metadata.counts,
-      libraryVersion: VERSION,
-      options: {},
-      schema,
-      additionalKeys: false,
+    const manifestOf = (file: string) => {
+      const content: ArchiveManifest = {
+        file,
+        format,
+        rows,
+        bytes,
+        sha256,
+        timeRange: summary.timeRange(),
+        experiments: summary.experiments(),
+        experiment: metadata,
+        counts: metadata.counts,
+        libraryVersion: VERSION,
+        options: {},
+        schema,
+        additionalKeys: false,
+      };
+      return `${jsonText(content as unknown as Json, 2)}\n`;
     };
-    const manifest = path + MANIFEST_SUFFIX;
-    const staged = await stageFile(manifest, single(`${jsonText(content as unknown as Json, 2)}\n`));
-    try {
-      await data.commit();
-      await staged.commit();
-    } finally {
-      await staged.discard();
-    }
+    const { path, manifest } = await publish(data, target, manifestOf);
     return { path, format, rows, bytes, sha256, manifest, unreadable: expected - rows, verified: true };
   } finally {
     await data.discard();
@@ -128,8 +121,4 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
 
 interface ArchiveManifest extends ExportManifest {
   readonly experiment: Json;
-}
-
-async function* single(text: string): AsyncGenerator<string> {
-  yield text;
 }

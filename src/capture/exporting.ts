@@ -2,12 +2,15 @@
 import { Readable } from 'node:stream';
 import { ExportError } from '../errors.js';
 import {
+  choices,
   discardStaged,
   type ExportProgress,
   type ExportResult,
+  type ExportTarget,
   type FileExportOptions,
+  formatTarget,
+  isTaken,
   newStaging,
-  targetPath,
 } from '../export/index.js';
 import type { Filter } from '../schema/event.js';
 import type { AnalysisPool } from '../workers/pool.js';
@@ -16,7 +19,7 @@ import { exportedChunks, performExport } from '../workers/tasks.js';
 import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
 
 export interface ExportOptions
-  extends Omit<FileExportOptions, 'counts' | 'libraryVersion' | 'about' | 'staging'> {
+  extends Omit<FileExportOptions, 'counts' | 'libraryVersion' | 'about' | 'staging' | 'target'> {
   filter?: Filter;
   /** Called about ten times a second, and at the end. */
   onProgress?: (progress: ExportProgress) => void;
@@ -37,15 +40,9 @@ export async function writeExport(
   format: string,
   { onProgress = () => {}, signal, filter: _, ...given }: FileExportOptions & ExportOptions,
 ): Promise<ExportResult> {
-  const path = await targetPath(format, given);
+  const { path, target } = await reserved(await formatTarget(format, given));
   const staging = newStaging();
-  const task = { kind: 'export', format, options: { ...given, path, staging } } as const;
-  if (underWay.has(path)) {
-    throw new ExportError('ERR_EXPORT_PATH', `cannot export to ${path}: another export is writing it`, {
-      path,
-    });
-  }
-  underWay.add(path);
+  const task = { kind: 'export', format, options: { ...given, target, staging } } as const;
   try {
     signal?.throwIfAborted();
     if (pool === null || areFew(parts, ROWS_HERE_MAX)) {
@@ -69,6 +66,24 @@ export async function writeExport(
   } finally {
     underWay.delete(path);
   }
+}
+
+/**
+ * A path that is under way from here on: the one that was given, or else the first that is free.
+ * @throws ExportError ERR_EXPORT_PATH when the one that was given is being written
+ */
+async function reserved(wanted: ExportTarget): Promise<{ path: string; target: ExportTarget }> {
+  for (const choice of choices(wanted)) {
+    const { path } = choice;
+    if (underWay.has(path)) continue;
+    underWay.add(path);
+    if (!(await isTaken(wanted, path))) return choice;
+    underWay.delete(path);
+  }
+  const { path } = wanted;
+  throw new ExportError('ERR_EXPORT_PATH', `cannot export to ${path}: another export is writing it`, {
+    path,
+  });
 }
 
 /** The same as a stream. Errors are those of `writeExport`, on the stream. */

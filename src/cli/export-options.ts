@@ -27,7 +27,7 @@ export const EXPORT_OPTIONS = {
     type: 'string',
     value: 'FILE',
     description:
-      'file to write, - for standard output; if not given, exports/NAME.FORMAT, with the name of the experiment, or "experiments" for several',
+      'file to write, which is replaced, or - for standard output; if not given, exports/NAME.FORMAT, with the name of the experiment, or "experiments" for several, and a number where there is such a file',
   },
   flatten: {
     type: 'flag',

@@ -8,6 +8,7 @@ import { StorageError } from '../errors.js';
 import type { EventRow, Json } from '../schema/event.js';
 import type { EventSource } from './encoder.js';
 import { stageFile, type WrittenFile } from './file.js';
+import { type ExportTarget, publish } from './target.js';
 import { jsonText } from './text.js';
 
 /** Text gathered before it is handed on, in UTF-16 code units. */
@@ -37,25 +38,31 @@ export class EventDigest {
 }
 
 export interface ArchivedFile extends WrittenFile {
+  /** Absolute. */
+  path: string;
   rows: number;
 }
 
 /**
- * Writes an archive, reads it again and compares it with what was to be written; only then it gets its name. An
- * existing file is replaced. Memory is bounded, whatever the number of events.
+ * Writes an archive, reads it again and compares it with what was to be written; only then it gets its name. Memory is
+ * bounded, whatever the number of events.
  * @throws StorageError ERR_STORAGE_FULL, ERR_STORAGE_IO; nothing is left of the file then
  */
-export async function archiveJsonl(path: string, metadata: Json, source: EventSource): Promise<ArchivedFile> {
+export async function archiveJsonl(
+  target: ExportTarget,
+  metadata: Json,
+  source: EventSource,
+): Promise<ArchivedFile> {
   const digest = new EventDigest();
   const head = `{"type":"experiment_metadata","data":${jsonText(metadata)}}`;
-  const staged = await stageFile(path, lines(head, source, digest));
+  const staged = await stageFile(target.path, lines(head, source, digest));
   try {
-    await verify(path, staged.temporaryPath, staged, head, digest);
-    await staged.commit();
+    await verify(target.path, staged.temporaryPath, staged, head, digest);
+    const { path } = await publish(staged, target, null);
+    return { path, rows: digest.rows, bytes: staged.bytes, sha256: staged.sha256 };
   } finally {
     await staged.discard();
   }
-  return { rows: digest.rows, bytes: staged.bytes, sha256: staged.sha256 };
 }
 
 async function* lines(head: string, source: EventSource, digest: EventDigest): AsyncGenerator<string> {

@@ -1,7 +1,6 @@
 /** Exporting events: as a stream of chunks, or as a file with its manifest. */
 
-import { rm, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { ExportError } from '../errors.js';
 import { matches } from '../readers/matches.js';
 import { mergeEvents } from '../readers/merge-events.js';
@@ -23,8 +22,8 @@ import type {
 import { newStaging, stagedPath, stageFile } from './file.js';
 import { formatNamed } from './formats.js';
 import { describeOptions, type ExportManifest, RowSummary } from './manifest.js';
-import { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
 import { ColumnPlan } from './plan.js';
+import { type ExportTarget, exportTarget, publish, type TargetOptions } from './target.js';
 import { jsonText } from './text.js';
 
 export interface StreamOptions extends EncodeOptions {
@@ -33,13 +32,9 @@ export interface StreamOptions extends EncodeOptions {
   about?: readonly ExperimentAbout[];
 }
 
-export interface FileExportOptions extends StreamOptions {
-  /** The file to write, anywhere; else `dir` and `name` decide. */
-  path?: string;
-  /** Export folder; default `exports`. */
-  dir?: string;
-  /** File name without extension, inside `dir`. Needed unless `path` is given. */
-  name?: string;
+export interface FileExportOptions extends StreamOptions, TargetOptions {
+  /** What `path`, or `dir` and `name`, have come to already. */
+  target?: ExportTarget;
   /** Counters of the experiment, told in the manifest. */
   counts?: Json;
   libraryVersion?: string;
@@ -63,8 +58,6 @@ export interface ExportResult {
   /** Path of the manifest. */
   manifest: string;
 }
-
-export const DEFAULT_EXPORT_DIR = 'exports';
 
 /** Events that are encoded together. */
 const BLOCK_EVENTS = 64;
@@ -97,8 +90,8 @@ export async function* exportBlocks(
 }
 
 /**
- * Writes the events to a file, and `<path>.manifest.json` beside it. Both appear whole or not at all; an
- * existing file is replaced.
+ * Writes the events to a file, and `<path>.manifest.json` beside it. Both appear whole or not at all. A file at a `path`
+ * that was given is replaced; one at a path made of a name never is, the result tells the path then taken.
  *
  * @throws ExportError ERR_NO_DATA (no file is made), ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH
  * @throws StorageError ERR_STORAGE_FULL, ERR_STORAGE_IO
@@ -111,44 +104,35 @@ export async function exportFile(
   onProgress: (progress: ExportProgress) => void = () => {},
 ): Promise<ExportResult> {
   const codec = wholeFileCodec(format, options);
-  const path = await targetPath(format, options);
+  const target = options.target ?? (await formatTarget(format, options));
   const rows = anonymized(source, options.anonymize);
   const summary = new RowSummary();
   const encoder = await openEncoder(await formatNamed(format), rows, options);
   const { staging = newStaging() } = options;
   const told = telling(encoder.encode(blocksOf(rows, summary)), summary, onProgress);
-  const data = await stageFile(path, compressed(told, codec), staging);
+  const data = await stageFile(target.path, compressed(told, codec), staging);
   try {
-    const manifest: ExportManifest = {
-      file: basename(path),
-      format,
-      rows: summary.rows,
-      bytes: data.bytes,
-      sha256: data.sha256,
-      timeRange: summary.timeRange(),
-      experiments: summary.experiments(),
-      counts: options.counts ?? null,
-      libraryVersion: options.libraryVersion ?? null,
-      options: describeOptions(options),
-      schema: encoder.schema,
-      additionalKeys: encoder.additionalKeys,
+    const { rows } = summary;
+    const { bytes, sha256 } = data;
+    const manifestOf = (file: string) => {
+      const manifest: ExportManifest = {
+        file,
+        format,
+        rows,
+        bytes,
+        sha256,
+        timeRange: summary.timeRange(),
+        experiments: summary.experiments(),
+        counts: options.counts ?? null,
+        libraryVersion: options.libraryVersion ?? null,
+        options: describeOptions(options),
+        schema: encoder.schema,
+        additionalKeys: encoder.additionalKeys,
+      };
+      return `${jsonText(manifest as unknown as Json, 2)}\n`;
     };
-    const manifestPath = path + MANIFEST_SUFFIX;
-    const text = `${jsonText(manifest as unknown as Json, 2)}\n`;
-    const staged = await stageFile(manifestPath, single(text), manifestStaging(staging));
-    try {
-      await data.commit();
-      await staged.commit();
-    } finally {
-      await staged.discard();
-    }
-    return {
-      path,
-      rows: summary.rows,
-      bytes: data.bytes,
-      sha256: data.sha256,
-      manifest: manifestPath,
-    };
+    const { path, manifest } = await publish(data, target, manifestOf, manifestStaging(staging));
+    return { path, rows, bytes, sha256, manifest: manifest as string };
   } finally {
     await data.discard();
   }
@@ -161,33 +145,10 @@ export async function discardStaged(path: string, staging: string): Promise<void
   for (const name of [staging, manifestStaging(staging)]) await rm(stagedPath(path, name), { force: true });
 }
 
-/**
- * The file that an export writes, which is no folder.
- * @throws ExportError ERR_EXPORT_PATH, ERR_UNSUPPORTED_FORMAT; ConfigError for a compression that cannot be
- */
-export async function targetPath(format: string, options: FileExportOptions): Promise<string> {
+/** @throws ExportError ERR_EXPORT_PATH, ERR_UNSUPPORTED_FORMAT; ConfigError for a compression that cannot be */
+export async function formatTarget(format: string, options: FileExportOptions): Promise<ExportTarget> {
   const { extension } = await formatNamed(format);
-  return fileTarget(extension + suffixOf(wholeFileCodec(format, options)), options);
-}
-
-/** As `targetPath`, for a file of that extension. */
-export async function fileTarget(
-  extension: string,
-  options: Pick<FileExportOptions, 'path' | 'dir' | 'name'>,
-): Promise<string> {
-  const path =
-    options.path === undefined
-      ? await resolveExportPath(options.dir ?? DEFAULT_EXPORT_DIR, options.name ?? '', extension)
-      : explicitExportPath(options.path);
-  for (const target of [path, path + MANIFEST_SUFFIX]) {
-    const folder = await stat(target).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (folder)
-      throw new ExportError('ERR_EXPORT_PATH', `cannot export to ${target}: it is a folder`, { path });
-  }
-  return path;
+  return exportTarget(extension + suffixOf(wholeFileCodec(format, options)), options);
 }
 
 /** Opens the format's encoder, with the plan of the columns where it needs one. */
@@ -281,8 +242,4 @@ async function* telling(
     onProgress({ rows: summary.rows, bytes });
   }
   onProgress({ rows: summary.rows, bytes });
-}
-
-async function* single(text: string): AsyncGenerator<string> {
-  yield text;
 }

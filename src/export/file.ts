@@ -1,12 +1,12 @@
 /**
  * Files that appear whole or not at all.
  *
- * Content goes to a temporary file in the target's folder, is synced, and then renamed over the target. On any
- * error the temporary file is removed and the target is what it was before.
+ * Content goes to a temporary file in the target's folder, is synced, and then gets its name. On any error the
+ * temporary file is removed and the target is what it was before.
  */
 
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StorageError } from '../errors.js';
 import type { Chunk } from './encoder.js';
@@ -17,13 +17,10 @@ export interface WrittenFile {
   sha256: string;
 }
 
-/** A complete, synced file under a temporary name, until it is committed or discarded. */
+/** A complete, synced file under a temporary name, until it gets its own or is discarded. */
 export interface StagedFile extends WrittenFile {
-  /** Where it is until it is committed. */
   readonly temporaryPath: string;
-  /** Renames it to its target. */
-  commit(): Promise<void>;
-  /** Removes it; after a commit there is nothing to remove. Never fails. */
+  /** Removes it; once it has its name there is nothing to remove. Never fails. */
   discard(): Promise<void>;
 }
 
@@ -83,11 +80,49 @@ export async function stageFile(
     sha256: hash.digest('hex'),
     temporaryPath: temporary,
     discard,
-    async commit() {
-      await rename(temporary, path).catch(storageFailure(path));
-      await syncFolder(folder);
-    },
   };
+}
+
+/** Gives a file its name, in the same folder; a file that has it is replaced. @throws StorageError */
+export async function replaceFile(temporary: string, path: string): Promise<void> {
+  await rename(temporary, path).catch(storageFailure(path));
+  await syncFolder(dirname(path));
+}
+
+/** Where a file system has no second names for files. */
+const NO_LINKS: ReadonlySet<string | undefined> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EMLINK',
+]);
+
+/**
+ * Gives a file a name that no file has, in the same folder, whoever else wants it at the same moment.
+ * @returns false where there is a file of that name
+ * @throws StorageError
+ */
+export async function nameFile(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path).catch((cause: NodeJS.ErrnoException) => {
+      if (!NO_LINKS.has(cause.code)) throw cause;
+      return takeName(temporary, path);
+    });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    return storageFailure(path)(cause as NodeJS.ErrnoException);
+  }
+  await rm(temporary, { force: true }).catch(() => {});
+  await syncFolder(dirname(path));
+  return true;
+}
+
+/** An empty file has the name first, so that nobody else takes it. */
+async function takeName(temporary: string, path: string): Promise<void> {
+  const handle = await open(path, 'wx');
+  await handle.close();
+  await rename(temporary, path);
 }
 
 /** Makes a rename durable. Some systems cannot sync a folder; the rename itself has happened all the same. */

@@ -14,7 +14,6 @@ export type {
   ExportSource,
 } from './encoder.js';
 export {
-  DEFAULT_EXPORT_DIR,
   discardStaged,
   type ExportProgress,
   type ExportResult,
@@ -22,11 +21,10 @@ export {
   exportChunks,
   exportFile,
   type FileExportOptions,
-  fileTarget,
+  formatTarget,
   type StreamOptions,
-  targetPath,
 } from './export.js';
-export { newStaging, type StagedFile, stageFile, type WrittenFile } from './file.js';
+export { nameFile, newStaging, replaceFile, type StagedFile, stageFile, type WrittenFile } from './file.js';
 export { formatNamed } from './formats.js';
 export { jsonlFormat, jsonRecord, openJsonl } from './jsonl.js';
 export {
@@ -36,4 +34,5 @@ export {
   RowSummary,
 } from './manifest.js';
 export { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
+export { choices, type ExportTarget, exportTarget, isTaken, publish, type TargetOptions } from './target.js';
 export { jsonText } from './text.js';

@@ -60,8 +60,11 @@ function checkText(value: unknown, what: string): asserts value is string {
   if (wellFormed(value) !== value) throw refused(value, `the ${what} is not valid Unicode`);
 }
 
-/** The manifest's name must fit as well, or the export would fail after the data was written. */
-function checkLengths(path: string, shown: string): void {
+/**
+ * The manifest's name must fit as well, or the export would fail after the data was written.
+ * @throws ExportError ERR_EXPORT_PATH
+ */
+export function checkLengths(path: string, shown: string): void {
   const parts = path.split(sep);
   const tooLong = parts.some((part, index) => {
     const suffix = index === parts.length - 1 ? MANIFEST_SUFFIX : '';

@@ -8,7 +8,7 @@ import { Crucible, type Experiment, type ExportFormat, StorageError } from '../.
 
 /** What the disk does: fails an operation from its n-th call on. */
 const disk = vi.hoisted(() => ({
-  fails: null as { operation: 'writeFile' | 'sync' | 'rename'; from: number; code: string } | null,
+  fails: null as { operation: 'writeFile' | 'sync' | 'rename' | 'link'; from: number; code: string } | null,
   calls: 0,
   open: 0,
 }));
@@ -24,6 +24,10 @@ vi.mock('node:fs/promises', async (original) => {
     rename: async (...paths: Parameters<typeof real.rename>) => {
       check('rename');
       return real.rename(...paths);
+    },
+    link: async (...paths: Parameters<typeof real.link>) => {
+      check('link');
+      return real.link(...paths);
     },
     open: async (...args: Parameters<typeof real.open>) => {
       const handle = await real.open(...args);
@@ -90,6 +94,16 @@ describe.each(FORMATS)('an export to %s', (format) => {
       expect((await readdir(folder)).length).toBe(2);
     },
   );
+});
+
+it('that cannot get a name of its own leaves nothing', async () => {
+  Object.assign(disk, { fails: { operation: 'link', from: 1, code: 'EIO' }, calls: 0, open: 0 });
+  await expect(experiment.export('csv', { dir: folder })).rejects.toMatchObject({
+    code: 'ERR_STORAGE_IO',
+    cause: { code: 'EIO' },
+  });
+  expect(await readdir(folder)).toEqual([]);
+  expect(disk.open).toBe(0);
 });
 
 it('fails where the disk is told to, and only there', async () => {

@@ -6,6 +6,7 @@ import {
   type ExportManifest,
   explicitExportPath,
   exportFile,
+  replaceFile,
   resolveExportPath,
   stageFile,
 } from '../../src/export/index.js';
@@ -98,7 +99,8 @@ describe('exportFile', () => {
     await mkdir(join(folder(), 'a.csv'));
     await mkdir(join(folder(), 'b.csv.manifest.json'));
     for (const name of ['a', 'b']) {
-      await expect(exportFile(sourceOf(event()), 'csv', { dir: folder(), name })).rejects.toMatchObject({
+      const path = join(folder(), `${name}.csv`);
+      await expect(exportFile(sourceOf(event()), 'csv', { path })).rejects.toMatchObject({
         code: 'ERR_EXPORT_PATH',
       });
     }
@@ -176,7 +178,7 @@ describe('stageFile', () => {
       })(),
     );
     expect(await readdir(folder())).toEqual([basename(staged.temporaryPath)]);
-    await staged.commit();
+    await replaceFile(staged.temporaryPath, path);
     const content = await readFile(path);
     const expected = Buffer.concat([
       Buffer.from('é'),
@@ -192,7 +194,7 @@ describe('stageFile', () => {
 
   it('has an empty file of nothing', async () => {
     const staged = await stageFile(join(folder(), 'empty'), (async function* () {})());
-    await staged.commit();
+    await replaceFile(staged.temporaryPath, join(folder(), 'empty'));
     expect(staged.bytes).toBe(0);
     expect(await readFile(join(folder(), 'empty'), 'utf8')).toBe('');
   });

@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Comparison, MetricName } from '../../analysis/types.js';
 import {
   type ArmCounts,
@@ -75,7 +73,12 @@ export const demo = defineCommand({
       max: 1_000_000,
       description: 'times as fast as the traced services',
     },
-    out: { type: 'string', value: 'DIR', default: 'exports', description: 'where exported files go' },
+    out: {
+      type: 'string',
+      value: 'DIR',
+      default: 'exports',
+      description: 'where exported files go; files that are there already stay',
+    },
     format: {
       type: 'list',
       choices: EXPORT_FORMATS,
@@ -186,12 +189,9 @@ async function exportAll(
   out: string,
   { strategy, seed }: Plan,
 ): Promise<ExportResult[]> {
-  await mkdir(out, { recursive: true });
   const files: ExportResult[] = [];
   for (const format of formats) {
-    files.push(
-      await crucible.exportMultiple(ids, format, { path: join(out, `demo-${strategy}-${seed}.${format}`) }),
-    );
+    files.push(await crucible.exportMultiple(ids, format, { dir: out, name: `demo-${strategy}-${seed}` }));
   }
   return files;
 }

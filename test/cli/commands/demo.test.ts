@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demo } from '../../../src/cli/commands/demo.js';
 import { runInMemory } from '../support/environment.js';
+import { fakeLibrary } from '../support/fake-library.js';
 
 let out: string;
 beforeAll(async () => {
@@ -122,12 +123,18 @@ describe('crucible demo', () => {
   });
 
   it('closes the library when something fails', async () => {
-    const { status, stderr, library } = await runInMemory(
-      ['demo', '--requests', '2', '--speed', '1000000', '--out', '/dev/null/nowhere'],
+    const library = fakeLibrary();
+    const open: typeof library.open = (dir) => ({
+      ...library.open(dir),
+      exportMultiple: () => Promise.reject(new Error('the disk is full')),
+    });
+    const { status, stderr } = await runInMemory(
+      ['demo', '--requests', '2', '--speed', '1000000', '--out', out],
       [demo],
+      { loadLibrary: async () => ({ ...library, open }) },
     );
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^error: .*ENOTDIR/);
+    expect(stderr).toBe('error: the disk is full\n');
     expect(library.calls.at(-1)).toBe('close');
   });
 });

@@ -92,7 +92,11 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
         ids.map((id) => armOf(id, names.get(id)!, rows.get(id)!)),
         options,
       ),
-    exportMultiple: async (ids, format, { path = `exports/experiments.${format}` }) => {
+    exportMultiple: async (
+      ids,
+      format,
+      { dir = 'exports', name = 'experiments', path = `${dir}/${name}.${format}` },
+    ) => {
       calls.push(`export ${format}`);
       return exported(
         path,
