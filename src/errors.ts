@@ -75,9 +75,15 @@ export class AnalysisError extends TelemetryError {
   }
 }
 
+/**
+ * ERR_FLUSH_DEADLINE: not everything was durable in time; what is left is still being written. ERR_FLUSH_INCOMPLETE: not
+ * everything can be durable any more, however long one waits. `context.report` is the FlushReport.
+ */
 export type StorageCode =
   | 'ERR_STORAGE_FULL'
   | 'ERR_STORAGE_IO'
+  | 'ERR_FLUSH_DEADLINE'
+  | 'ERR_FLUSH_INCOMPLETE'
   | 'ERR_SEGMENT_CORRUPT'
   | 'ERR_SEGMENT_VERSION';
 

@@ -156,6 +156,7 @@ describe('an Experiment', () => {
       durable: 0,
       pending: 1,
       deadlineExceeded: false,
+      lost: { total: 0, refused: countsOf({}).refused, overwritten: 0, damaged: 0, malformed: 0 },
     });
     expect(await experiment.query()).toHaveLength(1);
     expect(await experiment.window({ lastN: 1 })).toHaveLength(1);

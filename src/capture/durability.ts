@@ -302,7 +302,8 @@ export function createFolder(
 }
 
 function warn(name: string, error: TelemetryError | null): void {
-  if (error !== null) process.emitWarning(`${name}: ${error.message}`, { code: error.code });
+  if (error === null) return;
+  process.emitWarning(`${name}: ${error.message}`, { type: 'CrucibleWarning', code: error.code });
 }
 
 /** The same damage, seen by two threads, is one. */

@@ -6,7 +6,7 @@ import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../analysis/types.js';
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
 import { type Clock, systemClock } from '../clock.js';
-import { ConfigError, StateError } from '../errors.js';
+import { ConfigError, StateError, type StorageCode, StorageError, TelemetryError } from '../errors.js';
 import type { ExperimentAbout, ExportResult } from '../export/index.js';
 import {
   type ImportedRecord,
@@ -89,14 +89,36 @@ export interface ImportResult {
   bytes: number;
 }
 
+/** What an experiment has lost since it began. */
+export type LostEvents = {
+  /** As `counts.dropped`: the sum of the next three. */
+  total: number;
+  refused: RefusedCounts;
+  overwritten: number;
+  damaged: number;
+  /** Taken in with only what could be read of them. */
+  malformed: number;
+};
+
 export interface FlushReport {
   /** Events captured when the flush began. */
   captured: number;
   /** Of those, kept by durable storage; 0 for an experiment in memory. */
   durable: number;
-  /** Of those, still to be made durable; not what was overwritten meanwhile, which `counts.dropped` tells. */
+  /** Of those, still to be made durable, leaving out what has been lost. In memory that is all of them. */
   pending: number;
+  /** Whether it was time that ended the flush. */
   deadlineExceeded: boolean;
+  lost: LostEvents;
+}
+
+/** Counts when a flush begins. */
+interface FlushAim {
+  readonly captured: number;
+  readonly overwritten: number;
+  readonly durable: number;
+  /** Rows that are to be durable, those that were already included. */
+  readonly toKeep: number;
 }
 
 /** What the experiment needs of the Crucible that it belongs to. */
@@ -246,9 +268,15 @@ export class Experiment {
   }
 
   get counts(): ExperimentCounts {
-    const { captured, retained, overwritten, damaged, malformed, full } = this.#finalTally ?? this.#tally();
+    const { captured, retained } = this.#finalTally ?? this.#tally();
+    const { total, malformed, refused } = this.#lost();
+    return { captured, retained, dropped: total, malformed, refused };
+  }
+
+  #lost(): LostEvents {
+    const { overwritten, damaged, malformed, full } = this.#finalTally ?? this.#tally();
     const refused = this.#losses.refusedCounts(full);
-    return { captured, retained, dropped: overwritten + damaged + refused.total, malformed, refused };
+    return { total: refused.total + overwritten + damaged, refused, overwritten, damaged, malformed };
   }
 
   #tally(): Tally {
@@ -423,17 +451,19 @@ export class Experiment {
 
   /**
    * Ends capture. What was captured stays readable. Stopping twice changes nothing.
-   * @throws StorageError when not everything could be made durable; capture has ended all the same, and stopping
-   *   again tries again
+   * @returns what has become of its events
+   * @throws StorageError when not everything could be made durable, with the report in `context`; capture has ended all
+   *   the same, and stopping again tries again
    */
-  async stop(): Promise<void> {
+  async stop(): Promise<FlushReport> {
     this.#stopping ??= this.#stop();
     try {
       await this.#stopping;
     } catch (error) {
       this.#stopping = undefined;
-      throw error;
+      throw this.#withReport(error, this.#report(this.#aim(), false));
     }
+    return this.#report(this.#aim(), false);
   }
 
   /**
@@ -453,10 +483,13 @@ export class Experiment {
   }
 
   /**
-   * Resolves once everything captured before the call is durable: it survives the process, and a power cut. For an
-   * experiment in memory there is nothing to wait for.
-   * @param options.deadlineMs - bounds the wait, default 30,000; what was left is in the report
-   * @throws StorageError when the storage fails; nothing is lost by that, and a later flush may succeed
+   * Resolves once everything captured before the call is durable: it survives the process, and a power cut. Otherwise it
+   * rejects; nothing is lost by that, and a later flush may succeed. For an experiment in memory there is nothing to
+   * wait for: it resolves at once, and the report says that nothing is durable.
+   * @param options.deadlineMs - bounds the wait, default 30,000
+   * @throws StorageError ERR_FLUSH_DEADLINE when that was too short; ERR_FLUSH_INCOMPLETE when some of the events were
+   *   overwritten meanwhile, or are in a file that could not be synced; ERR_STORAGE_* when the storage fails. The report
+   *   is `context.report`.
    */
   async flush(options: { deadlineMs?: number } = {}): Promise<FlushReport> {
     const { deadlineMs = FLUSH_DEADLINE_MS } = options;
@@ -464,19 +497,31 @@ export class Experiment {
       throw new ConfigError('deadlineMs', 'a number of milliseconds', deadlineMs);
     }
     if (this.#stores === undefined) throw this.#closed();
+    const aim = this.#aim();
     const durability = this.#durability;
-    const { captured, retained } = this.counts;
-    if (durability === null) return { captured, durable: 0, pending: captured, deadlineExceeded: false };
-    // Rows that have expired are durable as well: they were, and are not wanted any more.
-    const toKeep = retained + durability.expired;
-    const outcome = await durability.flush(deadlineMs);
-    const durable = Math.min(captured, durability.durable);
-    // What was overwritten meanwhile were the oldest rows: there is nothing left of them to be made durable.
-    const now = this.counts;
-    const overwritten = now.captured - now.retained - durability.expired - (captured - toKeep);
-    const pending = Math.max(0, toKeep - overwritten - durable);
-    if (outcome.error !== null) throw outcome.error;
-    return { captured, durable, pending, deadlineExceeded: !outcome.completed };
+    if (durability === null) return this.#report(aim, false);
+    const { completed, error } = await durability.flush(deadlineMs);
+    const report = this.#report(aim, !completed && error === null);
+    if (error !== null) throw this.#withReport(error, report);
+    if (report.deadlineExceeded) {
+      const { pending, captured } = report;
+      throw new StorageError(
+        'ERR_FLUSH_DEADLINE',
+        `${pending} of ${captured} events of ${this.name} were not durable within ${deadlineMs} ms. They are still being written: flush again, with a longer deadlineMs`,
+        { path: durability.folder, deadlineMs, report },
+        { cause: durability.status.error ?? undefined },
+      );
+    }
+    // The oldest are overwritten first, but how many of the others were is not known.
+    const overwritten = Math.min(report.lost.overwritten - aim.overwritten, aim.toKeep - aim.durable);
+    if (report.pending > 0 || overwritten > 0) {
+      const why =
+        report.pending > 0
+          ? `${report.pending} of ${report.captured} events of ${this.name} are in a file that could not be synced, or nobody writes them any more`
+          : `up to ${overwritten} of ${report.captured} events of ${this.name} were overwritten before they were durable`;
+      throw new StorageError('ERR_FLUSH_INCOMPLETE', why, { path: durability.folder, report });
+    }
+    return report;
   }
 
   /**
@@ -646,6 +691,30 @@ export class Experiment {
           : limitOf(store.snapshot(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY).refs),
       onDamaged: (damaged) => durability?.noteDamaged(damaged),
     };
+  }
+
+  /** What a flush that begins now has to achieve. */
+  #aim(): FlushAim {
+    const { captured, overwritten, damaged } = this.#finalTally ?? this.#tally();
+    const durable = this.#durability?.durable ?? 0;
+    // Rows that have expired are durable as well: they were, and are not wanted any more.
+    return { captured, overwritten, durable, toKeep: captured - overwritten - damaged };
+  }
+
+  #report(aim: FlushAim, deadlineExceeded: boolean): FlushReport {
+    const { captured, toKeep } = aim;
+    const durable = Math.min(captured, this.#durability?.durable ?? 0);
+    const lost = this.#lost();
+    // What was overwritten meanwhile were the oldest rows: there is nothing left of them to be made durable.
+    const pending = Math.max(0, toKeep - (lost.overwritten - aim.overwritten) - durable);
+    return { captured, durable, pending, deadlineExceeded, lost };
+  }
+
+  /** The storage's error, which says how far it has come. */
+  #withReport(error: unknown, report: FlushReport): unknown {
+    if (!(error instanceof TelemetryError) || error instanceof StateError) return error;
+    const code = error instanceof StorageError ? (error.code as StorageCode) : 'ERR_STORAGE_IO';
+    return new StorageError(code, error.message, { ...error.context, report }, { cause: error });
   }
 
   #open(): Stores {

@@ -56,7 +56,7 @@ export interface LibraryExperiment {
   /** Most events first. @throws ConfigError for a key that nothing can be grouped by */
   metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]>;
   windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]>;
-  stop(): Promise<void>;
+  stop(): Promise<unknown>;
   cleanup(): Promise<void>;
   /** The fields of SEMANTICS. */
   toJSON(): Record<string, unknown>;

@@ -1,7 +1,6 @@
 /**
  * The spooler as the experiment's thread sees it: started, watched, asked to flush, replaced when it dies or hangs.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { deserializeError, StorageError, type TelemetryError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
@@ -40,9 +39,23 @@ export interface FlushOutcome {
   readonly error: TelemetryError | null;
 }
 
+/** Spoolers in a row that died before they had said anything: there is no use in waiting for another one. */
+const FAILED_STARTS_MAX = 2;
+/** Spoolers that died while somebody waited for them. */
+const DEATHS_MAX = 3;
+
+/** Somebody who waits for the spooler. */
 interface Waiting {
+  deaths: number;
+}
+
+interface WaitingFlush extends Waiting {
   readonly ticket: number;
   readonly settle: (outcome: FlushOutcome) => void;
+}
+
+interface WaitingFinish extends Waiting {
+  readonly settle: (error: TelemetryError | null) => void;
 }
 
 export class SpoolerThread {
@@ -54,7 +67,7 @@ export class SpoolerThread {
   readonly #timing: SpoolerTiming;
   /** By segment; a spooler that takes over is told again. */
   readonly #compacted = new Map<number, { order: CompactedOrder; settle: () => void }>();
-  readonly #flushes = new Set<Waiting>();
+  readonly #flushes = new Set<WaitingFlush>();
   #experiment: ExperimentFields;
   #worker: Worker | undefined;
   /** The way to the thread at work. */
@@ -64,8 +77,13 @@ export class SpoolerThread {
   #stillForMs = 0;
   #hangMs: number;
   #restartDelayMs: number;
+  /** Until the next one is started. */
+  #restartTimer: NodeJS.Timeout | undefined;
   #restarts = 0;
-  #finish: { settle: (error: TelemetryError | null) => void } | undefined;
+  /** Whether the one at work has said anything, and how many before it have not. */
+  #hasSpoken = false;
+  #failedStarts = 0;
+  #finish: WaitingFinish | undefined;
   #ended = false;
   #error: TelemetryError | null = null;
 
@@ -118,8 +136,9 @@ export class SpoolerThread {
         () => settle({ completed: this.#words.isCompleted(ticket), error: null }),
         Math.min(deadlineMs, 2 ** 31 - 1),
       );
-      const waiting: Waiting = {
+      const waiting: WaitingFlush = {
         ticket,
+        deaths: 0,
         settle: (outcome) => settle(outcome),
       };
       const settle = (outcome: FlushOutcome) => {
@@ -129,6 +148,7 @@ export class SpoolerThread {
         resolve(outcome);
       };
       this.#flushes.add(waiting);
+      this.#hurry();
       this.#worker?.ref();
       if (this.#ended) settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
     });
@@ -158,7 +178,8 @@ export class SpoolerThread {
         this.#finish = undefined;
         resolve(outcome);
       };
-      this.#finish = { settle };
+      this.#finish = { deaths: 0, settle };
+      this.#hurry();
       this.#worker?.ref();
       this.#order({ kind: 'finish', experiment, ticket: null });
     });
@@ -179,7 +200,11 @@ export class SpoolerThread {
     this.#order({ kind: 'finish', experiment, ticket: (this.#words.requested + 1) | 0 });
     const ticket = this.#words.request();
     const deadlineAtMs = performance.now() + deadlineMs;
-    for (let leftMs = deadlineMs; leftMs > 0; leftMs = deadlineAtMs - performance.now()) {
+    for (
+      let leftMs = deadlineMs;
+      leftMs > 0 && this.#worker !== undefined;
+      leftMs = deadlineAtMs - performance.now()
+    ) {
       const { beats } = this.#words;
       if (this.#words.waitAttempted(ticket, Math.min(leftMs, this.#timing.exitPatienceMs))) {
         const isCompleted = this.#words.isCompleted(ticket);
@@ -226,7 +251,16 @@ export class SpoolerThread {
     const options: SpoolerOptions = { ...this.#options, epoch: this.#words.nextEpoch() };
     const { port1, port2 } = new MessageChannel();
     const data: SpoolerWorkerData = { options, fileSystem: this.#fileSystem, orders: port2 };
-    const worker = startThread('spooler', { data, transferList: [port2], heapMb: HEAP_MB });
+    this.#hasSpoken = false;
+    let worker: Worker;
+    try {
+      worker = startThread('spooler', { data, transferList: [port2], heapMb: HEAP_MB });
+    } catch (error) {
+      // The system gives this process no more threads.
+      this.#setError(spoolerDied(this.#options.folder, error as Error));
+      this.#die();
+      return;
+    }
     worker.on('message', (news: SpoolerNews) => {
       if (worker === this.#worker) this.#hear(news);
     });
@@ -234,7 +268,7 @@ export class SpoolerThread {
       if (worker === this.#worker) this.#setError(spoolerDied(this.#options.folder, error));
     });
     worker.on('exit', () => {
-      if (worker === this.#worker && !this.#ended) void this.#replace();
+      if (worker === this.#worker && !this.#ended) this.#die();
     });
     this.#worker = worker;
     this.#orders = port1;
@@ -247,6 +281,8 @@ export class SpoolerThread {
   }
 
   #hear(news: SpoolerNews): void {
+    this.#hasSpoken = true;
+    this.#failedStarts = 0;
     const error = news.error === null ? null : deserializeError(news.error);
     if (news.kind === 'state') this.#setError(error);
     else if (news.kind === 'finished') this.#finish?.settle(error);
@@ -269,10 +305,11 @@ export class SpoolerThread {
     }
   }
 
+  /** Keeps the latest error, and tells of the first. */
   #setError(error: TelemetryError | null): void {
-    if (error === null && this.#error === null) return;
+    const isNews = (error === null) !== (this.#error === null);
     this.#error = error;
-    this.#onState(error);
+    if (isNews) this.#onState(error);
   }
 
   #order(order: SpoolerOrder): void {
@@ -280,15 +317,26 @@ export class SpoolerThread {
     this.#words.wake();
   }
 
-  async #replace(): Promise<void> {
-    this.#worker = undefined;
+  /** The spooler has died. Who has seen too many of them die waits no longer. */
+  #die(): void {
+    if (!this.#hasSpoken) this.#failedStarts++;
     // It may have done something without living to tell.
     this.#settleAttempted(this.#error);
+    this.#giveUpWaiting();
+    this.#replace();
+  }
+
+  /** Starts another one, after a while. */
+  #replace(): void {
+    this.#worker = undefined;
     const delayMs = this.#restartDelayMs;
     this.#restartDelayMs = Math.min(2 * delayMs, this.#timing.restartMaxMs);
-    const isAwaited = this.#flushes.size > 0 || this.#finish !== undefined;
-    await sleep(delayMs, undefined, { ref: isAwaited });
-    if (this.#ended || this.#worker !== undefined) return;
+    this.#restartTimer = setTimeout(() => this.#restart(), delayMs);
+    if (this.#flushes.size === 0 && this.#finish === undefined) this.#restartTimer.unref();
+  }
+
+  #restart(): void {
+    this.#restartTimer = undefined;
     this.#restarts++;
     try {
       this.#start();
@@ -296,6 +344,21 @@ export class SpoolerThread {
       this.#setError(spoolerDied(this.#options.folder, error as Error));
       void this.#replace();
     }
+  }
+
+  /** Somebody waits for a spooler: if there is none, now is the time to start it. */
+  #hurry(): void {
+    if (this.#restartTimer === undefined) return;
+    clearTimeout(this.#restartTimer);
+    this.#restart();
+  }
+
+  #giveUpWaiting(): void {
+    const cannotStart = this.#failedStarts >= FAILED_STARTS_MAX;
+    const isEnough = (waiting: Waiting) => ++waiting.deaths >= DEATHS_MAX || cannotStart;
+    const error = this.#error ?? spoolerDied(this.#options.folder, new Error('it ends of its own accord'));
+    for (const flush of this.#flushes) if (isEnough(flush)) flush.settle({ completed: false, error });
+    if (this.#finish !== undefined && isEnough(this.#finish)) this.#finish.settle(error);
   }
 
   /** Replaces a spooler that does not move. Its epoch is over: should it wake up, it stops. */
@@ -311,13 +374,14 @@ export class SpoolerThread {
     this.#hangMs *= 2;
     const hung = this.#worker;
     this.#setError(spoolerDied(this.#options.folder, new Error('it does not move')));
-    void this.#replace();
+    this.#replace();
     void hung.terminate();
   }
 
   #end(): void {
     this.#ended = true;
     clearInterval(this.#watch);
+    clearTimeout(this.#restartTimer);
     for (const { ticket, settle } of this.#flushes) {
       settle({ completed: this.#words.isCompleted(ticket), error: this.#error });
     }
@@ -335,15 +399,16 @@ export class SpoolerThread {
 function spoolerDied(folder: string, cause: Error): StorageError {
   return new StorageError(
     'ERR_STORAGE_IO',
-    `the spooler of ${folder} is being replaced: ${cause.message}`,
+    `the thread that writes ${folder} has died, and is started again: ${cause.message}`,
     { path: folder },
     { cause },
   );
 }
 
 function timedOut(folder: string, deadlineMs: number): StorageError {
-  return new StorageError('ERR_STORAGE_IO', `${folder}: not everything was durable within ${deadlineMs} ms`, {
-    path: folder,
-    deadlineMs,
-  });
+  return new StorageError(
+    'ERR_FLUSH_DEADLINE',
+    `${folder}: not everything was durable within ${deadlineMs} ms`,
+    { path: folder, deadlineMs },
+  );
 }
