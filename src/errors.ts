@@ -99,7 +99,12 @@ export class StorageError extends TelemetryError {
 }
 
 /** ERR_NO_DATA: there is no record in it, and there should be. */
-export type ImportCode = 'ERR_UNSUPPORTED_FORMAT' | 'ERR_FILE_CORRUPT' | 'ERR_FILE_CHANGED' | 'ERR_NO_DATA';
+export type ImportCode =
+  | 'ERR_UNSUPPORTED_FORMAT'
+  | 'ERR_FILE_CORRUPT'
+  | 'ERR_FILE_CHANGED'
+  | 'ERR_FILE_ENCODING'
+  | 'ERR_NO_DATA';
 
 /** A file cannot be read further as what it is. What was imported before stays; `context` names path and format. */
 export class ImportError extends TelemetryError {

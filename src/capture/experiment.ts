@@ -12,6 +12,7 @@ import {
   type ImportedRecord,
   type ImportFileOptions,
   type ImportProgress,
+  type ImportReason,
   ImportSource,
 } from '../import/index.js';
 import { DurableStore } from '../readers/durable-store.js';
@@ -86,6 +87,12 @@ export interface ImportResult {
   malformed: number;
   /** The first 20 of those. */
   errors: { line: number; message: string }[];
+  /** All of them by reason; only those that there were. */
+  reasons: Partial<Record<ImportReason, number>>;
+  /** Records that got the time of the import, since the file tells none. */
+  untimed: number;
+  /** Targets of `map` that no record has given anything. */
+  unfilled: string[];
   bytes: number;
 }
 
@@ -410,8 +417,8 @@ export class Experiment {
     };
     const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions);
     const summary = await source.run(accept, onProgress, this);
-    const { rows, skipped, problems, errors, bytes } = summary;
-    return { rows: rows - refused, refused, skipped, malformed: problems, errors, bytes };
+    const { rows, problems, ...told } = summary;
+    return { ...told, rows: rows - refused, refused, malformed: problems };
   }
 
   // ── Lifecycle ──────────────────────────────────────────────────────────────────────────────────

@@ -129,12 +129,13 @@ export class ArrowReader implements RecordReader {
 
   #schema(header: FlatTable): void {
     this.#fields = readFields(header);
-    this.columns = uniqueNames(
+    const { names } = uniqueNames(
       this.#fields.map(({ name }) => name),
       false,
     );
-    this.#blank = blankRecord(this.columns);
-    const isOwn = isOwnExport(this.columns);
+    this.columns = names;
+    this.#blank = blankRecord(names);
+    const isOwn = isOwnExport(names);
     this.#context = { dictionary: (id) => this.#dictionary(id), isOwn };
   }
 

@@ -1,267 +1,221 @@
-/**
- * CSV as RFC 4180 says, streaming.
- *
- * Quoted fields may hold delimiters, line ends and doubled quotes; lines end in LF or CRLF; a lone CR is data.
- * A quote inside an unquoted field is data, as most writers mean it. Blank lines are skipped. The parser is a
- * state machine over whatever text it is given, so a chunk may end anywhere, also between CR and LF or between
- * two quotes.
- */
+/** A CSV file as records keyed by the names of its columns; every value is text. */
 
-import { ConfigError } from '../errors.js';
+import { ConfigError, ImportError } from '../errors.js';
 import type { Json } from '../schema/event.js';
-import { isOwnExport } from './own.js';
-import {
-  type ByteChunks,
-  blankRecord,
-  DEFAULT_MAX_RECORD_CHARS,
-  type RawItem,
-  type RecordReader,
-  setOwn,
-} from './reader.js';
-import { decodeUtf8 } from './text.js';
+import { checkDialect, type DialectOptions, findDialect, SAMPLE_CHARS, withPoint } from './csv-dialect.js';
+import { CsvParser, type CsvRow, RFC_4180 } from './csv-parser.js';
+import { hasOwnId, isOwnExport } from './own.js';
+import { blankRecord, COLUMNS_MAX, type RawItem, type RecordReader, setOwn } from './reader.js';
+import type { TextDecoding } from './text.js';
+import { parseTimestamp } from './timestamps.js';
+import { parseDecimal } from './values.js';
 
-export interface CsvOptions {
-  /** One character; default a comma. */
-  delimiter?: string;
+export interface CsvOptions extends DialectOptions {
   /** Column names of a file that has no header line. */
   columns?: readonly string[];
+  /** Whether the first record names the columns. Default: it does, and one that looks like data is refused. */
+  header?: true;
   /**
    * A row with too few or too many fields is always reported. `skip` (default) leaves it out, because a
    * missing or stray delimiter puts values under the wrong names; `keep` takes the fields there are, with
    * surplus ones as `column_<n>`.
    */
   ragged?: 'skip' | 'keep';
+  /** Fields that mean that there is no value, besides empty ones. Default: NULL_WORDS. */
+  nulls?: readonly string[];
   /** Longest record kept, in UTF-16 code units; a longer one is reported and skipped. */
   maxRecordChars?: number;
 }
 
-/** One physical record: its fields, or what is wrong with it. `line` is where it begins. */
-export type CsvRow =
-  | { readonly line: number; readonly fields: string[]; readonly error: null }
-  | { readonly line: number; readonly fields: null; readonly error: string };
+/** What pandas, R, MySQL and Excel write where there is no value. */
+export const NULL_WORDS: readonly string[] = [
+  ...[
+    'NA',
+    'N/A',
+    'n/a',
+    '#N/A',
+    '#NA',
+    '<NA>',
+    'NaN',
+    'nan',
+    '-NaN',
+    '-nan',
+    'None',
+    'null',
+    'NULL',
+    'Null',
+    '\\N',
+  ],
+];
+const NULL_WORD_MAX_CHARS = 16;
 
-const QUOTE = 0x22;
-const LF = 0x0a;
-const CR = 0x0d;
-
-const FIELD_START = 0;
-const UNQUOTED = 1;
-const QUOTED = 2;
-/** A quote was read inside a quoted field: it ends the field, or is the first of a doubled pair. */
-const AFTER_QUOTE = 3;
-/** A CR was read after a closing quote; only LF may follow. */
-const AFTER_QUOTE_CR = 4;
-
-/** Push parser: text in, rows out. Holds at most one unfinished record. */
-export class CsvParser {
-  readonly #delimiter: number;
-  readonly #maxRecordChars: number;
-  #state = FIELD_START;
-  #fields: string[] = [];
-  #field = '';
-  #chars = 0;
-  #line = 1;
-  #recordLine = 1;
-  #sawQuote = false;
-  #error: string | null = null;
-
-  /** @throws ConfigError when the delimiter is not one character, or is a quote, CR or LF */
-  constructor(delimiter = ',', maxRecordChars = DEFAULT_MAX_RECORD_CHARS) {
-    if (typeof delimiter !== 'string' || delimiter.length !== 1 || '"\r\n'.includes(delimiter)) {
-      throw new ConfigError('delimiter', 'one character other than a quote, CR or LF', delimiter);
-    }
-    this.#delimiter = delimiter.charCodeAt(0);
-    this.#maxRecordChars = maxRecordChars;
-  }
-
-  /** Reads `text` and appends the records it completes to `rows`. */
-  push(text: string, rows: CsvRow[]): void {
-    const length = text.length;
-    let at = 0;
-    while (at < length) {
-      switch (this.#state) {
-        case FIELD_START:
-          if (text.charCodeAt(at) === QUOTE) {
-            this.#state = QUOTED;
-            this.#sawQuote = true;
-            at += 1;
-          } else {
-            this.#state = UNQUOTED;
-          }
-          break;
-        case UNQUOTED: {
-          const start = at;
-          let code = -1;
-          for (; at < length; at += 1) {
-            code = text.charCodeAt(at);
-            if (code === this.#delimiter || code === LF) break;
-          }
-          this.#append(text.slice(start, at));
-          if (at === length) break;
-          at += 1;
-          if (code === LF) {
-            if (this.#field.endsWith('\r')) this.#field = this.#field.slice(0, -1);
-            this.#endRecord(rows);
-          } else {
-            this.#endField();
-          }
-          break;
-        }
-        case QUOTED: {
-          const quote = text.indexOf('"', at);
-          const end = quote === -1 ? length : quote;
-          const part = text.slice(at, end);
-          this.#countLines(part);
-          this.#append(part);
-          at = end;
-          if (quote !== -1) {
-            this.#state = AFTER_QUOTE;
-            at += 1;
-          }
-          break;
-        }
-        case AFTER_QUOTE: {
-          const code = text.charCodeAt(at);
-          at += 1;
-          if (code === QUOTE) {
-            this.#append('"');
-            this.#state = QUOTED;
-          } else if (code === this.#delimiter) {
-            this.#endField();
-          } else if (code === LF) {
-            this.#endRecord(rows);
-          } else if (code === CR) {
-            this.#state = AFTER_QUOTE_CR;
-          } else {
-            this.#fail();
-          }
-          break;
-        }
-        default:
-          if (text.charCodeAt(at) === LF) {
-            at += 1;
-            this.#endRecord(rows);
-          } else {
-            this.#fail();
-          }
-      }
-    }
-  }
-
-  /** Takes a last record that has no line end. */
-  end(rows: CsvRow[]): void {
-    if (this.#state === FIELD_START && this.#fields.length === 0) return;
-    if (this.#state === QUOTED) this.#error ??= 'a quoted field is never closed';
-    if (this.#state === UNQUOTED && this.#field.endsWith('\r')) this.#field = this.#field.slice(0, -1);
-    this.#endRecord(rows);
-  }
-
-  #fail(): void {
-    this.#error ??= 'text follows a closing quote';
-    this.#state = UNQUOTED;
-  }
-
-  #append(part: string): void {
-    this.#chars += part.length;
-    if (this.#chars <= this.#maxRecordChars) {
-      this.#field += part;
-    } else {
-      this.#error ??= `the record is longer than ${this.#maxRecordChars} characters`;
-      this.#field = '';
-      this.#fields = [];
-    }
-  }
-
-  #endField(): void {
-    // A field costs at least its delimiter, so that a line of commas is bounded as well.
-    this.#append('');
-    this.#chars += 1;
-    this.#fields.push(this.#field);
-    this.#field = '';
-    this.#state = FIELD_START;
-  }
-
-  #endRecord(rows: CsvRow[]): void {
-    this.#endField();
-    const line = this.#recordLine;
-    if (this.#error !== null) {
-      rows.push({ line, fields: null, error: this.#error });
-    } else if (this.#fields.length > 1 || this.#fields[0] !== '' || this.#sawQuote) {
-      rows.push({ line, fields: this.#fields, error: null });
-    }
-    this.#fields = [];
-    this.#chars = 0;
-    this.#sawQuote = false;
-    this.#error = null;
-    this.#line += 1;
-    this.#recordLine = this.#line;
-  }
-
-  #countLines(part: string): void {
-    for (let at = part.indexOf('\n'); at !== -1; at = part.indexOf('\n', at + 1)) this.#line += 1;
+/** @throws ConfigError for what cannot be */
+export function checkCsvOptions(options: CsvOptions): void {
+  checkDialect(options);
+  const { nulls } = options;
+  if (nulls !== undefined && !(Array.isArray(nulls) && nulls.every((word) => typeof word === 'string'))) {
+    throw new ConfigError('nulls', 'an array of texts', nulls);
   }
 }
 
-/** Reads CSV bytes as records keyed by the header's names; every value is text. */
+/** Names of the columns, and what had to be done for them to be usable. */
+interface Header {
+  readonly names: readonly string[];
+  readonly problems: readonly string[];
+}
+
 export class CsvReader implements RecordReader {
   readonly textual = true;
-  readonly #chunks: ByteChunks;
+  readonly #text: TextDecoding;
   readonly #options: CsvOptions;
-  readonly #parser: CsvParser;
+  #isOwn = false;
+  /** Words that mean null; none in our own exports. */
+  #nulls: ReadonlySet<string> = new Set();
+  #decimal: '.' | ',' = '.';
   #columns: readonly string[] | null = null;
   #blank: Readonly<Record<string, Json>> = {};
 
-  constructor(chunks: ByteChunks, options: CsvOptions = {}) {
-    this.#chunks = chunks;
+  /** @throws ConfigError for options that cannot be */
+  constructor(text: TextDecoding, options: CsvOptions = {}) {
+    checkCsvOptions(options);
+    this.#text = text;
     this.#options = options;
-    this.#parser = new CsvParser(options.delimiter, options.maxRecordChars);
-    if (options.columns !== undefined) this.#setColumns(uniqueNames(options.columns));
   }
 
   get columns(): readonly string[] | null {
     return this.#columns;
   }
 
+  /** @throws ImportError ERR_FILE_ENCODING for bytes at the beginning that are not of the encoding */
   async *batches(): AsyncGenerator<RawItem[]> {
-    for await (const rows of this.#rows()) {
-      const items: RawItem[] = [];
-      for (const row of rows) {
-        // A name of our own exports is what it is, blanks included.
-        if (row.fields !== null && this.#columns === null) {
-          this.#setColumns(uniqueNames(row.fields, !isOwnExport(row.fields)));
-        } else items.push(this.#item(row, this.#columns ?? []));
-      }
-      yield items;
-    }
-  }
+    const texts = this.#text.texts();
+    const first = await gathered(texts);
+    this.#text.refuseInvalid();
+    // Files of old Macs end their lines with CR alone.
+    const endsInCr = !first.includes('\n') && first.includes('\r');
+    const withLf = (text: string) => (endsInCr ? text.replaceAll('\r', '\n') : text);
+    const sample = withLf(first);
+    const { parser, skippedLines } = this.#begin(sample.slice(0, SAMPLE_CHARS));
 
-  #setColumns(columns: readonly string[]): void {
-    this.#columns = columns;
-    this.#blank = blankRecord(columns);
-  }
-
-  async *#rows(): AsyncGenerator<CsvRow[]> {
-    for await (const text of decodeUtf8(this.#chunks)) {
+    const { columns } = this.#options;
+    const items: RawItem[] = columns === undefined ? [] : this.#name(uniqueNames(columns), 1);
+    const rows: CsvRow[] = [];
+    parser.push(withoutLines(sample, skippedLines), rows);
+    yield [...items, ...this.#items(rows, skippedLines)];
+    for await (const text of texts) {
       const rows: CsvRow[] = [];
-      this.#parser.push(text, rows);
-      yield rows;
+      parser.push(withLf(text), rows);
+      yield this.#items(rows, skippedLines);
     }
     const last: CsvRow[] = [];
-    this.#parser.end(last);
-    yield last;
+    parser.end(last);
+    yield this.#items(last, skippedLines);
   }
 
-  #item({ line, fields, error: unreadable }: CsvRow, columns: readonly string[]): RawItem {
-    if (fields === null) return { line, record: null, error: unreadable };
+  /** Decides how the file is written. Our own exports are written one way, and mean what they say. */
+  #begin(sample: string): { parser: CsvParser; skippedLines: number } {
+    const { maxRecordChars, nulls = NULL_WORDS } = this.#options;
+    const plain = new CsvParser(RFC_4180);
+    const rows: CsvRow[] = [];
+    plain.push(sample, rows);
+    plain.end(rows);
+    const [header, row] = rows.map(({ fields }) => fields);
+    this.#isOwn =
+      header != null && isOwnExport(header) && (row == null || hasOwnId(row[header.indexOf('event_id')]));
+    if (this.#isOwn) return { parser: new CsvParser(RFC_4180, maxRecordChars), skippedLines: 0 };
+    const dialect = findDialect(sample, this.#options);
+    this.#decimal = dialect.decimal;
+    this.#nulls = new Set(nulls);
+    return { parser: new CsvParser(dialect, maxRecordChars), skippedLines: dialect.skippedLines };
+  }
+
+  #items(rows: readonly CsvRow[], skippedLines: number): RawItem[] {
+    const items: RawItem[] = [];
+    for (const row of rows) {
+      const line = row.line + skippedLines;
+      if (row.fields === null) items.push({ line, record: null, error: row.error });
+      else if (this.#columns === null) items.push(...this.#name(this.#headerOf(row.fields, line), line));
+      else items.push(this.#item(row.fields, line, this.#columns));
+    }
+    return items;
+  }
+
+  /** @throws ImportError for what looks like data */
+  #headerOf(fields: readonly string[], line: number): Header {
+    // A name of our own exports is what it is, blanks included.
+    if (this.#isOwn) return uniqueNames(fields, false);
+    if (this.#options.header !== true && looksLikeData(fields)) {
+      throw new ImportError(
+        'ERR_UNSUPPORTED_FORMAT',
+        `line ${line} looks like data, and not like names of columns: pass the names (columns: ['timestamp', …]), or header: true if they are names`,
+        { line },
+      );
+    }
+    return uniqueNames(fields);
+  }
+
+  #name({ names, problems }: Header, line: number): RawItem[] {
+    if (names.length > COLUMNS_MAX) {
+      throw new ImportError(
+        'ERR_UNSUPPORTED_FORMAT',
+        `there are ${names.length} columns, and at most ${COLUMNS_MAX} can be read`,
+        { line, columns: names.length },
+      );
+    }
+    this.#columns = names;
+    this.#blank = blankRecord(names);
+    return problems.map((error) => ({ line, record: null, error, reason: 'header' }));
+  }
+
+  #item(fields: string[], line: number, columns: readonly string[]): RawItem {
     const ragged = fields.length !== columns.length;
     const error = ragged ? `expected ${columns.length} fields, got ${fields.length}` : null;
-    if (error !== null && this.#options.ragged !== 'keep') return { line, record: null, error };
+    if (error !== null && this.#options.ragged !== 'keep')
+      return { line, record: null, error, reason: 'ragged' };
+    for (const field of fields) {
+      const complaint = this.#text.complaintOf(field);
+      if (complaint !== null) return { line, record: null, error: complaint, reason: 'encoding' };
+    }
     const record: Record<string, Json> = ragged ? {} : { ...this.#blank };
-    if (ragged)
-      for (const [i, field] of fields.entries()) setOwn(record, columns[i] ?? `column_${i + 1}`, field);
-    else for (let i = 0; i < fields.length; i += 1) record[columns[i]!] = fields[i]!;
+    if (error !== null) {
+      for (const [i, field] of fields.entries())
+        setOwn(record, columns[i] ?? `column_${i + 1}`, this.#value(field));
+      return { line, record, error, reason: 'ragged' };
+    }
+    for (let i = 0; i < fields.length; i += 1) record[columns[i]!] = this.#value(fields[i]!);
     return { line, record, error };
   }
+
+  #value(field: string): string | null {
+    if (field.length <= NULL_WORD_MAX_CHARS && this.#nulls.has(field)) return null;
+    return this.#decimal === ',' ? withPoint(field) : field;
+  }
+}
+
+/** Texts until there are enough to tell how the file is written. */
+async function gathered(texts: AsyncGenerator<string>): Promise<string> {
+  let sample = '';
+  while (sample.length < SAMPLE_CHARS) {
+    const { done, value } = await texts.next();
+    if (done === true) break;
+    sample += value;
+  }
+  return sample;
+}
+
+function withoutLines(text: string, lines: number): string {
+  let at = 0;
+  for (let line = 0; line < lines; line++) at = text.indexOf('\n', at) + 1;
+  return text.slice(at);
+}
+
+/** Whether the first record has a time in it, or numbers in at least half of its fields: names of columns have neither. */
+function looksLikeData(fields: readonly string[]): boolean {
+  const numbers = fields.filter((field) => parseDecimal(field) !== null).length;
+  return (
+    (numbers > 0 && 2 * numbers >= fields.length) ||
+    fields.some((field) => field.length >= 8 && parseTimestamp(field) !== null)
+  );
 }
 
 /**
@@ -269,14 +223,25 @@ export class CsvReader implements RecordReader {
  *
  * @param trims - whether blanks around a name belong to the file and not to the name
  */
-export function uniqueNames(names: readonly string[], trims = true): string[] {
+export function uniqueNames(given: readonly string[], trims = true): Header {
+  const bases = given.map((name, index) => {
+    const trimmed = trims ? name.trim() : name;
+    return trimmed === '' ? `column_${index + 1}` : trimmed;
+  });
   const taken = new Set<string>();
-  return names.map((given, index) => {
-    const trimmed = trims ? given.trim() : given;
-    const base = trimmed === '' ? `column_${index + 1}` : trimmed;
+  /** Of each repeated name the last number that was tried, so that repeating one often stays cheap. */
+  const numbers = new Map<string, number>();
+  const problems: string[] = [];
+  const names = bases.map((base, index) => {
     let name = base;
-    for (let n = 2; taken.has(name); n += 1) name = `${base}_${n}`;
+    let n = numbers.get(base) ?? 1;
+    while (taken.has(name)) name = `${base}_${++n}`;
+    numbers.set(base, n);
     taken.add(name);
+    if (name !== base)
+      problems.push(`column ${index + 1} has the name ${JSON.stringify(base)} of another: it is ${name}`);
+    else if (given[index]!.trim() === '') problems.push(`column ${index + 1} has no name: it is ${name}`);
     return name;
   });
+  return { names, problems };
 }

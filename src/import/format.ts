@@ -15,6 +15,7 @@ const BY_EXTENSION: Readonly<Record<string, ImportFormat>> = {
   '.tsv': 'csv',
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
+  '.json': 'jsonl',
   '.yaml': 'yaml',
   '.yml': 'yaml',
   '.msgpack': 'msgpack',
@@ -62,7 +63,7 @@ function guess(head: Uint8Array): ImportFormat | null {
   const first = head[0];
   if (first === undefined) return null;
   if ((first >= 0x80 && first < 0x90) || first === 0xde || first === 0xdf) return 'msgpack';
-  return Buffer.from(head).toString('latin1').trimStart().startsWith('{') ? 'jsonl' : null;
+  return /^\s*[{[]/.test(Buffer.from(head).toString('latin1')) ? 'jsonl' : null;
 }
 
 function startsWith(bytes: Uint8Array, start: ArrayLike<number>): boolean {

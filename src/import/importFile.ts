@@ -6,22 +6,17 @@
 
 import { ConfigError, type ImportCode, ImportError, StateError, StorageError } from '../errors.js';
 import { ArrowReader } from './arrow.js';
-import { type CsvOptions, CsvReader } from './csv.js';
-import { detectMapping } from './defaults.js';
+import { type BoundMapper, bind, PEEK_RECORDS } from './bind.js';
+import { type CsvOptions, CsvReader, checkCsvOptions } from './csv.js';
 import { checkFormat, formatOf, type ImportFormat, innerExtension } from './format.js';
-import { JsonlReader } from './jsonl.js';
-import {
-  compileMapping,
-  type ImportedRecord,
-  type ImportMap,
-  type MappingOptions,
-  type RecordMapper,
-} from './mapping.js';
+import { JsonReader } from './json.js';
+import { compileMapping, type ImportedRecord, type ImportMap, type MappingOptions } from './mapping.js';
 import { MsgpackReader } from './msgpack.js';
-import { type Destination, isOwnExport, type OwnMapper, ownMapper } from './own.js';
+import type { Destination } from './own.js';
 import { ParquetReader } from './parquet.js';
-import type { RawItem, RecordReader } from './reader.js';
+import type { ImportReason, RawItem, RecordReader } from './reader.js';
 import { SourceFile } from './source-file.js';
+import { checkEncoding, detectEncoding, TextDecoding } from './text.js';
 import { YamlReader } from './yaml.js';
 
 export interface ImportFileOptions extends MappingOptions, CsvOptions {
@@ -30,8 +25,13 @@ export interface ImportFileOptions extends MappingOptions, CsvOptions {
    * .arrow, .arrows, .feather, .ipc), each with .gz or .zst behind it as well.
    */
   format?: ImportFormat;
-  /** Targets and expressions; default: `detectMapping` of the columns, or none for our own exports. */
+  /**
+   * Targets and expressions. They come on top of what is recognised by the columns' names, as in `detectMapping`, and
+   * before it where both name a target. Our own exports need none.
+   */
   map?: ImportMap;
+  /** Of text, as TextDecoder names it. Default: UTF-8, or UTF-16 where the file's first bytes show it. */
+  encoding?: string;
 }
 
 export interface ImportProgress {
@@ -55,19 +55,16 @@ export interface ImportSummary {
   errors: { line: number; message: string }[];
   /** All problems, those beyond the first 20 included. */
   problems: number;
+  /** The same by reason; only those that there were. */
+  reasons: Partial<Record<ImportReason, number>>;
+  /** Records that got the time of the import, since none of the file's columns is a time or `time` is 'now'. */
+  untimed: number;
+  /** Targets of `map` that no record has given anything. */
+  unfilled: string[];
   bytes: number;
 }
 
 const MAX_ERRORS_KEPT = 20;
-/** Records looked at to learn the columns of a file without a header. */
-const PEEK_RECORDS = 100;
-
-/** What is bound to a file once its columns are known. */
-interface BoundMapper {
-  readonly map: RecordMapper;
-  readonly complete?: OwnMapper['complete'];
-}
-
 /**
  * A file to be imported: it is open, it is what it is said to be, the mapping fits, and its first records have been
  * read. Whoever begins something for a file's sake opens it first, and begins nothing where that fails.
@@ -109,7 +106,9 @@ export class ImportSource implements AsyncDisposable {
   static async open(path: string, options: ImportFileOptions = {}): Promise<ImportSource> {
     if (typeof path !== 'string' || path === '') throw new ConfigError('path', 'the path of a file', path);
     checkFormat(options.format);
-    // An unusable map is reported before the file is touched.
+    // What cannot be used is reported before the file is touched.
+    checkCsvOptions(options);
+    if (options.encoding !== undefined) checkEncoding(options.encoding);
     compileMapping(options.map ?? {}, options);
     const tally = new Tally();
     const file = await SourceFile.open(path, (bytes, totalBytes) => tally.bytes(bytes, totalBytes));
@@ -166,6 +165,7 @@ export class ImportSource implements AsyncDisposable {
           const pending = sink(record);
           if (pending !== undefined) await pending;
           summary.rows += 1;
+          if (record.timestampUs === null) summary.untimed += 1;
         }
       }
     } finally {
@@ -224,14 +224,17 @@ export class ImportSource implements AsyncDisposable {
   }
 
   async *#records(into: Destination | undefined): AsyncGenerator<ImportedRecord[]> {
-    const { map, complete } = this.#bound!(into);
+    const { map, complete, unfilled } = this.#bound!(into);
     /** Held until it is known whether it is the last one, where that matters. */
     let held: ImportedRecord | null = null;
     do {
       const records: ImportedRecord[] = held === null ? [] : [held];
       for (const item of this.#items) {
         const report = this.#tally.report(item);
-        if (item.record !== null) records.push(map(item.record, report));
+        if (item.record === null) continue;
+        const record = map(item.record, report);
+        if (record === null) this.#tally.summary.skipped += 1;
+        else records.push(record);
       }
       this.#items = [];
       held = complete === undefined ? null : (records.pop() ?? null);
@@ -241,6 +244,7 @@ export class ImportSource implements AsyncDisposable {
       if (this.#failure === null) complete?.(held);
       yield [held];
     }
+    this.#tally.summary.unfilled = unfilled();
     if (this.#failure !== null) throw this.#failure;
   }
 }
@@ -259,7 +263,16 @@ export async function importRecords(
 
 /** What has come of a file so far. */
 class Tally {
-  readonly summary: ImportSummary = { rows: 0, skipped: 0, errors: [], problems: 0, bytes: 0 };
+  readonly summary: ImportSummary = {
+    rows: 0,
+    skipped: 0,
+    errors: [],
+    problems: 0,
+    reasons: {},
+    untimed: 0,
+    unfilled: [],
+    bytes: 0,
+  };
   onProgress: ((progress: ImportProgress) => void) | undefined;
   #totalBytes: number | null = null;
 
@@ -276,13 +289,21 @@ class Tally {
   }
 
   /** Counts what is wrong with an item; what it returns counts what else is found to be. */
-  report({ line, record, error }: RawItem): (message: string) => void {
-    const report = (message: string) => {
-      this.summary.problems += 1;
-      if (record === null) this.summary.skipped += 1;
-      if (this.summary.errors.length < MAX_ERRORS_KEPT) this.summary.errors.push({ line, message });
+  report({
+    line,
+    record,
+    error,
+    reason = 'unreadable',
+  }: RawItem): (message: string, reason?: ImportReason) => void {
+    const { summary } = this;
+    const report = (message: string, reason: ImportReason = 'value') => {
+      summary.problems += 1;
+      summary.reasons[reason] = (summary.reasons[reason] ?? 0) + 1;
+      if (summary.errors.length < MAX_ERRORS_KEPT) summary.errors.push({ line, message });
     };
-    if (error !== null) report(error);
+    if (error !== null) report(error, reason);
+    // A column that had to be renamed is told of in front of the records, and is none.
+    if (record === null && reason !== 'header') summary.skipped += 1;
     return report;
   }
 }
@@ -298,10 +319,10 @@ function openReader(file: SourceFile, options: ImportFileOptions): RecordReader 
   const format = options.format ?? formatOf(file.path, file.head);
   switch (format) {
     case 'csv':
-      refuseBinary(file, options.delimiter);
-      return new CsvReader(file.chunks(), csvOptions(file.path, options));
+      refuseBinary(file, options);
+      return new CsvReader(textOf(file, options), csvOptions(file.path, options));
     case 'jsonl':
-      return new JsonlReader(file.chunks(), options.maxRecordChars);
+      return new JsonReader(textOf(file, options), options.maxRecordChars);
     case 'yaml':
       return new YamlReader(file.chunks(), options.maxRecordChars);
     case 'msgpack':
@@ -313,43 +334,26 @@ function openReader(file: SourceFile, options: ImportFileOptions): RecordReader 
   }
 }
 
+function textOf(file: SourceFile, { encoding }: ImportFileOptions): TextDecoding {
+  return new TextDecoding(
+    file.chunks(),
+    encoding === undefined ? detectEncoding(file.head) : checkEncoding(encoding),
+  );
+}
+
 /**
- * Anything at all can be read as CSV, one cell a line: what is no text is better told than taken. Binary files, and
- * UTF-16, have control characters among their first bytes.
+ * Anything at all can be read as CSV, one cell a line: what is no text is better told than taken. Binary files have
+ * control characters among their first bytes.
  */
-function refuseBinary({ path, head }: SourceFile, delimiter = ','): void {
+function refuseBinary({ path, head }: SourceFile, { delimiter = ',', encoding }: ImportFileOptions): void {
   const isText = (byte: number) =>
     byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d) || byte === delimiter.charCodeAt(0);
-  if (head.every(isText)) return;
-  const message = `${path} is no CSV: it begins like a binary file, or like text that is not UTF-8`;
+  if (encoding !== undefined || detectEncoding(head) !== 'utf-8' || head.every(isText)) return;
+  const message = `${path} is no CSV: it begins like a binary file, or like text of another encoding than UTF-8 (pass encoding)`;
   throw new ImportError('ERR_UNSUPPORTED_FORMAT', message, { path, format: 'csv' });
 }
-
-/** The mapper of a file, once it is known where its events go. @throws ConfigError for a map that does not fit */
-function bind(
-  { columns: named, textual }: RecordReader,
-  peeked: readonly RawItem[],
-  options: ImportFileOptions,
-): (into: Destination | undefined) => BoundMapper {
-  const columns = named ?? columnsOfRecords(peeked, options.columns);
-  if (options.map === undefined && isOwnExport(columns) && !MAPPING_OPTIONS.some((key) => key in options)) {
-    return (into) => ownMapper(columns, textual ? 'text' : named === null ? 'maps' : 'columns', into);
-  }
-  const map = compileMapping(options.map ?? detectMapping(columns), options).bind({ columns, textual });
-  return () => ({ map });
-}
-
-/** Who gives one of these wants records understood as any others. */
-const MAPPING_OPTIONS = ['rest', 'event', 'timestampUnit', 'timestampOrigin'] as const;
 
 function csvOptions(path: string, options: ImportFileOptions): CsvOptions {
   const tabs = options.delimiter === undefined && innerExtension(path) === '.tsv';
   return tabs ? { ...options, delimiter: '\t' } : options;
-}
-
-function columnsOfRecords(items: readonly RawItem[], declared: readonly string[] = []): string[] {
-  const columns = new Set(declared);
-  const records = items.filter(({ record }) => record !== null).slice(0, PEEK_RECORDS);
-  for (const { record } of records) for (const key of Object.keys(record ?? {})) columns.add(key);
-  return [...columns];
 }

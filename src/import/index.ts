@@ -1,6 +1,6 @@
 /** Reading experiment data from files. */
 
-export { type CsvOptions, CsvParser, CsvReader, type CsvRow } from './csv.js';
+export { type CsvOptions, CsvReader, NULL_WORDS } from './csv.js';
 export { detectMapping } from './defaults.js';
 export type { ImportFormat } from './format.js';
 export {
@@ -10,7 +10,7 @@ export {
   type ImportSummary,
   importRecords,
 } from './importFile.js';
-export { JsonlReader } from './jsonl.js';
+export { JsonReader } from './json.js';
 export {
   type CompiledMapping,
   compileMapping,
@@ -22,6 +22,7 @@ export {
   type SourceShape,
 } from './mapping.js';
 export type { Destination, RestoredParts } from './own.js';
-export type { BadRecord, ByteChunks, RawItem, RawRecord, RecordReader } from './reader.js';
-export { parseTimestamp, type TimestampOptions, type TimestampUnit } from './timestamps.js';
+export type { BadRecord, ByteChunks, ImportReason, RawItem, RawRecord, RecordReader } from './reader.js';
+export { TextDecoding } from './text.js';
+export { type DateOrder, parseTimestamp, type TimestampOptions, type TimestampUnit } from './timestamps.js';
 export { YamlReader } from './yaml.js';

@@ -12,9 +12,9 @@ import type { Json } from '../schema/event.js';
 import { compileExpression, EvaluationError, type Evaluator, shown } from './evaluate.js';
 import { columnsOf, type Expression, parseExpression, readsTime } from './expression.js';
 import type { RestoredParts } from './own.js';
-import { setOwn } from './reader.js';
-import { parseOrigin, parseTimestamp, type TimestampUnit, unitOfName } from './timestamps.js';
-import { booleanOf, isMissing, parseDecimal, recognise, textOf } from './values.js';
+import { type ImportReason, setOwn } from './reader.js';
+import { type DateOrder, parseOrigin, parseTimestamp, type TimestampUnit, unitOfName } from './timestamps.js';
+import { booleanOf, isMissing, numberHint, parseDecimal, recognise, textOf } from './values.js';
 
 /** What an import hands to its sink, one per record. */
 export interface ImportedRecord {
@@ -59,6 +59,10 @@ export interface MappingOptions {
   event?: string;
   /** Unit of the `timestamp` target; default: from the column's name, else decided per value. */
   timestampUnit?: TimestampUnit;
+  /** What `1/3/2024` means; without it, such a date is no time. */
+  dateOrder?: DateOrder;
+  /** Records without a time that can be understood are left out; `now` gives them the time of the import. */
+  time?: 'now';
   /** For relative times: their zero, in µs since the Unix epoch or as ISO text. Needs a numeric unit. */
   timestampOrigin?: number | string;
 }
@@ -68,24 +72,33 @@ export interface SourceShape {
   readonly columns: readonly string[];
   /** Values are text, as in CSV: numbers are recognised in metadata, and empty fields are left out of it. */
   readonly textual: boolean;
+  /** Records of the file have times: one that has none cannot be placed. */
+  readonly isTimed: boolean;
 }
 
 /**
- * Maps one record. `report` is told of each value that could not be understood; that target is then null.
+ * Maps one record. `report` is told of each value that could not be understood; that target is then null. A record
+ * whose time is not understood is null itself.
  */
 export type RecordMapper = (
   record: Readonly<Record<string, Json>>,
-  report: (message: string) => void,
-) => ImportedRecord;
+  report: (message: string, reason?: ImportReason) => void,
+) => ImportedRecord | null;
+
+export interface BoundMapping {
+  readonly map: RecordMapper;
+  /** Targets that no record has given anything, in the map's order. */
+  readonly unfilled: () => string[];
+}
 
 export interface CompiledMapping {
   /** @throws ConfigError when an expression names a column the source does not have */
-  bind(source: SourceShape): RecordMapper;
+  bind(source: SourceShape): BoundMapping;
 }
 
 export const DEFAULT_EVENT = 'import.row';
 
-type Report = (message: string) => void;
+type Report = (message: string, reason?: ImportReason) => void;
 type Setter = (value: Json, into: ImportedRecord, report: Report) => void;
 
 /** Columns listed in an error message; a wide file would drown the message otherwise. */
@@ -107,8 +120,14 @@ export function compileMapping(map: ImportMap, options: MappingOptions = {}): Co
     throw new ConfigError('rest', "'metadata' or 'drop'", options.rest);
   }
   const unit: unknown = options.timestampUnit;
-  if (unit !== undefined && !(['s', 'ms', 'us', 'ns', 'iso'] as unknown[]).includes(unit)) {
-    throw new ConfigError('timestampUnit', "one of 's', 'ms', 'us', 'ns', 'iso'", unit);
+  if (unit !== undefined && !(['s', 'ms', 'us', 'ns', 'iso', 'excel'] as unknown[]).includes(unit)) {
+    throw new ConfigError('timestampUnit', "one of 's', 'ms', 'us', 'ns', 'iso', 'excel'", unit);
+  }
+  if (options.dateOrder !== undefined && !(['dmy', 'mdy'] as unknown[]).includes(options.dateOrder)) {
+    throw new ConfigError('dateOrder', "'dmy' or 'mdy'", options.dateOrder);
+  }
+  if (options.time !== undefined && options.time !== 'now') {
+    throw new ConfigError('time', "'now', or nothing", options.time);
   }
   const targets = Object.entries(map).map(([name, source]) => {
     const path = `map.${name}`;
@@ -120,7 +139,7 @@ export function compileMapping(map: ImportMap, options: MappingOptions = {}): Co
   const setters = targets.map(({ name, node }) => setterOf(name, node, options));
 
   return {
-    bind({ columns, textual }) {
+    bind({ columns, textual, isTimed }) {
       const known = new Set(columns);
       const taken = new Set<string>();
       for (const { path, source, node } of targets) {
@@ -138,18 +157,29 @@ export function compileMapping(map: ImportMap, options: MappingOptions = {}): Co
         set: setters[index] ?? metadataSetter(name),
       }));
 
-      return (record, report) => {
+      const filled = new Set<string>();
+      const needsTime = isTimed && options.time !== 'now';
+      const givesTime = targets.some(({ name }) => name === 'timestamp');
+      const map: RecordMapper = (record, report) => {
         const result = emptyRecord(event);
         rest?.(record, result.metadata);
         for (const { name, read, set } of assignments) {
           try {
-            set(read(record), result, report);
+            const value = read(record);
+            if (!isMissing(value)) filled.add(name);
+            set(value, result, report);
           } catch (cause) {
             if (!(cause instanceof EvaluationError)) throw cause;
-            report(`${name}: ${cause.message}`);
+            report(`${name}: ${cause.message}`, name === 'timestamp' && needsTime ? 'time' : 'value');
           }
         }
-        return result;
+        if (!needsTime || result.timestampUs !== null) return result;
+        if (!givesTime) report('timestamp: there is none', 'time');
+        return null;
+      };
+      return {
+        map,
+        unfilled: () => assignments.map(({ name }) => name).filter((name) => !filled.has(name)),
       };
     },
   };
@@ -229,29 +259,48 @@ function finite(value: Json, name: string, report: Report): number | null {
   if (isMissing(value)) return null;
   const number = typeof value === 'string' ? parseDecimal(value) : value;
   if (typeof number === 'number' && Number.isFinite(number)) return number;
-  report(`${name}: ${typeof value === 'number' ? value : shown(value)} is not a finite number`);
+  const hint = typeof value === 'string' ? numberHint(value) : '';
+  report(`${name}: ${typeof value === 'number' ? value : shown(value)} is not a finite number${hint}`);
   return null;
 }
 
 function timestampSetter(node: Expression, options: MappingOptions): Setter {
+  const { timestampUnit: unit, dateOrder } = options;
+  const reason: ImportReason = options.time === 'now' ? 'value' : 'time';
+  const isNone = (value: Json, report: Report, what: string) =>
+    report(isMissing(value) ? 'timestamp: there is none' : `timestamp: ${shown(value)} is ${what}`, reason);
   if (readsTime(node)) {
     return (value, into, report) => {
-      if (isMissing(value)) return;
       const micros = typeof value === 'number' ? Math.round(value) : Number.NaN;
       if (Number.isSafeInteger(micros)) into.timestampUs = micros;
-      else report(`timestamp: ${shown(value)} is not a time in microseconds`);
+      else isNone(value, report, 'not a time in microseconds');
     };
   }
-  const unit = options.timestampUnit ?? (node.kind === 'column' ? unitOfName(node.name) : undefined);
+  const namedUnit = node.kind === 'column' ? unitOfName(node.name) : undefined;
   const originUs = options.timestampOrigin === undefined ? undefined : parseOrigin(options.timestampOrigin);
-  if (originUs !== undefined && (unit === undefined || unit === 'iso')) {
+  const hasNumericUnit = unit !== 'iso' && unit !== 'excel' && (unit ?? namedUnit) !== undefined;
+  if (originUs !== undefined && !hasNumericUnit) {
     throw new ConfigError('timestampUnit', "'s', 'ms', 'us' or 'ns' with timestampOrigin", unit);
   }
   return (value, into, report) => {
-    if (isMissing(value)) return;
-    into.timestampUs = parseTimestamp(value, { unit, originUs });
-    if (into.timestampUs === null) report(`timestamp: ${shown(value)} is not a time`);
+    into.timestampUs = parseTimestamp(value, { unit, namedUnit, originUs, dateOrder });
+    if (into.timestampUs === null) isNone(value, report, `not a time${timeHint(value, options)}`);
   };
+}
+
+/** What may help with a value that should be a time and is none. */
+function timeHint(value: Json, { timestampUnit, dateOrder }: MappingOptions): string {
+  if (
+    dateOrder === undefined &&
+    typeof value === 'string' &&
+    /^\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{4}\b/.test(value)
+  ) {
+    return ": pass dateOrder: 'dmy' or 'mdy'";
+  }
+  const isNumber = typeof value === 'number' || (typeof value === 'string' && parseDecimal(value) !== null);
+  return timestampUnit === undefined && isNumber
+    ? ' since 1990: pass timestampUnit, and timestampOrigin for a relative one'
+    : '';
 }
 
 type RestWriter = (record: Readonly<Record<string, Json>>, metadata: Record<string, Json>) => void;

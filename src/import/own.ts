@@ -94,7 +94,18 @@ const LIFTED: readonly (readonly [column: string, field: keyof EventRow & string
 ];
 const LIFTED_COLUMNS = new Set(LIFTED.map(([column]) => column));
 
-/** Whether a file with these columns, or a record with these keys, is one of our own exports. */
+/** An event's id as rows have it: experiment, producer (2 hexadecimal digits), sequence (10 or more). */
+const OWN_EVENT_ID = /^[\w-]{1,64}-[0-9a-f]{2}-[0-9a-f]{10,14}$/;
+
+/**
+ * Whether a record of a file with the columns of our own exports is one of theirs: names can be anybody's, and ids of
+ * that form are not.
+ */
+export function hasOwnId(eventId: Json | undefined): boolean {
+  return typeof eventId === 'string' && OWN_EVENT_ID.test(eventId);
+}
+
+/** Whether a file with these columns, or a record with these keys, may be one of our own exports. */
 export function isOwnExport(columns: readonly string[]): boolean {
   return REQUIRED.every((name) => columns.includes(name));
 }

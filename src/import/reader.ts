@@ -9,6 +9,25 @@ import type { Json } from '../schema/event.js';
 
 export type ByteChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
+/** Why a record, or a part of it, is not in the experiment as it is in the file. */
+export type ImportReason =
+  /** It is not what the format says. Left out. */
+  | 'unreadable'
+  /** It has more or fewer fields than there are columns. Left out, unless told otherwise. */
+  | 'ragged'
+  /** It has bytes that are not of the encoding. Left out. */
+  | 'encoding'
+  /** It is longer than `maxRecordChars`. Left out. */
+  | 'tooLong'
+  /** Its time cannot be understood. Left out, unless told otherwise. */
+  | 'time'
+  /** A field of the event is not what it should be, such as a number. Kept without that field. */
+  | 'value'
+  /** NaN or an infinity, which no JSON has. Kept, with null. */
+  | 'nonFinite'
+  /** A column without a name, or with another's. Kept under a name of its own. */
+  | 'header';
+
 /** One record as the file says it, before any mapping. CSV values are text. */
 export interface RawRecord {
   /** Line of the file on which the record begins, from 1. */
@@ -16,6 +35,7 @@ export interface RawRecord {
   readonly record: Record<string, Json>;
   /** Set when the record was kept although something about it is wrong (a ragged CSV row). */
   readonly error: string | null;
+  readonly reason?: ImportReason;
 }
 
 /** A record that could not be read. */
@@ -23,6 +43,8 @@ export interface BadRecord {
   readonly line: number;
   readonly record: null;
   readonly error: string;
+  /** Absent: it is unreadable. */
+  readonly reason?: ImportReason;
 }
 
 export type RawItem = RawRecord | BadRecord;
@@ -38,6 +60,9 @@ export interface RecordReader {
   /** Records in file order, some at a time. @throws ImportError where the file cannot be read further */
   batches(): AsyncIterable<readonly RawItem[]>;
 }
+
+/** The most columns, or keys of one record, that a file may have. */
+export const COLUMNS_MAX = 16_384;
 
 /** Longest record held in memory, in UTF-16 code units, unless an option says otherwise: 16 Mi. */
 export const DEFAULT_MAX_RECORD_CHARS = 16 * 1024 * 1024;

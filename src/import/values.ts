@@ -5,7 +5,10 @@
 
 import type { Json } from '../schema/event.js';
 
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+/** Linear: after the digits in front, what follows can be read in one way only. */
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+/** Longer texts are no numbers that anybody means. */
+const DECIMAL_MAX_CHARS = 400;
 /** No leading zeros, no plus sign; an exponent only after a fraction, so that a hash like 12e3456 stays text. */
 const PLAIN_DECIMAL = /^-?(?:0|[1-9]\d*)(?:\.\d+(?:[eE][+-]?\d+)?)?$/;
 
@@ -22,6 +25,7 @@ export function isMissing(value: Json): value is null | '' {
  * anything else, hexadecimal and words like Infinity included, and for what overflows a double.
  */
 export function parseDecimal(text: string): number | null {
+  if (text.length > DECIMAL_MAX_CHARS) return null;
   const trimmed = text.trim();
   if (!DECIMAL.test(trimmed)) return null;
   const value = Number(trimmed);
@@ -36,6 +40,20 @@ export function numberOf(value: Json): number | null {
   return null;
 }
 
+const THOUSANDS = /^[+-]?\d{1,3}(?:([., '\u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?$/;
+
+/** What may help with text that should be a number and is none; empty where nothing is known. */
+export function numberHint(text: string): string {
+  if (text.length > 64) return '';
+  const trimmed = text.trim();
+  if (/^[+-]?\d{1,3},\d{3}$/.test(trimmed)) {
+    return `: it may mean ${trimmed.replace(',', '.')} or ${trimmed.replace(',', '')}; write it without thousands separators, or pass decimal: ','`;
+  }
+  if (THOUSANDS.test(trimmed))
+    return ': numbers are read without thousands separators; write it without them';
+  return /^[+-]?\d+,\d+$/.test(trimmed) ? ": pass decimal: ',' for fractions with a comma" : '';
+}
+
 /** What a word, number or boolean says about success; null when it says nothing known. */
 export function booleanOf(value: Json): boolean | null {
   if (typeof value === 'boolean') return value;
@@ -43,7 +61,10 @@ export function booleanOf(value: Json): boolean | null {
   if (typeof value !== 'string') return null;
   const word = value.trim().toLowerCase();
   if (TRUE_WORDS.has(word)) return true;
-  return FALSE_WORDS.has(word) ? false : null;
+  if (FALSE_WORDS.has(word)) return false;
+  // As pandas writes a column of booleans with gaps: 1.0 and 0.0.
+  const number = parseDecimal(word);
+  return number === 1 ? true : number === 0 ? false : null;
 }
 
 /** Text of a value: null is empty, objects and arrays are JSON. */

@@ -16,7 +16,7 @@ import {
   type RecordReader,
   setOwn,
 } from './reader.js';
-import { decodeUtf8, splitLines } from './text.js';
+import { splitLines, TextDecoding } from './text.js';
 
 /** Comments, blank lines, directives and document marks: they may stand between items. */
 const BETWEEN_ITEMS = /^\s*(?:#|$)|^%|^---\s*(?:#|$)|^\.\.\.\s*(?:#|$)/;
@@ -74,7 +74,7 @@ async function* readYaml(chunks: ByteChunks, maxRecordChars: number): AsyncGener
     return result;
   }
 
-  for await (const lines of splitLines(decodeUtf8(chunks), maxRecordChars)) {
+  for await (const lines of splitLines(new TextDecoding(chunks).texts(), maxRecordChars)) {
     const items: RawItem[] = [];
     for (const { line, text } of lines) {
       const start = text === null ? null : ITEM_START.exec(text);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import type { ExportBlock, ExportEncoder } from '../../src/export/encoder.js';
 import type { Chunk, EventSource } from '../../src/export/index.js';
-import { CsvReader } from '../../src/import/index.js';
+import { CsvReader, TextDecoding } from '../../src/import/index.js';
 import { orderedRows } from '../../src/readers/ordered.js';
 import type { View } from '../../src/readers/source.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
@@ -80,7 +80,7 @@ export async function textOf(chunks: AsyncIterable<Chunk>): Promise<string> {
 /** The records of a CSV text, read by our own reader. */
 export async function readCsv(text: string): Promise<Record<string, Json>[]> {
   const records: Record<string, Json>[] = [];
-  for await (const items of new CsvReader([Buffer.from(text)]).batches()) {
+  for await (const items of new CsvReader(new TextDecoding([Buffer.from(text)])).batches()) {
     for (const { line, record, error } of items) {
       if (record === null) throw new Error(`line ${line}: ${error}`);
       records.push(record);

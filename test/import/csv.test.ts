@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CsvParser, CsvReader, type CsvRow, uniqueNames } from '../../src/import/csv.js';
+import { CsvReader, uniqueNames } from '../../src/import/csv.js';
+import { CsvParser, type CsvRow, RFC_4180 } from '../../src/import/csv-parser.js';
+import { TextDecoding } from '../../src/import/text.js';
 import { chunked, itemsOf } from './support.js';
 
-function parse(text: string, delimiter?: string, maxRecordChars?: number): CsvRow[] {
-  const parser = new CsvParser(delimiter, maxRecordChars);
+function parse(text: string, delimiter = ',', maxRecordChars?: number): CsvRow[] {
+  const parser = new CsvParser({ ...RFC_4180, delimiter }, maxRecordChars);
   const rows: CsvRow[] = [];
   parser.push(text, rows);
   parser.end(rows);
@@ -46,7 +48,9 @@ describe('CsvParser', () => {
   });
 
   it.each(['', ',,', '"', '\n'])('refuses %j as a delimiter', (delimiter) => {
-    expect(() => new CsvParser(delimiter)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }));
+    expect(() => new CsvReader(new TextDecoding([]), { delimiter })).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }),
+    );
   });
 
   it('counts the lines inside quoted fields', () => {
@@ -60,7 +64,14 @@ describe('CsvParser', () => {
   });
 
   it('reports a quote that is never closed at the line where its record began', () => {
-    expect(parse('a\nb,"c\nd\n')[1]).toMatchObject({ line: 2, error: 'a quoted field is never closed' });
+    expect(parse('a\nb,"c\nd\n')).toMatchObject([
+      { line: 1 },
+      {
+        line: 2,
+        error: expect.stringMatching(/^a quote that opens on line 2 is never closed; the 1 lines after it/),
+      },
+      { line: 3, fields: ['d'] },
+    ]);
   });
 
   it('reports a record over the limit and goes on', () => {
@@ -85,7 +96,9 @@ describe('CsvParser', () => {
           const text = [['a', 'b', 'c'], ...rows]
             .map((fields) => fields.map(write).join(',') + lineEnd)
             .join('');
-          const items = await itemsOf(new CsvReader(chunked(text, cuts)));
+          const items = await itemsOf(
+            new CsvReader(new TextDecoding(chunked(text, cuts)), { header: true, nulls: [], delimiter: ',' }),
+          );
           expect(items.map((item) => item.error)).toEqual(rows.map(() => null));
           expect(items.map((item) => Object.values(item.record ?? {}))).toEqual(rows);
         },
@@ -96,7 +109,8 @@ describe('CsvParser', () => {
 });
 
 describe('CsvReader', () => {
-  const read = (text: string, options = {}) => itemsOf(new CsvReader(chunked(text, [1, 2, 3]), options));
+  const read = (text: string, options = {}) =>
+    itemsOf(new CsvReader(new TextDecoding(chunked(text, [1, 2, 3])), options));
 
   it('drops a byte order mark and keys records by the header', async () => {
     expect(await read('\uFEFFa,b\n1,2\n')).toEqual([{ line: 2, record: { a: '1', b: '2' }, error: null }]);
@@ -111,7 +125,7 @@ describe('CsvReader', () => {
   });
 
   it('keeps ragged rows when asked, still reporting them', async () => {
-    expect(await read('a,b\n1\n1,2,3\n', { ragged: 'keep' })).toEqual([
+    expect(await read('a,b\n1\n1,2,3\n', { ragged: 'keep' })).toMatchObject([
       { line: 2, record: { a: '1' }, error: 'expected 2 fields, got 1' },
       { line: 3, record: { a: '1', b: '2', column_3: '3' }, error: 'expected 2 fields, got 3' },
     ]);
@@ -124,7 +138,9 @@ describe('CsvReader', () => {
   });
 
   it('makes empty and repeated names distinct', () => {
-    expect(uniqueNames(['', ' a ', 'a', 'a', 'a_2'])).toEqual(['column_1', 'a', 'a_2', 'a_3', 'a_2_2']);
+    const { names, problems } = uniqueNames(['', ' a ', 'a', 'a', 'a_2']);
+    expect(names).toEqual(['column_1', 'a', 'a_2', 'a_3', 'a_2_2']);
+    expect(problems).toHaveLength(4);
   });
 
   it('keeps a column named __proto__', async () => {

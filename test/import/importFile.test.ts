@@ -108,7 +108,7 @@ describe('importRecords', () => {
 
 describe('an ImportSource', () => {
   it('is read up to its first record, and then as if nothing had been', async () => {
-    const path = await write('late.jsonl', `${'{\n'.repeat(5000)}{"a":1}\n{"a":2}\n`);
+    const path = await write('late.jsonl', `${'oops\n'.repeat(5000)}{"a":1}\n{"a":2}\n`);
     const source = await ImportSource.open(path, { map: { latencyMs: 'a' } });
     expect(source).toMatchObject({ path, hasRecords: true, emptiness: null });
     const latencies: unknown[] = [];
@@ -127,7 +127,7 @@ describe('an ImportSource', () => {
       code: 'ERR_NO_DATA',
       context: { skipped: 2 },
     });
-    expect(none.emptiness!.message).toMatch(/none\.jsonl: none of its 2 records .+ at 1: the line is not/);
+    expect(none.emptiness!.message).toMatch(/none\.jsonl: none of its 2 records .+ at 1: the value is not/);
     expect(await none.run(() => {})).toMatchObject({ rows: 0, skipped: 2, problems: 2 });
   });
 

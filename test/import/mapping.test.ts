@@ -6,8 +6,9 @@ import type { Json } from '../../src/schema/event.js';
 
 function apply(map: ImportMap, record: Record<string, Json>, options: MappingOptions = {}, textual = true) {
   const problems: string[] = [];
-  const mapper = compileMapping(map, options).bind({ columns: Object.keys(record), textual });
-  return { record: mapper(record, (message) => problems.push(message)), problems };
+  const source = { columns: Object.keys(record), textual, isTimed: false };
+  const { map: mapper } = compileMapping(map, options).bind(source);
+  return { record: mapper(record, (message) => problems.push(message))!, problems };
 }
 
 describe('compileMapping', () => {
@@ -127,7 +128,9 @@ describe('compileMapping', () => {
     const at = (expression: string, value: string, options: MappingOptions = {}, column = 't') =>
       apply({ timestamp: expression }, { [column]: value }, options).record.timestampUs;
     expect(at('t', '1500', { timestampUnit: 'ms' })).toBe(1_500_000);
-    expect(at('timestamp_ms', '1500', {}, 'timestamp_ms')).toBe(1_500_000);
+    expect(at('timestamp_ms', '1700000000500', {}, 'timestamp_ms')).toBe(1_700_000_000_500_000);
+    // By its name alone it would be a time in 1970.
+    expect(at('timestamp_ms', '1500', {}, 'timestamp_ms')).toBeNull();
     expect(at('timestamp_ms', '1500', { timestampOrigin: 1e15 }, 'timestamp_ms')).toBe(1e15 + 1_500_000);
     expect(at("epoch(t, 's') + 1", '2')).toBe(2_000_001);
     expect(at('t', '')).toBeNull();

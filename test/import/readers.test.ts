@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonlReader, YamlReader } from '../../src/import/index.js';
+import { JsonReader, TextDecoding, YamlReader } from '../../src/import/index.js';
 import { chunked, itemsOf } from './support.js';
 
-describe('JsonlReader', () => {
-  const read = (text: string, limit?: number) => itemsOf(new JsonlReader(chunked(text, [3, 7]), limit));
+describe('JsonReader', () => {
+  const read = (text: string, limit?: number) =>
+    itemsOf(new JsonReader(new TextDecoding(chunked(text, [3, 7])), limit));
 
   it('keeps nested values and counts lines', async () => {
     expect(await read('\uFEFF{"a":[1,{"b":null}]}\r\n\n{"é":"😀"}')).toEqual([
@@ -22,7 +23,7 @@ describe('JsonlReader', () => {
       [4, false],
       [5, true],
     ]);
-    expect(items[2]!.error).toBe('the line is not a JSON object');
+    expect(items[2]!.error).toBe('the value is not a JSON object');
   });
 
   it('reports a line over the limit without keeping it', async () => {
@@ -42,7 +43,7 @@ describe('JsonlReader', () => {
         fc.array(fc.nat(), { maxLength: 10 }),
         async (objects, cuts) => {
           const lines = objects.map((object) => JSON.stringify(object));
-          const items = await itemsOf(new JsonlReader(chunked(lines.join('\n'), cuts)));
+          const items = await itemsOf(new JsonReader(new TextDecoding(chunked(lines.join('\n'), cuts))));
           expect(items.map((item) => JSON.stringify(item.record))).toEqual(lines);
         },
       ),

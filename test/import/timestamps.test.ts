@@ -24,7 +24,7 @@ describe('parseTimestamp', () => {
   it.each([
     '2023-02-29',
     '2023-13-01',
-    '2023-01-01 24:00:00',
+    '2023-01-01 24:00:01',
     '2023-01-01 10:60',
     'now',
     '',
@@ -32,6 +32,54 @@ describe('parseTimestamp', () => {
     '1e99',
   ])('refuses %j', (text) => {
     expect(parseTimestamp(text)).toBeNull();
+  });
+
+  it.each([
+    ['20240301T120000Z', Date.UTC(2024, 2, 1, 12) * 1000],
+    ['20240301T120000.123456789+0530', Date.UTC(2024, 2, 1, 6, 30) * 1000 + 123_457],
+    ['20240301', Date.UTC(2024, 2, 1) * 1000],
+    ['2024/03/01', Date.UTC(2024, 2, 1) * 1000],
+    ['2024/3/1 9:05', null],
+    ['2024/3/1 09:05 PM', Date.UTC(2024, 2, 1, 21, 5) * 1000],
+    ['2024-03-01 12:00:00 UTC', Date.UTC(2024, 2, 1, 12) * 1000],
+    ['2024-03-01 12:00:00.5 GMT', Date.UTC(2024, 2, 1, 12) * 1000 + 500_000],
+    ['2024-03-01T24:00:00Z', Date.UTC(2024, 2, 2) * 1000],
+    ['2024-W09-5', Date.UTC(2024, 2, 1) * 1000],
+    ['2020W537T10', Date.UTC(2021, 0, 3, 10) * 1000],
+    ['2021-W53-1', null],
+    ['2024-061', Date.UTC(2024, 2, 1) * 1000],
+    ['2023-366', null],
+    ['1/3/2024', null],
+    ['20241301', null],
+  ])('of the forms of ISO 8601 and its neighbours, reads %s', (text, micros) => {
+    expect(parseTimestamp(text)).toBe(micros);
+  });
+
+  it('reads days and months in the order that is stated, and not otherwise', () => {
+    const march = Date.UTC(2024, 2, 1) * 1000;
+    expect(parseTimestamp('1/3/2024', { dateOrder: 'dmy' })).toBe(march);
+    expect(parseTimestamp('03/01/2024', { dateOrder: 'mdy' })).toBe(march);
+    expect(parseTimestamp('01.03.2024 06:30', { dateOrder: 'dmy' })).toBe(march + 6.5 * 3600e6);
+    expect(parseTimestamp('2024-03-01', { dateOrder: 'mdy' })).toBe(march);
+    expect(parseTimestamp('31/12/2024', { dateOrder: 'mdy' })).toBeNull();
+  });
+
+  it('takes a number for a serial of Excel only when told so', () => {
+    expect(parseTimestamp('45352.5', { unit: 'excel' })).toBe(Date.UTC(2024, 2, 1, 12) * 1000);
+    expect(parseTimestamp('45352.5')).toBeNull();
+    expect(parseTimestamp('60', { unit: 'excel' })).toBeNull();
+  });
+
+  it('takes no small number for a time in 1970, unless its unit or origin is stated', () => {
+    for (const value of [0, 1.5, '12', 3600, -5]) expect(parseTimestamp(value)).toBeNull();
+    expect(parseTimestamp('12', { namedUnit: 's' })).toBeNull();
+    expect(parseTimestamp('12', { unit: 's' })).toBe(12e6);
+    expect(parseTimestamp('12', { namedUnit: 's', originUs: 5e15 })).toBe(5e15 + 12e6);
+  });
+
+  it('refuses long text at once', () => {
+    expect(parseTimestamp('1'.repeat(1_000_000))).toBeNull();
+    expect(parseTimestamp(`2024-03-01T${'0'.repeat(100_000)}`)).toBeNull();
   });
 
   it('reads epochs in every unit, exactly', () => {

@@ -1,0 +1,126 @@
+/** The mapping of a file, bound to what its records have. */
+
+import { detectMapping } from './defaults.js';
+import {
+  type BoundMapping,
+  type CompiledMapping,
+  compileMapping,
+  type ImportedRecord,
+  type ImportMap,
+  type MappingOptions,
+  type RecordMapper,
+} from './mapping.js';
+import { type Destination, hasOwnId, isOwnExport, type OwnMapper, ownMapper } from './own.js';
+import type { RawItem, RecordReader } from './reader.js';
+
+/** What is bound to a file once its columns are known. */
+export interface BoundMapper {
+  readonly map: RecordMapper;
+  /** To be called for the last record, before it is handed on. */
+  readonly complete?: OwnMapper['complete'];
+  /** Targets of the caller's map that no record has given anything. */
+  unfilled(): string[];
+}
+
+export interface BindOptions extends MappingOptions {
+  readonly map?: ImportMap;
+  readonly columns?: readonly string[];
+}
+
+/** Records looked at to learn the columns of a file without a header. */
+export const PEEK_RECORDS = 100;
+/** Shapes of records whose mapping is kept. */
+const SHAPES_MAX = 256;
+
+/** Who gives one of these wants records understood as any others. */
+const MAPPING_OPTIONS = ['rest', 'event', 'timestampUnit', 'timestampOrigin', 'dateOrder', 'time'] as const;
+
+/** @throws ConfigError for a map that does not fit */
+export function bind(
+  { columns: named, textual }: RecordReader,
+  peeked: readonly RawItem[],
+  options: BindOptions,
+): (into: Destination | undefined) => BoundMapper {
+  const columns = named ?? columnsOfRecords(peeked, options.columns);
+  const isOwn =
+    isOwnExport(columns) && hasOwnId(peeked.find(({ record }) => record !== null)?.record?.event_id);
+  if (isOwn && options.map === undefined && !MAPPING_OPTIONS.some((key) => key in options)) {
+    const form = textual ? 'text' : named === null ? 'maps' : 'columns';
+    return (into) => ({ ...ownMapper(columns, form, into), unfilled: () => [] });
+  }
+  const { map: stated = {} } = options;
+  const wanted = (bound: BoundMapping) => bound.unfilled().filter((target) => Object.hasOwn(stated, target));
+  if (named === null) {
+    const mapping = new KeyedMapping(columns, stated, options);
+    return () => ({
+      map: (record, report) => mapping.map(record, report),
+      unfilled: () => mapping.unfilled(),
+    });
+  }
+  const map = { ...detectMapping(columns), ...stated };
+  const bound = compileMapping(map, options).bind({ columns, textual, isTimed: 'timestamp' in map });
+  return () => ({ map: bound.map, unfilled: () => wanted(bound) });
+}
+
+/** The mapping of records that name their own keys: what is recognised is found out for each shape of record. */
+class KeyedMapping {
+  readonly #columns: readonly string[];
+  readonly #stated: ImportMap;
+  readonly #options: MappingOptions;
+  readonly #shapes = new Map<string, BoundMapping>();
+  readonly #unfilled: Set<string>;
+  /** A record so far had a time, or the caller says which key it is. */
+  #isTimed: boolean;
+
+  /** @throws ConfigError where the stated map names what none of the columns is */
+  constructor(columns: readonly string[], stated: ImportMap, options: MappingOptions) {
+    this.#columns = columns;
+    this.#stated = stated;
+    this.#options = options;
+    this.#unfilled = new Set(Object.keys(stated));
+    this.#isTimed = 'timestamp' in stated || 'timestamp' in detectMapping(columns);
+    this.#compile(columns).bind({ columns, textual: false, isTimed: this.#isTimed });
+  }
+
+  map(...[record, report]: Parameters<RecordMapper>): ImportedRecord | null {
+    const keys = Object.keys(record);
+    const shape = keys.join('\0');
+    const bound = this.#shapes.get(shape) ?? this.#bind(shape, keys);
+    return bound.map(record, report);
+  }
+
+  unfilled(): string[] {
+    this.#takeFilled();
+    return [...this.#unfilled];
+  }
+
+  #bind(shape: string, keys: readonly string[]): BoundMapping {
+    if (this.#shapes.size === SHAPES_MAX) {
+      this.#takeFilled();
+      this.#shapes.clear();
+    }
+    this.#isTimed ||= 'timestamp' in detectMapping(keys);
+    const columns = [...this.#columns, ...keys];
+    const bound = this.#compile(keys).bind({ columns, textual: false, isTimed: this.#isTimed });
+    this.#shapes.set(shape, bound);
+    return bound;
+  }
+
+  #compile(keys: readonly string[]): CompiledMapping {
+    return compileMapping({ ...detectMapping(keys), ...this.#stated }, this.#options);
+  }
+
+  #takeFilled(): void {
+    for (const target of [...this.#unfilled]) {
+      const isFilled = [...this.#shapes.values()].some((bound) => !bound.unfilled().includes(target));
+      if (isFilled) this.#unfilled.delete(target);
+    }
+  }
+}
+
+function columnsOfRecords(items: readonly RawItem[], declared: readonly string[] = []): string[] {
+  const columns = new Set(declared);
+  const records = items.filter(({ record }) => record !== null).slice(0, PEEK_RECORDS);
+  for (const { record } of records) for (const key of Object.keys(record ?? {})) columns.add(key);
+  return [...columns];
+}
