@@ -104,6 +104,7 @@ export type ImportCode =
   | 'ERR_FILE_CORRUPT'
   | 'ERR_FILE_CHANGED'
   | 'ERR_FILE_ENCODING'
+  | 'ERR_FILE_TOO_LARGE'
   | 'ERR_NO_DATA';
 
 /** A file cannot be read further as what it is. What was imported before stays; `context` names path and format. */

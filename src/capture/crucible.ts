@@ -1,6 +1,6 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { parse, resolve } from 'node:path';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -12,6 +12,7 @@ import { AnalysisPool } from '../workers/pool.js';
 import { performCompare } from '../workers/tasks.js';
 import { Experiment, type ExperimentOwner, type ExportFormat } from './experiment.js';
 import { type ExportOptions, writeExport } from './exporting.js';
+import { filesOf, type ImportedFiles, type ImportFilesOptions, importInto } from './importing.js';
 import { type ExperimentOptions, resolveOptions } from './options.js';
 import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
 import {
@@ -72,6 +73,42 @@ export class Crucible implements AsyncDisposable {
     const resolved = resolveOptions(options, this.#dir);
     if (this.#experiments.has(resolved.id)) throw new ConfigError('id', 'an id not in use', resolved.id);
     return this.#add(new Experiment(resolved, this.#owner));
+  }
+
+  /**
+   * Imports files into a new experiment, or with `splitBy` into one for each value of a column, so that the arms of a
+   * study that are in one file can be compared. Of a folder all files with a known extension are read.
+   * @param files - paths, or streams of bytes
+   * @throws as `Experiment.importFile`; what came before has been captured
+   */
+  async importFiles(
+    files: string | readonly (string | AsyncIterable<Uint8Array>)[],
+    options: ImportFilesOptions = {},
+  ): Promise<ImportedFiles> {
+    const { name, condition, hypothesis, tags, metadata, ...importing } = options;
+    const listed = typeof files === 'string' ? [files] : files;
+    const found = await Promise.all(
+      listed.map((file) => (typeof file === 'string' ? filesOf(file) : [file])),
+    );
+    const sources = found.flat();
+    const [first] = sources;
+    if (first === undefined) throw new ConfigError('files', 'at least one file', files);
+    if (importing.splitBy !== undefined && condition !== undefined) {
+      throw new ConfigError('condition', 'none where splitBy names the column of conditions', condition);
+    }
+    const base = name ?? (typeof first === 'string' ? parse(first).name : 'import');
+    const about = {
+      ...(hypothesis !== undefined && { hypothesis }),
+      ...(tags && { tags }),
+      ...(metadata && { metadata }),
+    };
+    return importInto(sources, importing, (value) =>
+      this.startExperiment({
+        name: value === undefined ? base : `${base} ${value}`,
+        ...(value !== undefined ? { condition: value } : condition !== undefined && { condition }),
+        ...about,
+      }),
+    );
   }
 
   /**

@@ -398,27 +398,41 @@ export class Experiment {
   /**
    * Captures every record of a CSV, JSON Lines, YAML, MessagePack, Parquet or Arrow file. Events of our own exports
    * come back as they were, their ids included.
-   * @param file - its path; or one that is open, whose options were given when it was opened
+   * @param file - its path, a stream of its bytes, or one that is open, whose options were given when it was opened
    * @throws StorageError when the file cannot be read
    * @throws ImportError when it cannot be read further as what it is; what came before has been captured
    * @throws ConfigError when the mapping does not parse or fit the file
    * @throws StateError ERR_NOT_RUNNING unless the experiment is running
    */
-  async importFile(file: string | ImportSource, options: ImportOptions = {}): Promise<ImportResult> {
+  async importFile(
+    file: string | AsyncIterable<Uint8Array> | ImportSource,
+    options: ImportOptions = {},
+  ): Promise<ImportResult> {
     const { onProgress, signal, ...fileOptions } = options;
-    if (this.#status !== 'running') throw this.#notRunning('import into');
-    const { writer } = this.#open();
-    const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
+    const sink = this.importSink();
     let refused = 0;
     const accept = (record: ImportedRecord) => {
       signal?.throwIfAborted();
-      if (this.#status !== 'running') throw this.#notRunning('import into');
-      if (!sink.accept(record)) refused++;
+      if (!sink(record)) refused++;
     };
     const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions);
     const summary = await source.run(accept, onProgress, this);
     const { rows, problems, ...told } = summary;
     return { ...told, rows: rows - refused, refused, malformed: problems };
+  }
+
+  /**
+   * @internal What takes records of files; false for one that is refused.
+   * @throws StateError ERR_NOT_RUNNING unless the experiment is running, then and with each record
+   */
+  importSink(): (record: ImportedRecord) => boolean {
+    if (this.#status !== 'running') throw this.#notRunning('import into');
+    const { writer } = this.#open();
+    const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
+    return (record) => {
+      if (this.#status !== 'running') throw this.#notRunning('import into');
+      return sink.accept(record);
+    };
   }
 
   // ── Lifecycle ──────────────────────────────────────────────────────────────────────────────────

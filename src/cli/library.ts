@@ -30,8 +30,17 @@ import type {
 export interface ImportResult {
   /** Rows of the file that became events. */
   rows: number;
+  /** Rows left out. */
+  skipped?: number;
   /** Rows, or parts of them, that could not be understood. */
   malformed?: number;
+  /** Those by reason. */
+  reasons?: Readonly<Record<string, number>>;
+  errors?: readonly { readonly line: number; readonly message: string }[];
+  /** Rows that got the time of the import. */
+  untimed?: number;
+  /** Targets of the map that nothing was found for. */
+  unfilled?: readonly string[];
   bytes: number;
 }
 

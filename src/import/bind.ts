@@ -118,7 +118,8 @@ class KeyedMapping {
   }
 }
 
-function columnsOfRecords(items: readonly RawItem[], declared: readonly string[] = []): string[] {
+/** The keys of the first records, and those declared. */
+export function columnsOfRecords(items: readonly RawItem[], declared: readonly string[] = []): string[] {
   const columns = new Set(declared);
   const records = items.filter(({ record }) => record !== null).slice(0, PEEK_RECORDS);
   for (const { record } of records) for (const key of Object.keys(record ?? {})) columns.add(key);

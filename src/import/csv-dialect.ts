@@ -37,12 +37,12 @@ const AMBIGUOUS = /^[+-]?\d{1,3},\d{3}$/;
 
 /** @throws ConfigError for what cannot be */
 export function checkDialect(options: DialectOptions): void {
-  const { delimiter, escape, comment, decimal } = options;
+  const { delimiter, escape: escapedBy, comment, decimal } = options;
   if (delimiter !== undefined && !isMark(delimiterOf(delimiter))) {
     throw new ConfigError('delimiter', "one character other than a quote, CR or LF, or 'tab'", delimiter);
   }
-  if (escape !== undefined && escape !== '"' && escape !== '\\') {
-    throw new ConfigError('escape', 'a quote or a backslash', escape);
+  if (escapedBy !== undefined && escapedBy !== '"' && escapedBy !== '\\') {
+    throw new ConfigError('escape', 'a quote or a backslash', escapedBy);
   }
   if (comment !== undefined && !isMark(comment)) {
     throw new ConfigError('comment', 'one character other than a quote, CR or LF', comment);
@@ -95,8 +95,7 @@ function judged(sample: string, delimiter: string, options: DialectOptions): Jud
   const body = afterLines(sample, commentLines);
   const skipsBlanks = options.skipBlanks ?? hasBlanksInHeader(body, delimiter);
   const plain: CsvDialect = { delimiter, escape: '"', comment: options.comment ?? null, skipsBlanks };
-  const escape = options.escape ?? (prefersBackslash(body, plain) ? '\\' : '"');
-  const dialect = { ...plain, escape };
+  const dialect = { ...plain, escape: options.escape ?? (prefersBackslash(body, plain) ? '\\' : '"') };
   const rows = rowsOf(body, dialect).flatMap(({ fields }) => (fields === null ? [] : [fields]));
   const columns = rows[0]?.length ?? 0;
   const alike = rows.filter((fields) => fields.length === columns).length / Math.max(1, rows.length);

@@ -91,9 +91,8 @@ export class CsvReader implements RecordReader {
     const texts = this.#text.texts();
     const first = await gathered(texts);
     this.#text.refuseInvalid();
-    // Files of old Macs end their lines with CR alone.
-    const endsInCr = !first.includes('\n') && first.includes('\r');
-    const withLf = (text: string) => (endsInCr ? text.replaceAll('\r', '\n') : text);
+    const isCr = endsInCr(first);
+    const withLf = (text: string) => (isCr ? text.replaceAll('\r', '\n') : text);
     const sample = withLf(first);
     const { parser, skippedLines } = this.#begin(sample.slice(0, SAMPLE_CHARS));
 
@@ -190,6 +189,18 @@ export class CsvReader implements RecordReader {
     if (field.length <= NULL_WORD_MAX_CHARS && this.#nulls.has(field)) return null;
     return this.#decimal === ',' ? withPoint(field) : field;
   }
+}
+
+/** Whether lines end with CR alone, as in files of old Macs, going by the first line. */
+function endsInCr(text: string): boolean {
+  let isQuoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '"') isQuoted = !isQuoted;
+    else if (!isQuoted && char === '\n') return false;
+    else if (!isQuoted && char === '\r') return !/^\r*\n/.test(text.slice(at, at + 4));
+  }
+  return false;
 }
 
 /** Texts until there are enough to tell how the file is written. */

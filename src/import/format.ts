@@ -34,6 +34,11 @@ export function innerExtension(path: string): string {
   return extname(path.replace(COMPRESSED_EXTENSION, '')).toLowerCase();
 }
 
+/** Whether a name is one of a file that can be read; the manifest beside an export is none. */
+export function isImportable(path: string): boolean {
+  return !path.endsWith('.manifest.json') && Object.hasOwn(BY_EXTENSION, innerExtension(path));
+}
+
 /** @throws ConfigError for a format that there is not */
 export function checkFormat(format: unknown): void {
   if (format !== undefined && !FORMATS.includes(format as string))

@@ -5,8 +5,9 @@
  */
 
 import { ConfigError, type ImportCode, ImportError, StateError, StorageError } from '../errors.js';
+import type { Json } from '../schema/event.js';
 import { ArrowReader } from './arrow.js';
-import { type BoundMapper, bind, PEEK_RECORDS } from './bind.js';
+import { type BoundMapper, bind, columnsOfRecords, PEEK_RECORDS } from './bind.js';
 import { type CsvOptions, CsvReader, checkCsvOptions } from './csv.js';
 import { checkFormat, formatOf, type ImportFormat, innerExtension } from './format.js';
 import { JsonReader } from './json.js';
@@ -15,11 +16,11 @@ import { MsgpackReader } from './msgpack.js';
 import type { Destination } from './own.js';
 import { ParquetReader } from './parquet.js';
 import type { ImportReason, RawItem, RecordReader } from './reader.js';
-import { SourceFile } from './source-file.js';
+import { type DecompressionLimits, type OnBytes, SourceFile } from './source-file.js';
 import { checkEncoding, detectEncoding, TextDecoding } from './text.js';
 import { YamlReader } from './yaml.js';
 
-export interface ImportFileOptions extends MappingOptions, CsvOptions {
+export interface ImportFileOptions extends MappingOptions, CsvOptions, DecompressionLimits {
   /**
    * Default: by the first bytes, else by extension (.csv, .tsv, .jsonl, .ndjson, .yaml, .yml, .msgpack, .parquet,
    * .arrow, .arrows, .feather, .ipc), each with .gz or .zst behind it as well.
@@ -64,6 +65,17 @@ export interface ImportSummary {
   bytes: number;
 }
 
+/** Takes a record of a file; `raw` is as the file has it. */
+export type RecordSink = (
+  record: ImportedRecord,
+  raw: Readonly<Record<string, Json>>,
+) => void | Promise<void>;
+
+interface MappedRecord {
+  readonly record: ImportedRecord;
+  readonly raw: Readonly<Record<string, Json>>;
+}
+
 const MAX_ERRORS_KEPT = 20;
 /**
  * A file to be imported: it is open, it is what it is said to be, the mapping fits, and its first records have been
@@ -103,15 +115,24 @@ export class ImportSource implements AsyncDisposable {
    * @throws ImportError ERR_FILE_CORRUPT, ERR_FILE_CHANGED, ERR_UNSUPPORTED_FORMAT where there is no record before that
    * @throws ConfigError for a format that is not known, or a map that does not parse or fit the columns
    */
-  static async open(path: string, options: ImportFileOptions = {}): Promise<ImportSource> {
-    if (typeof path !== 'string' || path === '') throw new ConfigError('path', 'the path of a file', path);
+  static async open(
+    from: string | AsyncIterable<Uint8Array>,
+    options: ImportFileOptions = {},
+  ): Promise<ImportSource> {
+    const isStream = typeof from === 'object' && from !== null && Symbol.asyncIterator in from;
+    if (!isStream && (typeof from !== 'string' || from === '')) {
+      throw new ConfigError('path', 'the path of a file, or a stream of bytes', from);
+    }
     checkFormat(options.format);
     // What cannot be used is reported before the file is touched.
     checkCsvOptions(options);
     if (options.encoding !== undefined) checkEncoding(options.encoding);
     compileMapping(options.map ?? {}, options);
     const tally = new Tally();
-    const file = await SourceFile.open(path, (bytes, totalBytes) => tally.bytes(bytes, totalBytes));
+    const onBytes: OnBytes = (bytes, totalBytes) => tally.bytes(bytes, totalBytes);
+    const file = isStream
+      ? await SourceFile.ofStream('the stream', from, onBytes, options)
+      : await SourceFile.open(from, onBytes, options);
     let source: ImportSource | null = null;
     try {
       source = new ImportSource(file, openReader(file, options), tally);
@@ -121,6 +142,11 @@ export class ImportSource implements AsyncDisposable {
       await (source ?? file).close();
       throw error;
     }
+  }
+
+  /** Names of its columns; of a file without a header, the keys of its first records. */
+  get columns(): readonly string[] {
+    return this.#reader.columns ?? columnsOfRecords(this.#items);
   }
 
   /** Whether there is a record that can be understood: known as soon as the file is open. */
@@ -151,7 +177,7 @@ export class ImportSource implements AsyncDisposable {
    * @throws StateError ERR_CLOSED the second time
    */
   async run(
-    sink: (record: ImportedRecord) => void | Promise<void>,
+    sink: RecordSink,
     onProgress?: (progress: ImportProgress) => void,
     into?: Destination,
   ): Promise<ImportSummary> {
@@ -161,8 +187,8 @@ export class ImportSource implements AsyncDisposable {
     this.#tally.onProgress = onProgress;
     try {
       for await (const records of this.#records(into)) {
-        for (const record of records) {
-          const pending = sink(record);
+        for (const { record, raw } of records) {
+          const pending = sink(record, raw);
           if (pending !== undefined) await pending;
           summary.rows += 1;
           if (record.timestampUs === null) summary.untimed += 1;
@@ -223,25 +249,25 @@ export class ImportSource implements AsyncDisposable {
     }
   }
 
-  async *#records(into: Destination | undefined): AsyncGenerator<ImportedRecord[]> {
+  async *#records(into: Destination | undefined): AsyncGenerator<MappedRecord[]> {
     const { map, complete, unfilled } = this.#bound!(into);
     /** Held until it is known whether it is the last one, where that matters. */
-    let held: ImportedRecord | null = null;
+    let held: MappedRecord | null = null;
     do {
-      const records: ImportedRecord[] = held === null ? [] : [held];
+      const records: MappedRecord[] = held === null ? [] : [held];
       for (const item of this.#items) {
         const report = this.#tally.report(item);
         if (item.record === null) continue;
         const record = map(item.record, report);
         if (record === null) this.#tally.summary.skipped += 1;
-        else records.push(record);
+        else records.push({ record, raw: item.record });
       }
       this.#items = [];
       held = complete === undefined ? null : (records.pop() ?? null);
       yield records;
     } while (await this.#readOn());
     if (held !== null) {
-      if (this.#failure === null) complete?.(held);
+      if (this.#failure === null) complete?.(held.record);
       yield [held];
     }
     this.#tally.summary.unfilled = unfilled();
@@ -253,7 +279,7 @@ export class ImportSource implements AsyncDisposable {
 export async function importRecords(
   path: string,
   options: ImportFileOptions,
-  sink: (record: ImportedRecord) => void | Promise<void>,
+  sink: RecordSink,
   onProgress?: (progress: ImportProgress) => void,
   into?: Destination,
 ): Promise<ImportSummary> {
@@ -261,18 +287,29 @@ export async function importRecords(
   return source.run(sink, onProgress, into);
 }
 
+/** What has come of several files. */
+export function mergeSummaries(summaries: readonly ImportSummary[]): ImportSummary {
+  const merged = emptySummary();
+  for (const summary of summaries) {
+    for (const key of ['rows', 'skipped', 'problems', 'untimed', 'bytes'] as const)
+      merged[key] += summary[key];
+    merged.errors.push(...summary.errors.slice(0, MAX_ERRORS_KEPT - merged.errors.length));
+    for (const [reason, count] of Object.entries(summary.reasons) as [ImportReason, number][]) {
+      merged.reasons[reason] = (merged.reasons[reason] ?? 0) + count;
+    }
+  }
+  const [first, ...others] = summaries.map(({ unfilled }) => unfilled);
+  merged.unfilled = (first ?? []).filter((target) => others.every((unfilled) => unfilled.includes(target)));
+  return merged;
+}
+
+function emptySummary(): ImportSummary {
+  return { rows: 0, skipped: 0, errors: [], problems: 0, reasons: {}, untimed: 0, unfilled: [], bytes: 0 };
+}
+
 /** What has come of a file so far. */
 class Tally {
-  readonly summary: ImportSummary = {
-    rows: 0,
-    skipped: 0,
-    errors: [],
-    problems: 0,
-    reasons: {},
-    untimed: 0,
-    unfilled: [],
-    bytes: 0,
-  };
+  readonly summary = emptySummary();
   onProgress: ((progress: ImportProgress) => void) | undefined;
   #totalBytes: number | null = null;
 

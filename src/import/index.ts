@@ -2,13 +2,14 @@
 
 export { type CsvOptions, CsvReader, NULL_WORDS } from './csv.js';
 export { detectMapping } from './defaults.js';
-export type { ImportFormat } from './format.js';
+export { type ImportFormat, isImportable } from './format.js';
 export {
   type ImportFileOptions,
   type ImportProgress,
   ImportSource,
   type ImportSummary,
   importRecords,
+  mergeSummaries,
 } from './importFile.js';
 export { JsonReader } from './json.js';
 export {

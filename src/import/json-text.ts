@@ -8,7 +8,7 @@ const MINUS = 0x2d;
 /** Shorter whole numbers are exact in a double. */
 const LONG_NUMBER = /\d{16}/;
 const NUMBER = /-?\d[\d.eE+-]*/y;
-const WHOLE = /^-?\d+$/;
+const LONG_WHOLE = /^-?\d{16,}$/;
 const NON_FINITE = /NaN|-?Infinity/y;
 
 export interface ParsedJson {
@@ -48,7 +48,7 @@ function parseRepaired(text: string): ParsedJson {
       NUMBER.lastIndex = at;
       const [number] = NUMBER.exec(text) as RegExpExecArray;
       const end = at + number!.length;
-      if (WHOLE.test(number!) && String(Number(number)) !== number) replace(at, end, `"${number}"`);
+      if (LONG_WHOLE.test(number!) && String(Number(number)) !== number) replace(at, end, `"${number}"`);
       at = end;
     } else {
       NON_FINITE.lastIndex = at;

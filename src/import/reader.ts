@@ -26,7 +26,9 @@ export type ImportReason =
   /** NaN or an infinity, which no JSON has. Kept, with null. */
   | 'nonFinite'
   /** A column without a name, or with another's. Kept under a name of its own. */
-  | 'header';
+  | 'header'
+  /** It has no value in the column that tells experiments apart. Left out. */
+  | 'condition';
 
 /** One record as the file says it, before any mapping. CSV values are text. */
 export interface RawRecord {

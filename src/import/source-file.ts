@@ -11,53 +11,98 @@ const READ_CHUNK_BYTES = 256 * 1024;
 /** Called after each part that is read, with the bytes read so far and the file's size; null where it has none. */
 export type OnBytes = (bytes: number, totalBytes: number | null) => void;
 
+export interface DecompressionLimits {
+  /** Bytes that may come out of a compressed file; default: any number. */
+  maxOutputBytes?: number;
+  /** Bytes that may come out of each byte of it, once there are 64 MiB of them; default 250, where text gives 3 to 50. */
+  maxRatio?: number;
+}
+
+const RATIO_MAX = 250;
+/** Below that no ratio is too large. */
+const RATIO_FREE_BYTES = 64 * 1024 * 1024;
+/** As much of a compressed file as is decompressed to see what is in it. */
+const COMPRESSED_HEAD_BYTES = 4096;
+
+/** Where a file's bytes come from. */
+interface ByteOrigin {
+  /** Bytes; null for what is no regular file. */
+  readonly size: number | null;
+  /** The next bytes; none at the end. */
+  next(): Promise<Uint8Array>;
+  /** Bytes from a place on; absent where there is only a next. */
+  readonly at?: (bytes: Uint8Array, from: number, position: number) => Promise<number>;
+  hasChanged(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
 export class SourceFile {
   readonly path: string;
   /** The first bytes of what is in the file, decompressed. */
   readonly head: Uint8Array;
-  /** Bytes; null for what is no regular file. */
-  readonly size: number | null;
   readonly compression: Compression | null;
-  readonly #handle: FileHandle;
-  readonly #modifiedMs: number;
+  readonly #origin: ByteOrigin;
   readonly #onBytes: OnBytes;
+  readonly #limits: DecompressionLimits;
   /** Bytes that have been looked at already. */
   readonly #begun: Uint8Array;
   #bytes = 0;
 
   private constructor(
     path: string,
-    handle: FileHandle,
-    stat: { readonly size: number | null; readonly mtimeMs: number },
+    origin: ByteOrigin,
     begun: Uint8Array,
     onBytes: OnBytes,
+    limits: DecompressionLimits,
   ) {
     this.path = path;
-    this.#handle = handle;
-    this.size = stat.size;
-    this.#modifiedMs = stat.mtimeMs;
+    this.#origin = origin;
     this.#begun = begun;
     this.#onBytes = onBytes;
+    this.#limits = limits;
     this.compression = compressionOf(begun);
     this.head = headOf(begun, this.compression).subarray(0, HEAD_BYTES);
   }
 
   /** @throws StorageError ERR_STORAGE_IO */
-  static async open(path: string, onBytes: OnBytes): Promise<SourceFile> {
-    let handle: FileHandle | null = null;
+  static async open(path: string, onBytes: OnBytes, limits: DecompressionLimits = {}): Promise<SourceFile> {
+    let origin: ByteOrigin | null = null;
     try {
-      handle = await open(path, 'r');
-      const stat = await handle.stat();
-      const begun = await readSome(handle, null);
-      const size = stat.isFile() ? stat.size : null;
-      return new SourceFile(path, handle, { size, mtimeMs: stat.mtimeMs }, begun, onBytes);
+      origin = await openedFile(path);
+      return new SourceFile(path, origin, await origin.next(), onBytes, limits);
     } catch (cause) {
-      await handle?.close();
+      await origin?.close();
       throw unreadable(path, cause);
     }
   }
 
-  /** What is in the file, once. @throws StorageError; ImportError for what cannot be decompressed, or has shrunk */
+  /**
+   * What comes out of a stream, such as standard input. Parts of it cannot be reached, which Parquet needs.
+   * @param name - what messages call it
+   */
+  static async ofStream(
+    name: string,
+    stream: AsyncIterable<Uint8Array>,
+    onBytes: OnBytes,
+    limits: DecompressionLimits = {},
+  ): Promise<SourceFile> {
+    const origin = streamed(stream);
+    try {
+      return new SourceFile(name, origin, await origin.next(), onBytes, limits);
+    } catch (cause) {
+      throw unreadable(name, cause);
+    }
+  }
+
+  /** Bytes; null for what is no regular file. */
+  get size(): number | null {
+    return this.#origin.size;
+  }
+
+  /**
+   * What is in the file, once.
+   * @throws StorageError; ImportError for what cannot be decompressed, gives more than it may, or has shrunk
+   */
   async *chunks(): AsyncGenerator<Uint8Array> {
     if (this.compression === null) {
       yield* this.#raw();
@@ -71,16 +116,34 @@ export class SourceFile {
       decoder.destroy(error);
     });
     raw.pipe(decoder);
+    let outputBytes = 0;
     try {
-      for await (const chunk of decoder as AsyncIterable<Uint8Array>) yield chunk;
+      for await (const chunk of decoder as AsyncIterable<Uint8Array>) {
+        outputBytes += chunk.length;
+        this.#checkOutput(outputBytes);
+        yield chunk;
+      }
     } catch (cause) {
       if (failure !== undefined) throw failure;
+      if (cause instanceof ImportError) throw cause;
       const message = `${this.path} cannot be decompressed: ${(cause as Error).message}`;
       throw new ImportError('ERR_FILE_CORRUPT', message, { path: this.path }, { cause });
     } finally {
       raw.destroy();
       decoder.destroy();
     }
+  }
+
+  #checkOutput(outputBytes: number): void {
+    const { maxOutputBytes = Number.POSITIVE_INFINITY, maxRatio = RATIO_MAX } = this.#limits;
+    const limit = Math.min(maxOutputBytes, Math.max(RATIO_FREE_BYTES, maxRatio * this.#bytes));
+    if (outputBytes <= limit) return;
+    const option = limit === maxOutputBytes ? 'maxOutputBytes' : 'maxRatio';
+    throw new ImportError(
+      'ERR_FILE_TOO_LARGE',
+      `${this.path}: more than ${limit} bytes come out of the first ${this.#bytes}; ${option} allows for more`,
+      { path: this.path, bytes: this.#bytes, limit },
+    );
   }
 
   /** Any part of what is in the file; null where only its beginning can be reached. */
@@ -92,25 +155,24 @@ export class SourceFile {
   /** Bytes [start, end), which must be there. @throws StorageError; ImportError when the file has changed */
   async slice(start: number, end: number): Promise<ArrayBuffer> {
     const bytes = new Uint8Array(end - start);
-    for (let at = 0; at < bytes.length; ) {
-      const { bytesRead } = await this.#handle
-        .read(bytes, at, bytes.length - at, start + at)
-        .catch((cause) => Promise.reject(unreadable(this.path, cause)));
+    for (let from = 0; from < bytes.length; ) {
+      const bytesRead = await this.#origin.at!(bytes, from, start + from).catch((cause) =>
+        Promise.reject(unreadable(this.path, cause)),
+      );
       if (bytesRead === 0) throw this.#changed();
-      at += bytesRead;
+      from += bytesRead;
     }
     return bytes.buffer;
   }
 
   /** Reports how far a reader of parts has come. @throws ImportError when the file has changed since it was opened */
   async advance(bytes: number): Promise<void> {
-    const { size, mtimeMs } = await this.#handle.stat();
-    if (size !== this.size || mtimeMs !== this.#modifiedMs) throw this.#changed();
+    if (await this.#origin.hasChanged()) throw this.#changed();
     this.#onBytes(bytes, this.size);
   }
 
   async close(): Promise<void> {
-    await this.#handle.close();
+    await this.#origin.close();
   }
 
   async *#raw(): AsyncGenerator<Uint8Array> {
@@ -120,7 +182,7 @@ export class SourceFile {
       this.#onBytes(this.#bytes, this.size);
       yield chunk;
       try {
-        chunk = await readSome(this.#handle, this.size === null ? null : this.#bytes);
+        chunk = await this.#origin.next();
       } catch (cause) {
         throw unreadable(this.path, cause);
       }
@@ -137,6 +199,50 @@ export class SourceFile {
   }
 }
 
+async function openedFile(path: string): Promise<ByteOrigin> {
+  const handle = await open(path, 'r');
+  try {
+    const stat = await handle.stat();
+    const isRegular = stat.isFile();
+    let position = 0;
+    return {
+      size: isRegular ? stat.size : null,
+      async next() {
+        const bytes = await readSome(handle, isRegular ? position : null);
+        position += bytes.length;
+        return bytes;
+      },
+      at: async (bytes, from, place) =>
+        (await handle.read(bytes, from, bytes.length - from, place)).bytesRead,
+      async hasChanged() {
+        const { size, mtimeMs } = await handle.stat();
+        return isRegular && (size !== stat.size || mtimeMs !== stat.mtimeMs);
+      },
+      close: () => handle.close(),
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function streamed(stream: AsyncIterable<Uint8Array>): ByteOrigin {
+  const chunks = stream[Symbol.asyncIterator]();
+  const nothing = new Uint8Array(0);
+  return {
+    size: null,
+    async next() {
+      for (;;) {
+        const { done, value } = await chunks.next();
+        if (done === true) return nothing;
+        if (value.length > 0) return value;
+      }
+    },
+    hasChanged: () => Promise.resolve(false),
+    close: async () => void (await chunks.return?.()),
+  };
+}
+
 /** A fresh buffer each time: a consumer may still hold the one before. */
 async function readSome(handle: FileHandle, position: number | null): Promise<Uint8Array> {
   const { bytesRead, buffer } = await handle.read(
@@ -150,7 +256,10 @@ async function readSome(handle: FileHandle, position: number | null): Promise<Ui
 
 /** Of Node 22.15 and later; not among the types of Node 20. */
 const zstd = zlib as unknown as {
-  zstdDecompressSync?(bytes: Uint8Array, options: { finishFlush: number }): Uint8Array;
+  zstdDecompressSync?(
+    bytes: Uint8Array,
+    options: { finishFlush: number; maxOutputLength: number },
+  ): Uint8Array;
   createZstdDecompress?(): Transform;
   constants: { ZSTD_e_flush: number };
 };
@@ -159,11 +268,15 @@ const zstd = zlib as unknown as {
 function headOf(begun: Uint8Array, compression: Compression | null): Uint8Array {
   if (compression === null) return begun;
   try {
-    if (compression === 'gzip') {
-      return zlib.gunzipSync(begun, { finishFlush: zlib.constants.Z_SYNC_FLUSH });
-    }
-    const head = zstd.zstdDecompressSync?.(begun, { finishFlush: zstd.constants.ZSTD_e_flush });
-    return head ?? new Uint8Array(0);
+    const some = begun.subarray(0, COMPRESSED_HEAD_BYTES);
+    if (compression === 'gzip') return zlib.gunzipSync(some, { finishFlush: zlib.constants.Z_SYNC_FLUSH });
+    // A block of Zstandard, up to 128 KiB, is decompressed whole.
+    return (
+      zstd.zstdDecompressSync?.(begun, {
+        finishFlush: zstd.constants.ZSTD_e_flush,
+        maxOutputLength: RATIO_FREE_BYTES,
+      }) ?? new Uint8Array(0)
+    );
   } catch {
     // It will be told when the file is read.
     return new Uint8Array(0);

@@ -1,16 +1,36 @@
 import { basename, extname } from 'node:path';
 import { ConfigError } from '../../errors.js';
-import type { ExportResult } from '../../index.js';
+import type { ExportResult, ImportFileOptions } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
 import { EXPORT_FORMATS, formatNamedBy, IMPORT_FORMATS, type NamedFormat } from '../formats.js';
 import type { LibraryExperiment } from '../library.js';
 import { filesLines } from '../report/files.js';
+import { leftOutLines } from '../report/imported.js';
 import { metricsLines } from '../report/metrics.js';
 import { keptLines } from '../report/stored.js';
 import { formatBytes, formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
 import { Progress } from '../terminal/progress.js';
+
+const TIME_UNITS = ['iso', 's', 'ms', 'us', 'ns', 'excel'] as const;
+
+/** Those of the command's options that say how the file is to be read. */
+interface ReadingOptions {
+  readonly 'timestamp-unit'?: (typeof TIME_UNITS)[number] | undefined;
+  readonly 'time-unit'?: (typeof TIME_UNITS)[number] | undefined;
+  readonly 'timestamp-origin'?: string | undefined;
+  readonly 'date-order'?: 'dmy' | 'mdy' | undefined;
+  readonly time?: 'now' | undefined;
+  readonly delimiter?: string | undefined;
+  readonly decimal?: '.' | ',' | undefined;
+  readonly encoding?: string | undefined;
+  readonly null: readonly string[];
+  readonly comment?: string | undefined;
+  readonly escape?: '"' | '\\' | undefined;
+  readonly columns?: string | undefined;
+  readonly ragged?: 'skip' | 'keep' | undefined;
+}
 
 export const importCommand = defineCommand({
   name: 'import',
@@ -24,7 +44,8 @@ export const importCommand = defineCommand({
     'A file that cannot be read up to its first record, or has none, leaves nothing in that folder. Of one that ends badly later, what came before is kept, and said.',
   ],
   json: [
-    '{ id, name, dir or null, rows, skipped, malformed, errors: [{ line, message }], bytes, elapsedMs,',
+    '{ id, name, dir or null, rows, skipped, malformed, reasons: { REASON: number }, untimed,',
+    '  unfilled: [TARGET], errors: [{ line, message }], bytes, elapsedMs,',
     '  counts: { captured, retained, dropped, malformed }, metrics, files: [{ path, rows, bytes }] }',
   ],
   positionals: { min: 1, max: 1 },
@@ -43,8 +64,56 @@ export const importCommand = defineCommand({
     tag: { type: 'list', value: 'TAG', default: ['import'], description: 'of the experiment' },
     'timestamp-unit': {
       type: 'choice',
-      choices: ['iso', 's', 'ms', 'us', 'ns'],
+      choices: TIME_UNITS,
       description: 'what numbers in the time column count; by their size if not given',
+    },
+    'time-unit': { type: 'choice', choices: TIME_UNITS, description: 'the same' },
+    'timestamp-origin': {
+      type: 'string',
+      value: 'TIME',
+      description: 'what relative times count from, ISO 8601 or microseconds',
+    },
+    'date-order': {
+      type: 'choice',
+      choices: ['dmy', 'mdy'],
+      description: 'whether 1/3/2024 begins with the day or the month; refused if not given',
+    },
+    time: {
+      type: 'choice',
+      choices: ['now'],
+      description: 'now: rows whose time is not understood get the time of the import, and are not left out',
+    },
+    delimiter: {
+      type: 'string',
+      value: 'CHAR',
+      description: "of CSV: , ; | or another character, or 'tab'; found out if not given",
+    },
+    decimal: { type: 'choice', choices: ['.', ','], description: 'of CSV, the mark before fractions' },
+    encoding: {
+      type: 'string',
+      value: 'NAME',
+      description: 'of text, such as windows-1252; UTF-8 or UTF-16 if not given',
+    },
+    null: {
+      type: 'list',
+      value: 'WORD',
+      description: 'of CSV, a field that means that there is no value; NA, None, null and kin if not given',
+    },
+    comment: { type: 'string', value: 'CHAR', description: 'of CSV, leaves out lines that begin with it' },
+    escape: {
+      type: 'choice',
+      choices: ['"', '\\'],
+      description: 'of CSV, what stands before a quote in quotes',
+    },
+    columns: {
+      type: 'string',
+      value: 'A,B,...',
+      description: 'names of the columns of a CSV file without a header',
+    },
+    ragged: {
+      type: 'choice',
+      choices: ['skip', 'keep'],
+      description: 'what becomes of CSV rows with too few or too many fields; skip if not given',
     },
     out: {
       type: 'list',
@@ -67,7 +136,7 @@ export const importCommand = defineCommand({
         ...(Object.keys(map).length > 0 ? { map } : {}),
         ...(options.format === undefined ? {} : { format: options.format }),
         ...(options.event === undefined ? {} : { event: options.event }),
-        ...(options['timestamp-unit'] === undefined ? {} : { timestampUnit: options['timestamp-unit'] }),
+        ...readingOptions(options),
       })
       .catch((error: unknown) => Promise.reject(told(error, path)));
     const crucible = library.open(dir);
@@ -120,7 +189,8 @@ export const importCommand = defineCommand({
         const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
         print(
           `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(imported.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
-          ...warnings(imported.malformed ?? 0, experiment.counts.dropped).map(style.yellow),
+          ...leftOutLines(imported).map(style.yellow),
+          ...warnings(experiment.counts.dropped).map(style.yellow),
           ...(dir === undefined ? [] : keptLines(dir, [experiment])),
           ...(files.length > 0 ? filesLines(files, { style, width }) : []),
           '',
@@ -136,6 +206,27 @@ export const importCommand = defineCommand({
     }
   },
 });
+
+/** How the file is to be read, as the library has it. */
+function readingOptions(options: ReadingOptions): ImportFileOptions {
+  const { delimiter, decimal, encoding, comment, columns, ragged, time } = options;
+  const timestampUnit = options['time-unit'] ?? options['timestamp-unit'];
+  const origin = options['timestamp-origin'];
+  return {
+    ...(timestampUnit !== undefined && { timestampUnit }),
+    ...(origin !== undefined && { timestampOrigin: /^-?\d+$/.test(origin) ? Number(origin) : origin }),
+    ...(options['date-order'] !== undefined && { dateOrder: options['date-order'] }),
+    ...(time !== undefined && { time }),
+    ...(delimiter !== undefined && { delimiter }),
+    ...(decimal !== undefined && { decimal }),
+    ...(encoding !== undefined && { encoding }),
+    ...(options.null.length > 0 && { nulls: options.null }),
+    ...(comment !== undefined && { comment }),
+    ...(options.escape !== undefined && { escape: options.escape }),
+    ...(columns !== undefined && { columns: columns.split(',').map((name) => name.trim()) }),
+    ...(ragged !== undefined && { ragged }),
+  };
+}
 
 /** What is kept of an import that has failed: rows that were read before are on disk all the same. */
 async function keptText(
@@ -192,11 +283,8 @@ function readMappings(mappings: readonly string[]): Record<string, string> {
   );
 }
 
-function warnings(malformed: number, dropped: number): string[] {
-  return [
-    ...(malformed === 0 ? [] : [`! ${formatCount(malformed, 'row')} could be read only in part`]),
-    ...(dropped === 0
-      ? []
-      : [`! ${formatCount(dropped, 'row')} dropped: the disk was too slow, or memory full`]),
-  ];
+function warnings(dropped: number): string[] {
+  return dropped === 0
+    ? []
+    : [`! ${formatCount(dropped, 'row')} dropped: the disk was too slow, or memory full`];
 }

@@ -35,7 +35,7 @@ describe('crucible import', () => {
       'close',
     ]);
     expect(stdout).toContain(`3 rows of ${file} (23 B)`);
-    expect(stdout).toContain('1 row could be read only in part');
+    expect(stdout).toContain('1 time: kept without a value (not understood)');
     expect(stdout).toMatch(/latency, ms +mean +20\.00/);
     expect(stdout).toContain('Kept in data:\n  requests   crucible show id-requests --dir data\n');
     expect(stdout).not.toContain('bytes');
@@ -170,8 +170,9 @@ describe('crucible import of a file that gives nothing', () => {
     ['zip', Buffer.from('PK\x03\x04\x14\x00'), 'cannot be told by its name'],
     ['empty', '', 'cannot be told by its name'],
     ['png.csv', png, 'it begins like a binary file'],
-    ['utf16.csv', Buffer.from('\ufeffa,b\n1,2\n', 'utf16le'), 'it begins like a binary file'],
-    ['png.jsonl', png, 'none of its 3 records can be understood; the first, at 1: '],
+    ['latin1.csv', Buffer.from('a,b\n1,\xfc\n', 'latin1'), 'line 2 has bytes that are not UTF-8'],
+    ['headerless.csv', '2024-03-01,12\n', 'line 1 looks like data'],
+    ['png.jsonl', png, 'line 1 has bytes that are not UTF-8'],
     ['png.yaml', png, 'can be understood'],
     ['png.msgpack', png, 'cannot be read as MessagePack behind record 0'],
     ['png.parquet', png, 'cannot be read as Parquet'],

@@ -65,7 +65,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
         rows.get(id)!.push({ event: 'row', latencyMs, costUsd: null, success: true });
       }
       options.signal?.throwIfAborted();
-      return { rows: 3, malformed: 1, bytes: 23 };
+      return { rows: 3, malformed: 1, reasons: { value: 1 }, bytes: 23 };
     },
     export: async (format, { path = `exports/${name}.${format}` }) => {
       calls.push(`export ${format}`);

@@ -1,0 +1,169 @@
+/** Importing several files at once, into one experiment or into one for each value of a column. */
+import type { Dirent } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError, ImportError, StorageError } from '../errors.js';
+import {
+  type ImportFileOptions,
+  type ImportProgress,
+  ImportSource,
+  type ImportSummary,
+  isImportable,
+  mergeSummaries,
+} from '../import/index.js';
+import type { Json } from '../schema/event.js';
+import type { Experiment, ImportResult } from './experiment.js';
+
+export interface ImportFilesOptions extends ImportFileOptions {
+  /** Of the experiment; with `splitBy` its beginning. Default: the first file's name. */
+  name?: string;
+  /** Default 'default'. Not with `splitBy`. */
+  condition?: string;
+  hypothesis?: string;
+  tags?: string[];
+  metadata?: Record<string, Json>;
+  /** A column, or dots to reach into nested objects: each of its values becomes the condition of an experiment. */
+  splitBy?: string;
+  onProgress?: (progress: ImportProgress & { readonly path: string }) => void;
+  /** Ends the import early; what has been imported stays. */
+  signal?: AbortSignal;
+}
+
+export interface ImportedFiles {
+  /** In the order in which their first records came. */
+  readonly experiments: Experiment[];
+  /** Of all files together. */
+  readonly result: ImportResult;
+}
+
+/** A column with more values than this is no condition. */
+const CONDITIONS_MAX = 64;
+/** Folders inside folders are looked into as deep as this. */
+const DEPTH_MAX = 16;
+
+/** What is started for one condition. */
+export type StartImport = (condition: string | undefined) => Experiment;
+
+/**
+ * The files that a path names: itself, or of a folder all that have a known extension, sorted by name, in folders inside
+ * too. Hidden ones, manifests and links are left out.
+ * @throws StorageError for what is not there
+ */
+export async function filesOf(path: string): Promise<string[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) return [path];
+    const found = await filesBelow(path, DEPTH_MAX);
+    if (found.length > 0) return found;
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw new StorageError('ERR_STORAGE_IO', `cannot read ${path}: ${code}`, { path }, { cause });
+  }
+  throw new ImportError('ERR_NO_DATA', `${path} is a folder without files that could be imported`, { path });
+}
+
+async function filesBelow(folder: string, depth: number): Promise<string[]> {
+  if (depth === 0) return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  const byName = (a: Dirent, b: Dirent) => (a.name < b.name ? -1 : 1);
+  const found: string[] = [];
+  for (const entry of entries.sort(byName)) {
+    const path = join(folder, entry.name);
+    if (entry.name.startsWith('.')) continue;
+    if (entry.isDirectory()) found.push(...(await filesBelow(path, depth - 1)));
+    else if (entry.isFile() && isImportable(path)) found.push(path);
+  }
+  return found;
+}
+
+/**
+ * Imports files one after the other. Nothing is started before a first record is there.
+ * @param take - hands a source to an experiment
+ */
+export async function importInto(
+  sources: readonly (string | AsyncIterable<Uint8Array>)[],
+  { splitBy, onProgress, signal, ...options }: ImportFilesOptions,
+  start: StartImport,
+): Promise<ImportedFiles> {
+  const experiments = new Map<string | undefined, Experiment>();
+  const summaries: (ImportSummary & { refused: number })[] = [];
+  const experimentOf = (condition: string | undefined): Experiment => {
+    let experiment = experiments.get(condition);
+    if (experiment === undefined) {
+      if (experiments.size === CONDITIONS_MAX) {
+        throw new ConfigError('splitBy', `a column of at most ${CONDITIONS_MAX} values`, splitBy);
+      }
+      experiment = start(condition);
+      experiments.set(condition, experiment);
+    }
+    return experiment;
+  };
+  for (const from of sources) {
+    signal?.throwIfAborted();
+    const source = await ImportSource.open(from, options);
+    try {
+      if (source.emptiness !== null) throw source.emptiness;
+      if (splitBy !== undefined) checkColumn(splitBy, source.columns);
+      summaries.push(await importOne(source));
+    } finally {
+      await source.close();
+    }
+  }
+  const { problems, ...result } = mergeSummaries(summaries);
+  const refused = summaries.reduce((sum, summary) => sum + summary.refused, 0);
+  return {
+    experiments: [...experiments.values()],
+    result: { ...result, rows: result.rows - refused, refused, malformed: problems },
+  };
+
+  async function importOne(source: ImportSource): Promise<ImportSummary & { refused: number }> {
+    let refused = 0;
+    const unsplit = { count: 0 };
+    const sinks = new Map<string | undefined, ReturnType<Experiment['importSink']>>();
+    const progress = (told: ImportProgress) => onProgress?.({ ...told, path: source.path });
+    const summary = await source.run((record, raw) => {
+      signal?.throwIfAborted();
+      let condition: string | undefined;
+      if (splitBy !== undefined) {
+        condition = valueOf(raw, splitBy);
+        if (condition === undefined) {
+          unsplit.count++;
+          return;
+        }
+      }
+      let sink = sinks.get(condition);
+      if (sink === undefined) {
+        sink = experimentOf(condition).importSink();
+        sinks.set(condition, sink);
+      }
+      if (!sink(record)) refused++;
+    }, progress);
+    if (unsplit.count === 0) return { ...summary, refused };
+    return {
+      ...summary,
+      refused,
+      rows: summary.rows - unsplit.count,
+      skipped: summary.skipped + unsplit.count,
+      problems: summary.problems + unsplit.count,
+      reasons: { ...summary.reasons, condition: unsplit.count },
+    };
+  }
+}
+
+/** @throws ConfigError for a column that the file has not */
+function checkColumn(column: string, columns: readonly string[]): void {
+  if (columns.includes(column) || columns.includes(column.split('.')[0]!)) return;
+  throw new ConfigError('splitBy', `one of the file's columns (${columns.slice(0, 50).join(', ')})`, column);
+}
+
+/** A record's value as text; undefined where there is none. */
+function valueOf(raw: Readonly<Record<string, Json>>, column: string): string | undefined {
+  let value: Json | undefined = Object.hasOwn(raw, column) ? raw[column] : undefined;
+  if (value === undefined) {
+    value = raw as Json;
+    for (const key of column.split('.')) {
+      value = typeof value === 'object' && value !== null && !Array.isArray(value) ? value[key] : undefined;
+    }
+  }
+  if (value === undefined || value === null || value === '') return undefined;
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
