@@ -124,7 +124,7 @@ export async function importInto(
       signal?.throwIfAborted();
       let condition: string | undefined;
       if (splitBy !== undefined) {
-        condition = valueOf(raw, splitBy);
+        condition = conditionOf(raw, splitBy);
         if (condition === undefined) {
           unsplit.count++;
           return;
@@ -156,7 +156,7 @@ function checkColumn(column: string, columns: readonly string[]): void {
 }
 
 /** A record's value as text; undefined where there is none. */
-function valueOf(raw: Readonly<Record<string, Json>>, column: string): string | undefined {
+function conditionOf(raw: Readonly<Record<string, Json>>, column: string): string | undefined {
   let value: Json | undefined = Object.hasOwn(raw, column) ? raw[column] : undefined;
   if (value === undefined) {
     value = raw as Json;
