@@ -6,6 +6,7 @@ import { exportCaptured } from './export-captured.bench.js';
 import { exportColumns } from './export-columns.bench.js';
 import { exportMemory } from './export-memory.bench.js';
 import { exportMsgpack } from './export-msgpack.bench.js';
+import { exportStreams } from './export-streams.bench.js';
 import { exportText } from './export-text.bench.js';
 import type { Bench } from './harness.js';
 import { hotPath } from './hot-path.bench.js';
@@ -33,6 +34,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   'export-msgpack': exportMsgpack,
   'export-captured': exportCaptured,
   'export-memory': exportMemory,
+  'export-streams': exportStreams,
   peers,
   'peers-memory': peersMemory,
   suite,

@@ -41,7 +41,12 @@ export class StateError extends TelemetryError {
   }
 }
 
-export type ExportCode = 'ERR_NO_DATA' | 'ERR_UNSUPPORTED_FORMAT' | 'ERR_EXPORT_PATH';
+/** ERR_STREAM_ABANDONED: nobody read an export's stream for a while. */
+export type ExportCode =
+  | 'ERR_NO_DATA'
+  | 'ERR_UNSUPPORTED_FORMAT'
+  | 'ERR_EXPORT_PATH'
+  | 'ERR_STREAM_ABANDONED';
 
 export class ExportError extends TelemetryError {
   constructor(

@@ -18,6 +18,7 @@ export {
   type ImportOptions,
   type ImportResult,
 } from './capture/experiment.js';
+export type { StreamExportOptions } from './capture/export-stream.js';
 export type { ExportOptions } from './capture/exporting.js';
 export type { ExperimentOptions } from './capture/options.js';
 export { Recorder } from './capture/recorder.js';

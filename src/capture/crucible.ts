@@ -9,8 +9,10 @@ import type { ExportResult } from '../export/index.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { VERSION } from '../version.js';
 import { AnalysisPool } from '../workers/pool.js';
+import { StreamPool } from '../workers/stream-pool.js';
 import { performCompare } from '../workers/tasks.js';
 import { Experiment, type ExperimentOwner, type ExportFormat } from './experiment.js';
+import { ExportStreams } from './export-stream.js';
 import { type ExportOptions, writeExport } from './exporting.js';
 import { filesOf, type ImportedFiles, type ImportFilesOptions, importInto } from './importing.js';
 import { type ExperimentOptions, resolveOptions } from './options.js';
@@ -26,7 +28,10 @@ import {
 } from './reopen.js';
 
 export interface CrucibleOptions {
-  /** Threads for analysis, at most; default: one less than the machine has, 0: the calling thread does it. */
+  /**
+   * Threads for analysis, at most, and as many for export streams; default: one less than the machine has, 0: the calling
+   * thread does it.
+   */
   workers?: number;
   /** Folder in which experiments live on, each in a folder of its own; absent, they live in memory only. */
   dir?: string;
@@ -44,6 +49,7 @@ export class Crucible implements AsyncDisposable {
   readonly #prices: PriceTable;
   readonly #dir: string | undefined;
   readonly #pool: AnalysisPool | null;
+  readonly #streams: ExportStreams;
   readonly #experiments = new Map<string, Experiment>();
   #closed = false;
 
@@ -65,6 +71,7 @@ export class Crucible implements AsyncDisposable {
     this.#prices = checkPrices(prices);
     this.#dir = dir;
     this.#pool = workers === 0 ? null : new AnalysisPool({ threads: workers });
+    this.#streams = new ExportStreams(workers === 0 ? null : new StreamPool({ threads: workers }));
   }
 
   /** Starts capturing. @throws ConfigError naming the option, StateError ERR_CLOSED, MemoryError */
@@ -159,6 +166,7 @@ export class Crucible implements AsyncDisposable {
       clock: this.#clock,
       prices: this.#prices,
       pool: this.#pool,
+      streams: this.#streams,
       forget: ({ id }) => this.#experiments.delete(id),
     };
   }
@@ -217,11 +225,13 @@ export class Crucible implements AsyncDisposable {
     });
   }
 
-  /** Stops every experiment and lets go of all memory. @throws StorageError when some rows could not be kept */
+  /** Stops every experiment, ends every export stream with ERR_CLOSED and lets go of all memory. @throws StorageError when some rows could not be kept */
   async close(): Promise<void> {
     this.#closed = true;
+    const streams = this.#streams.close();
     const outcomes = await Promise.allSettled(this.experiments().map((experiment) => experiment.cleanup()));
     await this.#pool?.close();
+    await streams;
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 

@@ -31,7 +31,8 @@ import type { AnalysisPool } from '../workers/pool.js';
 import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
 import { type ActiveRun, contextIn } from './context.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
-import { type ExportOptions, streamExport, writeExport } from './exporting.js';
+import type { ExportStreams, StreamExportOptions } from './export-stream.js';
+import { type ExportOptions, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
 import { LateRuns } from './late-runs.js';
 import { listen, unlisten } from './listening.js';
@@ -134,6 +135,7 @@ export interface ExperimentOwner {
   readonly prices: PriceTable;
   /** Threads for analysis; null when the calling thread does it. */
   readonly pool: AnalysisPool | null;
+  readonly streams: ExportStreams;
   forget(experiment: Experiment): void;
 }
 
@@ -634,10 +636,17 @@ export class Experiment {
     return writeExport(this.#owner.pool, [selected], format, { ...file, libraryVersion: VERSION });
   }
 
-  /** The export as a stream, with back-pressure. Errors are those of `export`, on the stream. */
-  exportStream(format: ExportFormat, options: ExportOptions = {}): Readable {
+  /**
+   * The export as a stream, with back-pressure, of the rows retained as of this call: what becomes of the experiment
+   * meanwhile does not matter. Until somebody reads it, it costs nothing. Errors are those of `export`, on the stream;
+   * besides, ExportError ERR_STREAM_ABANDONED when nobody reads it for `idleTimeoutMs`, and StateError ERR_CLOSED when
+   * the Crucible is closed. Use it with `stream.pipeline`, which ends it when its reader leaves.
+   * @throws ConfigError naming the option
+   * @throws StateError ERR_CLOSED after cleanup
+   */
+  exportStream(format: ExportFormat, options: StreamExportOptions = {}): Readable {
     const selected = this.selected(options.filter);
-    return streamExport(this.#owner.pool, [selected], format, { ...options, about: [this.about()] });
+    return this.#owner.streams.open([selected], format, { ...options, about: [this.about()] });
   }
 
   /**
@@ -711,6 +720,9 @@ export class Experiment {
           ? limitNow(reader)
           : limitOf(store.snapshot(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY).refs),
       onDamaged: (damaged) => durability?.noteDamaged(damaged),
+      release: () => {
+        if (this.#stores === undefined) durability?.segments.close();
+      },
     };
   }
 

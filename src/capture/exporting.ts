@@ -1,5 +1,4 @@
-/** Exports: files and streams, encoded by other threads or, where that cannot be or is not worth it, by this one. */
-import { Readable } from 'node:stream';
+/** Exports to files, encoded by other threads or, where that cannot be or is not worth it, by this one. */
 import { ExportError } from '../errors.js';
 import {
   choices,
@@ -14,12 +13,14 @@ import {
 } from '../export/index.js';
 import type { Filter } from '../schema/event.js';
 import type { AnalysisPool } from '../workers/pool.js';
-import { exportThread } from '../workers/stream.js';
-import { exportedChunks, performExport } from '../workers/tasks.js';
+import { performExport } from '../workers/tasks.js';
 import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
 
 export interface ExportOptions
-  extends Omit<FileExportOptions, 'counts' | 'libraryVersion' | 'about' | 'staging' | 'target'> {
+  extends Omit<
+    FileExportOptions,
+    'counts' | 'libraryVersion' | 'about' | 'staging' | 'target' | 'batchRows'
+  > {
   filter?: Filter;
   /** Called about ten times a second, and at the end. */
   onProgress?: (progress: ExportProgress) => void;
@@ -84,23 +85,4 @@ async function reserved(wanted: ExportTarget): Promise<{ path: string; target: E
   throw new ExportError('ERR_EXPORT_PATH', `cannot export to ${path}: another export is writing it`, {
     path,
   });
-}
-
-/** The same as a stream. Errors are those of `writeExport`, on the stream. */
-export function streamExport(
-  pool: AnalysisPool | null,
-  parts: readonly Selected[],
-  format: string,
-  { filter: _, onProgress: __, signal, ...options }: FileExportOptions & ExportOptions,
-): Readable {
-  const task = { kind: 'export', format, options } as const;
-  const stream =
-    pool === null || areFew(parts, ROWS_HERE_MAX)
-      ? Readable.from(exportedChunks(rowsOf(parts), task), { objectMode: false })
-      : exportThread({ parts: accessesOf(parts), task });
-  const abort = () => stream.destroy(signal?.reason as Error);
-  if (signal?.aborted) abort();
-  signal?.addEventListener('abort', abort, { once: true });
-  stream.once('close', () => signal?.removeEventListener('abort', abort));
-  return stream;
 }

@@ -39,6 +39,8 @@ export interface Readable {
   /** What has been captured. */
   limit(): SnapshotLimit;
   onDamaged(damaged: readonly DamagedBatch[]): void;
+  /** Lets go of files that were read after the experiment's `cleanup`. */
+  release(): void;
 }
 
 /** Rows as of one moment. */

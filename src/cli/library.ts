@@ -24,6 +24,7 @@ import type {
   RecoveryReport,
   StorageStatus,
   StoredExperiment,
+  StreamExportOptions,
   WindowedOptions,
 } from '../index.js';
 
@@ -60,7 +61,7 @@ export interface LibraryExperiment {
   run<T>(fn: () => T): T;
   streamingMetrics(): StreamingMetrics;
   export(format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
-  exportStream(format: ExportFormat, options: ExportOptions): AsyncIterable<Uint8Array>;
+  exportStream(format: ExportFormat, options: StreamExportOptions): AsyncIterable<Uint8Array>;
   metrics(filter?: Filter): Promise<Metrics>;
   /** Most events first. @throws ConfigError for a key that nothing can be grouped by */
   metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]>;

@@ -38,8 +38,10 @@ export interface EncodeOptions {
   compression?: 'none' | 'gzip' | 'zstd' | 'snappy';
   /** Arrow: 'file' (default) or 'stream'. MessagePack: 'rows' (default) or 'columns'. */
   layout?: 'file' | 'stream' | 'rows' | 'columns';
-  /** Parquet: rows of a row group, at most; default 131,072. */
+  /** Parquet: rows of a row group, at most; default 131,072, in a stream 16,384. */
   rowGroupRows?: number;
+  /** @internal Rows that are encoded together, at most. */
+  batchRows?: number;
 }
 
 /** What is told of an experiment whose rows are exported, beside the rows. */

@@ -5,7 +5,7 @@ import { ExportError } from '../errors.js';
 import { matches } from '../readers/matches.js';
 import { mergeEvents } from '../readers/merge-events.js';
 import { mergedRows } from '../readers/merge-rows.js';
-import { orderedEvents } from '../readers/ordered.js';
+import { type OrderOptions, orderedEvents } from '../readers/ordered.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
@@ -63,6 +63,13 @@ export interface ExportResult {
 const BLOCK_EVENTS = 64;
 
 /**
+ * What a stream holds of its rows, at most, for as long as its reader takes: fewer than a file, of which there are not
+ * many at a time.
+ */
+const STREAM_ORDER: OrderOptions = { sliceRows: 8_192, sliceBytes: 4 << 20 };
+const STREAM_BATCH_ROWS = 16_384;
+
+/**
  * The encoded rows, in bounded memory. Formats whose columns depend on the rows read the source twice. Nothing comes
  * out before the first row.
  *
@@ -74,7 +81,8 @@ export async function* exportChunks(
   options: StreamOptions = {},
 ): AsyncGenerator<Uint8Array> {
   // A stream's reader may keep what it is given.
-  for await (const bytes of exportBlocks(source, format, options)) yield new Uint8Array(bytes);
+  const blocks = exportBlocks(source, format, { ...options, batchRows: STREAM_BATCH_ROWS }, STREAM_ORDER);
+  for await (const bytes of blocks) yield new Uint8Array(bytes);
 }
 
 /** The same without a copy: each is valid until the next is asked for, and may lie in shared memory. */
@@ -82,11 +90,12 @@ export async function* exportBlocks(
   source: ExportSource,
   format: string,
   options: StreamOptions = {},
+  order: OrderOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const rows = anonymized(source, options.anonymize);
+  const rows = anonymized(source, options.anonymize, order);
   const codec = wholeFileCodec(format, options);
   const encoder = await openEncoder(await formatNamed(format), rows, options);
-  yield* compressed(encoder.encode(blocksOf(rows, new RowSummary())), codec);
+  yield* compressed(encoder.encode(blocksOf(rows, new RowSummary(), order)), codec);
 }
 
 /**
@@ -183,8 +192,12 @@ async function addView(plan: ColumnPlan, view: View): Promise<void> {
  * @param summary - is told of them on the way
  * @throws ExportError ERR_NO_DATA when there are none
  */
-async function* blocksOf(source: ExportSource, summary: RowSummary): AsyncGenerator<Iterable<ExportBlock>> {
-  const blocks = typeof source === 'function' ? eventBlocks(source()) : mergedRows(source);
+async function* blocksOf(
+  source: ExportSource,
+  summary: RowSummary,
+  order: OrderOptions = {},
+): AsyncGenerator<Iterable<ExportBlock>> {
+  const blocks = typeof source === 'function' ? eventBlocks(source()) : mergedRows(source, order);
   for await (const some of blocks) yield counted(some, summary);
   if (summary.rows === 0) throw new ExportError('ERR_NO_DATA', 'there are no events to export');
 }
@@ -207,12 +220,16 @@ async function* eventBlocks(source: AsyncIterable<EventRow>): AsyncGenerator<Ite
   if (events.length > 0) yield [{ events }];
 }
 
-function anonymized(source: ExportSource, options: AnonymizeOptions | undefined): ExportSource {
+function anonymized(
+  source: ExportSource,
+  options: AnonymizeOptions | undefined,
+  order: OrderOptions = {},
+): ExportSource {
   if (options === undefined) return source;
   const anonymize = anonymizer(options);
   return () => {
     const events =
-      typeof source === 'function' ? source() : mergeEvents(source.map((view) => orderedEvents(view)));
+      typeof source === 'function' ? source() : mergeEvents(source.map((view) => orderedEvents(view, order)));
     return mapped(events, anonymize);
   };
 }

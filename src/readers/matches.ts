@@ -21,7 +21,7 @@ export interface Reading {
 
 /** Reads each batch once, holds one at a time, and leaves out those of which no row passes. */
 export async function* matches(
-  { source, filter, refs }: View,
+  { source, filter, refs, signal }: View,
   { room, rowsOf }: Reading = {},
 ): AsyncGenerator<Matches> {
   const tests = new RowTests(source, filter);
@@ -29,6 +29,7 @@ export async function* matches(
   const zones = new ZoneFilter(filter, tests);
   const pace = new Pace();
   for (const ref of refs) {
+    signal?.throwIfAborted();
     if (zones.skips(ref)) continue;
     if (pace.isDue) await pace.rest();
     const read = ref.read(room);

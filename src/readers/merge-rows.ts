@@ -1,6 +1,6 @@
 /** Rows of several views as one sequence. */
 import { timeUsOf } from '../ring/batch.js';
-import { type OrderedRows, orderedRows } from './ordered.js';
+import { type OrderedRows, type OrderOptions, orderedRows } from './ordered.js';
 import type { RowSource } from './rows.js';
 import type { View } from './source.js';
 
@@ -24,8 +24,11 @@ interface Head {
  * Ascending by time; ties keep the order of the views, and within one that of capture. Holds a block of each. Runs come
  * some at a time, as many as the blocks at hand have: to wait for each would take longer than to read it.
  */
-export async function* mergedRows(views: readonly View[]): AsyncGenerator<Iterable<SourcedRows>> {
-  const opened = views.map((view) => ({ source: view.source, blocks: orderedRows(view) }));
+export async function* mergedRows(
+  views: readonly View[],
+  options: OrderOptions = {},
+): AsyncGenerator<Iterable<SourcedRows>> {
+  const opened = views.map((view) => ({ source: view.source, blocks: orderedRows(view, options) }));
   try {
     const heads: Head[] = [];
     for (const { source, blocks } of opened) {

@@ -91,6 +91,7 @@ export async function* orderedEvents(view: View, options?: OrderOptions): AsyncG
 class SliceReader {
   readonly pace = new Pace();
   readonly #refs: readonly BatchRef[];
+  readonly #signal: AbortSignal | undefined;
   readonly #columns: ColumnFilter;
   readonly #zones: ZoneFilter;
   readonly #lowsUs: Float64Array;
@@ -98,8 +99,9 @@ class SliceReader {
   readonly #kept = new Map<number, Batch>();
   readonly #room: BatchRoom = {};
 
-  constructor({ filter, refs }: View, tests: RowTests) {
+  constructor({ filter, refs, signal }: View, tests: RowTests) {
     this.#refs = refs;
+    this.#signal = signal;
     this.#columns = new ColumnFilter(filter, tests);
     this.#zones = new ZoneFilter(filter, tests);
     this.#lowsUs = Float64Array.from(refs, ({ timeMinUs }) => Math.floor(timeMinUs));
@@ -115,6 +117,7 @@ class SliceReader {
     for (let i = 0; i < count; i++) {
       const place = backwards ? count - 1 - i : i;
       if (this.#highsUs[place] < slice.fromUs || this.#lowsUs[place] >= slice.toUs) continue;
+      this.#signal?.throwIfAborted();
       if (this.#zones.skips(this.#refs[place])) continue;
       if (this.pace.isDue) await this.pace.rest();
       const read = this.#batch(place, slice);

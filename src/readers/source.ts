@@ -22,15 +22,23 @@ export interface View {
   readonly filter: CompiledFilter;
   /** Those of the snapshot whose time range meets the filter's. */
   readonly refs: readonly BatchRef[];
+  /** Ends whatever reads the view, with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** @param limit - what had been captured when the view was asked for; absent, whatever has been by now */
-export function openView(store: RowStore, filter: CompiledFilter, limit?: SnapshotLimit): View {
+export function openView(
+  store: RowStore,
+  filter: CompiledFilter,
+  limit?: SnapshotLimit,
+  signal?: AbortSignal,
+): View {
+  const { source } = store;
   const { timeMinUs, timeMaxUs, nothing } = filter;
-  if (nothing) return { source: store.source, filter, refs: [] };
+  if (nothing) return { source, filter, refs: [], signal };
   const { refs } = store.snapshot(timeMinUs, timeMaxUs);
   const within = limit === undefined ? refs : limited(refs, limit);
-  return { source: store.source, filter, refs: within.filter((ref) => meets(ref, timeMinUs, timeMaxUs)) };
+  return { source, filter, refs: within.filter((ref) => meets(ref, timeMinUs, timeMaxUs)), signal };
 }
 
 /** Whether rows of that time range may lie in the given one, both ends inclusive. */

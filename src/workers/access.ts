@@ -58,23 +58,34 @@ export class OpenedExperiment {
   }
 }
 
-/** Opened experiments that are not used for so long are let go, and their memory with them, ms. */
+/** Opened experiments that nobody has used for so long are let go, and their memory with them, ms. */
 const IDLE_MS = 5_000;
 
-const opened = new Map<number, { experiment: OpenedExperiment; timer: NodeJS.Timeout }>();
+interface Opened {
+  readonly experiment: OpenedExperiment;
+  users: number;
+  timer: NodeJS.Timeout | undefined;
+}
 
-/** The experiment, opened once in this thread for as long as it is in use. */
+const opened = new Map<number, Opened>();
+
+/** The experiment, opened once in this thread for all who use it at a time. Who is done with it says so by `releaseExperiment`. */
 export function openExperiment(access: ExperimentAccess): OpenedExperiment {
-  const known = opened.get(access.key);
-  if (known !== undefined) {
-    known.timer.refresh();
-    return known.experiment;
+  let known = opened.get(access.key);
+  if (known === undefined) {
+    known = { experiment: new OpenedExperiment(access), users: 0, timer: undefined };
+    opened.set(access.key, known);
   }
-  const experiment = new OpenedExperiment(access);
-  const timer = setTimeout(() => {
-    opened.delete(access.key);
-    experiment.close();
+  known.users++;
+  clearTimeout(known.timer);
+  return known.experiment;
+}
+
+export function releaseExperiment({ key }: ExperimentAccess): void {
+  const known = opened.get(key);
+  if (known === undefined || --known.users > 0) return;
+  known.timer = setTimeout(() => {
+    opened.delete(key);
+    known.experiment.close();
   }, IDLE_MS).unref();
-  opened.set(access.key, { experiment, timer });
-  return experiment;
 }

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { serializeError, type WireError } from '../errors.js';
 import type { DamagedBatch } from '../storage/segments.js';
-import { type ExperimentAccess, openExperiment } from './access.js';
+import { type ExperimentAccess, openExperiment, releaseExperiment } from './access.js';
 import {
   type CompareTask,
   type ExportTask,
@@ -89,6 +89,10 @@ async function onRows(
   work: (rows: SelectedRows[]) => Promise<unknown>,
 ): Promise<Outcome> {
   const experiments = parts.map(({ access }) => openExperiment(access));
-  const result = await work(parts.map(({ selection }, i) => ({ store: experiments[i].store, selection })));
-  return { result, damaged: experiments.flatMap(({ damaged }) => damaged) };
+  try {
+    const result = await work(parts.map(({ selection }, i) => ({ store: experiments[i].store, selection })));
+    return { result, damaged: experiments.flatMap(({ damaged }) => damaged) };
+  } finally {
+    for (const { access } of parts) releaseExperiment(access);
+  }
 }

@@ -96,20 +96,31 @@ export function performExport(
   { format, options }: ExportTask,
   onProgress: (progress: ExportProgress) => void,
 ): Promise<ExportResult> {
-  return exportFile(parts.map(viewOf), format, options, onProgress);
+  return exportFile(
+    parts.map((rows) => viewOf(rows)),
+    format,
+    options,
+    onProgress,
+  );
 }
 
-/** The bytes of what `performExport` would write. @throws as exportChunks */
-export function exportedChunks(
+/**
+ * The rows of what `performExport` would write, as a stream has them. Nothing happens before the first chunk is asked for.
+ * @param signal - ends it with its reason
+ * @throws as exportChunks
+ */
+export async function* exportedChunks(
   parts: readonly SelectedRows[],
   { format, options }: ExportTask,
+  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  return exportChunks(parts.map(viewOf), format, options);
+  const views = parts.map((rows) => viewOf(rows, signal));
+  yield* exportChunks(views, format, options);
 }
 
-function viewOf({ store, selection: { filter, range, limit } }: SelectedRows): View {
+function viewOf({ store, selection: { filter, range, limit } }: SelectedRows, signal?: AbortSignal): View {
   const compiled = compileFilter(filter, store.source);
-  return openView(store, range === null ? compiled : within(compiled, ...range), limit);
+  return openView(store, range === null ? compiled : within(compiled, ...range), limit, signal);
 }
 
 /** Holds the values of all arms, and of their rows a batch at a time. @throws as compareArms */
@@ -118,7 +129,7 @@ export async function performCompare(
   { arms, options }: CompareTask,
 ): Promise<Comparison> {
   const samples: ArmSamples[] = [];
-  for (const [i, view] of parts.map(viewOf).entries()) {
+  for (const [i, view] of parts.map((rows) => viewOf(rows)).entries()) {
     samples.push(await gatherArm(view, arms[i].times, arms[i].gather, kernelsOfThread()));
   }
   return compareArms(samples, options);

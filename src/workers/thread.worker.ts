@@ -19,7 +19,7 @@ async function run({ role, data, script }: ThreadStart): Promise<void> {
     case 'spooler':
       return runSpoolerThread(data, port);
     case 'stream':
-      return runStreamThread(data, port);
+      return runStreamThread(port);
   }
 }
 

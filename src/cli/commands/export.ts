@@ -58,7 +58,8 @@ function toStdout(
   { experiment }: OpenedExperiment,
   { format, options }: ExportPlan,
 ): Promise<void> {
-  return writeAll(stdout, experiment.exportStream(format, { ...options, signal }));
+  // A pager may be left open for as long as its reader likes.
+  return writeAll(stdout, experiment.exportStream(format, { ...options, signal, idleTimeoutMs: 0 }));
 }
 
 async function toFile(

@@ -44,15 +44,17 @@ interface Gathered<C, S> {
   readonly stage: S;
 }
 
-export function openMsgpackColumns(about: readonly ExperimentAbout[]): ExportEncoder {
-  return { schema: SCHEMA, additionalKeys: false, encode: (blocks) => snapshot(about, blocks) };
+/** @param batchRows - a multiple of 8 */
+export function openMsgpackColumns(about: readonly ExperimentAbout[], batchRows = BATCH_ROWS): ExportEncoder {
+  return { schema: SCHEMA, additionalKeys: false, encode: (blocks) => snapshot(about, batchRows, blocks) };
 }
 
 async function* snapshot(
   about: readonly ExperimentAbout[],
+  batchRows: number,
   blocks: ExportBlocks,
 ): AsyncGenerator<Uint8Array> {
-  const batch = new BatchColumns();
+  const batch = new BatchColumns(batchRows);
   let head: Uint8Array | undefined = header(about);
   for await (const some of blocks) {
     if (head !== undefined) yield head;
@@ -81,6 +83,7 @@ function header(about: readonly ExperimentAbout[]): Uint8Array {
 /** The batch that is being gathered. */
 class BatchColumns {
   rows = 0;
+  readonly #capacity: number;
   readonly #stages: readonly (NumberStage | ValueStage)[];
   readonly #numbers: Gathered<NumberColumn, NumberStage>[] = [];
   readonly #own: Gathered<OwnColumn, ValueStage>[] = [];
@@ -92,14 +95,15 @@ class BatchColumns {
   #earlierTemplates = 0;
   #chars = 0;
 
-  constructor() {
+  constructor(capacity: number) {
+    this.#capacity = capacity;
     this.#stages = COLUMNS.map((column) => {
       if (isNumeric(column)) {
-        const stage = new NumberStage(column.type === 'i64', BATCH_ROWS);
+        const stage = new NumberStage(column.type === 'i64', capacity);
         this.#numbers.push({ column, stage });
         return stage;
       }
-      const stage = new ValueStage(BATCH_ROWS);
+      const stage = new ValueStage(capacity);
       if (column.isOwn) this.#own.push({ column, stage });
       else this.#bound.push({ column, stage });
       return stage;
@@ -186,7 +190,7 @@ class BatchColumns {
 
   /** Ends the row. @returns whether the batch ends with it */
   #isFull(): boolean {
-    return ++this.rows === BATCH_ROWS || this.#chars >= BATCH_CHARS;
+    return ++this.rows === this.#capacity || this.#chars >= BATCH_CHARS;
   }
 }
 

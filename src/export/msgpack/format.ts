@@ -8,5 +8,6 @@ export const msgpackFormat: ExportFormatDefinition = {
   format: 'msgpack',
   extension: 'msgpack',
   needsPlan: () => 'none',
-  open: (_plan, about, { layout }) => (layout === 'columns' ? openMsgpackColumns(about) : openMsgpackRows()),
+  open: (_plan, about, { layout, batchRows }) =>
+    layout === 'columns' ? openMsgpackColumns(about, batchRows) : openMsgpackRows(),
 };

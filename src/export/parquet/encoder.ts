@@ -58,7 +58,7 @@ export async function openParquet(
   about: readonly ExperimentAbout[],
   options: EncodeOptions,
 ): Promise<ExportEncoder> {
-  const { rowGroupRows = GROUP_ROWS } = options;
+  const { batchRows = GROUP_ROWS, rowGroupRows = batchRows } = options;
   if (!Number.isSafeInteger(rowGroupRows) || rowGroupRows < 1) {
     throw new ConfigError('rowGroupRows', 'a whole number from 1 on', rowGroupRows);
   }
