@@ -22,6 +22,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 const EVERYWHERE = [
   'errors',
+  'system-errors',
+  'make-folder',
   'clock',
   'assembly',
   'generated',

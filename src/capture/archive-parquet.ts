@@ -18,7 +18,7 @@ import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { Json } from '../schema/event.js';
-import { clearUp, isCorrupt, storageError } from '../storage/errors.js';
+import { clearUp, isCorrupt } from '../storage/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem, readFully } from '../storage/file-system.js';
 import { readParquetIndex } from '../storage/parquet-footer.js';
 import { ParquetFileReader } from '../storage/parquet-reader.js';
@@ -32,6 +32,7 @@ import {
   NO_LOSSES,
   type SegmentIdentity,
 } from '../storage/segment-format.js';
+import { storageError } from '../system-errors.js';
 import { VERSION } from '../version.js';
 import type { ArchiveParts } from './archive.js';
 import type { Stores } from './stores.js';
@@ -71,7 +72,7 @@ export async function stageParquet(path: string, parts: ArchiveParts): Promise<S
     };
   } catch (error) {
     await discard();
-    throw storageError(error, 'write an archive', { path });
+    throw storageError(error, 'write an archive at', { path });
   }
 }
 

@@ -3,17 +3,18 @@
  * and the metadata of the batches in the segment that was written last. Nothing is changed, nothing verified but what
  * is read; `Crucible.recover` reads and verifies all of it.
  */
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { serializeError, TelemetryError, type WireError } from '../errors.js';
+import { serializeError, type WireError } from '../errors.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord } from '../storage/document.js';
-import { guarded, ifThere, isCorrupt } from '../storage/errors.js';
+import { ifThere, isCorrupt } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { holderOf } from '../storage/lock.js';
 import { parseSegmentName, segmentFileName, segmentName } from '../storage/paths.js';
 import { laterLosses } from '../storage/segment-format.js';
 import { type SegmentIndex, scanSegment } from '../storage/segment-scan.js';
 import { recordOf } from '../storage/segment-writer.js';
+import { absolutePath, guarded } from '../system-errors.js';
 import { experimentFolders } from './reopen.js';
 import { type StoredFields, storedFields } from './stored-fields.js';
 
@@ -52,7 +53,7 @@ export interface StoredExperiment {
  */
 export async function listExperiments(dir: string): Promise<StoredExperiment[]> {
   const found: StoredExperiment[] = [];
-  for (const folder of experimentFolders(resolve(dir))) {
+  for (const folder of experimentFolders(absolutePath('dir', dir))) {
     found.push(look(folder));
     await turn();
   }
@@ -66,7 +67,6 @@ function look(folder: string): StoredExperiment {
     const document = readDocument(files, folder);
     return describe(folder, document, holder && { pid: holder.pid, host: holder.host });
   } catch (error) {
-    if (!(error instanceof TelemetryError)) throw error;
     return {
       id: folder.split(/[\\/]/).at(-1) as string,
       folder,
@@ -118,7 +118,7 @@ const NOTHING: Totals = {
 };
 
 function totalsOf(folder: string, { segments, expired, losses }: ExperimentDocument): Totals {
-  const names = new Set(guarded('look at an experiment', folder, () => files.list(folder)));
+  const names = new Set(guarded('look at an experiment at', folder, () => files.list(folder)));
   const isThere = ({ form, segment }: SegmentRecord) => names.has(segmentFileName(segment, form));
   const listed = new Set(segments.map(({ segment }) => segment));
   const unlisted = [...names]
@@ -160,7 +160,7 @@ function newestFinished(folder: string, finished: readonly SegmentRecord[]): Seg
 /** The metadata of a segment's batches; undefined when it is gone by now, or not even its beginning can be read. */
 function skim(folder: string, number: number): SegmentIndex | undefined {
   const path = join(folder, segmentName(number));
-  return guarded('look at a segment', path, () => {
+  return guarded('look at a segment at', path, () => {
     try {
       return ifThere(() => scanSegment(files, path));
     } catch (error) {

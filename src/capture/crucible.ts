@@ -1,12 +1,13 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
 import { availableParallelism } from 'node:os';
-import { parse, resolve } from 'node:path';
+import { parse } from 'node:path';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import type { ExportResult } from '../export/index.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
+import { absolutePath } from '../system-errors.js';
 import { VERSION } from '../version.js';
 import { AnalysisPool } from '../workers/pool.js';
 import { StreamPool } from '../workers/stream-pool.js';
@@ -15,7 +16,7 @@ import { Experiment, type ExperimentOwner, type ExportFormat } from './experimen
 import { ExportStreams } from './export-stream.js';
 import { type ExportOptions, writeExport } from './exporting.js';
 import { filesOf, type ImportedFiles, type ImportFilesOptions, importInto } from './importing.js';
-import { type ExperimentOptions, resolveOptions } from './options.js';
+import { checkPlace, type ExperimentOptions, type PlaceOptions, resolveOptions } from './options.js';
 import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
 import {
   experimentFolders,
@@ -35,6 +36,9 @@ export interface CrucibleOptions {
   workers?: number;
   /** Folder in which experiments live on, each in a folder of its own; absent, they live in memory only. */
   dir?: string;
+  /** Who may use the folders and files that are created there; see ExperimentOptions. */
+  folderMode?: number;
+  fileMode?: number;
   /** Default: the system's clocks. */
   clock?: Clock;
   /** Default: the reference implementation's prices. */
@@ -47,7 +51,7 @@ const ROWS_HERE_MAX = 4_096;
 export class Crucible implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #prices: PriceTable;
-  readonly #dir: string | undefined;
+  readonly #place: PlaceOptions;
   readonly #pool: AnalysisPool | null;
   readonly #streams: ExportStreams;
   readonly #experiments = new Map<string, Experiment>();
@@ -57,10 +61,7 @@ export class Crucible implements AsyncDisposable {
   constructor(options: CrucibleOptions = {}) {
     if (typeof options !== 'object' || options === null)
       throw new ConfigError('options', 'an object', options);
-    const { workers = defaultWorkers(), clock = systemClock, prices = REFERENCE_PRICES, dir } = options;
-    if (dir !== undefined && (typeof dir !== 'string' || dir === '')) {
-      throw new ConfigError('dir', 'a folder', dir);
-    }
+    const { workers = defaultWorkers(), clock = systemClock, prices = REFERENCE_PRICES } = options;
     if (!(Number.isSafeInteger(workers) && workers >= 0)) {
       throw new ConfigError('workers', 'a whole number of threads', workers);
     }
@@ -69,7 +70,7 @@ export class Crucible implements AsyncDisposable {
     }
     this.#clock = clock;
     this.#prices = checkPrices(prices);
-    this.#dir = dir;
+    this.#place = checkPlace(options);
     this.#pool = workers === 0 ? null : new AnalysisPool({ threads: workers });
     this.#streams = new ExportStreams(workers === 0 ? null : new StreamPool({ threads: workers }));
   }
@@ -77,7 +78,7 @@ export class Crucible implements AsyncDisposable {
   /** Starts capturing. @throws ConfigError naming the option, StateError ERR_CLOSED, MemoryError */
   startExperiment(options: ExperimentOptions): Experiment {
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
-    const resolved = resolveOptions(options, this.#dir);
+    const resolved = resolveOptions(options, this.#place);
     if (this.#experiments.has(resolved.id)) throw new ConfigError('id', 'an id not in use', resolved.id);
     return this.#add(new Experiment(resolved, this.#owner));
   }
@@ -125,26 +126,35 @@ export class Crucible implements AsyncDisposable {
    * @param dir - default: this Crucible's; a single experiment's folder will do, too
    * @throws ConfigError when there is no folder to look in, StateError ERR_CLOSED
    */
-  async recover(dir = this.#dir, options: RecoverOptions = {}): Promise<RecoveryReport> {
+  async recover(dir = this.#place.dir, options: RecoverOptions = {}): Promise<RecoveryReport> {
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
-    if (typeof dir !== 'string' || dir === '') throw new ConfigError('dir', 'a folder', dir);
+    const top = absolutePath('dir', dir);
     const { readOnly = false, resume = true, onProgress } = options;
     const found: RecoveredExperiment[] = [];
-    const folders = experimentFolders(resolve(dir));
+    const folders = experimentFolders(top);
     const total = (key: 'rows' | 'bytes') => found.reduce((sum, experiment) => sum + experiment[key], 0);
     let bytesRead = 0;
-    const progress = () =>
-      onProgress?.({ done: found.length, total: folders.length, rows: total('rows'), bytes: bytesRead });
+    const progress = () => {
+      try {
+        onProgress?.({ done: found.length, total: folders.length, rows: total('rows'), bytes: bytesRead });
+      } catch (error) {
+        throw new RecoveryEnded(error);
+      }
+    };
     const onBytes = (bytes: number) => {
       bytesRead += bytes;
       progress();
     };
-    for (const folder of folders) {
-      if (this.experiments().some((experiment) => experiment.storage?.folder === folder)) continue;
-      found.push(await this.#reopen(folder, { readOnly, resume, onBytes }));
-      progress();
+    try {
+      for (const folder of folders) {
+        if (this.experiments().some((experiment) => experiment.storage?.folder === folder)) continue;
+        found.push(await this.#reopen(folder, { readOnly, resume, onBytes }));
+        progress();
+      }
+    } catch (error) {
+      throw error instanceof RecoveryEnded ? error.reason : error;
     }
-    return { dir: resolve(dir), experiments: found, rows: total('rows'), bytes: total('bytes') };
+    return { dir: top, experiments: found, rows: total('rows'), bytes: total('bytes') };
   }
 
   async #reopen(folder: string, how: ReopenOptions): Promise<RecoveredExperiment> {
@@ -157,6 +167,7 @@ export class Crucible implements AsyncDisposable {
       this.#add(new Experiment(options, this.#owner, reopened));
       return report;
     } catch (error) {
+      if (error instanceof RecoveryEnded) throw error;
       return unopened(folder, error);
     }
   }
@@ -244,6 +255,16 @@ export class Crucible implements AsyncDisposable {
     return (experiments as readonly (Experiment | string)[]).map((item) =>
       typeof item === 'string' ? this.experiment(item) : item,
     );
+  }
+}
+
+/** Whoever is told of the progress wants no more of it. */
+class RecoveryEnded extends Error {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    super('the recovery was ended');
+    this.reason = reason;
   }
 }
 

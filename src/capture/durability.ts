@@ -7,8 +7,13 @@ import type { Json } from '../schema/event.js';
 import { atExit, sayAtExit } from '../storage/at-exit.js';
 import { listCompacted } from '../storage/compact.js';
 import { type CompactionReport, Compactor } from '../storage/compactor.js';
-import { FORMAT, FORMAT_VERSION, readDocument, writeDocument } from '../storage/document.js';
-import { guarded } from '../storage/errors.js';
+import {
+  type ExperimentDocument,
+  FORMAT,
+  FORMAT_VERSION,
+  readDocument,
+  writeDocument,
+} from '../storage/document.js';
 import { ensureFolder, type FileSystem, nodeFileSystem } from '../storage/file-system.js';
 import { acquireLock, LOCK_REFRESH_MS, type Lock } from '../storage/lock.js';
 import { DOCUMENT, experimentFolder } from '../storage/paths.js';
@@ -16,6 +21,7 @@ import { NO_LOSSES, type RingLosses } from '../storage/segment-format.js';
 import { type DamagedBatch, Segments } from '../storage/segments.js';
 import type { FlushOutcome } from '../storage/spooler-thread.js';
 import { SpoolerThread } from '../storage/spooler-thread.js';
+import { guarded } from '../system-errors.js';
 import { VERSION } from '../version.js';
 import type { DurableOptions, ResolvedOptions } from './options.js';
 
@@ -271,19 +277,19 @@ function refreshed(lock: Lock): void {
 
 /** Makes the folder of a new experiment and its document. @throws StorageError, StateError ERR_LOCKED, ConfigError */
 export function createFolder(
-  dir: string,
+  { dir, folderMode, fileMode }: DurableOptions,
   id: string,
   fields: Fields,
   nowUs: number,
 ): { folder: string; lock: Lock } {
   const files: FileSystem = nodeFileSystem;
   const folder = experimentFolder(dir, id);
-  guarded('create an experiment', folder, () => ensureFolder(files, folder));
-  const lock = acquireLock(files, folder);
+  guarded('create an experiment at', folder, () => ensureFolder(files, folder, folderMode));
+  const lock = acquireLock(files, folder, undefined, fileMode);
   try {
-    if (files.list(folder).includes(DOCUMENT))
-      throw new ConfigError('id', `an id that is not in ${dir} yet`, id);
-    writeDocument(files, folder, {
+    const names = guarded('create an experiment at', folder, () => files.list(folder));
+    if (names.includes(DOCUMENT)) throw new ConfigError('id', `an id that is not in ${dir} yet`, id);
+    const document: ExperimentDocument = {
       format: FORMAT,
       formatVersion: FORMAT_VERSION,
       libraryVersion: VERSION,
@@ -293,7 +299,8 @@ export function createFolder(
       expired: { throughSegment: 0, lastChunk: null, segments: 0, rows: 0, bytes: 0 },
       losses: NO_LOSSES,
       updatedAtUs: nowUs,
-    });
+    };
+    writeDocument(files, folder, document, fileMode);
   } catch (error) {
     lock.release();
     throw error;

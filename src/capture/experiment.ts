@@ -222,7 +222,7 @@ export class Experiment {
       this.startedAt = this.#clock.nowUs();
       const { memory } = this.#stores;
       const created =
-        options.durable && createFolder(options.durable.dir, this.id, this.#fields(), this.startedAt);
+        options.durable && createFolder(options.durable, this.id, this.#fields(), this.startedAt);
       this.#durability = created && new Durability(created.folder, options, memory, NO_PAST);
       lock = created?.lock ?? null;
     } else {

@@ -1,14 +1,22 @@
 /** What an experiment can be asked for, and the check that it makes sense. */
 import { randomBytes } from 'node:crypto';
-import { resolve } from 'node:path';
 import { PRODUCER_MAX } from '../../assembly/layout.js';
 import { ConfigError } from '../errors.js';
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
 import type { OverflowPolicy } from '../ring/memory.js';
 import { type ColumnType, checkColumns } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
 import { events as registry } from '../schema/registry.js';
 import type { FileSystemModule } from '../storage/file-system-module.js';
 import type { FsyncPolicy, Retention } from '../storage/spooler.js';
+import { absolutePath } from '../system-errors.js';
+
+/** Where an experiment is kept, and who may look there. */
+export interface PlaceOptions {
+  readonly dir?: string | undefined;
+  readonly folderMode?: number | undefined;
+  readonly fileMode?: number | undefined;
+}
 
 export interface ExperimentOptions {
   name: string;
@@ -30,6 +38,12 @@ export interface ExperimentOptions {
   overflow?: OverflowPolicy;
   /** Folder in which the experiment gets a folder of its own; absent, it lives in memory only. */
   dir?: string;
+  /**
+   * Who may use the folders and files that are created, as in chmod: 0o750 and 0o640 let the group read. Default: 0o700
+   * and 0o600, the process's user alone.
+   */
+  folderMode?: number;
+  fileMode?: number;
   /** Upper bound on what the death of the process may lose, ms; default 200. */
   flushIntervalMs?: number;
   /**
@@ -84,6 +98,8 @@ export interface ResolvedOptions {
 
 export interface DurableOptions {
   readonly dir: string;
+  readonly folderMode: number;
+  readonly fileMode: number;
   readonly flushIntervalMs: number;
   readonly fsync: FsyncPolicy;
   readonly blockMs: number;
@@ -104,10 +120,15 @@ const BLOCK_MS_MAX = 60_000;
 const SEGMENT_BYTES_DEFAULT = 64 * 2 ** 20;
 const SEGMENT_BYTES_MIN = 64 * 2 ** 10;
 const SEGMENT_BYTES_MAX = 2 ** 40;
+/** Metadata is part of the experiment's document, and of the beginning of each segment. */
+const METADATA_BYTES_MAX = 1 << 20;
+const METADATA_DEPTH_MAX = 64;
 /** Options announced by the contract whose part is not built yet. */
 const NOT_YET: readonly string[] = ['sampling'];
 /** Options that mean nothing without a folder. */
 const DURABLE = [
+  'folderMode',
+  'fileMode',
   'flushIntervalMs',
   'fsync',
   'blockMs',
@@ -136,10 +157,10 @@ const KNOWN = new Set([
 ]);
 
 /**
- * @param dir - where experiments go that do not say so themselves
+ * @param defaults - of experiments that do not say so themselves
  * @throws ConfigError naming the option, what was expected and what was given
  */
-export function resolveOptions(options: ExperimentOptions, dir?: string): ResolvedOptions {
+export function resolveOptions(options: ExperimentOptions, defaults: PlaceOptions = {}): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
   for (const key of Object.keys(options)) {
     if (KNOWN.has(key) || (options as unknown as Record<string, unknown>)[key] === undefined) continue;
@@ -170,15 +191,13 @@ export function resolveOptions(options: ExperimentOptions, dir?: string): Resolv
   if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === 'string')) {
     throw new ConfigError('tags', 'an array of strings', tags);
   }
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
-    throw new ConfigError('metadata', 'an object', metadata);
-  }
+  requireMetadata(metadata);
   if (sampleSize !== undefined) requireCount('sampleSize', sampleSize, Number.MAX_SAFE_INTEGER);
   if (typeof id !== 'string' || !/^[\w-]{1,64}$/.test(id)) {
     throw new ConfigError('id', '1 to 64 letters, digits, _ or -', id);
   }
   requireCount('capacity', capacity, Number.MAX_SAFE_INTEGER);
-  const durable = resolveDurable(options, dir);
+  const durable = resolveDurable(options, defaults);
   const { overflow = durable === null ? 'overwrite' : 'block' } = options;
   requireOneOf('overflow', overflow, ['overwrite', 'block', 'reject']);
   requireCount('producers', producers, PRODUCERS_MAX);
@@ -253,9 +272,10 @@ export function restoreOptions(fields: Readonly<Record<string, Json>>, dir: stri
   return { ...resolved, columns: columns as unknown as ResolvedOptions['columns'] };
 }
 
-function resolveDurable(options: ExperimentOptions, defaultDir: string | undefined): DurableOptions | null {
-  const { dir = defaultDir } = options;
-  if (dir === undefined) {
+function resolveDurable(options: ExperimentOptions, defaults: PlaceOptions): DurableOptions | null {
+  const { dir = defaults.dir, folderMode = defaults.folderMode, fileMode = defaults.fileMode } = options;
+  const place = checkPlace({ dir, folderMode, fileMode });
+  if (place.dir === undefined) {
     const useless = DURABLE.find((key) => options[key] !== undefined);
     if (useless === undefined) return null;
     throw new ConfigError(useless, 'nothing, since the experiment has no dir', options[useless]);
@@ -269,7 +289,6 @@ function resolveDurable(options: ExperimentOptions, defaultDir: string | undefin
     compact = null,
     fileSystem = null,
   } = options;
-  requireText('dir', dir);
   requireCount('flushIntervalMs', flushIntervalMs, FLUSH_INTERVAL_MS_MAX);
   requireOneOf('fsync', fsync, ['interval', 'always', 'never']);
   if (blockMs !== 0) requireCount('blockMs', blockMs, BLOCK_MS_MAX);
@@ -286,9 +305,10 @@ function resolveDurable(options: ExperimentOptions, defaultDir: string | undefin
   if (fileSystem !== null && typeof fileSystem.url !== 'string') {
     throw new ConfigError('fileSystem', 'an object with the url of a module', fileSystem);
   }
-  // The thread that writes may be given another working directory than this one has by then.
   return {
-    dir: resolve(dir),
+    dir: place.dir as string,
+    folderMode: place.folderMode ?? PRIVATE_FOLDER,
+    fileMode: place.fileMode ?? PRIVATE_FILE,
     flushIntervalMs,
     fsync,
     blockMs,
@@ -321,6 +341,48 @@ function resolveColumns(
   if (types.size > COLUMNS_MAX)
     throw new ConfigError('columns', `at most ${COLUMNS_MAX} columns`, types.size);
   return [...types].map(([name, type]) => ({ name, type }));
+}
+
+/** @throws ConfigError unless it is JSON that a document can hold */
+function requireMetadata(metadata: unknown): void {
+  const path = 'metadata';
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    throw new ConfigError(path, 'an object', metadata);
+  }
+  if (isDeeper(metadata, METADATA_DEPTH_MAX)) {
+    throw new ConfigError(path, `JSON, at most ${METADATA_DEPTH_MAX} levels deep`, metadata);
+  }
+  let text: string;
+  try {
+    text = JSON.stringify(metadata);
+  } catch {
+    throw new ConfigError(path, 'JSON', metadata);
+  }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > METADATA_BYTES_MAX) {
+    throw new ConfigError(path, `at most ${METADATA_BYTES_MAX} bytes of JSON`, bytes);
+  }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+/** The process must be able to use what it creates. */
+function requireMode(path: string, mode: unknown, least: number): void {
+  const isMode = typeof mode === 'number' && Number.isInteger(mode) && mode >= 0 && mode <= 0o777;
+  if (!(isMode && (mode & least) === least)) {
+    throw new ConfigError(path, `from 0o${least.toString(8)} to 0o777, those of its owner included`, mode);
+  }
+}
+
+/** @throws ConfigError */
+export function checkPlace({ dir, folderMode, fileMode }: PlaceOptions): PlaceOptions {
+  if (folderMode !== undefined) requireMode('folderMode', folderMode, PRIVATE_FOLDER);
+  if (fileMode !== undefined) requireMode('fileMode', fileMode, PRIVATE_FILE);
+  // Once: another working folder later changes nothing.
+  return { dir: dir === undefined ? undefined : absolutePath('dir', dir), folderMode, fileMode };
 }
 
 function requireText(path: string, value: unknown): void {

@@ -2,15 +2,15 @@
 import { basename, dirname, join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import type { Clock } from '../clock.js';
-import { serializeError, TelemetryError, type WireError } from '../errors.js';
+import { serializeError, type WireError } from '../errors.js';
 import { Replay } from '../ring/replay.js';
 import type { PriceTable } from '../schema/prices.js';
 import { readDocument, writeDocument } from '../storage/document.js';
-import { ofSystem, storageError, systemCodeOf } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { acquireLock, holderOf, type Lock, type LockHolder } from '../storage/lock.js';
 import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from '../storage/paths.js';
 import { type CutTail, type Damage, type FolderContents, openFolder } from '../storage/recovery.js';
+import { ofSystem, storageError, systemCodeOf } from '../system-errors.js';
 import { checkThreadSpace } from '../thread.js';
 import type { ExperimentStatus, Reopened } from './experiment.js';
 import { type ResolvedOptions, restoreOptions } from './options.js';
@@ -99,7 +99,7 @@ function namesIn(path: string): string[] {
   } catch (error) {
     // ELOOP: a link to itself.
     if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? '')) return [];
-    throw storageError(error, 'look for experiments', { path });
+    throw storageError(error, 'look for experiments in', { path });
   }
 }
 
@@ -136,7 +136,7 @@ export async function reopen(
       // Whoever writes it may delete a file that was just listed: what has expired or was compacted.
       const isGone = lock === null && systemCodeOf(error) === 'ENOENT';
       if (isGone && attempt < ATTEMPTS) continue;
-      throw ofSystem(error, 'read an experiment', folder);
+      throw ofSystem(error, 'read an experiment at', folder);
     }
   }
 }
@@ -209,9 +209,8 @@ async function reopenLocked(
   };
 }
 
-/** The report of a folder that could not be opened. */
+/** The report of a folder that could not be opened, for whatever reason: the others must not suffer from it. */
 export function unopened(folder: string, error: unknown): RecoveredExperiment {
-  if (!(error instanceof TelemetryError)) throw error;
   return {
     id: folder.split(/[\\/]/).at(-1) as string,
     name: null,

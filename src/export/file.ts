@@ -6,9 +6,10 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { StorageError } from '../errors.js';
+import { makeFolder, PRIVATE_FILE } from '../make-folder.js';
+import { storageError } from '../system-errors.js';
 import type { Chunk } from './encoder.js';
 
 export interface WrittenFile {
@@ -54,8 +55,9 @@ export async function stageFile(
   // Clearing up must not hide the error that led here.
   const discard = () => rm(temporary, { force: true }).catch(() => {});
   const create = async (): Promise<FileHandle> => {
-    await mkdir(folder, { recursive: true });
-    return open(temporary, 'wx');
+    makeFolder(folder);
+    // It may hold prompts, and ids of users.
+    return open(temporary, 'wx', PRIVATE_FILE);
   };
   try {
     for await (const chunk of chunks) {
@@ -111,7 +113,7 @@ export async function nameFile(temporary: string, path: string): Promise<boolean
     });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    return storageFailure(path)(cause as NodeJS.ErrnoException);
+    return storageFailure(path)(cause);
   }
   await rm(temporary, { force: true }).catch(() => {});
   await syncFolder(dirname(path));
@@ -120,7 +122,7 @@ export async function nameFile(temporary: string, path: string): Promise<boolean
 
 /** An empty file has the name first, so that nobody else takes it. */
 async function takeName(temporary: string, path: string): Promise<void> {
-  const handle = await open(path, 'wx');
+  const handle = await open(path, 'wx', PRIVATE_FILE);
   await handle.close();
   await rename(temporary, path);
 }
@@ -132,14 +134,8 @@ async function syncFolder(folder: string): Promise<void> {
   await handle?.close();
 }
 
-function storageFailure(path: string): (cause: NodeJS.ErrnoException) => never {
+function storageFailure(path: string): (cause: unknown) => never {
   return (cause) => {
-    const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
-    throw new StorageError(
-      full ? 'ERR_STORAGE_FULL' : 'ERR_STORAGE_IO',
-      `cannot write ${path}: ${cause.code ?? cause.message}`,
-      { path },
-      { cause },
-    );
+    throw storageError(cause, 'write', { path });
   };
 }

@@ -6,8 +6,9 @@
  */
 
 import { lstat, realpath } from 'node:fs/promises';
-import { dirname, isAbsolute, join, relative, resolve, sep, win32 } from 'node:path';
+import { dirname, isAbsolute, join, relative, sep, win32 } from 'node:path';
 import { ExportError } from '../errors.js';
+import { absolutePath } from '../system-errors.js';
 import { wellFormed } from './text.js';
 
 export const MANIFEST_SUFFIX = '.manifest.json';
@@ -31,7 +32,7 @@ export async function resolveExportPath(dir: string, name: string, extension: st
   if (parts.some((part) => part === '' || part === '.' || part === '..')) {
     throw refused(name, 'the name has an empty, "." or ".." part');
   }
-  const root = resolve(dir);
+  const root = absolutePath('dir', dir);
   const path = join(root, ...parts.slice(0, -1), `${parts.at(-1)}.${extension}`);
   checkLengths(relative(root, path), name);
   const [realRoot, realFolder] = await Promise.all([realFolderOf(root), realFolderOf(dirname(path))]);
@@ -49,7 +50,7 @@ export async function resolveExportPath(dir: string, name: string, extension: st
 export function explicitExportPath(path: unknown): string {
   checkText(path, 'export path');
   if (/[/\\]$/.test(path) || ['.', '..'].includes(path)) throw refused(path, 'the path names a folder');
-  const absolute = resolve(path);
+  const absolute = absolutePath('path', path);
   checkLengths(absolute, path);
   return absolute;
 }

@@ -6,6 +6,7 @@
 
 import { ConfigError, type ImportCode, ImportError, StateError, StorageError } from '../errors.js';
 import type { Json } from '../schema/event.js';
+import { requirePath } from '../system-errors.js';
 import { ArrowReader } from './arrow.js';
 import { type BoundMapper, bind, columnsOfRecords, PEEK_RECORDS } from './bind.js';
 import { type CsvOptions, CsvReader, checkCsvOptions } from './csv.js';
@@ -120,9 +121,10 @@ export class ImportSource implements AsyncDisposable {
     options: ImportFileOptions = {},
   ): Promise<ImportSource> {
     const isStream = typeof from === 'object' && from !== null && Symbol.asyncIterator in from;
-    if (!isStream && (typeof from !== 'string' || from === '')) {
+    if (!isStream && typeof from !== 'string') {
       throw new ConfigError('path', 'the path of a file, or a stream of bytes', from);
     }
+    if (!isStream) requirePath('path', from);
     checkFormat(options.format);
     // What cannot be used is reported before the file is touched.
     checkCsvOptions(options);

@@ -3,7 +3,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { ImportError, StorageError } from '../errors.js';
+import { ImportError } from '../errors.js';
+import { ofSystem } from '../system-errors.js';
 import { type Compression, compressionOf, HEAD_BYTES } from './format.js';
 
 const READ_CHUNK_BYTES = 256 * 1024;
@@ -292,17 +293,5 @@ function decoderOf(compression: Compression, path: string): Transform {
 }
 
 function unreadable(path: string, cause: unknown): unknown {
-  const { code, syscall } = cause as NodeJS.ErrnoException;
-  if (typeof code !== 'string' || syscall === undefined) return cause;
-  const reason = Object.hasOwn(REASONS, code) ? `${REASONS[code]} (${code})` : code;
-  return new StorageError('ERR_STORAGE_IO', `cannot read ${path}: ${reason}`, { path }, { cause });
+  return ofSystem(cause, 'read', path);
 }
-
-/** The usual ones, in words. */
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  ENOTDIR: 'there is no such file',
-  EISDIR: 'it is a folder',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-};

@@ -96,13 +96,19 @@ export function decode(
   let measurements: Record<string, Json> = {};
   let eventName = binding.event;
   let corrections: Json | undefined;
+  let isReadable = true;
   if (captured) {
     const reader = new MsgpackReader(batch.blob, batch.blobOffsets[index]);
-    for (const [key, value] of Object.entries(reader.value() as Record<string, Json>))
-      setOwn(metadata, key, value);
-    corrections = reader.aside;
-    measurements = reader.value() as Record<string, Json>;
-    if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
+    try {
+      for (const [key, value] of Object.entries(reader.value() as Record<string, Json>))
+        setOwn(metadata, key, value);
+      corrections = reader.aside;
+      measurements = reader.value() as Record<string, Json>;
+      if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
+    } catch {
+      // Its checksum is right: somebody other than this library wrote it.
+      isReadable = false;
+    }
   }
 
   const own = ownParts(source, batch, index, metadata);
@@ -133,7 +139,7 @@ export function decode(
     correlationId: who.correlationId,
     traceId: who.traceId,
     spanId: who.spanId,
-    malformed: own.malformed,
+    malformed: own.malformed || !isReadable,
     fields: categoryFields(category, measurements, metadata),
   };
   // An imported event may have been told what it cannot be seen from here, such as the id it had before.

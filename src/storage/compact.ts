@@ -5,11 +5,18 @@
  * value, and only then given its name. The segment stays: whoever owns the experiment's document deletes it once the
  * document lists the Parquet file. So whenever the power goes, a file that is whole is there, and is the one listed.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StorageError } from '../errors.js';
 import type { Batch } from '../ring/batch.js';
-import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { clearUp, guarded, ifThere, isCorrupt, storageError } from './errors.js';
+import { guarded, storageError } from '../system-errors.js';
+import {
+  type ExperimentDocument,
+  permissionsIn,
+  readDocument,
+  type SegmentRecord,
+  writeDocument,
+} from './document.js';
+import { clearUp, ifThere, isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { readParquetIndex } from './parquet-footer.js';
 import { ParquetFileReader } from './parquet-reader.js';
@@ -49,7 +56,7 @@ export async function compactSegment(
     return bytes;
   } catch (error) {
     clearUp(() => files.unlink(temporary));
-    throw storageError(error, 'compact a segment', { path: folder, segment: record.segment });
+    throw storageError(error, 'compact a segment at', { path: folder, segment: record.segment });
   } finally {
     source?.close();
   }
@@ -81,7 +88,7 @@ export function listCompacted(files: FileSystem, folder: string, segment: number
   if (document === undefined) return;
   writeDocument(files, folder, document);
   const path = join(folder, segmentName(segment));
-  guarded('delete a segment', path, () => ifThere(() => files.unlink(path)));
+  guarded('delete a segment at', path, () => ifThere(() => files.unlink(path)));
 }
 
 /** Removes what attempts at a file have left that did not come to an end. */
@@ -119,7 +126,8 @@ class ArrowSource {
   }
 
   batches(entries: readonly BatchEntry[]): Batch[] {
-    return entries.map((entry) => readBatch(this.#files, this.#fd, entry, this.index.identity.columns));
+    const { identity, ...texts } = this.index;
+    return entries.map((entry) => readBatch(this.#files, this.#fd, entry, identity.columns, texts));
   }
 
   close(): void {
@@ -153,7 +161,7 @@ function grouped(entries: readonly BatchEntry[]): BatchEntry[][] {
 }
 
 async function write(files: FileSystem, path: string, source: ArrowSource): Promise<number> {
-  const fd = files.open(path, 'wx');
+  const fd = files.open(path, 'wx', permissionsIn(files, dirname(path)));
   try {
     const { index, texts } = source;
     const bytes = await writeParquetFile(files, fd, index.identity, texts, source.rowGroups());

@@ -8,8 +8,10 @@
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { LayoutError, NotFoundError, StorageError } from '../errors.js';
+import { PRIVATE_FILE } from '../make-folder.js';
 import type { Json } from '../schema/event.js';
-import { clearUp, guarded, ifThere } from './errors.js';
+import { guarded } from '../system-errors.js';
+import { clearUp, ifThere } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { DOCUMENT, parseTemporaryName, type SegmentForm, temporaryName } from './paths.js';
 import type { RingLosses } from './segment-format.js';
@@ -17,6 +19,10 @@ import { isFlag, isNumber, isObject, isText, oneOf, orNull, requireShape, type S
 
 export const FORMAT = 'crucible-telemetry';
 export const FORMAT_VERSION = 1;
+
+/** No document is larger, or nested deeper: what is so is not read, and cannot be written. */
+export const DOCUMENT_BYTES_MAX = 64 << 20;
+export const DOCUMENT_DEPTH_MAX = 100;
 
 /** A finished segment, as it must be found: its bytes no longer change. */
 export interface SegmentRecord {
@@ -99,7 +105,9 @@ const SHAPE = {
  */
 export function readDocument(files: FileSystem, folder: string): ExperimentDocument {
   const path = join(folder, DOCUMENT);
-  const bytes = guarded('read an experiment', path, () => ifThere(() => files.readFile(path)));
+  const bytes = guarded('read an experiment at', path, () =>
+    ifThere(() => files.readFile(path, DOCUMENT_BYTES_MAX)),
+  );
   if (bytes === undefined) throw new NotFoundError('experiment', basename(folder));
   const { checksum, ...document } = parse(bytes, path);
   if (document.format !== FORMAT) throw corrupt(path, 'is not a document of this library');
@@ -116,15 +124,23 @@ export function readDocument(files: FileSystem, folder: string): ExperimentDocum
  * Replaces the document, and removes what earlier attempts left. When it returns, the new one is on the disk; when
  * it throws, either one is there.
  *
+ * @param permissions - default: those it has
  * @throws StorageError ERR_STORAGE_FULL or ERR_STORAGE_IO, with cause
  */
-export function writeDocument(files: FileSystem, folder: string, document: ExperimentDocument): void {
+export function writeDocument(
+  files: FileSystem,
+  folder: string,
+  document: ExperimentDocument,
+  permissions?: number,
+): void {
   const path = join(folder, DOCUMENT);
-  guarded('write an experiment', path, () => {
+  guarded('write an experiment at', path, () => {
+    const bytes = encode(document);
+    if (bytes.length > DOCUMENT_BYTES_MAX) throw tooLarge(path, bytes.length);
     removeLeftovers(files, folder);
     const temporary = join(folder, temporaryName(DOCUMENT));
     try {
-      writeSynced(files, temporary, encode(document));
+      writeSynced(files, temporary, bytes, permissions ?? permissionsIn(files, folder));
       files.rename(temporary, path);
     } catch (error) {
       clearUp(() => files.unlink(temporary));
@@ -134,14 +150,19 @@ export function writeDocument(files: FileSystem, folder: string, document: Exper
   });
 }
 
+/** Of every file in an experiment's folder: those of its document. */
+export function permissionsIn(files: FileSystem, folder: string): number {
+  return ifThere(() => files.stat(join(folder, DOCUMENT)).permissions) ?? PRIVATE_FILE;
+}
+
 function removeLeftovers(files: FileSystem, folder: string): void {
   for (const name of files.list(folder)) {
     if (parseTemporaryName(name) === DOCUMENT) files.unlink(join(folder, name));
   }
 }
 
-function writeSynced(files: FileSystem, path: string, bytes: Uint8Array): void {
-  const fd = files.open(path, 'wx');
+function writeSynced(files: FileSystem, path: string, bytes: Uint8Array, permissions: number): void {
+  const fd = files.open(path, 'wx', permissions);
   try {
     writeFully(files, fd, [bytes], 0);
     files.sync(fd);
@@ -163,6 +184,7 @@ function checksumOf(document: object): number {
 }
 
 function parse(bytes: Uint8Array, path: string): Record<string, unknown> {
+  if (depthOf(bytes) > DOCUMENT_DEPTH_MAX) throw corrupt(path, 'is nested deeper than any document is');
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -171,6 +193,31 @@ function parse(bytes: Uint8Array, path: string): Record<string, unknown> {
   }
   if (typeof value !== 'object' || value === null) throw corrupt(path, 'is not a document of this library');
   return value as Record<string, unknown>;
+}
+
+/** How deep objects and lists are nested in JSON. */
+function depthOf(json: Uint8Array): number {
+  let depth = 0;
+  let deepest = 0;
+  let isText = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i];
+    if (isText && byte === BACKSLASH) i++;
+    else if (byte === QUOTE) isText = !isText;
+    else if (!isText && (byte === BRACE || byte === BRACKET)) deepest = Math.max(deepest, ++depth);
+    else if (!isText && (byte === BRACE_END || byte === BRACKET_END)) depth--;
+  }
+  return deepest;
+}
+
+const [QUOTE, BACKSLASH, BRACE, BRACE_END, BRACKET, BRACKET_END] = Buffer.from('"\\{}[]');
+
+function tooLarge(path: string, bytes: number): StorageError {
+  return new StorageError(
+    'ERR_STORAGE_FULL',
+    `${path} would have ${bytes} bytes, and may have ${DOCUMENT_BYTES_MAX}: larger segments (segmentBytes) make it shorter`,
+    { path, bytes, bytesMax: DOCUMENT_BYTES_MAX },
+  );
 }
 
 function corrupt(path: string, what: string, cause?: unknown): StorageError {

@@ -14,7 +14,9 @@
 import { join } from 'node:path';
 import { systemClock } from '../clock.js';
 import { StateError } from '../errors.js';
-import { clearUp, guarded, ifThere } from './errors.js';
+import { guarded } from '../system-errors.js';
+import { permissionsIn } from './document.js';
+import { clearUp, ifThere, isCorrupt } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { lockName, parseLockName, parseTemporaryName, randomToken, temporaryName } from './paths.js';
 import { isRunning, type ProcessIdentity, thisProcess } from './process.js';
@@ -23,6 +25,8 @@ import { isRunning, type ProcessIdentity, thisProcess } from './process.js';
 export const LOCK_REFRESH_MS = 10_000;
 /** A holder that cannot be seen is taken for dead after so long a silence. */
 const SILENCE_MAX_MS = 60_000;
+/** No lock file is longer. */
+const LOCK_BYTES_MAX = 4096;
 const ATTEMPTS = 5;
 const PAUSE_MAX_MS = 8;
 
@@ -66,13 +70,20 @@ const thisSystem: LockSystem = {
 /**
  * Becomes the one who writes in `folder`, which must exist. Waits less than a tenth of a second.
  *
+ * @param permissions - of the lock's file; default: those of the experiment's document
  * @throws StateError ERR_LOCKED with `pid`, `host` and `since` of the one who writes now, this process included;
  *   StorageError when the disk fails
  */
-export function acquireLock(files: FileSystem, folder: string, system = thisSystem): Lock {
-  return guarded('lock an experiment', folder, () => {
+export function acquireLock(
+  files: FileSystem,
+  folder: string,
+  system = thisSystem,
+  permissions?: number,
+): Lock {
+  return guarded('lock an experiment at', folder, () => {
+    const mode = permissions ?? permissionsIn(files, folder);
     for (let attempt = 1; ; attempt++) {
-      const own = new LockFile(files, folder, system);
+      const own = new LockFile(files, folder, system, mode);
       let other: LockHolder | undefined;
       try {
         other = livingOther(files, folder, own, system);
@@ -90,10 +101,12 @@ export function acquireLock(files: FileSystem, folder: string, system = thisSyst
 
 /** Who writes in `folder`; undefined when nobody does. Changes nothing. @throws StorageError when the disk fails */
 export function holderOf(files: FileSystem, folder: string, system = thisSystem): LockHolder | undefined {
-  return guarded('look for a lock', folder, () => {
+  return guarded('look for a lock in', folder, () => {
     const names = ifThere(() => files.list(folder)) ?? [];
     for (const name of names.filter((name) => parseLockName(name) !== undefined)) {
-      const holder = livingHolder(files, join(folder, name), name, Date.now(), system);
+      const path = join(folder, name);
+      if (!isFile(files, path)) continue;
+      const holder = livingHolder(files, path, name, Date.now(), system);
       if (holder !== undefined) return holder;
     }
     return undefined;
@@ -108,7 +121,7 @@ class LockFile implements Lock {
   #released = false;
 
   /** Creates the file, content and all. */
-  constructor(files: FileSystem, folder: string, system: LockSystem) {
+  constructor(files: FileSystem, folder: string, system: LockSystem, permissions: number) {
     this.#files = files;
     this.holder = { ...system.self(), sinceUs: systemClock.nowUs() };
     const token = system.token();
@@ -116,7 +129,7 @@ class LockFile implements Lock {
     this.path = join(folder, this.name);
     const temporary = join(folder, temporaryName(this.name, token));
     try {
-      const fd = files.open(temporary, 'wx');
+      const fd = files.open(temporary, 'wx', permissions);
       this.#writeAndClose(fd);
       files.rename(temporary, this.path);
     } catch (error) {
@@ -129,7 +142,7 @@ class LockFile implements Lock {
   }
 
   refresh(): void {
-    guarded('refresh a lock', this.path, () => {
+    guarded('refresh a lock at', this.path, () => {
       const fd = this.#released ? undefined : ifThere(() => this.#files.open(this.path, 'r+'));
       if (fd === undefined) {
         throw lost(this.path);
@@ -141,7 +154,7 @@ class LockFile implements Lock {
 
   release(): void {
     if (this.#released) return;
-    guarded('release a lock', this.path, () => ifThere(() => this.#files.unlink(this.path)));
+    guarded('release a lock at', this.path, () => ifThere(() => this.#files.unlink(this.path)));
     this.#released = true;
   }
 
@@ -164,7 +177,7 @@ function livingOther(
   system: LockSystem,
 ): LockHolder | undefined {
   // By the clock that the others' times are from.
-  const nowMs = files.modifiedMs(own.path);
+  const nowMs = files.stat(own.path).modifiedMs;
   const names = files.list(folder);
   // A list without our own is out of date, or we were silent for a minute: either way it does not say that we may.
   if (!names.includes(own.name)) throw lost(own.path);
@@ -172,12 +185,18 @@ function livingOther(
     const name = parseTemporaryName(found) ?? found;
     if (name === own.name || parseLockName(name) === undefined) continue;
     const path = join(folder, found);
+    if (!isFile(files, path)) continue;
     const holder = livingHolder(files, path, name, nowMs, system);
     if (holder === undefined) ifThere(() => files.unlink(path));
     // A temporary one has not looked at ours yet, and will.
     else if (found === name) return holder;
   }
   return undefined;
+}
+
+/** Whatever else has such a name is no lock. */
+function isFile(files: FileSystem, path: string): boolean {
+  return ifThere(() => files.stat(path))?.isFile === true;
 }
 
 /** Who holds a lock; undefined when that process has ended or its lock is gone. */
@@ -188,12 +207,12 @@ function livingHolder(
   nowMs: number,
   system: LockSystem,
 ): LockHolder | undefined {
-  const bytes = ifThere(() => files.readFile(path));
+  const bytes = ifThere(() => contentOf(files, path));
   if (bytes === undefined) return undefined;
   const holder = parseHolder(bytes);
   const running = holder === undefined ? undefined : system.isRunning(holder);
   if (running !== undefined) return running ? holder : undefined;
-  const modifiedMs = ifThere(() => files.modifiedMs(path));
+  const modifiedMs = ifThere(() => files.stat(path))?.modifiedMs;
   if (modifiedMs === undefined || nowMs - modifiedMs > SILENCE_MAX_MS) return undefined;
   return holder ?? unknownHolder(name, modifiedMs);
 }
@@ -208,6 +227,16 @@ function unknownHolder(name: string, modifiedMs: number): LockHolder {
     host: null,
     sinceUs: Math.floor(modifiedMs * 1000),
   };
+}
+
+/** Nothing where it is too long to be of use: somebody holds it all the same. */
+function contentOf(files: FileSystem, path: string): Uint8Array {
+  try {
+    return files.readFile(path, LOCK_BYTES_MAX);
+  } catch (error) {
+    if (isCorrupt(error)) return new Uint8Array(0);
+    throw error;
+  }
 }
 
 function parseHolder(bytes: Uint8Array): LockHolder | undefined {

@@ -9,7 +9,16 @@
 import { crc32 } from 'node:zlib';
 import { StorageError } from '../errors.js';
 import { type FileSystem, readFully } from './file-system.js';
-import { type BatchPlace, FORMAT_VERSION, IDENTITY_KEY, type SegmentIdentity } from './segment-format.js';
+import {
+  type BatchPlace,
+  FORMAT_VERSION,
+  IDENTITY_KEY,
+  isBindingText,
+  isPlace,
+  type SegmentIdentity,
+} from './segment-format.js';
+import { isComplete } from './segment-message.js';
+import { fits, isNumber, isText, type Shape } from './shape.js';
 
 /** `PAR1`, with which the file begins and ends. */
 export const MAGIC = Buffer.from('PAR1');
@@ -108,7 +117,7 @@ export function sealFooter(footer: Buffer, text: string): void {
 export function readParquetIndex(files: FileSystem, path: string): ParquetIndex {
   const fd = files.open(path, 'r');
   try {
-    const index = indexOf(readFooter(files, fd, path), files.sizeBytes(fd), path);
+    const index = indexOf(readFooter(files, fd, path), files.stat(fd).bytes, path);
     // Row groups have a checksum each, the first one over these bytes too; but there may be none.
     const first = Buffer.alloc(MAGIC.length);
     readFully(files, fd, first, 0);
@@ -124,7 +133,7 @@ export function readParquetIndex(files: FileSystem, path: string): ParquetIndex 
  * @throws StorageError ERR_SEGMENT_CORRUPT
  */
 export function readFooter(files: FileSystem, fd: number, path: string): Buffer {
-  const fileBytes = files.sizeBytes(fd);
+  const fileBytes = files.stat(fd).bytes;
   const trailer = Buffer.alloc(TRAILER_BYTES);
   if (fileBytes >= TRAILER_BYTES) readFully(files, fd, trailer, fileBytes - TRAILER_BYTES);
   const footerBytes = trailer.readUInt32LE(0) + TRAILER_BYTES;
@@ -162,6 +171,9 @@ function indexOf(footer: Buffer, fileBytes: number, path: string): ParquetIndex 
       { path, expected: FORMAT_VERSION, actual: identity.formatVersion },
     );
   }
+  if (!(isComplete(identity) && fits({ groups, batches, bindings, strings }, INDEX))) {
+    throw unsound(path, fileBytes - footer.length, 'its index is not complete');
+  }
   const index: ParquetIndex = {
     identity,
     places: batches.map(placeOf),
@@ -171,11 +183,24 @@ function indexOf(footer: Buffer, fileBytes: number, path: string): ParquetIndex 
     fileBytes,
   };
   const placed = placedGroups(groups, index.places);
+  const grouped = placed.reduce((sum, group) => sum + group.batches, 0);
+  if (grouped !== batches.length || !index.places.every(isPlace) || !bindings.every(isBindingText)) {
+    throw unsound(path, fileBytes - footer.length, 'its index contradicts itself');
+  }
   const last = placed.at(-1);
   const end = last === undefined ? MAGIC.length : last.offset + last.bytes;
   if (end !== fileBytes - footer.length) throw unsound(path, end, 'its row groups do not lead to its footer');
   return { ...index, groups: placed };
 }
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const INDEX = {
+  groups: [[isCount]],
+  batches: [[isNumber]],
+  bindings: [isText],
+  strings: [isText],
+} as const satisfies Shape;
 
 function placedGroups(groups: StoredIndex['groups'], places: readonly BatchPlace[]): ParquetGroup[] {
   let offset = 0;

@@ -10,8 +10,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import type { StorageError } from '../errors.js';
 import { type Batch, subBatch } from '../ring/batch.js';
+import { guarded } from '../system-errors.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded, isCorrupt } from './errors.js';
+import { ifThere, isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { Intervals } from './intervals.js';
 import { KnownDictionaries } from './known-dictionaries.js';
@@ -181,8 +182,8 @@ class Examination {
   #find({ segment, arrow, parquet }: SegmentFiles): SegmentFile[] {
     if (segment <= this.#document.expired.throughSegment) {
       // The document no longer lists it; the process ended before it was deleted.
-      if (arrow) this.#remove(segmentFileName(segment, 'arrow'), 'delete a segment');
-      if (parquet) this.#remove(segmentFileName(segment, 'parquet'), 'delete a segment');
+      if (arrow) this.#remove(segmentFileName(segment, 'arrow'), 'delete a segment at');
+      if (parquet) this.#remove(segmentFileName(segment, 'parquet'), 'delete a segment at');
       return [];
     }
     // Of two files, which compaction may have left, the one that the document lists is read.
@@ -222,7 +223,7 @@ class Examination {
       const { isCut, offset, reason } = error.context;
       const record = this.#records.get(number);
       // Created, and the process ended before anything was in it: nothing is lost.
-      if (record === undefined && isCut === true) this.#remove(name, 'repair a segment');
+      if (record === undefined && isCut === true) this.#remove(name, 'repair a segment at');
       else this.#addDamage(name, Number(offset), null, record?.rows ?? null, String(reason));
       return undefined;
     }
@@ -348,7 +349,7 @@ class Examination {
 
   #cutTail({ name, index: { torn, fileBytes, validBytes } }: ArrowFile): void {
     const path = join(this.#folder, name);
-    guarded('repair a segment', path, () => {
+    guarded('repair a segment at', path, () => {
       const fd = this.#files.open(path, 'r+');
       try {
         if (torn && fileBytes > validBytes) {
@@ -401,7 +402,7 @@ class Examination {
     for (const name of this.#files.list(this.#folder)) {
       const target = parseTemporaryName(name);
       if (target !== undefined && parseCompactedName(target) !== undefined) {
-        this.#remove(name, 'delete a temporary file');
+        this.#remove(name, 'delete a temporary file at');
       }
     }
   }
@@ -411,14 +412,21 @@ class Examination {
     if (!arrow || !parquet) return;
     const read = found.find(({ number }) => number === segment);
     if (read === undefined || this.#damage.some(({ file }) => file === read.name)) return;
-    this.#remove(segmentFileName(segment, read.form === 'arrow' ? 'parquet' : 'arrow'), 'delete a segment');
+    this.#remove(
+      segmentFileName(segment, read.form === 'arrow' ? 'parquet' : 'arrow'),
+      'delete a segment at',
+    );
   }
 
   #remove(name: string, what: string): void {
     if (!this.#options.repair) return;
     const path = join(this.#folder, name);
-    guarded(what, path, () => this.#files.unlink(path));
-    this.#changed = true;
+    guarded(what, path, () => {
+      // What is no file is none of ours.
+      if (ifThere(() => this.#files.stat(path))?.isFile !== true) return;
+      this.#files.unlink(path);
+      this.#changed = true;
+    });
   }
 
   /** Lists the segments that were finished just now, and the form in which others were found. */

@@ -65,7 +65,7 @@ export class ArrowFile {
   read(batch: number): Batch {
     const { files, path, columns } = this.#folder;
     this.#fd ??= files.open(join(path, this.name), 'r');
-    return readBatch(files, this.#fd, this.places[batch], columns);
+    return readBatch(files, this.#fd, this.places[batch], columns, this.index);
   }
 
   /** Lets go of the open file; reading opens it again. */

@@ -1,4 +1,5 @@
 /** What a segment holds, in terms of its users. How it is laid out as bytes is said in segment-schema and -seal. */
+import { CHUNK_ROWS, PRODUCER_MAX } from '../../assembly/layout.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
 
@@ -63,6 +64,45 @@ export interface BatchPlace {
   readonly timeMaxUs: number;
   /** As of when the batch was written. */
   readonly losses: RingLosses;
+}
+
+/** Whether there can be rows in such a place: a file that says anything else was not written by this library. */
+export function isPlace({
+  chunk,
+  firstRow,
+  rows,
+  producer,
+  timeMinUs,
+  timeMaxUs,
+  losses,
+}: BatchPlace): boolean {
+  return (
+    [chunk, firstRow, rows, producer, ...Object.values(losses)].every(isCount) &&
+    [timeMinUs, timeMaxUs].every(Number.isFinite) &&
+    chunk <= CHUNK_MAX &&
+    firstRow + rows <= CHUNK_ROWS &&
+    producer < PRODUCER_MAX
+  );
+}
+
+/** Sequences of rows are exact up to here. */
+const CHUNK_MAX = Math.floor(Number.MAX_SAFE_INTEGER / CHUNK_ROWS);
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Whether a text of the dictionary of bindings names an event and what is bound to it. */
+export function isBindingText(text: string): boolean {
+  try {
+    const binding: unknown = JSON.parse(text);
+    if (!Array.isArray(binding) || typeof binding[0] !== 'string') return false;
+    const [, model = null, provider = null, bound = {}] = binding;
+    const isName = (value: unknown) => value === null || typeof value === 'string';
+    return isName(model) && isName(provider) && typeof bound === 'object' && bound !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** A record batch and where its message is in the file. */

@@ -14,7 +14,13 @@ import {
 } from '../arrow/message.js';
 import { StorageError } from '../errors.js';
 import { COLUMN_TYPES } from '../schema/columns.js';
-import { type BatchPlace, FORMAT_VERSION, IDENTITY_KEY, type SegmentIdentity } from './segment-format.js';
+import {
+  type BatchPlace,
+  FORMAT_VERSION,
+  IDENTITY_KEY,
+  isPlace,
+  type SegmentIdentity,
+} from './segment-format.js';
 import { STRING_DICTIONARY } from './segment-schema.js';
 import { BATCH_SEAL, DICTIONARY_SEAL, sealed, verifyHead } from './segment-seal.js';
 
@@ -64,7 +70,8 @@ export function identityOf(path: string, { headerType, header, bodyBytes }: Arro
 
 const INCOMPLETE = 'what its schema says of the segment is not complete';
 
-function isComplete(identity: Partial<SegmentIdentity>): identity is SegmentIdentity {
+/** Whether it says all of a segment. */
+export function isComplete(identity: Partial<SegmentIdentity>): identity is SegmentIdentity {
   const { libraryVersion, experimentId, priceVersion, segment, createdUs, columns } = identity;
   return (
     [libraryVersion, experimentId, priceVersion].every((text) => typeof text === 'string') &&
@@ -77,7 +84,7 @@ function isComplete(identity: Partial<SegmentIdentity>): identity is SegmentIden
 
 /** What a record batch's message says of its rows. @throws Unsound */
 export function placeOf(head: Uint8Array): BatchPlace {
-  return parsed(() => ({
+  const place = parsed(() => ({
     chunk: sealed(head, BATCH_SEAL, 'seq'),
     firstRow: sealed(head, BATCH_SEAL, 'row'),
     rows: sealed(head, BATCH_SEAL, 'rows'),
@@ -91,6 +98,8 @@ export function placeOf(head: Uint8Array): BatchPlace {
       overflowed: sealed(head, BATCH_SEAL, 'overflowed'),
     },
   }));
+  if (!isPlace(place)) throw new Unsound('a record batch is in a place where no rows are');
+  return place;
 }
 
 /** @throws Unsound */

@@ -1,10 +1,10 @@
 /** Reading one record batch of a segment. */
 import { crc32 } from 'node:zlib';
-import { CHUNK_ROWS } from '../../assembly/layout.js';
+import { CHUNK_ROWS, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import { StorageError } from '../errors.js';
 import type { Batch } from '../ring/batch.js';
 import { type FileSystem, readFully } from './file-system.js';
-import type { BatchEntry, BatchPlace, SegmentColumns } from './segment-format.js';
+import type { BatchEntry, BatchPlace, Dictionaries, SegmentColumns } from './segment-format.js';
 import { batchContentOf, openMessage, parsed, placeOf, Unsound } from './segment-message.js';
 import {
   BINDING,
@@ -30,15 +30,24 @@ const HIGH_WORD = 2 ** 32;
  * Reads and verifies a batch. Its columns are views over a buffer of their own.
  * @param fd - the segment, open for reading
  * @param columns - of the segment's identity
+ * @param texts - the segment's dictionaries, which its rows refer to
  * @throws StorageError ERR_SEGMENT_CORRUPT when the file does not hold there what `entry` says
  */
-export function readBatch(files: FileSystem, fd: number, entry: BatchEntry, columns: SegmentColumns): Batch {
+export function readBatch(
+  files: FileSystem,
+  fd: number,
+  entry: BatchEntry,
+  columns: SegmentColumns,
+  texts: Dictionaries,
+): Batch {
   const { offset, bytes } = entry;
   try {
     // Not from Node's pool: views over it begin at multiples of 8.
     const message = Buffer.allocUnsafeSlow(bytes);
     if (readFully(files, fd, message, offset) < bytes) throw new Unsound('the file ends within the batch');
-    return decode(message, entry, columns);
+    const batch = decode(message, entry, columns);
+    requireSound(batch, columns, texts);
+    return batch;
   } catch (error) {
     if (!(error instanceof Unsound)) throw error;
     throw new StorageError(
@@ -102,6 +111,23 @@ function decode(message: Buffer, entry: BatchEntry, columns: SegmentColumns): Ba
       return integers(valid, new IntegerArray(memory, at(valuesBuffer(column)), rows));
     }),
   };
+}
+
+/** What a reader would follow without looking must lead somewhere. @throws Unsound */
+function requireSound(batch: Batch, columns: SegmentColumns, { bindings, strings }: Dictionaries): void {
+  const { rows, tags, blobOffsets, blob, declared } = batch;
+  let end = blob.length;
+  for (let row = rows - 1; row >= 0; row--) {
+    if ((tags[row] & TAG_BINDING_MASK) >= bindings.length) throw new Unsound('a row names no event');
+    if (blobOffsets[row] > end) throw new Unsound('what has no column lies outside of the batch');
+    end = blobOffsets[row];
+  }
+  columns.forEach(({ type }, column) => {
+    const codes = declared[column];
+    for (let row = 0; type === 'dict' && row < rows; row++) {
+      if (codes[row] >>> 0 >= strings.length && codes[row] !== 0) throw new Unsound('a row names no text');
+    }
+  });
 }
 
 function isSamePlace(place: BatchPlace, entry: BatchEntry): boolean {

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import { type ArrowMessage, HEADER_BATCH, HEADER_DICTIONARY, PREFIX_BYTES } from '../arrow/message.js';
 import { StorageError } from '../errors.js';
 import { type FileSystem, readFully } from './file-system.js';
-import type { BatchEntry, Damage, SegmentIdentity } from './segment-format.js';
+import { type BatchEntry, type Damage, isBindingText, type SegmentIdentity } from './segment-format.js';
 import {
   dictionaryContentOf,
   identityOf,
@@ -68,7 +68,7 @@ export function scanSegment(files: FileSystem, path: string, options: ScanOption
   const { verifyBodies = false, from, limitBytes = Number.POSITIVE_INFINITY } = options;
   const fd = files.open(path, 'r');
   try {
-    const fileBytes = Math.min(files.sizeBytes(fd), limitBytes);
+    const fileBytes = Math.min(files.stat(fd).bytes, limitBytes);
     const file = new FileWindow(files, fd, fileBytes, verifyBodies ? STREAM_BLOCK_BYTES : SKIM_BLOCK_BYTES);
     const scan = new SegmentScan(file, from ?? beginning(file, path));
     scan.run(verifyBodies);
@@ -202,10 +202,16 @@ class SegmentScan {
     parsed(() => verifyBody(seal, crc32(body)));
     const { dictionary, rows, isDelta } = content;
     const from = isDelta ? (this.#valueCounts[dictionary] ?? 0) : 0;
-    if (dictionary === BINDING_DICTIONARY) setFrom(this.#bindings, from, textsOf(content, body));
+    if (dictionary === BINDING_DICTIONARY) setFrom(this.#bindings, from, bindingsOf(textsOf(content, body)));
     if (dictionary === STRING_DICTIONARY) setFrom(this.#strings, from, textsOf(content, body));
     this.#valueCounts[dictionary] = from + rows;
   }
+}
+
+/** @throws Unsound unless all of them are bindings */
+function bindingsOf(texts: string[]): string[] {
+  if (!texts.every(isBindingText)) throw new Unsound('a binding names no event');
+  return texts;
 }
 
 function setFrom(texts: string[], from: number, more: readonly string[]): void {

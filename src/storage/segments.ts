@@ -8,7 +8,8 @@
 import { join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import type { Batch, BatchRef } from '../ring/batch.js';
-import { isCorrupt, systemCodeOf } from './errors.js';
+import { systemCodeOf } from '../system-errors.js';
+import { isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { readParquetIndex } from './parquet-footer.js';
 import { DecodedGroups, groupOf, ParquetFileReader } from './parquet-reader.js';
@@ -205,7 +206,13 @@ export class Segments {
         this.#closeArrow();
         this.#open = { path, fd: this.files.open(path, 'r') };
       }
-      return readBatch(this.files, this.#open.fd, place, this.columns);
+      return readBatch(
+        this.files,
+        this.#open.fd,
+        place,
+        this.columns,
+        this.#known.get(segment)?.texts ?? this.texts,
+      );
     } catch (error) {
       // Compacted since the ref was made: it has the same batches.
       if (isGone(error)) return this.#readCompacted(ref);

@@ -22,6 +22,11 @@ export const orNull =
   (value: unknown): boolean =>
     value === null || test(value);
 
+/** Whether a value is so. */
+export function fits(value: unknown, shape: Shape): boolean {
+  return misfit(value, shape, []) === null;
+}
+
 /**
  * @param path - of the file that the value is from
  * @throws StorageError ERR_SEGMENT_VERSION that says where it differs

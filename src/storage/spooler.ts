@@ -22,9 +22,16 @@ import { SpoolRing, SpoolWords } from '../ring/spool.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
 import { MsgpackReader } from '../schema/msgpack.js';
+import { guarded, isFull, systemCodeOf } from '../system-errors.js';
 import { withCompacted } from './compact.js';
-import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { guarded, ifThere, isCorrupt, isFull, systemCodeOf } from './errors.js';
+import {
+  type ExperimentDocument,
+  permissionsIn,
+  readDocument,
+  type SegmentRecord,
+  writeDocument,
+} from './document.js';
+import { ifThere, isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { readParquetIndex } from './parquet-footer.js';
 import { compactedName, segmentFileName, segmentName } from './paths.js';
@@ -180,7 +187,7 @@ export class Spooler {
    */
   step({ everything, sync }: StepOptions): boolean {
     this.#beat();
-    return guarded('write a segment', this.#options.folder, () => {
+    return guarded('write a segment at', this.#options.folder, () => {
       if (this.#segment?.isEnding) this.#endSegment();
       this.#write();
       const published = everything ? this.#publishForAll() : true;
@@ -201,7 +208,7 @@ export class Spooler {
   /** Ends the segment in good order and writes the document. Every row must have been taken by a `step` before. */
   finish(): void {
     this.#beat();
-    guarded('end a segment', this.#options.folder, () => {
+    guarded('end a segment at', this.#options.folder, () => {
       if (this.#segment !== undefined) this.#endSegment();
       // What was lost after the last rows were taken is in no batch.
       const isToldOfLosses = isSame(this.#document.losses, this.#countLosses());
@@ -310,7 +317,7 @@ export class Spooler {
       const number = this.#nextSegment++;
       const path = join(folder, segmentName(number));
       try {
-        const fd = this.#files.open(path, 'wx');
+        const fd = this.#files.open(path, 'wx', permissionsIn(this.#files, folder));
         const createdUs = this.#clock.nowUs();
         const { experiment } = this.#document;
         this.#segment = new SegmentWriter(this.#files, fd, path, {

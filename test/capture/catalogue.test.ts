@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, listExperiments, telemetry } from '../../src/index.js';
 import { killedExperiment } from '../support/killed.js';
+import { unprivileged } from '../support/unprivileged.js';
 
 let dir: string;
 beforeEach(() => {
@@ -89,9 +90,8 @@ describe('listExperiments', () => {
     expect(await listExperiments(dir)).toMatchObject([{ id }]);
   });
 
-  it.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
-    'says which folders may not be looked into, unless their names say that they are none',
-    async () => {
+  it('says which folders may not be looked into, unless their names say that they are none', async () => {
+    await unprivileged([dir], async () => {
       const id = await stopped(1);
       for (const name of ['locked', 'lost+found']) mkdirSync(join(dir, name), { mode: 0 });
       const found = await listExperiments(dir);
@@ -101,8 +101,8 @@ describe('listExperiments', () => {
           ['locked', 'ERR_STORAGE_IO'],
         ].sort(),
       );
-    },
-  );
+    });
+  });
 
   it('says which experiments cannot be read, and that segments are missing', async () => {
     for (const id of ['a', 'b', 'c']) await stopped(20_000, { id, segmentBytes: 65_536 });

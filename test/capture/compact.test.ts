@@ -145,7 +145,7 @@ describe('compact()', () => {
     await experiment.stop();
     const [first, ...others] = filesOf(experiment, '.arrows').sort();
     const path = join(experiment.storage!.folder, first!);
-    const bytes = Buffer.from(nodeFileSystem.readFile(path));
+    const bytes = Buffer.from(nodeFileSystem.readFile(path, 1e9));
     bytes[bytes.length - 3000]! ^= 1;
     writeFileSync(path, bytes);
     const report = await experiment.compact();
@@ -240,7 +240,9 @@ describe("compact: 'parquet'", () => {
     const experiment = start({ compact: 'parquet' });
     await experiment.stop();
     const document = JSON.parse(
-      Buffer.from(nodeFileSystem.readFile(join(experiment.storage!.folder, 'experiment.json'))).toString(),
+      Buffer.from(
+        nodeFileSystem.readFile(join(experiment.storage!.folder, 'experiment.json'), 1e9),
+      ).toString(),
     );
     expect(document.experiment.options.compact).toBe('parquet');
     await reopened(experiment);

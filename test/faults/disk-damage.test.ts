@@ -319,7 +319,7 @@ function strangerSegment(): Uint8Array {
   const rig = new SpoolRig({ producers: 1, experimentId: 'exp-2' });
   rig.capture(0, 100);
   rig.settle();
-  return rig.disk.readFile(pathOf(1));
+  return rig.disk.readFile(pathOf(1), 1e9);
 }
 
 describe('the document of an experiment', () => {

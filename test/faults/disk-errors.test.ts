@@ -51,7 +51,7 @@ const OPERATIONS: readonly (keyof FileSystem)[] = [
   'list',
   'readFile',
   'read',
-  'sizeBytes',
+  'stat',
 ];
 
 describe('a spooler on a disk that fails', () => {

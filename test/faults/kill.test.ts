@@ -182,7 +182,10 @@ describe('a folder that was changed so that every checksum is right', () => {
     const index = scanSegment(files, path);
     const fd = files.open(path, 'r');
     const columns = index.identity.columns;
-    const batches = index.entries.map((entry) => ({ entry, batch: readBatch(files, fd, entry, columns) }));
+    const batches = index.entries.map((entry) => ({
+      entry,
+      batch: readBatch(files, fd, entry, columns, index),
+    }));
     files.close(fd);
     expect(batches.length).toBeGreaterThan(5);
     change(batches);

@@ -233,7 +233,7 @@ describe('a compacted segment', () => {
         }
         expect(outcome).toBe('ERR_STORAGE_FULL');
         expect(disk.list(FOLDER).filter((name) => name.startsWith('.tmp'))).toEqual([]);
-        expect(disk.readFile(ARROW)).toEqual(new Uint8Array(segment.bytes));
+        expect(disk.readFile(ARROW, 1e9)).toEqual(new Uint8Array(segment.bytes));
       }
     },
   );
@@ -289,7 +289,7 @@ describe('when the power goes', () => {
     const disk = diskOf(segment);
     await compact(disk, segment);
     // As a compaction would that does not verify what it wrote.
-    const changed = Buffer.from(disk.readFile(PARQUET));
+    const changed = Buffer.from(disk.readFile(PARQUET, 1e9));
     changed[100]! ^= 1;
     const content = new Map([...disk.content(), [PARQUET, changed]]);
     content.delete(ARROW);
@@ -308,7 +308,7 @@ describe('damage', () => {
   beforeAll(async () => {
     const disk = diskOf(segment);
     await compact(disk, segment);
-    bytes = Buffer.from(disk.readFile(PARQUET));
+    bytes = Buffer.from(disk.readFile(PARQUET, 1e9));
     whole = await batchesIn(disk);
   });
 
@@ -374,7 +374,7 @@ describe('damage', () => {
     const size = await compact(disk, large);
     listCompacted(disk, FOLDER, 1, size);
     const { groups } = readParquetIndex(disk, PARQUET);
-    const changed = Buffer.from(disk.readFile(PARQUET));
+    const changed = Buffer.from(disk.readFile(PARQUET, 1e9));
     changed[groups[1]!.offset + 1000]! ^= 4;
     const after = new PowerLossDisk(new Map([...disk.content(), [PARQUET, changed]]));
     const { rows: left, damage } = await openFolder(after, FOLDER, ALL_COLUMNS, { repair: true });
@@ -554,7 +554,7 @@ describe('DuckDB', () => {
     const disk = diskOf(segment);
     await compact(disk, segment);
     const path = join(folder, name);
-    writeFileSync(path, disk.readFile(PARQUET));
+    writeFileSync(path, disk.readFile(PARQUET, 1e9));
     return path;
   }
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { systemCodeOf } from '../../src/storage/errors.js';
 import { type FileSystem, nodeFileSystem, writeFully } from '../../src/storage/file-system.js';
+import { systemCodeOf } from '../../src/system-errors.js';
 import {
   createFileSystem as createFaultyDisk,
   type Fault,
@@ -185,8 +185,8 @@ describe('a disk that may lose power', () => {
     expect(again.content()).toEqual(disk.content());
     const fd = again.open('/x/f', 'r+');
     again.write(fd, [bytesOf('D')], 0);
-    expect(textOf(again.readFile('/x/g'))).toBe('Data');
-    expect(textOf(disk.readFile('/x/g'))).toBe('data');
+    expect(textOf(again.readFile('/x/g', 1e9))).toBe('Data');
+    expect(textOf(disk.readFile('/x/g', 1e9))).toBe('data');
   });
 
   it('is written out to be looked at', () => {
@@ -214,7 +214,7 @@ describe('a disk that may lose power', () => {
         disk.sync(fd);
         disk.syncFolder('/');
         const from = disk.journal.length;
-        const synced = disk.readFile('/f');
+        const synced = disk.readFile('/f', 1e9);
         for (const { position, bytes } of after) disk.write(other, [bytes], position);
         for (const { content } of crashStates(disk.initial, disk.journal, {
           seed,
@@ -286,7 +286,7 @@ describe('a disk with faults', () => {
     const files = createFaultyDisk({ faults: [{ operation: 'write', bytes: 3, until: 2 }] }, disk);
     const fd = files.open('/f', 'wx');
     expect(files.write(fd, [bytesOf('ab'), bytesOf('cdef')], 0)).toBe(3);
-    expect(textOf(disk.readFile('/f'))).toBe('abc');
+    expect(textOf(disk.readFile('/f', 1e9))).toBe('abc');
     expect(files.write(fd, [bytesOf('ab'), bytesOf('cdef')], 0)).toBe(6);
   });
 
@@ -310,7 +310,7 @@ describe('a disk with faults', () => {
     const files = createFaultyDisk({ faults: [{ operation: 'write', bytes: 2, code: 'ENOSPC' }] }, disk);
     const fd = files.open('/f', 'wx');
     expect(codeOf(() => files.write(fd, [bytesOf('abc')], 0))).toBe('ENOSPC');
-    expect(textOf(disk.readFile('/f'))).toBe('ab');
+    expect(textOf(disk.readFile('/f', 1e9))).toBe('ab');
   });
 
   it('fails after the fact', () => {
@@ -325,13 +325,13 @@ describe('a disk with faults', () => {
 
   it.each<[string, (files: FileSystem) => void]>([
     ['open', (files) => files.open('/f', 'r')],
-    ['readFile', (files) => files.readFile('/f')],
+    ['readFile', (files) => files.readFile('/f', 1e9)],
     ['rename', (files) => files.rename('/f', '/g')],
     ['link', (files) => files.link('/f', '/g')],
     ['unlink', (files) => files.unlink('/f')],
     ['list', (files) => files.list('/')],
     ['makeFolder', (files) => files.makeFolder('/x')],
-    ['modifiedMs', (files) => files.modifiedMs('/f')],
+    ['stat', (files) => files.stat('/f')],
     ['syncFolder', (files) => files.syncFolder('/')],
   ])('fails in %s, which then has no effect', (operation, call) => {
     const disk = new PowerLossDisk(new Map([['/f', bytesOf('f')]]));
@@ -347,7 +347,7 @@ describe('a disk with faults', () => {
   it.each<[string, (files: FileSystem, fd: number) => void]>([
     ['close', (files, fd) => files.close(fd)],
     ['read', (files, fd) => files.read(fd, new Uint8Array(1), 0)],
-    ['sizeBytes', (files, fd) => files.sizeBytes(fd)],
+    ['stat', (files, fd) => files.stat(fd)],
     ['truncate', (files, fd) => files.truncate(fd, 0)],
     ['sync', (files, fd) => files.sync(fd)],
   ])('fails in %s of an open file', (operation, call) => {
@@ -431,7 +431,7 @@ describe('a small tmpfs', () => {
       seen = folder;
       const fd = nodeFileSystem.open(join(folder, 'f'), 'wx');
       const code = codeOf(() => writeFully(nodeFileSystem, fd, [new Uint8Array(100_000)], 0));
-      const bytes = nodeFileSystem.sizeBytes(fd);
+      const bytes = nodeFileSystem.stat(fd).bytes;
       nodeFileSystem.close(fd);
       return { code, bytes };
     });

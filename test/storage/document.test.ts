@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LayoutError, NotFoundError, StorageError } from '../../src/errors.js';
-import { type ExperimentDocument, readDocument, writeDocument } from '../../src/storage/document.js';
+import {
+  DOCUMENT_BYTES_MAX,
+  type ExperimentDocument,
+  readDocument,
+  writeDocument,
+} from '../../src/storage/document.js';
 import { type FileSystem, writeFully } from '../../src/storage/file-system.js';
 import { NO_LOSSES } from '../../src/storage/segment-format.js';
 import { createFileSystem as createFaultyDisk, type Fault } from '../support/disks/faulty-disk.mjs';
@@ -87,7 +92,7 @@ describe('the document', () => {
   });
 
   it('can be read by a person, in any tool', () => {
-    const text = new TextDecoder().decode(diskWith(documentOf()).readFile(PATH));
+    const text = new TextDecoder().decode(diskWith(documentOf()).readFile(PATH, 1e9));
     expect(text).toContain('\n  "formatVersion": 1,\n');
     expect(text).toContain('Größe — 測定');
     expect(text.endsWith('}\n')).toBe(true);
@@ -150,7 +155,7 @@ describe('the document', () => {
   });
 
   it('is never taken for whole with a bit flipped or the end missing', () => {
-    const whole = diskWith(documentOf()).readFile(PATH);
+    const whole = diskWith(documentOf()).readFile(PATH, 1e9);
     const read = (bytes: Uint8Array) => {
       try {
         return readDocument(diskHolding(bytes), FOLDER);
@@ -222,7 +227,7 @@ function writeWithout(missing: 'sync' | 'temporary' | 'syncFolder'): Write {
       const scratch = emptyDisk();
       writeDocument(scratch, folder, document);
       const fd = files.open(PATH, 'r+');
-      const end = writeFully(files, fd, [scratch.readFile(PATH)], 0);
+      const end = writeFully(files, fd, [scratch.readFile(PATH, 1e9)], 0);
       files.truncate(fd, end);
       files.sync(fd);
       files.close(fd);
@@ -295,6 +300,15 @@ describe('writing the document', () => {
     const disk = diskWith(OLD);
     writeDocument(createFaultyDisk({ faults: [{ operation: 'write', bytes: 'random' }] }, disk), FOLDER, NEW);
     expect(readDocument(disk, FOLDER)).toEqual(NEW);
+  });
+
+  it('is refused where it would be larger than can be read again', () => {
+    const disk = diskWith(OLD);
+    const large = { ...NEW, experiment: { text: 'x'.repeat(DOCUMENT_BYTES_MAX) } };
+    expect(() => writeDocument(disk, FOLDER, large)).toThrow(
+      expect.objectContaining({ code: 'ERR_STORAGE_FULL', message: expect.stringContaining('segmentBytes') }),
+    );
+    expect(whichOf(disk)).toBe('old');
   });
 
   it('keeps the first error when clearing up fails too', () => {

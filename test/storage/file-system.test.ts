@@ -1,12 +1,19 @@
 /** What storage relies on in any disk: the real one, and those that tests put in its place. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { systemCodeOf } from '../../src/storage/errors.js';
-import { type FileSystem, nodeFileSystem, readFully, writeFully } from '../../src/storage/file-system.js';
+import {
+  ensureFolder,
+  type FileSystem,
+  nodeFileSystem,
+  readFully,
+  writeFully,
+} from '../../src/storage/file-system.js';
+import { systemCodeOf } from '../../src/system-errors.js';
 import { createFileSystem as createFaultyDisk } from '../support/disks/faulty-disk.mjs';
 import { PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
 
@@ -51,11 +58,11 @@ describe.each<[string, () => FileSystem]>([
     const path = join(emptyFolder(files), 'f');
     const fd = files.open(path, 'wx');
     expect(files.write(fd, [bytesOf('abc'), bytesOf(''), bytesOf('def')], 4)).toBe(6);
-    expect(files.sizeBytes(fd)).toBe(10);
+    expect(files.stat(fd).bytes).toBe(10);
     files.write(fd, [bytesOf('xy')], 0);
     files.sync(fd);
     files.close(fd);
-    expect(textOf(files.readFile(path))).toBe('xy\0\0abcdef');
+    expect(textOf(files.readFile(path, 1e9))).toBe('xy\0\0abcdef');
   });
 
   it('reads a part of a file', () => {
@@ -79,7 +86,7 @@ describe.each<[string, () => FileSystem]>([
     files.close(fd);
     const text = Array.from({ length: 3000 }, (_, i) => `${i},`).join('');
     expect(end).toBe(text.length);
-    expect(textOf(files.readFile(path))).toBe(text);
+    expect(textOf(files.readFile(path, 1e9))).toBe(text);
   });
 
   it('cuts files off, and fills them up with zeros', () => {
@@ -89,9 +96,9 @@ describe.each<[string, () => FileSystem]>([
     const fd = files.open(path, 'r+');
     files.truncate(fd, 2);
     files.truncate(fd, 4);
-    expect(files.sizeBytes(fd)).toBe(4);
+    expect(files.stat(fd).bytes).toBe(4);
     files.close(fd);
-    expect([...files.readFile(path)]).toEqual([97, 98, 0, 0]);
+    expect([...files.readFile(path, 1e9)]).toEqual([97, 98, 0, 0]);
   });
 
   it('creates only what is not there, and opens only what is', () => {
@@ -104,7 +111,7 @@ describe.each<[string, () => FileSystem]>([
     expect(codeOf(() => files.open(join(path, '..', 'no', 'f'), 'wx'))).toBe('ENOENT');
   });
 
-  it('neither writes through a descriptor that only reads, nor reads through one that only writes', () => {
+  it('does not write through a descriptor that only reads, and reads back what it creates', () => {
     const files = create();
     const path = join(emptyFolder(files), 'f');
     put(files, path, 'x');
@@ -113,7 +120,9 @@ describe.each<[string, () => FileSystem]>([
     files.close(fd);
     expect(codeOf(() => files.close(fd))).toBe('EBADF');
     const created = files.open(`${path}2`, 'wx');
-    expect(codeOf(() => files.read(created, new Uint8Array(1), 0))).toBe('EBADF');
+    const target = new Uint8Array(1);
+    files.write(created, [bytesOf('z')], 0);
+    expect([files.read(created, target, 0), textOf(target)]).toEqual([1, 'z']);
     files.close(created);
   });
 
@@ -127,9 +136,9 @@ describe.each<[string, () => FileSystem]>([
     files.link(a, c);
     files.rename(a, b);
     expect(files.list(folder).sort()).toEqual(['b', 'c']);
-    expect(textOf(files.readFile(b))).toBe('first');
+    expect(textOf(files.readFile(b, 1e9))).toBe('first');
     files.unlink(b);
-    expect(textOf(files.readFile(c))).toBe('first');
+    expect(textOf(files.readFile(c, 1e9))).toBe('first');
     expect(codeOf(() => files.unlink(b))).toBe('ENOENT');
     expect(codeOf(() => files.rename(b, c))).toBe('ENOENT');
   });
@@ -151,13 +160,79 @@ describe.each<[string, () => FileSystem]>([
     const files = create();
     const path = join(emptyFolder(files), 'f');
     put(files, path, 'x');
-    const writtenMs = files.modifiedMs(path);
+    const writtenMs = files.stat(path).modifiedMs;
     expect(writtenMs).toBeGreaterThan(Date.UTC(2020));
     const fd = files.open(path, 'r+');
     files.write(fd, [bytesOf('y')], 0);
     files.close(fd);
-    expect(files.modifiedMs(path)).toBeGreaterThanOrEqual(writtenMs);
-    expect(codeOf(() => files.modifiedMs(`${path}x`))).toBe('ENOENT');
+    expect(files.stat(path).modifiedMs).toBeGreaterThanOrEqual(writtenMs);
+    expect(codeOf(() => files.stat(`${path}x`).modifiedMs)).toBe('ENOENT');
+  });
+});
+
+describe('the real disk', () => {
+  const files = nodeFileSystem;
+  const isCorrupt = expect.objectContaining({ code: 'ERR_SEGMENT_CORRUPT' });
+
+  it.each<[string, (path: string) => unknown]>([
+    ['a pipe', (path) => execFileSync('mkfifo', [path])],
+    ['a folder', (path) => mkdirSync(path)],
+    ['a device', (path) => symlinkSync('/dev/null', path)],
+    ['a link that leads nowhere', (path) => symlinkSync(path, path)],
+  ])('does not open %s, and does not wait for it', (_, make) => {
+    const path = join(emptyFolder(files), 'f');
+    make(path);
+    const before = readdirSync('/proc/self/fd').length;
+    for (const mode of ['r', 'r+'] as const) expect(() => files.open(path, mode)).toThrow(isCorrupt);
+    expect(() => files.readFile(path, 10)).toThrow(isCorrupt);
+    expect(readdirSync('/proc/self/fd').length).toBe(before);
+  });
+
+  it('follows a link to a file', () => {
+    const folder = emptyFolder(files);
+    put(files, join(folder, 'f'), 'x');
+    symlinkSync('f', join(folder, 'link'));
+    expect(textOf(files.readFile(join(folder, 'link'), 1))).toBe('x');
+  });
+
+  it('reads no more of a file than is wanted', () => {
+    const path = join(emptyFolder(files), 'f');
+    put(files, path, 'abc');
+    expect(textOf(files.readFile(path, 3))).toBe('abc');
+    expect(() => files.readFile(path, 2)).toThrow(isCorrupt);
+    truncateSync(path, 2 ** 33);
+    expect(() => files.readFile(path, 2)).toThrow(isCorrupt);
+  });
+
+  it('gives what it creates to its owner alone, or to whom it is told, whatever the process takes away', () => {
+    const umask = process.umask(0o077);
+    try {
+      const folder = emptyFolder(files);
+      const permissions = (name: string) => files.stat(join(folder, name)).permissions;
+      files.close(files.open(join(folder, 'private'), 'wx'));
+      files.close(files.open(join(folder, 'shared'), 'wx', 0o664));
+      files.makeFolder(join(folder, 'a'));
+      ensureFolder(files, join(folder, 'b', 'c'), 0o750);
+      expect(['private', 'shared', 'a', 'b', 'b/c'].map(permissions)).toEqual([
+        0o600, 0o664, 0o700, 0o750, 0o750,
+      ]);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it('tells whether an open file still has its name', () => {
+    const folder = emptyFolder(files);
+    const path = join(folder, 'f');
+    const fd = files.open(path, 'wx');
+    expect(files.stat(fd)).toMatchObject({ links: 1, id: files.stat(path).id });
+    files.rename(path, `${path}2`);
+    files.close(files.open(path, 'wx'));
+    expect(files.stat(fd).links).toBe(1);
+    expect(files.stat(path).id).not.toBe(files.stat(fd).id);
+    files.unlink(`${path}2`);
+    expect(files.stat(fd).links).toBe(0);
+    files.close(fd);
   });
 });
 
@@ -243,11 +318,11 @@ function observe(files: FileSystem, folder: string, steps: readonly Step[]): unk
         }
       }),
     );
-    if (open !== undefined) seen.push(files.sizeBytes(open));
+    if (open !== undefined) seen.push(files.stat(open).bytes);
   }
   if (open !== undefined) files.close(open);
   for (const name of files.list(folder).sort()) {
-    seen.push(name, [...files.readFile(join(folder, name))]);
+    seen.push(name, [...files.readFile(join(folder, name), 1e9)]);
   }
   return seen;
 }

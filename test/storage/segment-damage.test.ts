@@ -31,12 +31,24 @@ function scanned(bytes: Buffer, verifyBodies: boolean): SegmentIndex | undefined
   }
 }
 
+const known = new Map<TestSegment, SegmentIndex>();
+
+/** The dictionaries that a segment was written with. */
+function textsOf(segment: TestSegment): SegmentIndex {
+  const index = known.get(segment) ?? scanSegment(fileOf(segment.bytes), 'segment');
+  known.set(segment, index);
+  return index;
+}
+
 /** What a batch differs in from the one that was written; undefined when its reader refuses it. */
 function readDifferences(segment: TestSegment, bytes: Buffer, entry: BatchEntry): string[] | undefined {
   const number = segment.entries.findIndex(({ offset }) => offset === entry.offset);
   if (number < 0) return ['a batch where none was written'];
   try {
-    return differences(segment.batches[number]!, readBatch(fileOf(bytes), 1, entry, ALL_COLUMNS));
+    return differences(
+      segment.batches[number]!,
+      readBatch(fileOf(bytes), 1, entry, ALL_COLUMNS, textsOf(segment)),
+    );
   } catch (error) {
     if (error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT') return undefined;
     throw error;
@@ -169,8 +181,9 @@ describe('a bit that is wrong', () => {
       sealMessage(forged, message.start, message.headEnd, message.end);
       const index = scanned(forged, true)!;
       expect(index.damage).toEqual([]);
-      const found = readDifferences(segment, forged, index.entries[2]!)!;
-      if (found.length > 0) seen++;
+      const found = readDifferences(segment, forged, index.entries[2]!);
+      // Refused where a row would refer to what there is not.
+      if (found === undefined || found.length > 0) seen++;
     }
     // What is not seen lies in padding, bitmaps, or indices that only other readers look at.
     expect(seen).toBeGreaterThan(200);
@@ -188,7 +201,13 @@ describe('damage of other kinds', () => {
     expect(read({ ...entries[1]!, firstRow: 0 })).toBeUndefined();
     expect(read({ ...entries[1]!, bytes: entries[1]!.bytes - 8 })).toBeUndefined();
     expect(() =>
-      readBatch(fileOf(bytes), 1, { ...entries[1]!, offset: entries[1]!.offset + 8 }, ALL_COLUMNS),
+      readBatch(
+        fileOf(bytes),
+        1,
+        { ...entries[1]!, offset: entries[1]!.offset + 8 },
+        ALL_COLUMNS,
+        textsOf(segment),
+      ),
     ).toThrow(expect.objectContaining({ code: 'ERR_SEGMENT_CORRUPT' }));
   });
 

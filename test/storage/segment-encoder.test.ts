@@ -74,7 +74,7 @@ describe('a segment', () => {
           }),
         );
         index.entries.forEach((entry, number) => {
-          const read = readBatch(files, 1, entry, ALL_COLUMNS);
+          const read = readBatch(files, 1, entry, ALL_COLUMNS, index);
           expect(differences(batches[number]!, read)).toEqual([]);
         });
       }),
@@ -101,8 +101,9 @@ describe('a segment', () => {
     });
     expect(entry.offset + entry.bytes).toBe(encoder.position);
     const files = fileOf(Buffer.from(encoder.take()));
-    expect(scanSegment(files, 'segment').entries).toEqual([entry]);
-    expect(readBatch(files, 1, entry, []).firstSequence).toBe(2 ** 53 - 1024 + 1021);
+    const index = scanSegment(files, 'segment');
+    expect(index.entries).toEqual([entry]);
+    expect(readBatch(files, 1, entry, [], index).firstSequence).toBe(2 ** 53 - 1024 + 1021);
   });
 
   it('holds as many bindings and texts as the ring', () => {
@@ -110,8 +111,9 @@ describe('a segment', () => {
     const declared = [1, 2, 3, 1, 65_535, 0];
     const batch = batchOf([{ ...PLAIN_ROW, binding: 65_535, declared }]);
     const files = fileOf(segmentOf([batch], limits).bytes);
-    const { entries, bindings, strings } = scanSegment(files, 'segment', { verifyBodies: true });
-    expect(differences(batch, readBatch(files, 1, entries[0]!, ALL_COLUMNS))).toEqual([]);
+    const index = scanSegment(files, 'segment', { verifyBodies: true });
+    const { entries, bindings, strings } = index;
+    expect(differences(batch, readBatch(files, 1, entries[0]!, ALL_COLUMNS, index))).toEqual([]);
     expect([bindings.length, strings.length]).toEqual([65_536, 65_536]);
     expect(strings[65_535]).toBe(textOf(65_535));
   });
@@ -120,8 +122,8 @@ describe('a segment', () => {
     const payload = Buffer.alloc(9000, 'payload');
     const batch = batchOf(Array.from({ length: 1024 }, (_, prompt) => ({ ...PLAIN_ROW, prompt, payload })));
     const files = fileOf(segmentOf([batch], [{ bindings: 2, strings: 1 }]).bytes);
-    const { entries } = scanSegment(files, 'segment', { verifyBodies: true });
-    expect(differences(batch, readBatch(files, 1, entries[0]!, ALL_COLUMNS))).toEqual([]);
+    const index = scanSegment(files, 'segment', { verifyBodies: true });
+    expect(differences(batch, readBatch(files, 1, index.entries[0]!, ALL_COLUMNS, index))).toEqual([]);
   });
 });
 

@@ -113,12 +113,14 @@ describe.each([
       (id) => index.strings[id]!,
     );
     const captured = batches.flatMap((batch) => [...rowsOf(fromRing, batch)]);
-    const kept = index.entries.flatMap((entry) => [...rowsOf(fromFile, readBatch(files, 1, entry, columns))]);
+    const kept = index.entries.flatMap((entry) => [
+      ...rowsOf(fromFile, readBatch(files, 1, entry, columns, index)),
+    ]);
     expect(captured.length).toBe(3000);
     expect(kept).toEqual(captured);
     // Were a single text another one, the comparison would tell.
     index.bindings[1] = JSON.stringify(['another', null, null, {}]);
-    expect([...rowsOf(fromFile, readBatch(files, 1, index.entries[0]!, columns))]).not.toEqual(
+    expect([...rowsOf(fromFile, readBatch(files, 1, index.entries[0]!, columns, index))]).not.toEqual(
       captured.slice(0, index.entries[0]!.rows),
     );
   });

@@ -56,7 +56,7 @@ describe('scanSegment', () => {
     for (const verifyBodies of [false, true]) {
       expect(scanSegment(files, 'segment', { verifyBodies })).toEqual(whole);
     }
-    const read = readBatch(files, 1, entries[3]!, ALL_COLUMNS);
+    const read = readBatch(files, 1, entries[3]!, ALL_COLUMNS, whole);
     expect(differences(segment.batches[3]!, read)).toEqual([]);
   });
 

@@ -303,14 +303,20 @@ export function fileOf(bytes: Uint8Array): FileSystem {
   return {
     open: () => 1,
     close: () => {},
-    sizeBytes: () => bytes.length,
+    stat: () => ({
+      isFile: true,
+      bytes: bytes.length,
+      links: 1,
+      id: '1',
+      modifiedMs: 0,
+      permissions: 0o600,
+    }),
     read: (_fd, target, position) => {
       const part = bytes.subarray(position, position + target.length);
       target.set(part);
       return part.length;
     },
     readFile: () => bytes,
-    modifiedMs: () => 0,
     list: () => [],
     write: refuse,
     truncate: refuse,

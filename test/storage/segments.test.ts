@@ -82,7 +82,7 @@ describe('segments', () => {
     write(100);
     write(50);
     const [first] = segments.refs();
-    const bytes = rig.disk.readFile(pathOf(1));
+    const bytes = rig.disk.readFile(pathOf(1), 1e9);
     const offset = (first as unknown as { place: { offset: number; bytes: number } }).place;
     bytes[offset.offset + offset.bytes - 9]! ^= 1;
     replace(pathOf(1), bytes);
@@ -99,7 +99,7 @@ describe('segments', () => {
     write(50);
     const [, second] = segments.refs();
     const { offset } = (second as unknown as { place: { offset: number } }).place;
-    const bytes = rig.disk.readFile(pathOf(1));
+    const bytes = rig.disk.readFile(pathOf(1), 1e9);
     bytes[offset + 40]! ^= 1;
     replace(pathOf(1), bytes);
     const others = new Segments(rig.disk, FOLDER, [], 'exp-1');
@@ -112,7 +112,7 @@ describe('segments', () => {
     const other = new SpoolRig({ producers: 1, experimentId: 'exp-2' });
     other.capture(0, 10);
     other.step(ALL);
-    replace(pathOf(7), other.disk.readFile(pathOf(1)));
+    replace(pathOf(7), other.disk.readFile(pathOf(1), 1e9));
     replace(pathOf(8), Buffer.from('nothing that could be read as a segment at all'));
     expect(rowsOf(segments)).toBe(100);
     expect(segments.damaged).toMatchObject([
@@ -129,7 +129,7 @@ describe('segments', () => {
     write(100);
     write(50);
     segments.refs();
-    const bytes = rig.disk.readFile(pathOf(1));
+    const bytes = rig.disk.readFile(pathOf(1), 1e9);
     const [, second] = segments.refs();
     const { offset } = (second as unknown as { place: { offset: number } }).place;
     replace(pathOf(1), bytes.slice(0, offset));

@@ -36,7 +36,7 @@ export function openBench(wanted: Partial<ExperimentOptions> = {}): Bench {
     ...{ id, name, condition, metadata, hypothesis: null, tags: [], sampleSize: null },
     ...{ ...times, status: 'stopped', options: storedOptions(resolved) },
   };
-  const { folder, lock } = createFolder(dir, id, fields, 0);
+  const { folder, lock } = createFolder(durable, id, fields, 0);
   const { memory, geometry, writer } = stores;
   const { fsync, flushIntervalMs, segmentBytes, retention } = durable;
   return {

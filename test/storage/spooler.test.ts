@@ -292,7 +292,7 @@ describe('a spooler', () => {
     other.capture(0, 500);
     other.settle();
     other.attempt((spooler) => spooler.finish());
-    const foreign = other.disk.readFile(segmentPath(1));
+    const foreign = other.disk.readFile(segmentPath(1), 1e9);
     const renamed = Buffer.from(foreign);
     const rig = new SpoolRig({ producers: 1 });
     const copy = (number: number, bytes: Uint8Array) => {
@@ -309,7 +309,7 @@ describe('a spooler', () => {
     expect(readDocument(rig.disk, FOLDER).segments.map(({ segment }) => segment)).toEqual([]);
     rig.attempt((spooler) => spooler.finish());
     expect(readDocument(rig.disk, FOLDER).segments.map(({ segment }) => segment)).toEqual([9]);
-    expect(rig.disk.readFile(segmentPath(7))).toEqual(new Uint8Array(foreign));
+    expect(rig.disk.readFile(segmentPath(7), 1e9)).toEqual(new Uint8Array(foreign));
     expect(rig.disk.list(FOLDER)).toContain('000008.arrows');
   });
 

@@ -7,6 +7,7 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importCommand } from '../../../src/cli/commands/import.js';
 import { loadLibrary } from '../../../src/cli/library.js';
+import { unprivileged } from '../../support/unprivileged.js';
 import { runInMemory } from '../support/environment.js';
 
 let folder: string;
@@ -161,9 +162,9 @@ describe('crucible import of a file that gives nothing', () => {
     runInMemory(['import', path, '--dir', dataOf(), ...argv], [importCommand], { loadLibrary });
 
   it.each<[string, string | Uint8Array | null, string, ...string[]]>([
-    ['absent.csv', null, 'there is no such file (ENOENT)'],
-    ['absent/absent.csv', null, 'there is no such file (ENOENT)'],
-    ['file.csv/absent.csv', null, 'there is no such file (ENOTDIR)'],
+    ['absent.csv', null, 'there is no such file or folder (ENOENT)'],
+    ['absent/absent.csv', null, 'there is no such file or folder (ENOENT)'],
+    ['file.csv/absent.csv', null, 'a part of the path is no folder (ENOTDIR)'],
     ['a-folder', null, 'it is a folder (EISDIR)', '--format', 'csv'],
     ['a-folder.parquet', null, 'it is a folder (EISDIR)'],
     ['unknown', '?', 'cannot be told by its name'],
@@ -208,13 +209,15 @@ describe('crucible import of a file that gives nothing', () => {
     await expect(stat(dataOf())).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('without permission', async () => {
+  it('without permission', async () => {
     const path = join(folder, 'secret.csv');
     await writeFile(path, 'a\n1\n', { mode: 0 });
-    const { status, stderr } = await importInto(path);
+    const { status, stderr } = await unprivileged([folder], () => importInto(path));
     expect({ status, stderr }).toEqual({
       status: 1,
-      stderr: `error: cannot read ${path}: permission denied (EACCES) (ERR_STORAGE_IO)\n`,
+      stderr: expect.stringMatching(
+        /^error: cannot read .*secret.csv: permission denied \(EACCES\); .* \(ERR_STORAGE_IO\)\n$/,
+      ),
     });
     await expect(stat(dataOf())).rejects.toMatchObject({ code: 'ENOENT' });
   });

@@ -1,4 +1,5 @@
 /** list, show and recover, with the library itself on folders in every state. Run `npm run build` first. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   mkdirSync,
@@ -21,6 +22,7 @@ import { nodeFileSystem } from '../../../src/storage/file-system.js';
 import { scanSegment } from '../../../src/storage/segment-scan.js';
 import { countsOf } from '../../support/counts.js';
 import { killedExperiment } from '../../support/killed.js';
+import { unprivileged } from '../../support/unprivileged.js';
 import { runInMemory } from '../support/environment.js';
 
 let dir: string;
@@ -174,6 +176,18 @@ describe('crucible list', () => {
   });
 });
 
+/** Puts something else in the place of a file. */
+function inPlaceOf(name: string, make: (path: string) => void): (folder: string) => void {
+  return (folder) => {
+    rmSync(join(folder, name), { force: true });
+    make(join(folder, name));
+  };
+}
+
+const folderAs = (name: string) => inPlaceOf(name, (path) => mkdirSync(path));
+const pipeAs = (name: string) => inPlaceOf(name, (path) => execFileSync('mkfifo', [path]));
+const linkAs = (name: string, target: string) => inPlaceOf(name, (path) => symlinkSync(target, path));
+
 /** Ways for the folder of an experiment to be of no use, and why it is. */
 const UNREADABLE: readonly (readonly [string, (folder: string) => void, code: string, reason: string])[] = [
   ['no document', without, 'ERR_NOT_FOUND', 'its experiment.json is missing'],
@@ -196,8 +210,21 @@ const UNREADABLE: readonly (readonly [string, (folder: string) => void, code: st
   ['no name', written({}, { name: undefined }), 'ERR_SEGMENT_VERSION', 'in experiment.name'],
   ['a number as its id', written({}, { id: 7 }), 'ERR_SEGMENT_VERSION', 'in experiment.id'],
   ['no options', written({}, { options: null }), 'ERR_SEGMENT_VERSION', 'in experiment.options'],
-  ['a folder as its document', folderAs('experiment.json'), 'ERR_STORAGE_IO', 'EISDIR'],
-  ['a folder as its lock', folderAs('writer-1-0123456789abcdef.lock'), 'ERR_STORAGE_IO', 'EISDIR'],
+  ['a folder as its document', folderAs('experiment.json'), 'ERR_SEGMENT_CORRUPT', 'it is a folder'],
+  ['a pipe as its document', pipeAs('experiment.json'), 'ERR_SEGMENT_CORRUPT', 'it is a pipe'],
+  [
+    'a device as its document',
+    linkAs('experiment.json', '/dev/zero'),
+    'ERR_SEGMENT_CORRUPT',
+    'it is a device',
+  ],
+  [
+    'links in a circle',
+    linkAs('experiment.json', 'experiment.json'),
+    'ERR_SEGMENT_CORRUPT',
+    'a link that leads nowhere',
+  ],
+  ['a deep document', nested(100_000), 'ERR_SEGMENT_CORRUPT', 'nested deeper'],
 ];
 
 function without(folder: string): void {
@@ -220,11 +247,9 @@ function written(change: object, fields: object = {}): (folder: string) => void 
   });
 }
 
-function folderAs(name: string): (folder: string) => void {
-  return (folder) => {
-    rmSync(join(folder, name), { force: true });
-    mkdirSync(join(folder, name));
-  };
+/** A document with so many lists in each other; no library would write one, or a checksum for it. */
+function nested(levels: number): (folder: string) => void {
+  return holding((text) => text.replace('{', `{"deep":${'['.repeat(levels)}${']'.repeat(levels)},`));
 }
 
 describe('a folder with experiments that cannot be read', () => {
@@ -299,9 +324,8 @@ describe('a folder with experiments that cannot be read', () => {
     expect(readdirSync(dir).sort()).toEqual([good, id].sort());
   });
 
-  it.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
-    'is said to be unreadable where it may not be looked into',
-    async () => {
+  it('is said to be unreadable where it may not be looked into', async () => {
+    await unprivileged([dir], async () => {
       const good = await capture('good');
       mkdirSync(join(dir, 'locked'), { mode: 0 });
       expect((await run('list', dir)).stdout).toMatch(/! locked cannot be read: .*EACCES/);
@@ -314,10 +338,10 @@ describe('a folder with experiments that cannot be read', () => {
       );
       expect(await run('show', 'locked', '--dir', dir)).toMatchObject({
         status: 1,
-        stderr: expect.stringMatching(/^error: .*EACCES \(ERR_STORAGE_IO\)\n$/),
+        stderr: expect.stringMatching(/^error: .*\(EACCES\); .* \(ERR_STORAGE_IO\)\n$/),
       });
-    },
-  );
+    });
+  });
 
   it('is not taken for one where a file or nothing is expected to be its folder', async () => {
     writeFileSync(join(dir, 'file'), '');

@@ -51,7 +51,7 @@ const OPERATIONS = [
   'close',
   'write',
   'read',
-  'sizeBytes',
+  'stat',
   'truncate',
   'sync',
   'syncFolder',
@@ -61,7 +61,6 @@ const OPERATIONS = [
   'unlink',
   'list',
   'makeFolder',
-  'modifiedMs',
 ];
 
 /** The test's end of a disk, which may be in another thread. */
@@ -119,8 +118,8 @@ class FaultyDisk {
   }
 
   /** @type {FileSystem['open']} */
-  open(path, mode) {
-    const fd = this.#run('open', path, () => this.#inner.open(path, mode));
+  open(path, mode, permissions) {
+    const fd = this.#run('open', path, () => this.#inner.open(path, mode, permissions));
     this.#paths.set(fd, path);
     return fd;
   }
@@ -147,9 +146,10 @@ class FaultyDisk {
     return this.#run('read', this.#pathOf(fd), () => this.#inner.read(fd, target, position));
   }
 
-  /** @type {FileSystem['sizeBytes']} */
-  sizeBytes(fd) {
-    return this.#run('sizeBytes', this.#pathOf(fd), () => this.#inner.sizeBytes(fd));
+  /** @type {FileSystem['stat']} */
+  stat(file) {
+    const path = typeof file === 'number' ? this.#pathOf(file) : file;
+    return this.#run('stat', path, () => this.#inner.stat(file));
   }
 
   /** @type {FileSystem['truncate']} */
@@ -168,8 +168,8 @@ class FaultyDisk {
   }
 
   /** @type {FileSystem['readFile']} */
-  readFile(path) {
-    return this.#run('readFile', path, () => this.#inner.readFile(path));
+  readFile(path, bytesMax) {
+    return this.#run('readFile', path, () => this.#inner.readFile(path, bytesMax));
   }
 
   /** @type {FileSystem['rename']} */
@@ -193,13 +193,8 @@ class FaultyDisk {
   }
 
   /** @type {FileSystem['makeFolder']} */
-  makeFolder(path) {
-    this.#run('makeFolder', path, () => this.#inner.makeFolder(path));
-  }
-
-  /** @type {FileSystem['modifiedMs']} */
-  modifiedMs(path) {
-    return this.#run('modifiedMs', path, () => this.#inner.modifiedMs(path));
+  makeFolder(path, permissions) {
+    this.#run('makeFolder', path, () => this.#inner.makeFolder(path, permissions));
   }
 
   /** @param {number} fd */

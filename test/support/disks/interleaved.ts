@@ -58,21 +58,20 @@ export class InterleavedTask {
 /** A disk each of whose operations is a step of a task. */
 export function interleavedDisk(files: FileSystem, perform: Perform): FileSystem {
   return {
-    open: (path, mode) => perform(() => files.open(path, mode)),
+    open: (path, mode, permissions) => perform(() => files.open(path, mode, permissions)),
     close: (fd) => perform(() => files.close(fd)),
     write: (fd, buffers, position) => perform(() => files.write(fd, buffers, position)),
     read: (fd, target, position) => perform(() => files.read(fd, target, position)),
-    sizeBytes: (fd) => perform(() => files.sizeBytes(fd)),
+    stat: (file) => perform(() => files.stat(file)),
     truncate: (fd, bytes) => perform(() => files.truncate(fd, bytes)),
     sync: (fd) => perform(() => files.sync(fd)),
     syncFolder: (path) => perform(() => files.syncFolder(path)),
-    readFile: (path) => perform(() => files.readFile(path)),
+    readFile: (path, bytesMax) => perform(() => files.readFile(path, bytesMax)),
     rename: (from, to) => perform(() => files.rename(from, to)),
     link: (from, to) => perform(() => files.link(from, to)),
     unlink: (path) => perform(() => files.unlink(path)),
     list: (path) => perform(() => files.list(path)),
-    makeFolder: (path) => perform(() => files.makeFolder(path)),
-    modifiedMs: (path) => perform(() => files.modifiedMs(path)),
+    makeFolder: (path, permissions) => perform(() => files.makeFolder(path, permissions)),
   };
 }
 

@@ -190,7 +190,7 @@ export class PowerLossDisk {
       this.#change([[path, file]]);
     } else {
       if (file === undefined) throw systemError('ENOENT', 'open', path);
-      if (file === FOLDER && mode !== 'r') throw systemError('EISDIR', 'open', path);
+      if (file === FOLDER) throw systemError('EISDIR', 'open', path);
     }
     const fd = this.#nextFd++;
     this.#open.set(fd, { file, path, mode });
@@ -218,17 +218,27 @@ export class PowerLossDisk {
 
   /** @type {FileSystem['read']} */
   read(fd, target, position) {
-    const { file, path, mode } = this.#handle(fd, 'read');
-    if (mode === 'wx') throw systemError('EBADF', 'read', path);
+    const { file } = this.#handle(fd, 'read');
     const { bytes } = this.#fileOf(file);
     const part = bytes.subarray(position, position + target.byteLength);
     target.set(part);
     return part.byteLength;
   }
 
-  /** @type {FileSystem['sizeBytes']} */
-  sizeBytes(fd) {
-    return this.#fileOf(this.#handle(fd, 'fstat').file).size;
+  /** @type {FileSystem['stat']} */
+  stat(which) {
+    const target =
+      typeof which === 'number' ? this.#handle(which, 'fstat').file : this.#names.get(resolve(which));
+    if (target === undefined) throw systemError('ENOENT', 'stat', String(which));
+    const isFile = target !== FOLDER;
+    return {
+      isFile,
+      bytes: isFile ? this.#fileOf(target).size : 0,
+      links: [...this.#names.values()].filter((file) => file === target).length,
+      id: String(target),
+      modifiedMs: this.#modifiedMs.get(target) ?? 0,
+      permissions: 0o600,
+    };
   }
 
   /** @type {FileSystem['truncate']} */
@@ -249,8 +259,10 @@ export class PowerLossDisk {
   }
 
   /** @type {FileSystem['readFile']} */
-  readFile(path) {
-    return this.#fileOf(this.#find(resolve(path), 'open')).bytes.slice();
+  readFile(path, bytesMax) {
+    const { bytes } = this.#fileOf(this.#find(resolve(path), 'open'));
+    if (bytes.byteLength > bytesMax) throw systemError('EFBIG', 'read', path);
+    return bytes.slice();
   }
 
   /** @type {FileSystem['rename']} */
@@ -300,11 +312,6 @@ export class PowerLossDisk {
     if (target !== undefined) throw systemError('EEXIST', 'mkdir', path);
     this.makeFolder(dirname(path));
     this.#change([[path, FOLDER]]);
-  }
-
-  /** @type {FileSystem['modifiedMs']} */
-  modifiedMs(path) {
-    return this.#modifiedMs.get(this.#find(resolve(path), 'stat')) ?? 0;
   }
 
   /** @param {NameChange[]} changes */

@@ -12,50 +12,9 @@ import {
   serializeError,
   TelemetryError,
   type WireError,
-} from '../../src/errors.js';
-import { guarded, storageError } from '../../src/storage/errors.js';
+} from '../src/errors.js';
 
 const systemError = (code: string) => Object.assign(new Error(`${code}: something, write`), { code });
-
-describe('storageError', () => {
-  it.each(['ENOSPC', 'EDQUOT', 'EFBIG'])('says that %s means there is no room', (code) => {
-    const cause = systemError(code);
-    const error = storageError(cause, 'write a segment', { path: 'd/000001.arrows', offset: 4096 });
-    expect(error).toBeInstanceOf(StorageError);
-    expect(error).toMatchObject({
-      code: 'ERR_STORAGE_FULL',
-      message: `cannot write a segment at d/000001.arrows: ${code}`,
-      context: { path: 'd/000001.arrows', offset: 4096, systemCode: code },
-    });
-    expect(error.cause).toBe(cause);
-  });
-
-  it.each(['EIO', 'EACCES', 'EROFS', 'EMFILE', 'ENOENT'])('says that %s is a failure of the disk', (code) => {
-    expect(storageError(systemError(code), 'open', { path: 'p' }).code).toBe('ERR_STORAGE_IO');
-  });
-
-  it.each<[unknown, string]>([
-    [new Error('odd'), 'odd'],
-    ['text', 'text'],
-    [undefined, 'undefined'],
-    [Object.assign(new Error('numbered'), { code: 5 }), 'numbered'],
-  ])('takes anything that was thrown', (cause, reason) => {
-    const error = storageError(cause, 'sync', { path: 'p' });
-    expect(error).toMatchObject({ code: 'ERR_STORAGE_IO', message: `cannot sync at p: ${reason}` });
-    expect(error.cause).toBe(cause);
-  });
-
-  it('lets errors of ours through', () => {
-    const error = new NotFoundError('experiment', 'x');
-    expect(storageError(error, 'read', { path: 'p' })).toBe(error);
-    expect(() =>
-      guarded('read', 'p', () => {
-        throw error;
-      }),
-    ).toThrow(error);
-    expect(guarded('read', 'p', () => 5)).toBe(5);
-  });
-});
 
 /** What arrives on the other side of a port. */
 function posted(wire: WireError): WireError {
