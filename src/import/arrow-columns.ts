@@ -24,6 +24,15 @@ export interface ColumnContext {
   readonly isOwn: boolean;
 }
 
+/**
+ * Rows that take no bytes, as in a column of nulls, cost memory all the same: a batch may have so many of them, and eight
+ * more for each byte of its body.
+ */
+const FREE_ROWS_MAX = 2 ** 20;
+/** Texts of views may overlap: together they may be so many times as long as the body, and 16 MiB. */
+const VIEW_FACTOR_MAX = 64;
+const VIEW_FREE_BYTES = 2 ** 24;
+
 const VIEW_BYTES = 16;
 const VIEW_INLINE_MAX = 12;
 
@@ -33,10 +42,20 @@ export class ColumnReader {
   #node = 0;
   #buffer = 0;
   #variadic = 0;
+  /** Rows without bytes, and bytes of views, that may still come. */
+  #freeRows: number;
+  #viewBytes: number;
 
   constructor(parts: BatchParts, context: ColumnContext) {
     this.#parts = parts;
     this.#context = context;
+    this.#freeRows = FREE_ROWS_MAX + 8 * parts.body.length;
+    this.#viewBytes = VIEW_FREE_BYTES + VIEW_FACTOR_MAX * parts.body.length;
+  }
+
+  /** How many rows the next column says to have; undefined where there is none. */
+  get nextLength(): number | undefined {
+    return this.#parts.nodes[2 * this.#node];
   }
 
   /** The next column. @throws RangeError when the batch does not hold it */
@@ -58,12 +77,28 @@ export class ColumnReader {
     const nullCount = this.#parts.nodes[2 * this.#node + 1];
     if (length === undefined || nullCount === undefined) throw new RangeError('a batch lacks a column');
     this.#node++;
-    if (type.kind === 'null') return () => null;
+    if (type.kind === 'null') {
+      this.#spendRows(length);
+      return () => null;
+    }
     const validity = this.#take(0);
     const value = this.#plain(field, type, length);
     if (nullCount === 0 || validity.length === 0) return value;
     if (validity.length < length / 8) throw new RangeError('a null mask is too short');
     return (row) => (((validity[row >> 3] >> (row & 7)) & 1) === 0 ? null : value(row));
+  }
+
+  #spendRows(rows: number): void {
+    this.#freeRows -= rows;
+    if (this.#freeRows < 0) throw new RangeError('there are more rows without bytes than a batch may have');
+  }
+
+  /** A child, which has at least so many rows. */
+  #child(field: Field, rows: number): Column {
+    const child = childOf(field);
+    if (!((this.nextLength ?? 0) >= rows))
+      throw new RangeError(`the items of ${field.name} are not all there`);
+    return this.column(child);
   }
 
   #plain(field: Field, type: ValueType, length: number): Column {
@@ -92,6 +127,8 @@ export class ColumnReader {
         return (row) => decimalOf(data, row * type.bytes, type.bytes, type.scale);
       }
       case 'fixedBinary': {
+        if (!(type.bytes >= 0)) throw new RangeError(`values of ${type.bytes} bytes`);
+        if (type.bytes === 0) this.#spendRows(length);
         const data = this.#take(type.bytes * length);
         return (row) => base64Of(data.subarray(row * type.bytes, (row + 1) * type.bytes));
       }
@@ -108,16 +145,23 @@ export class ColumnReader {
         return this.#views(type.kind === 'utf8View', length);
       case 'list': {
         const offsets = this.#offsets(type.isLarge, length);
-        const items = this.column(childOf(field));
+        const items = this.#child(field, offsets(length));
         const list = (row: number) => range(items, offsets(row), offsets(row + 1));
         return type.isMap ? (row) => entriesOf(list(row)) : list;
       }
       case 'fixedList': {
-        const items = this.column(childOf(field));
+        if (!(type.size >= 0)) throw new RangeError(`lists of ${type.size} items`);
+        this.#spendRows(length);
+        const items = this.#child(field, length * type.size);
         return (row) => range(items, row * type.size, (row + 1) * type.size);
       }
       case 'struct': {
-        const children = field.children.map((child) => [child.name, this.column(child)] as const);
+        this.#spendRows(length);
+        const children = field.children.map((child) => {
+          if (!((this.nextLength ?? 0) >= length))
+            throw new RangeError(`${field.name}.${child.name} is not all there`);
+          return [child.name, this.column(child)] as const;
+        });
         return (row) => {
           const object: Record<string, Json> = {};
           for (const [name, column] of children) setOwn(object, name, column(row));
@@ -164,16 +208,20 @@ export class ColumnReader {
   #views(isText: boolean, length: number): Column {
     const views = this.#take(VIEW_BYTES * length);
     const count = this.#parts.variadic[this.#variadic++] ?? 0;
+    if (count > this.#parts.buffers.length / 2) throw new RangeError('a batch lacks a buffer');
     const blocks = Array.from({ length: count }, () => this.#take(0));
     const bytesAt = (row: number): Buffer => {
       const at = row * VIEW_BYTES;
       const size = views.readInt32LE(at);
+      if (size < 0) throw new RangeError('a view has a negative length');
       if (size <= VIEW_INLINE_MAX) return views.subarray(at + 4, at + 4 + size);
       const block = blocks[views.readInt32LE(at + 8)];
       const start = views.readInt32LE(at + 12);
       if (block === undefined || start < 0 || start + size > block.length) {
         throw new RangeError('a view points outside of its data');
       }
+      this.#viewBytes -= size;
+      if (this.#viewBytes < 0) throw new RangeError('its views overlap too often');
       return block.subarray(start, start + size);
     };
     return isText ? (row) => bytesAt(row).toString('utf8') : (row) => base64Of(bytesAt(row));

@@ -2,6 +2,7 @@
 
 import type { FlatTable } from '../arrow/flatbuffer-reader.js';
 import { ImportError } from '../errors.js';
+import { COLUMNS_MAX } from './reader.js';
 
 /** Units a second. */
 export type UnitsPerSecond = 1 | 1e3 | 1e6 | 1e9;
@@ -29,6 +30,8 @@ export interface Field {
   readonly children: readonly Field[];
 }
 
+const DEPTH_MAX = 64;
+
 const SCHEMA_ENDIANNESS = 0;
 const SCHEMA_FIELDS = 1;
 const FIELD_NAME = 0;
@@ -46,10 +49,14 @@ const UNIT_MILLISECOND = 1;
 /** @throws ImportError ERR_UNSUPPORTED_FORMAT naming the column that cannot be read */
 export function readFields(schema: FlatTable): Field[] {
   if (schema.int16(SCHEMA_ENDIANNESS) !== 0) throw unsupported('big-endian numbers');
-  return schema.tables(SCHEMA_FIELDS).map(readField);
+  // Tables may be referred to more than once, so that a few bytes say any number of fields.
+  const left = { fields: COLUMNS_MAX };
+  return schema.tables(SCHEMA_FIELDS).map((field) => readField(field, DEPTH_MAX, left));
 }
 
-function readField(field: FlatTable): Field {
+function readField(field: FlatTable, depth: number, left: { fields: number }): Field {
+  if (depth === 0) throw new RangeError(`columns are nested more than ${DEPTH_MAX} deep`);
+  if (left.fields-- === 0) throw new RangeError(`there are more than ${COLUMNS_MAX} columns`);
   const name = field.string(FIELD_NAME) ?? '';
   const dictionary = field.table(FIELD_DICTIONARY);
   const index = dictionary?.table(DICTIONARY_INDEX_TYPE);
@@ -61,7 +68,7 @@ function readField(field: FlatTable): Field {
     isJson: field
       .tables(FIELD_METADATA)
       .some((pair) => pair.string(0) === 'encoding' && pair.string(1) === 'json'),
-    children: field.tables(FIELD_CHILDREN).map(readField),
+    children: field.tables(FIELD_CHILDREN).map((child) => readField(child, depth - 1, left)),
   };
 }
 
@@ -82,7 +89,7 @@ function readType(name: string, number: number, table: FlatTable | undefined): V
     case 6:
       return { kind: 'bool' };
     case 7:
-      return { kind: 'decimal', scale: table?.int32(1) ?? 0, bytes: (table?.int32(2) || 128) / 8 };
+      return { kind: 'decimal', scale: table?.int32(1) ?? 0, bytes: decimalBytes(table?.int32(2) || 128) };
     case 8:
       return { kind: 'date', bits: int16(0, UNIT_MILLISECOND) === 0 ? 32 : 64 };
     // Times of day and durations are numbers of their unit.
@@ -117,11 +124,16 @@ function readType(name: string, number: number, table: FlatTable | undefined): V
   }
 }
 
+function decimalBytes(bits: number): number {
+  if ([32, 64, 128, 256].includes(bits)) return bits / 8;
+  throw new RangeError(`decimals of ${bits} bits`);
+}
+
 function intType(table: FlatTable | undefined, bits: number, isSigned: boolean): ValueType {
   if (table === undefined) return { kind: 'int', bits, isSigned };
   return { kind: 'int', bits: table.int32(0), isSigned: table.int8(1) !== 0 };
 }
 
-export function unsupported(what: string): ImportError {
+function unsupported(what: string): ImportError {
   return new ImportError('ERR_UNSUPPORTED_FORMAT', `Arrow with ${what} cannot be read`, { what });
 }

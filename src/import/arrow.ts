@@ -15,7 +15,7 @@ import {
 import { ImportError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { type BatchParts, type ColumnContext, ColumnReader } from './arrow-columns.js';
-import { type Field, readFields, unsupported } from './arrow-schema.js';
+import { type Field, readFields } from './arrow-schema.js';
 import { ByteQueue } from './byte-queue.js';
 import { uniqueNames } from './csv.js';
 import { parsedJson } from './json-value.js';
@@ -30,6 +30,9 @@ const FOOTER_TAIL_BYTES = 4 + FILE_MAGIC.length;
 const FOOTER_SCHEMA = 1;
 const METADATA_BYTES_MAX = 256 * 1024 * 1024;
 const BODY_BYTES_MAX = Math.min(constants.MAX_LENGTH, 2 ** 31);
+/** So many bytes may come out of a compressed batch whatever its size, and so many out of each of its bytes. */
+const FREE_OUTPUT_BYTES = 64 * 1024 * 1024;
+const OUTPUT_RATIO_MAX = 250;
 /** Records made at a time. */
 const RECORDS = 1024;
 
@@ -41,6 +44,11 @@ const BATCH_NODES = 1;
 const BATCH_BUFFERS = 2;
 const BATCH_COMPRESSION = 3;
 const BATCH_VARIADIC = 4;
+
+interface Footer {
+  readonly start: number;
+  readonly table: FlatTable;
+}
 
 /** Access to any part of a file. */
 export interface EndOfFile {
@@ -73,8 +81,10 @@ export class ArrowReader implements RecordReader {
         await bytes.take(FILE_MAGIC_BYTES);
         this.#isFile = true;
       }
+      // Read from the end, since a file that is cut short has none of it.
+      const footer = this.#isFile && this.#end !== null ? await this.#footer(this.#end) : null;
       for (;;) {
-        const metadata = await this.#metadata(bytes);
+        const metadata = await this.#metadata(bytes, footer?.start ?? null);
         if (metadata === null) break;
         const { headerType, header, bodyBytes } = readMessage(metadata);
         if (bodyBytes > BODY_BYTES_MAX) throw new RangeError(`a message with a body of ${bodyBytes} bytes`);
@@ -83,11 +93,11 @@ export class ArrowReader implements RecordReader {
           this.#schema(header);
           continue;
         }
-        if (this.columns === null) this.#schema(await this.#footerSchema());
-        if (headerType === HEADER_DICTIONARY) this.#learn(header, body);
+        if (this.columns === null) this.#schema(schemaOf(footer));
+        if (headerType === HEADER_DICTIONARY) await this.#learn(header, body);
         else if (headerType === HEADER_BATCH) yield* this.#batch(header, body);
       }
-      if (this.columns === null) this.#schema(await this.#footerSchema());
+      if (this.columns === null) this.#schema(schemaOf(footer));
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       const message = `the Arrow data cannot be read behind record ${this.#records}: ${cause.message}`;
@@ -97,13 +107,20 @@ export class ArrowReader implements RecordReader {
     }
   }
 
-  /** The next message's metadata; null at the end. */
-  async #metadata(bytes: ByteQueue): Promise<Buffer | null> {
-    // A stream may simply end; a file goes on with its footer.
-    if ((await bytes.peek(1)).length === 0) return null;
+  /**
+   * The next message's metadata; null at the end.
+   * @param footerStart - of a file whose end can be reached
+   */
+  async #metadata(bytes: ByteQueue, footerStart: number | null): Promise<Buffer | null> {
+    if (footerStart !== null && bytes.position >= footerStart) return null;
+    if ((await bytes.peek(1)).length === 0) {
+      // A stream may simply end; a file goes on with its footer.
+      if (this.#isFile) throw new RangeError('the file is cut short: it has no footer');
+      return null;
+    }
     let size = (await bytes.take(4)).readInt32LE(0);
-    // Without the marker it is the footer, or in a stream a length, as it was before Arrow 0.15.
-    if (size !== CONTINUATION && this.#isFile) return null;
+    // Without the marker it is a length, as it was before Arrow 0.15; or the footer, where that is not known.
+    if (size !== CONTINUATION && this.#isFile && footerStart === null) return null;
     if (size === CONTINUATION) size = (await bytes.take(4)).readInt32LE(0);
     if (size === 0) return null;
     if (size < 0 || size > METADATA_BYTES_MAX)
@@ -112,19 +129,16 @@ export class ArrowReader implements RecordReader {
     return bytes.take(size);
   }
 
-  async #footerSchema(): Promise<FlatTable> {
-    const noSchema = new RangeError('there is no schema');
-    const { size, slice } = this.#end ?? { size: 0, slice: null };
-    if (!this.#isFile || slice === null || size < FILE_MAGIC_BYTES + FOOTER_TAIL_BYTES) throw noSchema;
+  /** Where a file's footer begins, and what it says. */
+  async #footer({ size, slice }: EndOfFile): Promise<Footer> {
+    const cutShort = new RangeError('the file is cut short: it does not end as an Arrow file does');
+    if (size < FILE_MAGIC_BYTES + FOOTER_TAIL_BYTES) throw cutShort;
     const tail = Buffer.from(await slice(size - FOOTER_TAIL_BYTES, size));
     const footerBytes = tail.readInt32LE(0);
     const start = size - FOOTER_TAIL_BYTES - footerBytes;
     if (tail.toString('latin1', 4) !== FILE_MAGIC || footerBytes <= 0 || start < FILE_MAGIC_BYTES)
-      throw noSchema;
-    const footer = FlatTable.root(new Uint8Array(await slice(start, start + footerBytes)));
-    const schema = footer.table(FOOTER_SCHEMA);
-    if (schema === undefined) throw noSchema;
-    return schema;
+      throw cutShort;
+    return { start, table: FlatTable.root(new Uint8Array(await slice(start, start + footerBytes))) };
   }
 
   #schema(header: FlatTable): void {
@@ -139,17 +153,16 @@ export class ArrowReader implements RecordReader {
     this.#context = { dictionary: (id) => this.#dictionary(id), isOwn };
   }
 
-  #learn(header: FlatTable, body: Buffer): void {
+  async #learn(header: FlatTable, body: Buffer): Promise<void> {
     const id = header.size(DICTIONARY_ID);
     const data = header.table(DICTIONARY_DATA);
     const field = dictionaryField(this.#fields, id);
     if (data === undefined || field === undefined) throw new RangeError(`dictionary ${id} is of no column`);
-    const column = new ColumnReader(partsOf(data, body), this.#context).column({
-      ...field,
-      dictionary: null,
-    });
-    const values: Json[] = [];
+    const parts = await partsOf(data, body);
     const rows = data.size(BATCH_LENGTH);
+    if (parts.nodes[0] !== rows) throw new RangeError('a dictionary of another length');
+    const column = new ColumnReader(parts, this.#context).column({ ...field, dictionary: null });
+    const values: Json[] = [];
     for (let row = 0; row < rows; row++) values.push(column(row));
     const known = this.#dictionaries.get(id);
     if (header.int8(DICTIONARY_IS_DELTA) === 0 || known === undefined) this.#dictionaries.set(id, values);
@@ -161,12 +174,14 @@ export class ArrowReader implements RecordReader {
     return this.#dictionaries.get(id) ?? [];
   }
 
-  *#batch(header: FlatTable, body: Buffer): Generator<RawItem[]> {
+  async *#batch(header: FlatTable, body: Buffer): AsyncGenerator<RawItem[]> {
     const rows = header.size(BATCH_LENGTH);
-    const parts = partsOf(header, body);
-    if (this.#fields.length > 0 && parts.nodes[0] !== rows) throw new RangeError('a batch of another length');
+    const parts = await partsOf(header, body);
+    // Without columns there is nothing that so many rows could have.
+    if (this.#fields.length === 0 && rows > 0) throw new RangeError('there are rows, and no columns');
     const reader = new ColumnReader(parts, this.#context);
     const columns = this.#fields.map((field, i) => {
+      if (reader.nextLength !== rows) throw new RangeError('a column has another number of rows');
       const column = reader.column(field);
       const isJson = field.isJson && this.#context.isOwn;
       return [this.columns![i], isJson ? (row: number) => parsedJson(column(row)) : column] as const;
@@ -184,18 +199,64 @@ export class ArrowReader implements RecordReader {
   }
 }
 
-/** @throws RangeError when a buffer is outside of the body; ImportError for a compressed body */
-function partsOf(batch: FlatTable, body: Buffer): BatchParts {
-  const compression = batch.table(BATCH_COMPRESSION);
-  if (compression !== undefined) {
-    const codec = compression.int8(0) === 0 ? 'LZ4' : 'Zstandard';
-    throw unsupported(`bodies compressed by ${codec} (write it with compression="uncompressed")`);
-  }
+function schemaOf(footer: Footer | null): FlatTable {
+  const schema = footer?.table.table(FOOTER_SCHEMA);
+  if (schema === undefined) throw new RangeError('there is no schema');
+  return schema;
+}
+
+/** @throws RangeError when a buffer is outside of the body, or cannot be decompressed */
+async function partsOf(batch: FlatTable, body: Buffer): Promise<BatchParts> {
   const buffers = batch.structs(BATCH_BUFFERS, 2);
   for (let i = 0; i < buffers.length; i += 2) {
     if (buffers[i] + buffers[i + 1] > body.length) throw new RangeError('a buffer is outside of the body');
   }
-  return { body, nodes: batch.structs(BATCH_NODES, 2), buffers, variadic: batch.structs(BATCH_VARIADIC, 1) };
+  const parts = { nodes: batch.structs(BATCH_NODES, 2), variadic: batch.structs(BATCH_VARIADIC, 1) };
+  const compression = batch.table(BATCH_COMPRESSION);
+  if (compression === undefined) return { ...parts, body, buffers };
+  return { ...parts, ...(await decompressed(body, buffers, compression.int8(0))) };
+}
+
+/** The length of what comes out stands in front of each buffer. */
+const LENGTH_BYTES = 8;
+/** Says that a buffer is as it is. */
+const UNCOMPRESSED = -1n;
+
+async function decompressed(
+  body: Buffer,
+  buffers: readonly number[],
+  codec: number,
+): Promise<Pick<BatchParts, 'body' | 'buffers'>> {
+  const { lz4Frame, zstd } = await import('./decompress.js');
+  const lengths: number[] = [];
+  for (let i = 0; i < buffers.length; i += 2) {
+    const length = buffers[i + 1] < LENGTH_BYTES ? 0n : body.readBigInt64LE(buffers[i]);
+    lengths.push(length === UNCOMPRESSED ? buffers[i + 1] - LENGTH_BYTES : Number(length));
+  }
+  const total = lengths.reduce((sum, length) => sum + Math.ceil(length / 8) * 8, 0);
+  if (
+    lengths.some((length) => !(length >= 0)) ||
+    total > Math.max(FREE_OUTPUT_BYTES, OUTPUT_RATIO_MAX * body.length)
+  ) {
+    throw new RangeError(`a batch says to give ${total} bytes out of ${body.length}`);
+  }
+  const output = Buffer.from(new ArrayBuffer(total));
+  const places: number[] = [];
+  let at = 0;
+  lengths.forEach((length, i) => {
+    const [offset, bytes] = [buffers[2 * i], buffers[2 * i + 1]];
+    places.push(at, length);
+    if (length === 0) return;
+    const input = body.subarray(offset + LENGTH_BYTES, offset + bytes);
+    const isPlain = body.readBigInt64LE(offset) === UNCOMPRESSED;
+    try {
+      output.set(isPlain ? input : (codec === 0 ? lz4Frame : zstd)(input, length), at);
+    } catch (cause) {
+      throw new RangeError(`a buffer cannot be decompressed: ${(cause as Error).message}`, { cause });
+    }
+    at += Math.ceil(length / 8) * 8;
+  });
+  return { body: output, buffers: places };
 }
 
 function dictionaryField(fields: readonly Field[], id: number): Field | undefined {

@@ -6,10 +6,16 @@ export class ByteQueue {
   readonly #chunks: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
   #waiting: Buffer[] = [];
   #bytes = 0;
+  #taken = 0;
 
   constructor(chunks: ByteChunks) {
     this.#chunks =
       Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
+  }
+
+  /** Bytes taken so far. */
+  get position(): number {
+    return this.#taken;
   }
 
   /** So many bytes, in memory of their own. @throws RangeError when there are fewer */
@@ -27,6 +33,7 @@ export class ByteQueue {
       else this.#waiting[0] = first.subarray(part.length);
     }
     this.#bytes -= size;
+    this.#taken += size;
     return taken;
   }
 

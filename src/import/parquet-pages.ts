@@ -17,38 +17,51 @@ type Struct = Map<number, number | Struct>;
 /**
  * @param chunk - all pages of a column in a row group, one after the other
  * @param values - how many they have, nulls included
+ * @returns how many bytes come out of them
  * @throws RangeError when there is a page that cannot be one
  */
-export function checkPages(chunk: Uint8Array, values: number): void {
+export function checkPages(chunk: Uint8Array, values: number): number {
   const reader = new CompactReader(chunk);
+  let outputBytes = 0;
   // Behind the last value there may be anything.
   for (let seen = 0; seen < values && reader.position < chunk.length; ) {
-    seen += checkPage(reader, chunk.length, values);
+    const page = checkPage(reader, chunk.length, values);
+    seen += page.values;
+    outputBytes += page.outputBytes;
   }
+  return outputBytes;
 }
 
-/** Moves behind the page. @returns how many values of the column it has */
-function checkPage(reader: CompactReader, end: number, values: number): number {
+/** Moves behind the page. @returns how many values of the column it has, and how many bytes come out of it */
+function checkPage(
+  reader: CompactReader,
+  end: number,
+  values: number,
+): { values: number; outputBytes: number } {
   const start = reader.position;
   const head = reader.struct(0);
   const bytes = whole(head, 3, end - reader.position);
-  whole(head, 2, Number.MAX_SAFE_INTEGER);
+  const outputBytes = whole(head, 2, Number.MAX_SAFE_INTEGER);
   reader.position += bytes;
-  switch (head.get(1)) {
-    case DATA_PAGE:
-      return encoded(part(head, 5), 2);
-    case DATA_PAGE_V2: {
-      const data = part(head, 8);
-      whole(data, 2, values);
-      whole(data, 3, values);
-      whole(data, 6, bytes - whole(data, 5, bytes));
-      return encoded(data, 4);
+  return { values: valuesOf(), outputBytes };
+
+  function valuesOf(): number {
+    switch (head.get(1)) {
+      case DATA_PAGE:
+        return encoded(part(head, 5), 2);
+      case DATA_PAGE_V2: {
+        const data = part(head, 8);
+        whole(data, 2, values);
+        whole(data, 3, values);
+        whole(data, 6, bytes - whole(data, 5, bytes));
+        return encoded(data, 4);
+      }
+      case DICTIONARY_PAGE:
+        encoded(part(head, 7), 2);
+        return 0;
+      default:
+        throw damaged();
     }
-    case DICTIONARY_PAGE:
-      encoded(part(head, 7), 2);
-      return 0;
-    default:
-      throw damaged();
   }
 
   function encoded(page: Struct, encoding: number): number {
@@ -108,10 +121,10 @@ class CompactReader {
       case 6:
         return this.#zigzag();
       case 7:
-        this.position += 8;
+        this.#skip(8);
         return null;
       case 8:
-        this.position += this.#varint();
+        this.#skip(this.#varint());
         return null;
       case 9:
       case 10:
@@ -128,11 +141,20 @@ class CompactReader {
     const head = this.#byte();
     const type = head & 15;
     const size = head >> 4 === 15 ? this.#varint() : head >> 4;
+    // Each item takes at least a byte.
+    if (size > this.#bytes.length - this.position)
+      throw new RangeError('a list in the head of a page is too long');
+    if (depth > DEPTH_MAX) throw new RangeError('the head of a page is nested too deep');
     for (let i = 0; i < size; i++) {
       // In a list, unlike in a struct, a boolean takes a byte.
       if (type === 1 || type === 2) this.#byte();
       else this.#value(type, depth + 1);
     }
+  }
+
+  #skip(bytes: number): void {
+    if (bytes > this.#bytes.length - this.position) throw new RangeError('the head of a page ends early');
+    this.position += bytes;
   }
 
   #byte(): number {

@@ -2,8 +2,7 @@
  * Parquet, a row group at a time: the columns of one are what is held. hyparquet is imported on first use.
  */
 
-import * as zlib from 'node:zlib';
-import type { Compressors, FileMetaData } from 'hyparquet';
+import type { FileMetaData, RowGroup } from 'hyparquet';
 import { ImportError, TelemetryError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { isoOf, jsonOf, parsedJson } from './json-value.js';
@@ -11,6 +10,13 @@ import { isOwnExport } from './own.js';
 import { checkPages } from './parquet-pages.js';
 import { blankRecord, type RawItem, type RecordReader } from './reader.js';
 import type { SourceFile } from './source-file.js';
+
+/** A row group may have so many values whatever its size, and so many for each of its bytes: runs are short. */
+const FREE_VALUES = 2 ** 24;
+const VALUES_PER_BYTE_MAX = 1000;
+/** So many bytes may come out of a row group whatever its size, and so many out of each of its bytes. */
+const FREE_OUTPUT_BYTES = 64 * 1024 * 1024;
+const OUTPUT_RATIO_MAX = 250;
 
 /** Records made at a time. */
 const RECORDS = 1024;
@@ -24,6 +30,34 @@ export class ParquetReader implements RecordReader {
     this.#file = file;
   }
 
+  /** Compares what a row group says with what it has, before it is believed. @throws RangeError, ImportError */
+  async #checkGroup({ columns, num_rows }: RowGroup): Promise<void> {
+    const rows = Number(num_rows);
+    let bytes = 0;
+    let outputBytes = 0;
+    for (const { meta_data: column } of columns) {
+      if (column === undefined) continue;
+      const start = Number(column.dictionary_page_offset || column.data_page_offset);
+      const chunk = new Uint8Array(
+        await this.#file.slice(start, start + Number(column.total_compressed_size)),
+      );
+      bytes += chunk.length;
+      outputBytes += checkPages(chunk, Number(column.num_values));
+    }
+    const values = rows * columns.length;
+    if (!(values >= 0 && values <= Math.max(FREE_VALUES, VALUES_PER_BYTE_MAX * bytes))) {
+      throw this.#tooLarge(`${values} values in ${bytes} bytes`);
+    }
+    if (outputBytes > Math.max(FREE_OUTPUT_BYTES, OUTPUT_RATIO_MAX * bytes)) {
+      throw this.#tooLarge(`${outputBytes} bytes out of ${bytes}`);
+    }
+  }
+
+  #tooLarge(what: string): ImportError {
+    const { path } = this.#file;
+    return new ImportError('ERR_FILE_TOO_LARGE', `${path}: a row group says to have ${what}`, { path });
+  }
+
   async *batches(): AsyncGenerator<RawItem[]> {
     const { path, size, compression } = this.#file;
     if (size === null || compression !== null) {
@@ -32,7 +66,10 @@ export class ParquetReader implements RecordReader {
     }
     let records = 0;
     try {
-      const { parquetMetadataAsync, parquetScan, parquetSchema } = await import('hyparquet');
+      const [{ parquetMetadataAsync, parquetScan, parquetSchema }, { compressors }] = await Promise.all([
+        import('hyparquet'),
+        import('./decompress.js'),
+      ]);
       const file = {
         byteLength: size,
         slice: (start: number, end = size) => this.#file.slice(start < 0 ? size + start : start, end),
@@ -47,12 +84,7 @@ export class ParquetReader implements RecordReader {
       let rowStart = 0;
       for (const group of metadata.row_groups) {
         const range = { rowStart, rowEnd: rowStart + Number(group.num_rows) };
-        for (const { meta_data: column } of group.columns) {
-          if (column === undefined) continue;
-          const start = Number(column.dictionary_page_offset || column.data_page_offset);
-          const chunk = await this.#file.slice(start, start + Number(column.total_compressed_size));
-          checkPages(new Uint8Array(chunk), Number(column.num_values));
-        }
+        await this.#checkGroup(group);
         const scan = await parquetScan({
           file,
           metadata,
@@ -145,21 +177,4 @@ const OWN_PARSERS = {
   ...PARSERS,
   jsonFromBytes: stringFromBytes,
   timestampFromMicroseconds: Number,
-};
-
-/** What Node can decompress; hyparquet knows Snappy itself. */
-const compressors: Compressors = {
-  GZIP: (input) => zlib.gunzipSync(input),
-  BROTLI: (input) => zlib.brotliDecompressSync(input),
-  ZSTD: (input) => {
-    const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (input: Uint8Array) => Uint8Array };
-    if (zstdDecompressSync === undefined) {
-      throw new ImportError(
-        'ERR_UNSUPPORTED_FORMAT',
-        'the Parquet file is compressed by Zstandard, which this version of Node cannot read (22.15 can)',
-        { codec: 'ZSTD' },
-      );
-    }
-    return zstdDecompressSync(input);
-  },
 };

@@ -153,8 +153,14 @@ export class SourceFile {
     return { size: this.size, slice: (start, end) => this.slice(start, end) };
   }
 
-  /** Bytes [start, end), which must be there. @throws StorageError; ImportError when the file has changed */
+  /**
+   * Bytes [start, end), which must be there.
+   * @throws RangeError for what is outside of the file; StorageError; ImportError when the file has changed
+   */
   async slice(start: number, end: number): Promise<ArrayBuffer> {
+    if (!(start >= 0 && start <= end && end <= (this.size ?? 0))) {
+      throw new RangeError(`bytes ${start} to ${end} are not in a file of ${this.size}`);
+    }
     const bytes = new Uint8Array(end - start);
     for (let from = 0; from < bytes.length; ) {
       const bytesRead = await this.#origin.at!(bytes, from, start + from).catch((cause) =>
