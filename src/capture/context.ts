@@ -12,7 +12,7 @@ export interface ActiveRun {
   readonly losses: Losses;
 }
 
-export const activeRun = new AsyncLocalStorage<ActiveRun>();
+export const activeRun = new AsyncLocalStorage<ActiveRun | undefined>();
 
 /** Metadata for what the running code captures for an experiment: those of its run, where it is in one. */
 export function contextIn(experimentId: string): Context | undefined {

@@ -5,12 +5,12 @@
  * costs whoever puts an event on the bus; and nobody does any longer once neither the experiment nor code that runs in
  * it is there.
  */
-import { telemetry } from './bus.js';
+import { attach, detach } from './channels.js';
 import { activeRun } from './context.js';
 import { isHeard } from './listening.js';
 import type { Losses } from './losses.js';
 
-const listeners = new FinalizationRegistry<string>((handlerId) => telemetry.detach(handlerId));
+const listeners = new FinalizationRegistry<string>((handlerId) => detach(handlerId));
 
 export class LateRuns {
   readonly #handlerId: string;
@@ -45,7 +45,7 @@ export class LateRuns {
     // What the handler refers to lives as long as the handler.
     const { key } = this.#losses;
     const end = this.#end;
-    telemetry.attach(this.#handlerId, this.#events, () => {
+    attach(this.#handlerId, this.#events, () => {
       const run = activeRun.getStore();
       // Another writer of this thread may have captured it.
       if (run?.losses.key === key && !isHeard(run.experimentId)) run.losses.refused(end);

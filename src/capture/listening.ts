@@ -1,6 +1,6 @@
 /** An experiment on the bus of a thread: what code in a run emits goes to that run's experiment alone. */
 import type { Context, Measurements, Metadata } from '../schema/event.js';
-import { isAttached, telemetry } from './bus.js';
+import { attach, detach, isAttached } from './channels.js';
 import { activeRun } from './context.js';
 
 type Capture = (
@@ -19,7 +19,7 @@ export function isHeard(experimentId: string): boolean {
 
 /** @throws ConfigError when it is heard already */
 export function listen(experimentId: string, events: string | readonly string[], capture: Capture): void {
-  telemetry.attach(handlerId(experimentId), events, (event, measurements, metadata) => {
+  attach(handlerId(experimentId), events, (event, measurements, metadata) => {
     const run = activeRun.getStore();
     if (run === undefined) capture(event, measurements, metadata, undefined);
     else if (run.experimentId === experimentId) capture(event, measurements, metadata, run.context);
@@ -27,5 +27,5 @@ export function listen(experimentId: string, events: string | readonly string[],
 }
 
 export function unlisten(experimentId: string): void {
-  telemetry.detach(handlerId(experimentId));
+  detach(handlerId(experimentId));
 }

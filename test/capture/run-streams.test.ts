@@ -124,6 +124,24 @@ class CountedReadable extends Readable {
   }
 }
 
+/** As streams of a polyfill are: neither the runtime's nor its readers. */
+class OtherStream {
+  getReader() {
+    let chunk = 0;
+    return {
+      async read() {
+        await null;
+        emit('read');
+        return { done: false, value: ++chunk };
+      },
+      async cancel() {
+        emit('cancel');
+      },
+      releaseLock() {},
+    };
+  }
+}
+
 /** As hand-written iterators are: no generator, private state, no Symbol.iterator. */
 class Counter {
   #at = 0;
@@ -380,6 +398,41 @@ const CASES: Record<string, Case> = {
       await writer.write(1);
       await writer.close();
     },
+  ),
+
+  'a WritableStream, piped to': of(
+    () => new WritableStream({ write: (chunk) => emit(`write ${chunk}`), close: () => emit('close') }),
+    (made) => ReadableStream.from([1, 2]).pipeTo(made),
+  ),
+  'a TransformStream': of(
+    () =>
+      new TransformStream<number, number>({
+        transform(chunk, controller) {
+          emit(`transform ${chunk}`);
+          controller.enqueue(chunk * 2);
+        },
+        flush: () => emit('flush'),
+      }),
+    async (made) => {
+      await sleep(1);
+      return drain(ReadableStream.from([1, 2]).pipeThrough(made));
+    },
+    [2, 4],
+  ),
+  'a ReadableStream with an iterator of its own': of(
+    () => Object.assign(webStream(), { [Symbol.asyncIterator]: asyncChunks }),
+    drain,
+    [0, 1, 2],
+  ),
+  'a stream that is none of the runtime’s': of(
+    () => new OtherStream(),
+    async (made) => {
+      const reader = made.getReader();
+      const all = [(await reader.read()).value, (await reader.read()).value];
+      await reader.cancel();
+      return all;
+    },
+    [1, 2],
   ),
 
   'a Response': of(

@@ -7,12 +7,12 @@
  */
 import { ConfigError } from '../../errors.js';
 import { type ActiveRun, activeRun } from '../context.js';
-import { hasMethod, type Kind, kindOf } from './kinds.js';
+import { replaceAlgorithms } from './algorithms.js';
+import { eachPart, hasMethod, ITERATION, type Kind, kindOf } from './kinds.js';
 import { type Key, type MemberCall, surround } from './members.js';
 import { privateField } from './private-field.js';
 import { observePromise, observeThen } from './promises.js';
 
-const ITERATION: readonly Key[] = [...names('next return throw'), Symbol.iterator, Symbol.asyncIterator];
 const WEB_STREAM = names('getReader getWriter tee values pipeTo pipeThrough read write cancel abort close');
 /** What the streams of Node call of their own accord: what somebody has written to make them. */
 const UNDERLYING = names('_read _write _writev _final _destroy _transform _flush');
@@ -41,9 +41,6 @@ const TRANSFORM_MEMBERS: ReadonlySet<Key> = new Set(
   [...(MEMBERS.emitter ?? [])].filter((key) => key !== '_final'),
 );
 
-/** So many members of a container are looked at where none of them is anything to be bound. */
-const MEMBERS_MAX = 32;
-
 /** The runs of what is bound in place. */
 const runs = privateField<ActiveRun>();
 /** Proxies for what is frozen. */
@@ -62,7 +59,7 @@ export function runIn<T>(run: ActiveRun, fn: () => T): T {
 export function bindTo<T extends object>(target: T, run: ActiveRun): T {
   if (typeof target === 'function') return boundFunction(target, run) as T;
   const kind = kindOf(target);
-  if (kind === null || (kind === 'container' && !bindMembers(target, run))) {
+  if (kind === null || (kind === 'container' && !bindParts(target, run))) {
     throw new ConfigError(
       'target',
       'a function, iterator, iterable, stream, emitter, promise or thenable',
@@ -91,10 +88,12 @@ function bindKind(object: object, kind: Kind, run: ActiveRun): object {
   const known = standIns.get(object);
   if (known !== undefined) return known;
   if (kind === 'container') {
-    bindMembers(object, run);
+    bindParts(object, run);
     return object;
   }
   if (kind === 'message') bindBody(object, run);
+  // A frozen stream has all that it needs then. Others may have members of their own.
+  if (kind === 'webStream' && bindAlgorithms(object, run) && !Object.isExtensible(object)) return object;
   const as =
     kind === 'promise'
       ? observePromise(object as Promise<unknown>, observerOf(run))
@@ -102,6 +101,16 @@ function bindKind(object: object, kind: Kind, run: ActiveRun): object {
   if (as !== object) standIns.set(object, as);
   runs.set(as, run);
   return as;
+}
+
+function bindAlgorithms(stream: object, run: ActiveRun): boolean {
+  return replaceAlgorithms(
+    stream,
+    (algorithm) =>
+      function (this: unknown, ...args) {
+        return activeRun.run(run, () => Reflect.apply(algorithm, this, args));
+      },
+  );
 }
 
 function membersIn(object: object, kind: keyof typeof MEMBERS): ReadonlySet<Key> | null {
@@ -135,19 +144,13 @@ function observerOf(run: ActiveRun) {
   return { fulfilled: <T>(value: T) => bindResult(value, run) };
 }
 
-/** Binds what a plain object or an array holds, though not what is deeper inside. @returns whether there was anything */
-function bindMembers(container: object, run: ActiveRun): boolean {
+/** @returns whether a plain object or an array held anything to be bound */
+function bindParts(container: object, run: ActiveRun): boolean {
   let found = false;
-  let seen = 0;
-  for (const key in container) {
-    if (++seen > MEMBERS_MAX && !found) break;
-    const { value, writable } = Object.getOwnPropertyDescriptor(container, key) ?? {};
-    const kind = kindOf(value);
-    if (kind === null || kind === 'container') continue;
+  eachPart(container, (part, kind) => {
     found = true;
-    const as = bindKind(value as object, kind, run);
-    if (as !== value && writable === true) (container as Record<string, unknown>)[key] = as;
-  }
+    return bindKind(part, kind, run);
+  });
   return found;
 }
 

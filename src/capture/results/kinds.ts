@@ -9,7 +9,7 @@ export type Kind =
   | 'promise'
   /** Whatever else has a `then`: subclasses of Promise, query builders that begin their work in it. */
   | 'thenable'
-  /** A ReadableStream or WritableStream, or a reader or writer of one. */
+  /** A ReadableStream, WritableStream or TransformStream, or a reader or writer. */
   | 'webStream'
   /** An EventEmitter, and with it every stream of Node. */
   | 'emitter'
@@ -25,6 +25,12 @@ export type Kind =
   /** A plain object or an array: it may hold any of these. */
   | 'container';
 
+/** The members of iterators, and of what makes them. */
+export const ITERATION: readonly (string | symbol)[] = [
+  ...['next', 'return', 'throw'],
+  ...[Symbol.iterator, Symbol.asyncIterator],
+];
+
 /** Collections, and their iterators, which run no code of anybody. */
 const COLLECTIONS: ReadonlySet<string> = new Set(
   [
@@ -34,7 +40,7 @@ const COLLECTIONS: ReadonlySet<string> = new Set(
   ].map((tag) => `[object ${tag}]`),
 );
 
-/** Each of these has one of them. */
+/** Streams, readers and writers of the web have one of these. */
 const WEB_STREAM = ['getReader', 'getWriter', 'releaseLock'] as const;
 
 /** Never throws, not even for a proxy whose traps do. */
@@ -48,12 +54,12 @@ export function kindOf(value: unknown): Kind | null {
 }
 
 function kindOfObject(object: object): Kind | null {
+  if (Array.isArray(object)) return 'container';
   if (isPlainPromise(object)) return 'promise';
   if (hasMethod(object, 'then')) return 'thenable';
-  if (WEB_STREAM.some((key) => hasMethod(object, key))) return 'webStream';
+  if (isWebStream(object)) return 'webStream';
   if (hasMethod(object, 'emit') && hasMethod(object, 'on')) return isOfTheProcess(object) ? null : 'emitter';
   if (hasMethod(object, Symbol.asyncIterator)) return 'asyncIterable';
-  if (Array.isArray(object)) return 'container';
   if (isCollection(object)) return null;
   if (hasMethod(object, 'next')) return 'iterator';
   if (hasMethod(object, Symbol.iterator)) return 'iterable';
@@ -73,13 +79,21 @@ export function hasMethod(object: object, key: PropertyKey): boolean {
   return false;
 }
 
+function isWebStream(object: object): boolean {
+  return WEB_STREAM.some((key) => hasMethod(object, key)) || tagOf(object) === '[object TransformStream]';
+}
+
+function tagOf(object: object): string {
+  return Object.prototype.toString.call(object);
+}
+
 /** The process and its standard streams belong to nobody who returns them. */
 function isOfTheProcess(emitter: object): boolean {
   return emitter === process || '_isStdio' in emitter;
 }
 
 function isCollection(object: object): boolean {
-  return ArrayBuffer.isView(object) || COLLECTIONS.has(Object.prototype.toString.call(object));
+  return ArrayBuffer.isView(object) || COLLECTIONS.has(tagOf(object));
 }
 
 const streamGetters = new WeakMap<object, boolean>();
@@ -101,4 +115,25 @@ function hasStreamGetter(prototype: object): boolean {
     streamGetters.set(prototype, known);
   }
   return known;
+}
+
+/** So many parts of a container are looked at where none of them is of any kind. */
+const PARTS_MAX = 32;
+
+/**
+ * Calls back for what a plain object or an array holds, though not for what is deeper inside.
+ * @param replace - gives what is to stand in the place of a part
+ */
+export function eachPart(container: object, replace: (part: object, kind: Kind) => object): void {
+  let found = false;
+  let seen = 0;
+  for (const key in container) {
+    if (++seen > PARTS_MAX && !found) return;
+    const { value, writable } = Object.getOwnPropertyDescriptor(container, key) ?? {};
+    const kind = kindOf(value);
+    if (kind === null || kind === 'container') continue;
+    found = true;
+    const replaced = replace(value as object, kind);
+    if (replaced !== value && writable === true) (container as Record<string, unknown>)[key] = replaced;
+  }
 }

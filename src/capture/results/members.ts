@@ -92,9 +92,10 @@ function standIn<T extends object>(
     set: (_, key, value) => Reflect.set(object, key, value, object),
     has: (_, key) => Reflect.has(object, key),
     deleteProperty: (_, key) => Reflect.deleteProperty(object, key),
-    ownKeys: () => Reflect.ownKeys(object),
-    getOwnPropertyDescriptor(_, key) {
-      const descriptor = Reflect.getOwnPropertyDescriptor(object, key);
+    ownKeys: (own) => [...new Set([...Reflect.ownKeys(object), ...Reflect.ownKeys(own)])],
+    getOwnPropertyDescriptor(own, key) {
+      const descriptor =
+        Reflect.getOwnPropertyDescriptor(own, key) ?? Reflect.getOwnPropertyDescriptor(object, key);
       return descriptor === undefined ? undefined : { ...descriptor, configurable: true };
     },
   });

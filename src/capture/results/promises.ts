@@ -104,6 +104,6 @@ function withResolvers() {
   return { promise, resolve, reject };
 }
 
-function isThenable(value: unknown): value is Thenable {
+export function isThenable(value: unknown): value is Thenable {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -1,0 +1,254 @@
+/** Spans on the bus: a start, and a stop or an exception when what was returned has come to its end. */
+import { systemClock } from '../clock.js';
+import type { Measurements, Metadata } from '../schema/event.js';
+import { execute, HANDLER_FAILURE, isHeard } from './channels.js';
+import { activeRun } from './context.js';
+import { kindOf } from './results/kinds.js';
+import { isThenable } from './results/promises.js';
+import { type ResultObserver, watch } from './results/watch.js';
+
+/** What a span's end says beside what its start said. */
+export interface SpanAdditions {
+  readonly measurements?: Measurements;
+  readonly metadata?: Metadata;
+}
+
+/** Is handed to the function that a span is around. */
+export interface SpanHandle {
+  /** Adds to the span's end; later additions win. Does nothing once the span has ended. */
+  set(additions: SpanAdditions): void;
+}
+
+/** What is known of a stream when a span around it ends. */
+export interface SpanStream {
+  /** Chunks that its consumer has seen. */
+  readonly chunks: number;
+  /** Time to the first of them, ms; null where there was none. */
+  readonly ttftMs: number | null;
+  /** The last of them: where models tell what was used. */
+  readonly last: unknown;
+  /** Whether its consumer has left before the end. */
+  readonly abandoned: boolean;
+}
+
+/**
+ * What a span's end says beside what its start said.
+ * @param result - what was returned or resolved to
+ * @param stream - of a result that was consumed as a stream
+ */
+export type SpanEnd<T> = (
+  result: Awaited<T>,
+  stream: SpanStream | undefined,
+) => SpanAdditions | undefined | Promise<SpanAdditions | undefined>;
+
+/** Names of costs and counts of tokens, without points, lines and capitals. Limits of tokens are none of them. */
+const CHARGE =
+  /^(?:total|duplication)?cost(?:usd)?$|usage|^tokens?(?:count)?$|^(?:prompt|completion|input|output|total|cached|cache(?:read|creation|write)|reasoning|thoughts|candidates).*tokens?(?:count|details)?$/;
+
+const KEYS_MAX = 1024;
+
+const NOTHING: Measurements = Object.freeze({});
+const SILENT: SpanHandle = Object.freeze({ set() {} });
+
+/**
+ * Runs `fn` between `<prefix>.start` and `<prefix>.stop`, or `<prefix>.exception` when it throws or rejects. Around a
+ * stream (an iterator, an async iterable, a stream of the web or of Node, a Response, or what holds or resolves to one)
+ * the span ends when its consumer has come to the end, and has `ttftMs` and `chunks`; a stream that breaks is an
+ * exception, and one whose consumer leaves early stops with the outcome 'abandoned', which is no success.
+ *
+ * A stop is a success unless `success`, `status`, `error` or `exception` in what is known of it says otherwise. Cost and
+ * tokens given at the start count once, at the end. What fn returns or throws is passed on, promises as the promises
+ * that they are. Who listens when the span begins hears of its end.
+ * @param fn - is handed a handle to add to the end
+ * @param end - adds to the stop, by what fn has returned; a promise is waited for
+ */
+export function span<T>(
+  prefix: string,
+  metadata: Metadata,
+  fn: (span: SpanHandle) => T,
+  end?: SpanEnd<T>,
+): T {
+  const names = namesOf(prefix);
+  if (!isHeard(names.start) && !isHeard(names.stop) && !isHeard(names.exception)) return fn(SILENT);
+  const open = new OpenSpan(names, metadata, end as SpanEnd<unknown> | undefined);
+  let result: T;
+  try {
+    result = fn({ set: (additions) => open.set(additions) });
+  } catch (error) {
+    open.failed(error);
+    throw error;
+  }
+  return watch(result, open);
+}
+
+interface Names {
+  readonly start: string;
+  readonly stop: string;
+  readonly exception: string;
+}
+
+// Most calls in a row are for the same span.
+let lastPrefix: string | undefined;
+let lastNames: Names;
+
+function namesOf(prefix: string): Names {
+  if (prefix !== lastPrefix) {
+    lastNames = { start: `${prefix}.start`, stop: `${prefix}.stop`, exception: `${prefix}.exception` };
+    lastPrefix = prefix;
+  }
+  return lastNames;
+}
+
+class OpenSpan implements ResultObserver {
+  readonly #names: Names;
+  readonly #ask: SpanEnd<unknown> | undefined;
+  /** Where the span began, wherever its result is consumed. */
+  readonly #run = activeRun.getStore();
+  readonly #startNs = systemClock.monotonicNs();
+  #measurements: Measurements = NOTHING;
+  #metadata: Metadata;
+  #stream: { chunks: number; ttftMs: number; last: unknown } | undefined;
+  #isOver = false;
+
+  constructor(names: Names, metadata: Metadata, end: SpanEnd<unknown> | undefined) {
+    this.#names = names;
+    this.#metadata = metadata;
+    this.#ask = end;
+    execute(names.start, { systemTime: systemClock.nowUs() }, withoutCharges(metadata));
+  }
+
+  set(additions: SpanAdditions | undefined): void {
+    this.#measurements = merged(this.#measurements, additions?.measurements);
+    this.#metadata = merged(this.#metadata, additions?.metadata);
+  }
+
+  chunk(value: unknown): void {
+    this.#stream ??= { chunks: 0, ttftMs: Number(this.#elapsedNs()) / 1e6, last: undefined };
+    this.#stream.chunks++;
+    this.#stream.last = value;
+  }
+
+  completed(result: unknown): void {
+    this.#stop(result, false);
+  }
+
+  abandoned(result: unknown): void {
+    this.#stop(result, true);
+  }
+
+  forgotten(): void {
+    if (!this.#isOver) this.#emitStop(this.#end(), undefined, true);
+  }
+
+  failed(error: unknown): void {
+    if (this.#isOver) return;
+    const measurements = this.#measured(this.#end(), null);
+    this.#emit(this.#names.exception, measurements, merged(this.#metadata, { error: error ?? true }));
+  }
+
+  #stop(result: unknown, abandoned: boolean): void {
+    if (this.#isOver) return;
+    const duration = this.#end();
+    if (this.#ask === undefined) {
+      this.#emitStop(duration, result, abandoned);
+      return;
+    }
+    const emit = (additions?: SpanAdditions) => {
+      this.set(additions);
+      this.#emitStop(duration, result, abandoned);
+    };
+    const report = (error: unknown) => {
+      this.#emit(HANDLER_FAILURE, NOTHING, { handlerId: 'span', event: this.#names.stop, error });
+      emit();
+    };
+    try {
+      const additions = activeRun.run(this.#run, this.#ask, result, this.#streamAt(abandoned));
+      if (isThenable(additions)) additions.then(emit, report);
+      else emit(additions);
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  #emitStop(duration: bigint, result: unknown, abandoned: boolean): void {
+    const isTold = abandoned || tells(this.#metadata) || tells(this.#measurements);
+    const measurements = this.#measured(duration, isTold ? null : statusOf(result));
+    const metadata = abandoned ? merged(this.#metadata, { outcome: 'abandoned' }) : this.#metadata;
+    this.#emit(this.#names.stop, measurements, metadata);
+  }
+
+  #emit(event: string, measurements: Measurements, metadata: Metadata): void {
+    activeRun.run(this.#run, execute, event, measurements, metadata);
+  }
+
+  /** @returns the span's duration, ns */
+  #end(): bigint {
+    this.#isOver = true;
+    return this.#elapsedNs();
+  }
+
+  /** Few shapes of objects, since whoever reads them is quick with those. */
+  #measured(duration: bigint, status: 'ok' | 'error' | null): Measurements {
+    const own = status === null ? { duration } : { duration, status };
+    if (this.#stream === undefined && this.#measurements === NOTHING) return own;
+    const { chunks, ttftMs } = this.#stream ?? {};
+    return merged(chunks === undefined ? own : { ...own, ttftMs, chunks }, this.#measurements);
+  }
+
+  #streamAt(abandoned: boolean): SpanStream | undefined {
+    return this.#stream && { ...this.#stream, abandoned };
+  }
+
+  #elapsedNs(): bigint {
+    return systemClock.monotonicNs() - this.#startNs;
+  }
+}
+
+/** Whether the values say how it went. */
+function tells(values: { readonly [key: string]: unknown }): boolean {
+  try {
+    return (values.success ?? values.status ?? (values.error || values.exception || undefined)) !== undefined;
+  } catch {
+    // Whoever stores the event finds out.
+    return true;
+  }
+}
+
+function statusOf(result: unknown): 'ok' | 'error' {
+  return kindOf(result) === 'message' && (result as { readonly ok?: unknown }).ok === false ? 'error' : 'ok';
+}
+
+/** Values of both, those of the second first. Where a getter throws it is the first: whoever stores it finds out. */
+function merged<T extends { readonly [key: string]: unknown }>(first: T, second: T | undefined): T {
+  if (second === undefined) return first;
+  try {
+    return { ...first, ...second };
+  } catch {
+    return first;
+  }
+}
+
+/** Metadata for a start: what is paid is known, and counted, at the end. */
+function withoutCharges(metadata: Metadata): Metadata {
+  try {
+    for (const key in metadata) {
+      if (isCharge(key))
+        return Object.fromEntries(Object.entries(metadata).filter(([name]) => !isCharge(name)));
+    }
+  } catch {
+    // Whoever stores the event finds out.
+  }
+  return metadata;
+}
+
+const charges = new Map<string, boolean>();
+
+function isCharge(key: string): boolean {
+  let known = charges.get(key);
+  if (known === undefined) {
+    known = CHARGE.test(key.replace(/[^a-z]/gi, '').toLowerCase());
+    // Keys made up at run time must not fill the heap.
+    if (charges.size < KEYS_MAX) charges.set(key, known);
+  }
+  return known;
+}

@@ -1,0 +1,137 @@
+/**
+ * The channels of the event bus: node:diagnostics_channel underneath, one channel an event.
+ *
+ * Event `a.b.c` is published on channel `a:b:c` (and `a:b` on `a.b`: every event has a channel of its own) as
+ * `{ measurements, metadata }`, so other tools can subscribe to it and publish on it without this library. Nothing a handler does reaches the emitter: a handler that throws is
+ * detached, and that is an event itself.
+ */
+import { type Channel, type ChannelListener, channel } from 'node:diagnostics_channel';
+import { ConfigError } from '../errors.js';
+import type { Measurements, Metadata } from '../schema/event.js';
+
+export type TelemetryHandler = (event: string, measurements: Measurements, metadata: Metadata) => void;
+
+/** Emitted when a handler has thrown and was detached; metadata {handlerId, event, error}. */
+export const HANDLER_FAILURE = 'telemetry.handler.failure';
+
+/** What an event is called whose name is neither text nor a list of texts. */
+const NAMELESS = '(unnamed)';
+const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
+
+interface Message {
+  readonly measurements?: Measurements;
+  readonly metadata?: Metadata;
+}
+
+/** Handlers attached with 'all' hear every event that has been executed by name at least once. */
+interface Attachment {
+  readonly handler: TelemetryHandler;
+  readonly all: boolean;
+  readonly listeners: Map<string, ChannelListener>;
+}
+
+const channels = new Map<string, Channel>();
+const attachments = new Map<string, Attachment>();
+// Most calls in a row are for the same event; comparing one name is cheaper than a look-up.
+let lastName = '';
+let lastChannel: Channel | undefined;
+
+/** The channel name of an event: points and colons change places. */
+function channelName(event: string): string {
+  return event.replace(/[.:]/g, (mark) => (mark === '.' ? ':' : '.'));
+}
+
+function channelOf(event: string | readonly string[]): Channel {
+  const name = nameOf(event);
+  let found = channels.get(name);
+  if (found === undefined) {
+    found = channel(channelName(name));
+    channels.set(name, found);
+    for (const [id, attachment] of attachments) if (attachment.all) subscribe(id, attachment, name, found);
+  }
+  if (typeof event === 'string') {
+    lastName = event;
+    lastChannel = found;
+  }
+  return found;
+}
+
+/** The dot-joined name of an event given as text or as a list of texts. */
+function nameOf(event: unknown): string {
+  if (typeof event === 'string') return event;
+  return isNames(event) ? event.join('.') : NAMELESS;
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((part) => typeof part === 'string');
+}
+
+function subscribe(id: string, attachment: Attachment, event: string, to: Channel): void {
+  if (attachment.listeners.has(event)) return;
+  const listener: ChannelListener = (message) => {
+    // Anybody may publish on the channel, anything, and what they publish is not the handler's fault.
+    const { measurements, metadata } = partsOf(message);
+    try {
+      attachment.handler(event, measurements, metadata);
+    } catch (error) {
+      detach(id);
+      execute(HANDLER_FAILURE, NOTHING, { handlerId: id, event, error });
+    }
+  };
+  attachment.listeners.set(event, listener);
+  to.subscribe(listener);
+}
+
+function partsOf(message: unknown): { measurements: Measurements; metadata: Metadata } {
+  try {
+    const { measurements = NOTHING, metadata = NOTHING } = (message ?? NOTHING) as Message;
+    return { measurements, metadata };
+  } catch {
+    return { measurements: NOTHING, metadata: NOTHING };
+  }
+}
+
+/** Emits an event. Costs next to nothing when nobody listens, and never throws because of a listener. */
+export function execute(
+  event: string | readonly string[],
+  measurements: Measurements,
+  metadata?: Metadata,
+): void {
+  const target = event === lastName && lastChannel !== undefined ? lastChannel : channelOf(event);
+  if (target.hasSubscribers) target.publish({ measurements, metadata });
+}
+
+/** Whether anybody listens to an event. */
+export function isHeard(event: string): boolean {
+  return (channels.get(event) ?? channelOf(event)).hasSubscribers;
+}
+
+/**
+ * Calls `handler` for each of the events, synchronously with the emitter. `'all'` means every event.
+ * @throws ConfigError when the id is taken, or an argument is of no use
+ */
+export function attach(id: string, events: string | readonly string[], handler: TelemetryHandler): void {
+  if (typeof id !== 'string' || id === '') throw new ConfigError('id', 'a non-empty string', id);
+  if (attachments.has(id)) throw new ConfigError('id', 'an id that is not attached', id);
+  if (typeof events !== 'string' && !isNames(events)) {
+    throw new ConfigError('events', "'all', an event name or an array of them", events);
+  }
+  if (typeof handler !== 'function') throw new ConfigError('handler', 'a function', handler);
+  const all = events === 'all';
+  const attachment: Attachment = { handler, all, listeners: new Map() };
+  attachments.set(id, attachment);
+  const names = all ? channels.keys() : typeof events === 'string' ? [events] : events;
+  for (const name of [...names]) subscribe(id, attachment, name, channelOf(name));
+}
+
+export function isAttached(id: string): boolean {
+  return attachments.has(id);
+}
+
+/** Stops a handler. Unknown ids are ignored: a failing handler may have been detached already. */
+export function detach(id: string): void {
+  const attachment = attachments.get(id);
+  if (attachment === undefined) return;
+  attachments.delete(id);
+  for (const [event, listener] of attachment.listeners) channelOf(event).unsubscribe(listener);
+}

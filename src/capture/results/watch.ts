@@ -1,0 +1,435 @@
+/**
+ * Watching: what becomes of a result after it was returned, seen from its consumption.
+ *
+ * A value is complete at once, a promise when it settles, a stream when its consumer has come to its end. Nothing is
+ * read, copied or kept back for it: the calls that consume a result are seen as they pass.
+ */
+import { eachPart, hasMethod, type Kind, kindOf } from './kinds.js';
+import { type Key, type MemberCall, surround } from './members.js';
+import { pipe, pipeThrough } from './pipe.js';
+import { isThenable, observePromise, observeThen } from './promises.js';
+import { isAbort, isIteration, isNodeStream, type Watchable, wasAborted, watchableOf } from './watchable.js';
+
+/** Is told how a result ends, and of the chunks until then. Of several ends the first counts. */
+export interface ResultObserver {
+  /** Once for each, whatever branches of a stream see of it. */
+  chunk(value: unknown): void;
+  /** @param result - what was returned or resolved to, or what a method of it has given in its place */
+  completed(result: unknown): void;
+  /** Its consumer has left before the end. @param result - as of `completed` */
+  abandoned(result: unknown): void;
+  /** It has not ended, and nobody holds it any more. */
+  forgotten(): void;
+  failed(error: unknown): void;
+}
+
+/** @returns the value itself; a proxy for a stream that is frozen */
+export function watch<T>(value: T, observer: ResultObserver): T {
+  const kind = kindOf(value);
+  if (kind === 'promise') {
+    const watched = observePromise(value as Promise<unknown>, {
+      fulfilled: <V>(settled: V) => watch(settled, observer),
+      rejected: (error) => observer.failed(error),
+    });
+    return watched as T;
+  }
+  const watched = kind === null ? null : new Watch(observer).begin(value);
+  if (watched !== null) return watched as T;
+  observer.completed(value);
+  return value;
+}
+
+/** One of the streams that a result consists of, or a thenable that stands for the whole. */
+class Source {
+  chunks = 0;
+  isDone = false;
+  #result: unknown;
+  #message: WeakRef<object> | undefined;
+
+  constructor(result: unknown) {
+    this.result = result;
+  }
+
+  /** What is told at the end. */
+  get result(): unknown {
+    return this.#message === undefined ? this.#result : this.#message.deref();
+  }
+
+  set result(result: unknown) {
+    // A response that nobody reads or holds is collected, and its connection with it: its body may not keep it.
+    this.#message = kindOf(result) === 'message' ? new WeakRef(result as object) : undefined;
+    this.#result = this.#message === undefined ? result : undefined;
+  }
+
+  /** Somebody reads it. */
+  keep(): void {
+    this.#result ??= this.#message?.deref();
+    this.#message = undefined;
+  }
+}
+
+/** How many chunks have come to those who share a place in a source. */
+interface Place {
+  chunks: number;
+}
+
+/** A way to a source: the stream itself, an iterator, a reader, a branch. */
+interface Tap {
+  readonly source: Source;
+  readonly place: Place;
+  /** Somebody consumes it, or is about to. */
+  isOpen: boolean;
+  /** Its end is its consumer's doing. */
+  hasLeft: boolean;
+  /** Calls that have not told yet what they give. */
+  waiting: number;
+  /** The source is over, and only those may still tell of chunks. */
+  isClosed: boolean;
+}
+
+/** As far as it matters here. */
+interface Message {
+  readonly status?: unknown;
+  readonly body?: unknown;
+  readonly bodyUsed?: unknown;
+}
+
+const MESSAGE_MEMBERS: ReadonlySet<Key> = new Set(['clone']);
+/** What a container is searched for first. */
+const STREAMS: ReadonlySet<Kind> = new Set(['webStream', 'emitter', 'asyncIterable', 'iterator']);
+/** Whoever calls these is going to consume what they give. */
+const OPENING: ReadonlySet<Key> = new Set([
+  ...['getReader', 'values', 'tee'],
+  ...[Symbol.iterator, Symbol.asyncIterator],
+]);
+
+/** These end or ask for nothing themselves: the members that they call do. */
+const SEEN_THROUGH: ReadonlySet<Key> = new Set([
+  ...['catch', 'finally'],
+  ...[Symbol.dispose, Symbol.asyncDispose],
+]);
+
+/** What nobody holds any more will not come to its end. */
+const collected = new FinalizationRegistry<Watch>((watch) => watch.forget());
+
+class Watch {
+  readonly #observer: ResultObserver;
+  /** What is watched, with what stands in for it. */
+  #watched: WeakMap<object, object> | undefined;
+  // Counts, and no taps: what those lead to could not be collected.
+  #held = 0;
+  /** Taps that are open. */
+  #open = 0;
+  /** Sources that are not done. */
+  #pending = 0;
+  #hasLeft = false;
+  #isInside = false;
+
+  constructor(observer: ResultObserver) {
+    this.#observer = observer;
+  }
+
+  /** Watches a whole result. @returns what its consumer is given; null where there is nothing to wait for */
+  begin(value: unknown): object | null {
+    return this.#streamsIn(value, () => this.#newTap(value));
+  }
+
+  /** A tap was collected. */
+  forget(): void {
+    if (--this.#held === 0) this.#observer.forgotten();
+  }
+
+  #newTap(result: unknown): Tap {
+    this.#pending++;
+    return tapOf(new Source(result), { chunks: 0 });
+  }
+
+  /** Watches the streams in a value. @returns what stands in for it; null where there are none */
+  #streamsIn(value: unknown, newTap: () => Tap, isOpen = false): object | null {
+    const kind = kindOf(value);
+    if (kind === 'message') return this.#bodyOf(value as Message, newTap, isOpen);
+    if (kind !== 'container') {
+      const watchable = watchableOf(value, kind, isOpen);
+      return watchable && this.#watch(watchable, newTap, isOpen);
+    }
+    let found = false;
+    const among = (isWanted: (kind: Kind, part: object) => boolean) =>
+      eachPart(value as object, (part, partKind) => {
+        const watched = isWanted(partKind, part) ? this.#streamsIn(part, newTap, true) : null;
+        found ||= watched !== null;
+        return watched ?? part;
+      });
+    among((partKind, part) => STREAMS.has(partKind) && (partKind !== 'iterator' || isIteration(part)));
+    // The body of a response beside a stream is what the stream reads.
+    if (!found) among((partKind) => partKind === 'message');
+    return found ? (value as object) : null;
+  }
+
+  #bodyOf(message: Message, newTap: () => Tap, isOpen: boolean): object | null {
+    const { status, body, bodyUsed } = message;
+    const isResponse = typeof status === 'number' && bodyUsed !== true;
+    const watchable = isResponse ? watchableOf(body, kindOf(body)) : null;
+    if (watchable === null) return null;
+    if (this.#watched?.has(watchable.object)) return message;
+    const tap = newTap();
+    this.#watch(watchable, () => tap, isOpen);
+    // A clone has a stream of its own, and so has what it was cloned from, from then on.
+    return surround(message, MESSAGE_MEMBERS, ({ self, proceed }) => {
+      const clone = proceed();
+      for (const branch of [self, clone]) this.#bodyOf(branch as Message, () => branchOf(tap), true);
+      return clone;
+    });
+  }
+
+  #watch({ object, members }: Watchable, newTap: () => Tap, isOpen: boolean): object {
+    const known = this.#watched?.get(object);
+    if (known !== undefined) return known;
+    const tap = newTap();
+    if (isOpen) this.#enter(tap);
+    const watched = surround(object, members, (call) => this.#call(tap, call));
+    this.#watched ??= new WeakMap();
+    this.#watched.set(object, watched).set(watched, watched);
+    this.#held++;
+    collected.register(object, this);
+    if (hasMethod(object, 'releaseLock')) this.#hearReader(tap, object as ReadableStreamDefaultReader);
+    return watched;
+  }
+
+  /** A stream may end or break while nobody waits for a chunk. */
+  #hearReader(tap: Tap, { closed }: ReadableStreamDefaultReader): void {
+    closed.then(
+      () => {
+        tap.isClosed = true;
+        this.#settle(tap);
+      },
+      (error) => {
+        if (!tap.hasLeft) this.#broke(tap, error);
+      },
+    );
+  }
+
+  // ── Calls ──────────────────────────────────────────────────────────────────────────────────────
+
+  #call(tap: Tap, call: MemberCall): unknown {
+    // What an object's own members call is part of their call.
+    if (this.#isInside || SEEN_THROUGH.has(call.key)) return call.proceed();
+    switch (call.key) {
+      case 'next':
+      case 'throw':
+      case 'read':
+        if (tap.hasLeft) return call.proceed();
+        this.#enter(tap);
+        return this.#outcome(tap, call, (result) => this.#saw(tap, result));
+      case 'return':
+        tap.hasLeft = true;
+        return this.#outcome(tap, call, (result) => this.#returned(tap, result));
+      case 'cancel':
+        return this.#cancel(tap, call);
+      case 'releaseLock':
+        // Reads that were waiting fail now, which is no failure of the stream.
+        tap.hasLeft = true;
+        this.#exit(tap);
+        return call.proceed();
+      case 'emit':
+        if (isNodeStream(call.self)) this.#heard(tap, call);
+        return call.proceed();
+      case 'then':
+        return observeThen((...callbacks) => this.#inside(call, callbacks), {
+          fulfilled: <T>(value: T) => this.#arrived(tap, value) as T,
+          rejected: (error) => this.#observer.failed(error),
+        }).then(...call.args);
+      case 'pipeTo':
+        if (call.self instanceof ReadableStream) return pipe(call.self, call.args);
+        return this.#outcome(tap, call, () => this.#done(tap));
+      case 'pipeThrough':
+        return pipeThrough(call.self, call.args) ?? call.proceed();
+      default:
+        return this.#given(tap, call);
+    }
+  }
+
+  /** Calls a member, and sees nothing of what it calls of its own object. */
+  #inside({ proceed }: MemberCall, args?: readonly unknown[]): unknown {
+    this.#isInside = true;
+    try {
+      return proceed(args);
+    } finally {
+      this.#isInside = false;
+    }
+  }
+
+  /** Sees what a call returns, or resolves to; what it throws is the stream's failure. */
+  #outcome(tap: Tap, call: MemberCall, saw: (result: unknown) => void): unknown {
+    try {
+      const result = this.#inside(call);
+      if (isThenable(result)) return this.#later(tap, result, saw);
+      saw(result);
+      return result;
+    } catch (error) {
+      this.#broke(tap, error);
+      throw error;
+    }
+  }
+
+  async #later(tap: Tap, pending: unknown, saw: (result: unknown) => void): Promise<unknown> {
+    const hadLeft = tap.hasLeft;
+    let result: unknown;
+    tap.waiting++;
+    try {
+      result = await pending;
+    } catch (error) {
+      if (hadLeft === tap.hasLeft) this.#broke(tap, error);
+      throw error;
+    } finally {
+      tap.waiting--;
+    }
+    saw(result);
+    this.#settle(tap);
+    return result;
+  }
+
+  #settle(tap: Tap): void {
+    if (tap.isClosed && tap.waiting === 0 && !tap.hasLeft) this.#done(tap);
+  }
+
+  #saw(tap: Tap, result: unknown): void {
+    if (typeof result !== 'object' || result === null) return;
+    const { done, value } = result as IteratorResult<unknown>;
+    if (done !== true) this.#chunk(tap, value);
+    else if (!tap.hasLeft) this.#done(tap);
+  }
+
+  #chunk(tap: Tap, value: unknown): void {
+    const { source, place } = tap;
+    // Branches of a stream see the same chunks, one after the other.
+    if (++place.chunks <= source.chunks) return;
+    source.chunks = place.chunks;
+    this.#observer.chunk(value);
+  }
+
+  #returned(tap: Tap, result: unknown): void {
+    // A generator may go on yielding on its way out.
+    tap.hasLeft = (result as Partial<IteratorResult<unknown>> | undefined)?.done !== false;
+    if (tap.hasLeft) this.#leave(tap);
+    else this.#saw(tap, result);
+  }
+
+  #cancel(tap: Tap, call: MemberCall): unknown {
+    // It is refused then.
+    if ((call.self as { readonly locked?: unknown }).locked === true) return call.proceed();
+    // Before, since reads that wait end with it.
+    tap.hasLeft = true;
+    const result = this.#inside(call);
+    this.#leave(tap);
+    return result;
+  }
+
+  #heard(tap: Tap, { self, args: [event, argument] }: MemberCall): void {
+    const { destroyed, errored } = self as { readonly destroyed?: unknown; readonly errored?: unknown };
+    if (event === 'data') this.#chunk(tap, argument);
+    else if (event === 'error') this.#broke(tap, argument);
+    else if (event === 'end' || (event === 'finish' && !hasMethod(self, 'read'))) {
+      // Some end as they are destroyed.
+      if (destroyed !== true) this.#done(tap);
+    } else if (event === 'close') {
+      if (errored) this.#broke(tap, errored);
+      else this.#leave(tap);
+    }
+  }
+
+  /** What a thenable has come to. */
+  #arrived(tap: Tap, value: unknown): unknown {
+    const watched = this.#streamsFrom(tap, value);
+    if (watched === null) this.#observer.completed(value);
+    return watched ?? value;
+  }
+
+  /** What another member gives: streams, or a promise of the whole. */
+  #given(tap: Tap, call: MemberCall): unknown {
+    const { key, self } = call;
+    const value = this.#inside(call);
+    if (value === self) return value;
+    if (kindOf(value) === 'promise') {
+      return observePromise(value as Promise<unknown>, {
+        fulfilled: <T>(settled: T) => this.#promised(tap, self, settled) as T,
+        rejected: (error) => this.#observer.failed(error),
+      });
+    }
+    const isOpening = OPENING.has(key);
+    const watched = this.#streamsIn(value, () => wayFrom(tap, call), isOpening);
+    // From here on it is consumed by way of that.
+    if (isOpening && watched !== null) this.#exit(tap);
+    return watched ?? value;
+  }
+
+  #promised(tap: Tap, self: object, value: unknown): unknown {
+    const watched = this.#streamsFrom(tap, value);
+    if (watched !== null) return watched;
+    // A cursor's hasNext() and close() are not what it was made for; of a query everything is.
+    const isWhole = hasMethod(self, 'then') || (value !== undefined && typeof value !== 'boolean');
+    if (isWhole && this.#open === 0) this.#observer.completed(value);
+    return value;
+  }
+
+  #streamsFrom({ source }: Tap, value: unknown): object | null {
+    const watched = this.#streamsIn(value, () => tapOf(source, { chunks: 0 }));
+    if (watched !== null) source.result = value;
+    return watched;
+  }
+
+  // ── Ends ───────────────────────────────────────────────────────────────────────────────────────
+
+  #enter(tap: Tap): void {
+    if (tap.isOpen) return;
+    tap.isOpen = true;
+    tap.source.keep();
+    this.#open++;
+  }
+
+  #exit(tap: Tap): void {
+    if (!tap.isOpen) return;
+    tap.isOpen = false;
+    this.#open--;
+  }
+
+  #done(tap: Tap): void {
+    const { source } = tap;
+    if (wasAborted(source.result)) {
+      this.#leave(tap);
+      return;
+    }
+    this.#exit(tap);
+    if (!source.isDone) this.#pending--;
+    source.isDone = true;
+    if (this.#pending === 0) this.#observer.completed(source.result);
+    else if (this.#open === 0 && this.#hasLeft) this.#observer.abandoned(source.result);
+  }
+
+  #broke(tap: Tap, error: unknown): void {
+    if (isAbort(error)) this.#leave(tap);
+    else this.#observer.failed(error);
+  }
+
+  #leave(tap: Tap): void {
+    tap.hasLeft = true;
+    this.#hasLeft = true;
+    this.#exit(tap);
+    if (this.#open === 0) this.#observer.abandoned(tap.source.result);
+  }
+}
+
+function tapOf(source: Source, place: Place): Tap {
+  return { source, place, isOpen: false, hasLeft: false, waiting: 0, isClosed: false };
+}
+
+/** Of a branch, which is where the stream is. */
+function branchOf({ source, place }: Tap): Tap {
+  return tapOf(source, { ...place });
+}
+
+/** Of what a member of a tapped object gives. */
+function wayFrom(tap: Tap, { key, self }: MemberCall): Tap {
+  if (key === 'tee') return branchOf(tap);
+  // Readers of a stream follow each other; whatever else there is begins at the beginning.
+  return tapOf(tap.source, hasMethod(self, 'getReader') ? tap.place : { chunks: 0 });
+}
