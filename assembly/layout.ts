@@ -68,6 +68,11 @@ export const HEADER_SPOOL_DURABLE_OFFSET = 1088; // i64 atomic, rows synced to t
 export const HEADER_SPOOL_EXPIRED_OFFSET = 1152; // i64 atomic, rows in segments that were deleted for their age or size
 export const HEADER_SPOOL_TAKEN_OFFSET = 1216; // i64 atomic, rows taken to be written, but for those given back or lost
 
+// What could not be understood: the dictionary ids of keys, each with the number of events that had it, and others.
+export const MALFORMED_KEYS_MAX = 64;
+export const HEADER_MALFORMED_KEYS_OFFSET = 2048; // i32 atomic per key, 0 = none yet
+export const HEADER_MALFORMED_COUNTS_OFFSET = 2304; // i64 atomic per key, and one for all other keys
+
 export const CAPTURE_RUNNING = 0;
 export const CAPTURE_PAUSED = 1;
 export const CAPTURE_STOPPED = 2;
@@ -262,3 +267,6 @@ export const FLAGS_DECIDED = 0x2010000;
 export const FLAG_CORRECTED = 0x8000000;
 /** Set in every row: binding 0 alone would look like a row not written. */
 export const FLAG_WRITTEN = 0x4000000;
+/** Why a row has tokens and a model and no cost, a number of two bits; 0 where there is nothing to say. */
+export const UNPRICED_MASK = 0x60000000;
+export const UNPRICED_SHIFT = 29;

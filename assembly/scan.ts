@@ -4,7 +4,7 @@
  * `rows` is the address of the indices of the rows that are meant, u32 each, or 0 for the first `count` rows.
  */
 import {
-  FLAG_BLOB,
+  FLAG_CORRECTED,
   FLAG_FAILED,
   FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
@@ -116,8 +116,8 @@ function foldFours(
     succeeded = i32x4.add(succeeded, success);
     failed = i32x4.add(failed, v128.andnot(v128.and(i32x4.shr_u(tag, FLAG_BITS_FAILED), one), success));
     const noBinding = i32x4.eq(v128.and(tag, i32x4.splat(TAG_BINDING_MASK)), zero);
-    const flags = v128.and(tag, i32x4.splat(FLAG_BLOB | FLAG_METADATA_TOKENS));
-    inEvent = v128.or(inEvent, v128.or(noBinding, i32x4.eq(flags, i32x4.splat(FLAG_BLOB))));
+    const flags = v128.and(tag, i32x4.splat(FLAG_CORRECTED | FLAG_METADATA_TOKENS));
+    inEvent = v128.or(inEvent, v128.or(noBinding, i32x4.eq(flags, i32x4.splat(FLAG_CORRECTED))));
   }
   store<f64>(out, min(f64x2.extract_lane(least, 0), f64x2.extract_lane(least, 1)));
   store<f64>(out, max(f64x2.extract_lane(greatest, 0), f64x2.extract_lane(greatest, 1)), 8);
@@ -182,7 +182,7 @@ function fold(
     failed += (tag >> FLAG_BITS_FAILED) & ~success & 1;
     inEvent |=
       <u32>((tag & TAG_BINDING_MASK) === 0) |
-      <u32>((tag & (FLAG_BLOB | FLAG_METADATA_TOKENS)) === FLAG_BLOB);
+      <u32>((tag & (FLAG_CORRECTED | FLAG_METADATA_TOKENS)) === FLAG_CORRECTED);
   }
   store<f64>(out, f64x2.extract_lane(least, 0));
   store<f64>(out, f64x2.extract_lane(greatest, 0), 8);

@@ -13,6 +13,7 @@ import {
   FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
+  UNPRICED_MASK,
   VALUE_MAX,
 } from './layout';
 import {
@@ -62,7 +63,12 @@ import { writeTime } from './text-time';
 
 /** Flags that change what a row looks like: rows with any have forms of their own. */
 const FORM_FLAGS: u32 =
-  FLAG_BLOB | FLAG_COST_COMPUTED | FLAG_METADATA_MODEL | FLAG_METADATA_PROVIDER | FLAG_METADATA_TOKENS;
+  FLAG_BLOB |
+  FLAG_COST_COMPUTED |
+  FLAG_METADATA_MODEL |
+  FLAG_METADATA_PROVIDER |
+  FLAG_METADATA_TOKENS |
+  UNPRICED_MASK;
 /** No row needs so much room: it has no form. */
 const NO_FORM: u32 = 0xffff_ffff;
 

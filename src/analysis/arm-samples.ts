@@ -1,12 +1,18 @@
 /** One arm of a comparison, gathered from its rows in one pass. */
-import { FLAG_BLOB, FLAG_DECLARED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import {
+  FLAG_BLOB,
+  FLAG_CORRECTED,
+  FLAG_DECLARED,
+  FLAG_METADATA_TOKENS,
+  TAG_BINDING_MASK,
+} from '../../assembly/layout.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Matches } from '../readers/matches.js';
 import { decodeRow, type RowSource, successOf } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import { type Batch, isValue } from '../ring/batch.js';
-import { lifted } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { lifted } from '../schema/fields.js';
 import type { ArmSamples, SamplesById, UnkeptSamples } from './compare/samples.js';
 import { streamSeed } from './compare/streams.js';
 import { GatheredValues } from './gathered-values.js';
@@ -110,10 +116,10 @@ function hasTokens(batch: Batch, row: number): boolean {
   return batch.promptTokens[row] >= 0 || batch.completionTokens[row] >= 0;
 }
 
-/** Only an event that was captured whole may tell a total of its own. */
+/** A total of its own is among what is kept beside an event. */
 function mayTellTotal(batch: Batch, row: number): boolean {
-  const captured = (batch.tags[row] & (FLAG_BLOB | FLAG_METADATA_TOKENS)) === FLAG_BLOB;
-  return captured && hasTokens(batch, row);
+  const isCorrected = (batch.tags[row] & (FLAG_CORRECTED | FLAG_METADATA_TOKENS)) === FLAG_CORRECTED;
+  return isCorrected && hasTokens(batch, row);
 }
 
 /** NaN where there are none. */

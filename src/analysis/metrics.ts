@@ -1,5 +1,5 @@
 /** Exact metrics over matching rows, in all and by group. */
-import { FLAG_BLOB, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import { FLAG_CORRECTED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import {
   type ColumnSummary,
   type ExactColumn,
@@ -229,13 +229,14 @@ export class MetricsCollector {
     return address;
   }
 
-  /** Names without a binding, and totals of their own, are in the event; the latter where it was captured whole. */
+  /** Names without a binding, and totals of their own, are in the event; the latter among what is kept beside it. */
   private addEvents(matches: Matches): void {
     const { batch, rows } = matches;
     for (let i = 0; i < rows.length; i++) {
       const tag = batch.tags[rows[i]];
       const isBound = (tag & TAG_BINDING_MASK) !== 0;
-      if (!isBound || (tag & (FLAG_BLOB | FLAG_METADATA_TOKENS)) === FLAG_BLOB) this.addEvent(matches, i);
+      if (!isBound || (tag & (FLAG_CORRECTED | FLAG_METADATA_TOKENS)) === FLAG_CORRECTED)
+        this.addEvent(matches, i);
     }
   }
 

@@ -21,12 +21,14 @@ import {
   FLAG_WRITTEN,
   STRINGS,
   TIME_US_MAX,
+  UNPRICED_SHIFT,
 } from '../../assembly/layout.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
 import { BindingTable } from '../ring/bindings.js';
 import { Dictionary } from '../ring/dictionary.js';
 import type { LossListener } from '../ring/losses.js';
+import { MalformedKeys } from '../ring/malformed-keys.js';
 import { type Geometry, isWordColumn } from '../ring/memory.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import {
@@ -39,10 +41,21 @@ import {
   TAG_DISTANCE,
 } from '../ring/writer.js';
 import { COLUMN_TYPES } from '../schema/columns.js';
-import { type Enriched, emptyEnriched, enrich, isExceptionEvent } from '../schema/enrich.js';
+import {
+  type Enriched,
+  type EventKind,
+  emptyEnriched,
+  enrich,
+  type KnownParts,
+  kindOfEvent,
+  newKnownParts,
+  toldName,
+} from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
+import { clearMalformed, noteMalformed } from '../schema/malformed.js';
 import { MAP_ENTRIES_MAX, MAP_HEAD_BYTES, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
-import type { PriceTable } from '../schema/prices.js';
+import { PriceBook, type PriceTable } from '../schema/prices.js';
+import { isSpelled, type Part } from '../schema/spellings.js';
 import { withLongWriter, writeFitting } from './long-event.js';
 import { ClockedRecorder, Recorder } from './recorder.js';
 
@@ -78,7 +91,7 @@ const COLUMN_BOOL = 3;
 /** What is remembered of an event name. */
 interface EventPlan {
   readonly event: string;
-  readonly isException: boolean;
+  readonly kind: EventKind;
   /** The last binding used: most events of a name share model and provider. */
   model: string | null;
   provider: string | null;
@@ -88,6 +101,10 @@ interface EventPlan {
   /** Kinds of the metadata keys in the order they came last time. */
   readonly keys: string[];
   readonly kinds: number[];
+  /** The measurements' keys in theirs. */
+  readonly measured: string[];
+  /** What enrichment remembers of events with spellings; null until there is one. */
+  known: KnownParts | null;
 }
 
 /** An event of a file that this library has written. */
@@ -96,6 +113,8 @@ export interface RestoredEvent {
   readonly known: KnownColumns;
   /** Whether the cost comes from the price table of this experiment. */
   readonly costComputed: boolean;
+  /** UNPRICED_* */
+  readonly unpriced: number;
   readonly malformed: boolean;
   readonly measurements: Record<string, Json>;
   readonly metadata: Record<string, Json>;
@@ -119,18 +138,21 @@ interface Frame {
   /** A value per declared column: NaN or 0 where there is none. */
   readonly declared: Float64Array;
   hasDeclared: boolean;
-  malformed: boolean;
+  /** Whether something is kept beside the event. */
+  hasAside: boolean;
 }
 
 export class EventWriter {
   readonly ring: RingWriter;
   private readonly bindings: BindingTable;
   private readonly strings: Dictionary;
-  private readonly prices: PriceTable;
+  private readonly malformedKeys: MalformedKeys;
+  private readonly prices: PriceBook;
   private readonly clock: Clock;
   private readonly out: MsgpackWriter;
   private readonly plans = new Map<string, EventPlan>();
   private readonly kinds = new Map(KINDS);
+  private readonly columnNames: readonly string[];
   /** COLUMN_* of each declared column. */
   private readonly columnKinds: Uint8Array;
   /** Distance of each declared column from a row's position, in elements of the view that stores it. */
@@ -151,7 +173,8 @@ export class EventWriter {
     this.ring = new RingWriter(memory, geometry, losses);
     this.bindings = new BindingTable(memory.buffer);
     this.strings = new Dictionary(memory.buffer, STRINGS);
-    this.prices = prices;
+    this.malformedKeys = new MalformedKeys(memory.buffer, this.strings);
+    this.prices = new PriceBook(prices);
     this.clock = clock;
     const { scratchAddress, scratchBytes } = this.ring;
     this.out = new MsgpackWriter(memory.buffer, scratchAddress, scratchAddress + scratchBytes);
@@ -159,6 +182,7 @@ export class EventWriter {
     columns.forEach(({ name }, index) => {
       this.kinds.set(name, index + 1);
     });
+    this.columnNames = columns.map(({ name }) => name);
     this.columnKinds = Uint8Array.from(columns, ({ type }) => COLUMN_TYPES.indexOf(type));
     this.columnDistances = Int32Array.from(columns, ({ type, offsetBytes }) =>
       isWordColumn(type) ? offsetBytes / 4 : offsetBytes / 8,
@@ -217,12 +241,12 @@ export class EventWriter {
     const outer = this.depth === 0 ? undefined : this.out.suspend();
     this.depth++;
     try {
-      frame.malformed = false;
+      clearMalformed(frame.enriched);
       this.store(
         frame,
         event,
-        asObject(frame, measurements),
-        asObject(frame, metadata),
+        asObject(frame, 'measurements', measurements),
+        asObject(frame, 'metadata', metadata),
         context,
         usableTime(frame, timestampUs),
         success,
@@ -251,11 +275,12 @@ export class EventWriter {
   captureKnown(timestampUs: number, event: string, known: KnownColumns, metadata: Metadata): boolean {
     const frame = this.frames[0] ?? this.newFrame();
     const scratchStart = this.out.position;
-    frame.malformed = false;
-    Object.assign(frame.enriched, known, { costComputed: false, tokensCanonical: false });
+    clearMalformed(frame.enriched);
+    const nothingElse = { costComputed: false, unpriced: 0, totalTokens: -1, tokensCanonical: false };
+    Object.assign(frame.enriched, known, nothingElse);
     try {
       const plan = this.plans.get(event) ?? this.newPlan(event);
-      return this.storeEnriched(frame, plan, NOTHING, metadata, timestampUs);
+      return this.storeEnriched(frame, plan, NOTHING, metadata, timestampUs) === true;
     } finally {
       this.out.position = scratchStart;
     }
@@ -279,7 +304,10 @@ export class EventWriter {
   private storeRestored(frame: Frame, timestampUs: number, event: RestoredEvent): boolean {
     const { enriched } = frame;
     const { metadata, measurements, eventId } = event;
-    frame.malformed = event.malformed;
+    clearMalformed(enriched);
+    enriched.malformed = event.malformed;
+    const malformedKeys = event.corrections?.malformedKeys;
+    if (Array.isArray(malformedKeys)) for (const key of malformedKeys) noteMalformed(enriched, String(key));
     const { latencyMs, costUsd, prompt, completion, success, model, provider } = event.known;
     enriched.latencyMs = latencyMs;
     enriched.costUsd = costUsd;
@@ -289,7 +317,11 @@ export class EventWriter {
     enriched.model = model;
     enriched.provider = provider;
     enriched.costComputed = event.costComputed;
-    enriched.tokensCanonical = isCanonical(metadata.tokens, enriched);
+    enriched.unpriced = event.unpriced;
+    enriched.totalTokens = -1;
+    // A total of their own is told by the corrections.
+    enriched.tokensCanonical =
+      event.corrections?.tokens === undefined && isCanonical(metadata.tokens, enriched);
     const plan = this.plans.get(event.name) ?? this.newPlan(event.name);
     if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.rebind(plan, enriched);
     const { binding } = plan;
@@ -297,7 +329,7 @@ export class EventWriter {
     if (binding === 0) {
       // Its names are looked for in the metadata alone.
       for (const name of ['model', 'provider'] as const) {
-        if ((metadata[name] ?? null) !== enriched[name]) corrections[name] ??= enriched[name];
+        if (toldName(name, event.name, metadata) !== enriched[name]) corrections[name] ??= enriched[name];
       }
     }
     this.forgetDeclared(frame);
@@ -350,13 +382,13 @@ export class EventWriter {
         const isWhole = writeFitting(long, () => {
           this.writeRestored(long, frame, plan, binding, flags, event, aside);
         });
-        // What stays too large loses what is kept aside, too.
+        // What stays too large loses its corrections, too.
         if (!isWhole) {
           const { measurements, metadata } = event;
           this.encodeTrimmed(long, frame, plan, binding, Math.max(flags, 0), measurements, metadata);
-        }
-        if (!isWhole || long.cuts.length > 0) frame.malformed = true;
-        const corrected = isWhole && aside !== null ? FLAG_CORRECTED : 0;
+        } else frame.hasAside = aside !== null;
+        if (!isWhole || long.cuts.length > 0) frame.enriched.malformed = true;
+        const corrected = frame.hasAside ? FLAG_CORRECTED : 0;
         return this.row(frame, binding, kept | corrected, 0, long.written.length, timestampUs, long.written);
       });
     }
@@ -372,7 +404,7 @@ export class EventWriter {
     plan: EventPlan,
     binding: number,
     flags: number,
-    { metadata, measurements, malformed }: RestoredEvent,
+    { metadata, measurements }: RestoredEvent,
     corrections: Readonly<Record<string, Json>> | null,
   ): { uncorrected: number; entries: number } {
     this.forgetDeclared(frame);
@@ -392,7 +424,7 @@ export class EventWriter {
     encodeMap(out, measurements);
     if (binding === 0) out.text(plan.event);
     // What a column does not take is in the metadata, as it was before.
-    frame.malformed = malformed || out.lossy;
+    if (out.lossy) frame.enriched.malformed = true;
     return { uncorrected, entries };
   }
 
@@ -431,7 +463,7 @@ export class EventWriter {
       enriched: emptyEnriched(),
       declared: Float64Array.from(this.absent),
       hasDeclared: false,
-      malformed: false,
+      hasAside: false,
     };
     this.frames.push(frame);
     return frame;
@@ -449,39 +481,63 @@ export class EventWriter {
     const metadata = context === undefined ? ownMetadata : { ...context, ...ownMetadata };
     const plan =
       typeof event === 'string' ? (this.plans.get(event) ?? this.newPlan(event)) : this.nameless(frame);
-    const enriched = frame.enriched;
-    enrich(enriched, plan.isException, measurements, metadata, this.prices);
-    if (success !== undefined) enriched.success = success;
-    if (enriched.malformed) frame.malformed = true;
+    const { known } = plan;
+    const notes = frame.enriched.malformedKeys.length;
+    this.enrich(frame, plan, measurements, metadata, success);
+    if (this.storeEnriched(frame, plan, measurements, metadata, timestampUs, known) !== null) return;
+    frame.enriched.malformedKeys.length = notes;
+    this.enrich(frame, plan, measurements, metadata, success);
     this.storeEnriched(frame, plan, measurements, metadata, timestampUs);
   }
 
-  /** @returns false when the event is refused */
+  private enrich(
+    { enriched }: Frame,
+    { kind, known }: EventPlan,
+    measurements: Measurements,
+    metadata: Metadata,
+    success: boolean | undefined,
+  ): void {
+    enrich(enriched, kind, known, measurements, metadata, this.prices);
+    if (success !== undefined) enriched.success = success;
+  }
+
+  /**
+   * @param known - what was known of the plan's spellings when the event was enriched, if it was
+   * @returns false when the event is refused; null, and nothing is done, for the first event of its name that has a
+   *   spelling, as only a look at all of its keys can tell: it is to be enriched by those
+   */
   private storeEnriched(
     frame: Frame,
     plan: EventPlan,
     measurements: Measurements,
     metadata: Metadata,
     timestampUs: number | undefined,
-  ): boolean {
+    known?: KnownParts | null,
+  ): boolean | null {
     const enriched = frame.enriched;
     if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.rebind(plan, enriched);
     const binding = plan.binding;
     let flags = 0;
     if (binding !== 0) {
-      if (enriched.model !== null) flags |= FLAG_METADATA_MODEL;
-      if (enriched.provider !== null) flags |= FLAG_METADATA_PROVIDER;
+      // Under another name it stays where it is.
+      if (enriched.model !== null && metadata.model === enriched.model) flags |= FLAG_METADATA_MODEL;
+      if (enriched.provider !== null && metadata.provider === enriched.provider)
+        flags |= FLAG_METADATA_PROVIDER;
     }
     if (enriched.tokensCanonical) flags |= FLAG_METADATA_TOKENS;
 
     const blobStart = this.out.position;
     if (this.encode(this.out, frame, plan, binding, flags, measurements, metadata)) {
       const blobBytes = this.out.position - blobStart;
+      if (known !== undefined && known !== plan.known) return null;
+      if (frame.hasAside) flags |= FLAG_CORRECTED;
       return this.row(frame, binding, flags | FLAG_BLOB, blobStart, blobBytes, timestampUs);
     }
     this.out.position = blobStart;
     return withLongWriter((long) => {
       this.encodeLong(long, frame, plan, binding, flags, measurements, metadata);
+      if (known !== undefined && known !== plan.known) return null;
+      if (frame.hasAside) flags |= FLAG_CORRECTED;
       return this.row(frame, binding, flags | FLAG_BLOB, 0, long.written.length, timestampUs, long.written);
     });
   }
@@ -503,10 +559,12 @@ export class EventWriter {
     const ring = this.ring;
     const position = ring.reserve(blobBytes);
     if (position < 0) return false;
-    const { latencyMs, costUsd, costComputed, prompt, completion, success } = frame.enriched;
+    const { enriched } = frame;
+    const { latencyMs, costUsd, costComputed, prompt, completion, success } = enriched;
     let tag = binding | flags;
     if (success !== null) tag |= success ? FLAG_SUCCEEDED : FLAG_FAILED;
     if (costComputed) tag |= FLAG_COST_COMPUTED;
+    else if (enriched.unpriced !== 0) tag |= enriched.unpriced << UNPRICED_SHIFT;
     if (timestampUs !== undefined) {
       ring.f64[position] = timestampUs;
     } else if (this.clock === systemClock) {
@@ -528,15 +586,20 @@ export class EventWriter {
       tag |= FLAG_DECLARED;
       this.storeDeclared(frame.declared, position);
     }
-    if (frame.malformed) {
+    if (enriched.malformed) {
       tag |= FLAG_MALFORMED;
-      ring.countMalformed(binding === 0 ? undefined : this.bindings.binding(binding).event);
+      this.countMalformed(enriched, binding === 0 ? undefined : this.bindings.binding(binding).event);
     }
     if (binding === 0) ring.countOverflowed();
     ring.i32[pair + TAG_DISTANCE] = tag;
     ring.commit();
     if (isLarge) ring.sealLarge();
     return true;
+  }
+
+  private countMalformed({ malformedKeys }: Enriched, event: string | undefined): void {
+    this.ring.countMalformed(event, malformedKeys[0]);
+    for (const key of malformedKeys) this.malformedKeys.count(key);
   }
 
   private storeDeclared(values: Float64Array, position: number): void {
@@ -563,13 +626,13 @@ export class EventWriter {
     metadata: Metadata,
   ): boolean {
     out.lossy = false;
+    frame.hasAside = false;
     try {
       this.encodeParts(out, frame, plan, binding, flags, measurements, metadata);
     } catch (error) {
       if (error !== OUT_OF_ROOM) throw error;
       return false;
     }
-    if (out.lossy) frame.malformed = true;
     return true;
   }
 
@@ -583,11 +646,12 @@ export class EventWriter {
     measurements: Measurements,
     metadata: Metadata,
   ): void {
-    const isWhole = writeFitting(out, () =>
-      this.encodeParts(out, frame, plan, binding, flags, measurements, metadata),
-    );
+    const isWhole = writeFitting(out, () => {
+      frame.hasAside = false;
+      this.encodeParts(out, frame, plan, binding, flags, measurements, metadata);
+    });
     if (!isWhole) this.encodeTrimmed(out, frame, plan, binding, flags, measurements, metadata);
-    if (out.lossy || out.cuts.length > 0 || !isWhole) frame.malformed = true;
+    if (out.cuts.length > 0 || !isWhole) frame.enriched.malformed = true;
   }
 
   /** @throws OUT_OF_ROOM */
@@ -602,7 +666,7 @@ export class EventWriter {
   ): void {
     this.forgetDeclared(frame);
     this.encodeMetadata(out, frame, plan, flags, metadata);
-    encodeMap(out, measurements);
+    this.encodeMeasurements(out, frame, plan, measurements);
     // `plan.binding` may have changed: a getter can capture an event of the same name.
     if (binding === 0) out.text(plan.event);
   }
@@ -632,13 +696,44 @@ export class EventWriter {
         if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
       }
       if (entries === MAP_ENTRIES_MAX) {
-        out.lossy = true;
+        noteMalformed(frame.enriched, 'metadata');
         break;
       }
       out.entry(key, value);
+      if (out.lossy) lose(out, frame, 'metadata', key);
       entries++;
     }
-    out.endMap(at, entries === 0 ? encodeMapObject(out, metadata) : entries);
+    out.endMap(at, entries === 0 ? encodeMapObject(out, frame, 'metadata', metadata) : entries);
+  }
+
+  /** And behind them, now that all of the event has been looked at, what is kept beside it. */
+  private encodeMeasurements(
+    out: MsgpackWriter,
+    frame: Frame,
+    plan: EventPlan,
+    measurements: Measurements,
+  ): void {
+    const { enriched } = frame;
+    const at = out.beginMap();
+    let entries = 0;
+    for (const key in measurements) {
+      if (entries === MAP_ENTRIES_MAX) {
+        noteMalformed(enriched, 'measurements');
+        break;
+      }
+      if (plan.measured[entries] !== key) learnMeasured(plan, entries, key);
+      out.entry(key, measurements[key]);
+      if (out.lossy) lose(out, frame, 'measurements', key);
+      entries++;
+    }
+    if (entries === 0) entries = encodeMapObject(out, frame, 'measurements', measurements);
+    const hasAside = enriched.malformedKeys.length > 0 || enriched.totalTokens >= 0;
+    if (hasAside && entries < MAP_ENTRIES_MAX) {
+      out.aside(asideOf(enriched));
+      frame.hasAside = true;
+      entries++;
+    }
+    out.endMap(at, entries);
   }
 
   /** Puts a value into its column. @returns false when it does not fit there, and is to be encoded */
@@ -646,23 +741,23 @@ export class EventWriter {
     let code: number;
     switch (this.columnKinds[column]) {
       case COLUMN_F64:
-        if (typeof value !== 'number' || value - value !== 0) return this.misfit(frame, value);
+        if (typeof value !== 'number' || value - value !== 0) return this.misfit(frame, column, value);
         code = value;
         break;
       case COLUMN_I32:
-        if (typeof value !== 'number' || (value | 0) !== value) return this.misfit(frame, value);
+        if (typeof value !== 'number' || (value | 0) !== value) return this.misfit(frame, column, value);
         code = value;
         break;
       case COLUMN_U32:
-        if (typeof value !== 'number' || value >>> 0 !== value) return this.misfit(frame, value);
+        if (typeof value !== 'number' || value >>> 0 !== value) return this.misfit(frame, column, value);
         code = value;
         break;
       case COLUMN_BOOL:
-        if (typeof value !== 'boolean') return this.misfit(frame, value);
+        if (typeof value !== 'boolean') return this.misfit(frame, column, value);
         code = value ? 2 : 1;
         break;
       default:
-        if (typeof value !== 'string') return this.misfit(frame, value);
+        if (typeof value !== 'string') return this.misfit(frame, column, value);
         code = this.strings.intern(value);
         // A text without a place in the dictionary is counted, and loses nothing by being encoded.
         if (code === 0) {
@@ -675,8 +770,9 @@ export class EventWriter {
     return true;
   }
 
-  private misfit(frame: Frame, value: unknown): false {
-    if (value !== null && value !== undefined) frame.malformed = true;
+  private misfit(frame: Frame, column: number, value: unknown): false {
+    if (value !== null && value !== undefined)
+      noteMalformed(frame.enriched, `metadata.${this.columnNames[column]}`);
     return false;
   }
 
@@ -684,6 +780,7 @@ export class EventWriter {
     const kind = this.kinds.get(key) ?? KIND_ENCODED;
     plan.keys[index] = key;
     plan.kinds[index] = kind;
+    if (isSpelled('metadata', key)) plan.known ??= newKnownParts();
     return kind;
   }
 
@@ -714,33 +811,36 @@ export class EventWriter {
     timestampUs: number | undefined,
     success: boolean | undefined,
   ): void {
-    frame.malformed = true;
+    frame.enriched.malformed = true;
+    const unread = (part: Part) => (key: string) => noteMalformed(frame.enriched, `${part}.${key}`);
     try {
       this.store(
         frame,
         event,
-        readable(measurements),
-        { ...readable(context), ...readable(metadata) },
+        readable(measurements, unread('measurements')),
+        { ...readable(context, unread('metadata')), ...readable(metadata, unread('metadata')) },
         undefined,
         timestampUs,
         success,
       );
     } catch {
       // Not even its copy can be stored; the event is counted, and so not lost silently.
-      this.ring.countMalformed(typeof event === 'string' ? event : undefined);
+      this.countMalformed(frame.enriched, typeof event === 'string' ? event : undefined);
     }
   }
 
   private newPlan(event: string): EventPlan {
     const plan: EventPlan = {
       event,
-      isException: isExceptionEvent(event),
+      kind: kindOfEvent(event),
       model: null,
       provider: null,
       binding: this.bindings.intern(event, null, null),
       bindings: new Map(),
       keys: [],
       kinds: [],
+      measured: [],
+      known: null,
     };
     // Names made up at run time must not fill the heap; a known name is only quicker.
     if (this.plans.size < PLANS_MAX) this.plans.set(event, plan);
@@ -748,7 +848,7 @@ export class EventWriter {
   }
 
   private nameless(frame: Frame): EventPlan {
-    frame.malformed = true;
+    noteMalformed(frame.enriched, 'event');
     return this.plans.get(NAMELESS) ?? this.newPlan(NAMELESS);
   }
 
@@ -818,9 +918,24 @@ function fits(kind: number, value: unknown): boolean {
   }
 }
 
-function asObject(frame: Frame, value: unknown): Readonly<Record<string, unknown>> {
+function learnMeasured(plan: EventPlan, index: number, key: string): void {
+  plan.measured[index] = key;
+  if (isSpelled('measurements', key)) plan.known ??= newKnownParts();
+}
+
+/** What readers do not find in the columns. */
+function asideOf({ malformedKeys, prompt, completion, totalTokens }: Enriched): Record<string, Json> {
+  return {
+    ...(malformedKeys.length > 0 && { malformedKeys }),
+    ...(totalTokens >= 0 && {
+      tokens: { prompt: Math.max(prompt, 0), completion: Math.max(completion, 0), total: totalTokens },
+    }),
+  };
+}
+
+function asObject(frame: Frame, part: Part, value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  if (value !== undefined && value !== null) frame.malformed = true;
+  if (value !== undefined && value !== null) noteMalformed(frame.enriched, part);
   return NOTHING;
 }
 
@@ -828,7 +943,7 @@ function asObject(frame: Frame, value: unknown): Readonly<Record<string, unknown
 function usableTime(frame: Frame, timestampUs: unknown): number | undefined {
   if (timestampUs === undefined) return undefined;
   if (typeof timestampUs === 'number' && Math.abs(timestampUs) <= TIME_US_MAX) return timestampUs;
-  frame.malformed = true;
+  noteMalformed(frame.enriched, 'timestamp');
   return undefined;
 }
 
@@ -843,18 +958,26 @@ function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>
     out.entry(key, source[key]);
     entries++;
   }
-  out.endMap(at, entries === 0 ? encodeMapObject(out, source) : entries);
+  out.endMap(at, entries);
 }
 
 /** Saves what a Map holds that stands where an object should; nothing of it is understood. @returns entries */
-function encodeMapObject(out: MsgpackWriter, source: object): number {
+function encodeMapObject(out: MsgpackWriter, frame: Frame, part: Part, source: object): number {
   if (!(source instanceof Map)) return 0;
-  out.lossy = true;
-  return out.entriesOf(source);
+  noteMalformed(frame.enriched, part);
+  const entries = out.entriesOf(source);
+  out.lossy = false;
+  return entries;
 }
 
-/** An object's own properties, without those whose getter throws. Never throws. */
-function readable(source: unknown): Record<string, unknown> {
+/** Notes what was lost of a value as it was written. */
+function lose(out: MsgpackWriter, frame: Frame, part: Part, key: string): void {
+  out.lossy = false;
+  noteMalformed(frame.enriched, `${part}.${key}`);
+}
+
+/** An object's own properties; null for those whose getter throws, of which `unread` is told. Never throws. */
+function readable(source: unknown, unread: (key: string) => void): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   if (typeof source !== 'object' || source === null) return copy;
   try {
@@ -863,6 +986,7 @@ function readable(source: unknown): Record<string, unknown> {
         setOwn(copy, key, (source as Record<string, unknown>)[key]);
       } catch {
         setOwn(copy, key, null);
+        unread(key);
       }
     }
   } catch {
@@ -874,7 +998,7 @@ function readable(source: unknown): Record<string, unknown> {
 /** What of an object may be kept where all of it is too large. */
 function trimmed(source: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(readable(source))) {
+  for (const [key, value] of Object.entries(readable(source, () => {}))) {
     setOwn(copy, key, typeof value === 'object' ? null : value);
   }
   return copy;

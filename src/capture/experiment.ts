@@ -58,6 +58,11 @@ export interface ExperimentCounts {
   malformed: number;
   /** Offered and not taken, by reason. */
   refused: RefusedCounts;
+  /**
+   * Events by what could not be understood of them (`measurements.duration`), the most frequent first: 64 keys, and
+   * what is more as `(other)`. An event may have several. Not in it is what recorders were given that is no number.
+   */
+  malformedKeys: Record<string, number>;
 }
 
 /** What the memory and the disk tell of an experiment's events. */
@@ -67,6 +72,7 @@ interface Tally {
   readonly overwritten: number;
   readonly damaged: number;
   readonly malformed: number;
+  readonly malformedKeys: Record<string, number>;
   /** Refused by a full ring. */
   readonly full: number;
 }
@@ -277,9 +283,9 @@ export class Experiment {
   }
 
   get counts(): ExperimentCounts {
-    const { captured, retained } = this.#finalTally ?? this.#tally();
+    const { captured, retained, malformedKeys } = this.#finalTally ?? this.#tally();
     const { total, malformed, refused } = this.#lost();
-    return { captured, retained, dropped: total, malformed, refused };
+    return { captured, retained, dropped: total, malformed, malformedKeys: { ...malformedKeys }, refused };
   }
 
   #lost(): LostEvents {
@@ -289,7 +295,8 @@ export class Experiment {
   }
 
   #tally(): Tally {
-    const ring = this.#published().control.counts();
+    const stores = this.#published();
+    const ring = stores.control.counts();
     const past = this.#durability?.past ?? NO_PAST;
     const overwritten = past.losses.overwritten + ring.overwritten;
     const captured = past.rows + past.expired + past.damaged + past.losses.overwritten + ring.published;
@@ -300,6 +307,7 @@ export class Experiment {
       overwritten,
       damaged: past.damaged,
       malformed: past.losses.malformed + ring.malformed,
+      malformedKeys: stores.malformedKeys.all(),
       full: past.losses.refused + ring.refused,
     };
   }

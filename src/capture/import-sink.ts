@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.js';
 import type { ImportedRecord, RestoredParts } from '../import/index.js';
 import { eventId } from '../readers/rows.js';
+import { UNPRICED } from '../schema/enrich.js';
 import type { Json } from '../schema/event.js';
 import type { EventWriter, KnownColumns } from './event-writer.js';
 
@@ -48,12 +49,14 @@ export class ImportSink {
     known: KnownColumns,
   ): boolean {
     const costComputed = costUsd !== null && costSource === this.tableSource;
-    const found = costUsd === null ? null : costComputed ? this.tableSource : 'event';
+    const unpriced = costUsd === null ? Math.max(UNPRICED.indexOf(costSource ?? null), 0) : 0;
+    const found = costUsd === null ? UNPRICED[unpriced] : costComputed ? this.tableSource : 'event';
     const isTold = costSource === undefined || costSource === found;
     return this.writer.restore(timestampUs, {
       name: event,
       known,
       costComputed,
+      unpriced,
       malformed,
       measurements,
       metadata,

@@ -113,9 +113,11 @@ export class Losses implements LossListener {
     this.warn('overwritten', 'has overwritten events before they were on disk', help);
   }
 
-  malformed(event: string | undefined): void {
-    const first = event === undefined ? '' : `; the first is in ${JSON.stringify(event.slice(0, 200))}`;
-    const help = 'Their rows say malformed: true, and hold what could be read';
+  malformed(event: string | undefined, key?: string): void {
+    const what = key === undefined ? '' : `${JSON.stringify(key)} `;
+    const first =
+      event === undefined ? '' : `; the first is ${what}in ${JSON.stringify(event.slice(0, 200))}`;
+    const help = 'Their rows say malformed: true with malformedKeys, and hold what could be read';
     this.warn('malformed', `was given values that it does not understand${first}`, help);
   }
 

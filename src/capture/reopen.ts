@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import type { Clock } from '../clock.js';
 import { serializeError, type WireError } from '../errors.js';
+import { countMalformedKeys } from '../readers/rows.js';
 import { Replay } from '../ring/replay.js';
 import type { PriceTable } from '../schema/prices.js';
 import { readDocument, writeDocument } from '../storage/document.js';
@@ -161,15 +162,19 @@ async function reopenLocked(
   const stores = new Stores(options, owner);
   if (goesOn) checkThreadSpace();
   const replay = options.streamingMetrics ? new Replay(stores.memory, stores.geometry) : undefined;
+  const malformedKeys = new Map<string, number>();
   const contents = await openFolder(files, folder, options.columns, {
     repair: lock !== null,
     onBatch(batch, texts) {
       stores.learn(texts);
+      countMalformedKeys(batch, malformedKeys);
       replay?.add(batch);
     },
     onBytes,
   });
   stores.learn(contents);
+  // Only now that all texts have the ids that they had.
+  for (const [key, events] of malformedKeys) stores.malformedKeys.count(key, events);
   stores.control.nextSequence = contents.nextChunk;
   const interrupted = wasOpen && holder === undefined;
   const state = stateOf(fields, contents, owner.clock.nowUs(), holder !== undefined, goesOn);

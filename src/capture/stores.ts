@@ -6,6 +6,7 @@ import { AccumulatorReader } from '../ring/accumulators.js';
 import { BindingTable } from '../ring/bindings.js';
 import { RingControl } from '../ring/control.js';
 import { Dictionary } from '../ring/dictionary.js';
+import { MalformedKeys } from '../ring/malformed-keys.js';
 import { allocateMemory, type Geometry, prefaultChunks } from '../ring/memory.js';
 import { RingReader } from '../ring/reader.js';
 import type { SharedMemory } from '../ring/wasm.js';
@@ -29,6 +30,7 @@ export class Stores {
   readonly accumulators: AccumulatorReader;
   readonly bindings: BindingTable;
   readonly strings: Dictionary;
+  readonly malformedKeys: MalformedKeys;
   readonly fields: SourceFields;
   readonly source: RowSource;
 
@@ -53,6 +55,7 @@ export class Stores {
     this.accumulators = new AccumulatorReader(memory, geometry);
     this.bindings = new BindingTable(memory.buffer);
     this.strings = new Dictionary(memory.buffer, STRINGS);
+    this.malformedKeys = new MalformedKeys(memory.buffer, this.strings);
     this.fields = {
       experimentId: options.id,
       experimentName: options.name,

@@ -48,6 +48,7 @@ const FIXED_FIELDS = [
   'measurements',
   'metadata',
   'malformed',
+  'malformedKeys',
   'fields',
 ];
 

@@ -60,6 +60,7 @@ export const EXTRA_COLUMNS: readonly Column[] = [
   { name: 'correlation_id', ...ID, read: (event) => event.correlationId },
   { name: 'cost_source', ...TEXT, read: (event) => event.costSource },
   { name: 'malformed', type: 'bool', nullable: false, read: (event) => event.malformed },
+  { name: 'malformed_keys', type: 'list', nullable: false, read: (event) => [...event.malformedKeys] },
   { name: 'span_id', ...ID, read: (event) => event.spanId },
   { name: 'tags', type: 'list', nullable: false, read: (event) => [...event.tags] },
   { name: 'tokens_completion', ...TOKENS, read: (event) => event.tokens?.completion ?? null },

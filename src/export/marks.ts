@@ -1,7 +1,6 @@
 /** Marks: values that are put in the place of a row's own to find out what becomes of them in a file. */
 import { randomInt } from 'node:crypto';
-import { toldTotal } from '../schema/enrich.js';
-import type { EventRow, Json } from '../schema/event.js';
+import type { Json } from '../schema/event.js';
 
 /** Values that stand for a row's own, each of which can be recognised in what is written. */
 export class Marks {
@@ -29,12 +28,6 @@ export class Marks {
     const { text, number } = this.pattern;
     const found = new RegExp(`^${typeof value === 'string' ? text : number}$`).exec(String(value));
     return found === null ? undefined : Number(found[1]);
-  }
-
-  /** Whether the total of the event's tokens is the sum of its columns, whatever its numbers are. */
-  sumsTokens({ metadata }: EventRow): boolean {
-    const total = toldTotal(metadata);
-    return typeof total !== 'number' || total === this.prompt + this.completion;
   }
 
   /** Whether there is a mark in the text. */

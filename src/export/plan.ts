@@ -8,7 +8,6 @@
 import { FLAG_BLOB, FLAG_DECLARED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
-import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { COST_OF_EVENT, COST_SOURCE, FIXED_TEXTS } from './columnar/fixed.js';
@@ -69,18 +68,12 @@ const METADATA_PART = OPEN_PARTS.findIndex(({ prefix }) => prefix === 'metadata_
 /** What makes a row's open parts its own, so that its binding does not tell them. */
 const FLAGS_OF_ITS_OWN = FLAG_BLOB | FLAG_DECLARED | FLAG_METADATA_TOKENS;
 
-// What is known of a binding.
+/** What a binding is marked by whose rows have been looked at. */
 const BOUND = 1;
-const OWN = 2;
 
 /** Whether a row has more to say than its binding and the columns every row has. */
 export function saysMore(tag: number): boolean {
   return (tag & FLAGS_OF_ITS_OWN) !== 0;
-}
-
-/** Whether the binding says all about rows that do not say more. Bound tokens would only be of rows with counts. */
-export function tellsAll({ bound }: Binding): boolean {
-  return bound.tokens === undefined;
 }
 
 /** Rows as far as a plan looks at them; any `OrderedRows` are. */
@@ -154,7 +147,7 @@ export class ColumnPlan {
       if (!saysMore(tag)) {
         const binding = tag & TAG_BINDING_MASK;
         if (known[binding] === BOUND) continue;
-        known[binding] = tellsAll(source.binding(binding)) ? BOUND : OWN;
+        known[binding] = BOUND;
       } else if (this.#addShaped(source, table, rows[i])) {
         continue;
       }
@@ -230,7 +223,6 @@ export class ColumnPlan {
     const marks = this.#marks;
     const numbers = new Map<number, ColumnNode[]>();
     const texts = new Map<number, TextSet[]>();
-    if (!marks.sumsTokens(event)) return null;
     if (this.#keepsTexts) {
       const fixed = this.#fixedTexts.map(({ read, texts }) => ({ text: read(event), to: texts }));
       // An id that is no text is written as JSON, which is not what is stored.

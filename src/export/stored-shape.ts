@@ -15,6 +15,7 @@ import {
   FLAG_METADATA_PROVIDER,
   FLAG_METADATA_TOKENS,
   TAG_BINDING_MASK,
+  UNPRICED_MASK,
 } from '../../assembly/layout.js';
 import { SLOT_NONE, SLOT_NUMBER, SLOT_TEXT, SLOTS_MAX } from '../../assembly/text-layout.js';
 import { decode, type RowSource } from '../readers/rows.js';
@@ -27,7 +28,12 @@ import type { Marks } from './marks.js';
 export const UNSHAPED_FLAGS = FLAG_DECLARED | FLAG_MALFORMED | FLAG_CORRECTED;
 /** Flags by which rows of one binding differ in more than values; @see assembly/text-rows.ts */
 export const SHAPE_FLAGS =
-  FLAG_BLOB | FLAG_COST_COMPUTED | FLAG_METADATA_MODEL | FLAG_METADATA_PROVIDER | FLAG_METADATA_TOKENS;
+  FLAG_BLOB |
+  FLAG_COST_COMPUTED |
+  FLAG_METADATA_MODEL |
+  FLAG_METADATA_PROVIDER |
+  FLAG_METADATA_TOKENS |
+  UNPRICED_MASK;
 
 /** Bytes that all rows of a shape have, and what follows them. */
 export interface ShapePart {

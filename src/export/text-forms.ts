@@ -59,7 +59,6 @@ export class TextForms {
    * @returns the form's address; 0 where there can be none
    */
   make(event: EventRow, flags: number, shape: StoredShape | undefined): number {
-    if (!this.marks.sumsTokens(event)) return 0;
     const kernels = this.#kernels;
     const cells: { readonly before: Buffer; readonly cell: Cell }[] = [];
     const made = this.#format.form(event);

@@ -12,15 +12,9 @@
  * kept by a null in the last event.
  */
 
-import {
-  CATEGORY_FIELDS,
-  categoryFields,
-  lifted,
-  metadataTokens,
-  snakeCase,
-  tokensOf,
-} from '../schema/enrich.js';
+import { toldTokens } from '../schema/enrich.js';
 import type { EventRow, Json, Tokens } from '../schema/event.js';
+import { CATEGORY_FIELDS, categoryFields, lifted, snakeCase } from '../schema/fields.js';
 import { events } from '../schema/registry.js';
 import { emptyRecord, type ImportedRecord, type RecordMapper } from './mapping.js';
 import { setOwn } from './reader.js';
@@ -72,6 +66,7 @@ const FIXED = new Set([
   'experiment_name',
   'latency_ms',
   'malformed',
+  'malformed_keys',
   'model',
   'provider',
   'sequence',
@@ -143,13 +138,17 @@ export function ownMapper(
         if (record.provider !== null) metadata.provider = record.provider;
       }
       const corrections = new Corrections();
-      // Where the file has no counts, those that the metadata tell.
-      const tokens = tellsTokens ? toldTokens(raw, textual, report) : metadataTokens(metadata);
+      // Where the file has no counts, those that the event tells.
+      const tokens = tellsTokens ? tokensIn(raw, textual, report) : toldTokens(measurements, metadata);
       if (tokens !== null) {
         record.promptTokens = tokens.prompt;
         record.completionTokens = tokens.completion;
       }
-      if (tellsTokens) corrections.tokens(tokens, metadata);
+      if (tokens !== null && tokens.total !== tokens.prompt + tokens.completion) {
+        corrections.add('tokens', tokens as unknown as Json);
+      }
+      const malformedKeys = keysOf(raw.malformed_keys ?? null, form);
+      if (malformedKeys.length > 0) corrections.add('malformedKeys', malformedKeys);
       const model = typeof metadata.model === 'string' ? metadata.model : null;
       const provider = typeof metadata.provider === 'string' ? metadata.provider : null;
       if (record.model === null && model !== null) corrections.add('model', null);
@@ -185,14 +184,6 @@ class Corrections {
   add(field: string, value: Json): void {
     this.all ??= {};
     this.all[field] = value;
-  }
-
-  /** Tokens that the columns and metadata.tokens do not give, such as a total of their own. */
-  tokens(told: Tokens | null, metadata: Record<string, Json>): void {
-    const isSum = told === null || told.total === told.prompt + told.completion;
-    if (isSum && metadata.tokens === undefined) return;
-    const found = told === null ? null : tokensOf(told.prompt, told.completion, metadata);
-    if (found?.total !== told?.total) this.add('tokens', told as unknown as Json);
   }
 }
 
@@ -469,7 +460,7 @@ function success(value: Json, report: Report): boolean | null {
   return known;
 }
 
-function toldTokens(raw: Raw, textual: boolean, report: Report): Tokens | null {
+function tokensIn(raw: Raw, textual: boolean, report: Report): Tokens | null {
   const { tokens } = raw;
   const isMap = isObject(tokens);
   const source = isMap ? tokens : raw;
@@ -487,6 +478,18 @@ function countOf(raw: Raw, column: string, textual: boolean, report: Report): nu
   if (count === null || (Number.isInteger(count) && count >= 0 && count <= TOKENS_MAX)) return count;
   report(`${column}: ${count} is no count of tokens`);
   return null;
+}
+
+/** A list; in columns its JSON, and in CSV its elements with commas between them. */
+function keysOf(value: Json, form: OwnForm): Json[] {
+  if (Array.isArray(value)) return value;
+  if (typeof value !== 'string' || value === '') return [];
+  if (form === 'text') return value.split(',');
+  try {
+    return keysOf(JSON.parse(value) as Json, 'maps');
+  } catch {
+    return [];
+  }
 }
 
 function categoryOf(event: string): string | null {

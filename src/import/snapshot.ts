@@ -23,6 +23,7 @@ const NUMBERS = new Set([
 /** Values are the JSON text of what they mean. */
 const JSON_COLUMNS = new Set([
   'tags',
+  'malformed_keys',
   'session_id',
   'user_id',
   'sample_id',
@@ -77,7 +78,9 @@ export function* recordsOfBatch(batch: Json, before: number): Generator<RawItem[
   const column = (name: string) => columns.get(name) ?? NOTHING;
   const plain = PLAIN.map((name) => [name, column(name)] as const);
   const ids = [...JSON_COLUMNS]
-    .filter((name) => name.endsWith('_id') || name === 'cohort' || name === 'tags')
+    .filter(
+      (name) => name.endsWith('_id') || name === 'cohort' || name === 'tags' || name === 'malformed_keys',
+    )
     .map((name) => [name, column(name)] as const);
   const [timestamp, eventName, experimentId, experimentName, condition, eventId, producer, sequence] = [
     'timestamp',

@@ -1,8 +1,8 @@
 /** Filters, compiled: what times and flags can decide, and what is asked of names and metadata. */
 import { ConfigError } from '../errors.js';
 import { anyCondition, type Condition, numberCondition } from '../schema/condition.js';
-import { CATEGORY_FIELDS, LIFTED_FIELDS, snakeCase } from '../schema/enrich.js';
 import { type EventRow, type Filter, NUMBER_FIELDS } from '../schema/event.js';
+import { CATEGORY_FIELDS, LIFTED_FIELDS, snakeCase } from '../schema/fields.js';
 import { suggest } from '../suggest.js';
 import type { RowSource } from './rows.js';
 

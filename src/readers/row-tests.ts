@@ -43,6 +43,7 @@ const ROW_FIELDS: ReadonlySet<string> = new Set([
   'success',
   'tokens',
   'malformed',
+  'malformedKeys',
   'fields',
 ]);
 

@@ -1,6 +1,7 @@
 /** From columns back to events: the inverse of capture/event-writer.ts. */
 import {
   FLAG_BLOB,
+  FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
   FLAG_DECLARED,
   FLAG_FAILED,
@@ -10,12 +11,15 @@ import {
   FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
+  UNPRICED_MASK,
+  UNPRICED_SHIFT,
 } from '../../assembly/layout.js';
 import { type Batch, type Columns, isValue, timeUsOf } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
-import { categoryFields, lifted, tokensOf } from '../schema/enrich.js';
+import { tokensOf, toldName, UNPRICED } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { categoryFields, lifted } from '../schema/fields.js';
 import { MsgpackReader, setOwn } from '../schema/msgpack.js';
 import { events } from '../schema/registry.js';
 
@@ -32,6 +36,8 @@ export interface RowSource {
   text(id: number): string;
 }
 
+const NO_KEYS: readonly string[] = Object.freeze([]);
+
 function valueOrNull(value: number): number | null {
   return isValue(value) ? value : null;
 }
@@ -47,25 +53,25 @@ export type OwnParts = Pick<
   'timestamp' | 'latencyMs' | 'costUsd' | 'costSource' | 'success' | 'tokens' | 'malformed'
 >;
 
-/** @param metadata - the row's, as far as it tells a total of tokens */
-export function ownParts(
-  source: RowSource,
-  batch: Columns,
-  index: number,
-  metadata: Record<string, Json>,
-): OwnParts {
+export function ownParts(source: RowSource, batch: Columns, index: number): OwnParts {
   const tag = batch.tags[index];
   const costUsd = valueOrNull(batch.costUsd[index]);
   return {
     timestamp: timeUsOf(batch, index),
     latencyMs: valueOrNull(batch.latencyMs[index]),
     costUsd,
-    costSource:
-      costUsd === null ? null : (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${source.priceVersion}` : 'event',
+    costSource: costSourceOf(tag, costUsd !== null, source.priceVersion),
     success: successOf(tag),
-    tokens: tokensOf(batch.promptTokens[index], batch.completionTokens[index], metadata),
+    tokens: tokensOf(batch.promptTokens[index], batch.completionTokens[index]),
     malformed: (tag & FLAG_MALFORMED) !== 0,
   };
+}
+
+/** Where a row's cost comes from, or why it has none; null where there is nothing to say. */
+function costSourceOf(tag: number, hasCost: boolean, priceVersion: string): string | null {
+  if ((tag & UNPRICED_MASK) !== 0) return UNPRICED[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT];
+  if (!hasCost) return null;
+  return (tag & FLAG_COST_COMPUTED) !== 0 ? `table:${priceVersion}` : 'event';
 }
 
 /** Decodes row `index` of columns that do not say themselves where the row comes from. */
@@ -102,8 +108,9 @@ export function decode(
     try {
       for (const [key, value] of Object.entries(reader.value() as Record<string, Json>))
         setOwn(metadata, key, value);
-      corrections = reader.aside;
       measurements = reader.value() as Record<string, Json>;
+      // An entry of either.
+      corrections = reader.aside;
       if ((tag & TAG_BINDING_MASK) === 0) eventName = reader.value() as string;
     } catch {
       // Its checksum is right: somebody other than this library wrote it.
@@ -111,7 +118,10 @@ export function decode(
     }
   }
 
-  const own = ownParts(source, batch, index, metadata);
+  const own = ownParts(source, batch, index);
+  // Without a binding, the names are where the event had them.
+  const nameOf = (of: 'model' | 'provider') =>
+    (tag & TAG_BINDING_MASK) === 0 ? toldName(of, eventName, metadata) : textOrNull(metadata[of]);
   const category = events.info(eventName)?.category ?? null;
   const who = captured || (tag & FLAG_DECLARED) !== 0 ? identitiesIn(metadata) : identitiesOf(binding);
   const event: EventRow = {
@@ -130,8 +140,8 @@ export function decode(
     costSource: own.costSource,
     success: own.success,
     tokens: own.tokens,
-    model: binding.model ?? textOrNull(metadata.model),
-    provider: binding.provider ?? textOrNull(metadata.provider),
+    model: binding.model ?? nameOf('model'),
+    provider: binding.provider ?? nameOf('provider'),
     sessionId: who.sessionId,
     userId: who.userId,
     sampleId: who.sampleId,
@@ -140,10 +150,35 @@ export function decode(
     traceId: who.traceId,
     spanId: who.spanId,
     malformed: own.malformed || !isReadable,
+    malformedKeys: NO_KEYS,
     fields: categoryFields(category, measurements, metadata),
   };
-  // An imported event may have been told what it cannot be seen from here, such as the id it had before.
+  // What cannot be seen from here, such as what was malformed, or the id that an imported event had before.
   return corrections === undefined ? event : Object.assign(event, corrections);
+}
+
+/** None where somebody other than this library wrote what is stored there. */
+function malformedKeysAt(stored: Buffer, offset: number): string[] {
+  const reader = new MsgpackReader(stored, offset);
+  try {
+    reader.value();
+    reader.value();
+    const { malformedKeys } = reader.aside as Record<string, Json>;
+    return (malformedKeys as Json[]).filter((key) => typeof key === 'string');
+  } catch {
+    return [];
+  }
+}
+
+/** Adds the batch's events to those that had what could not be understood, by what that was. */
+export function countMalformedKeys(batch: Columns, into: Map<string, number>): void {
+  const wanted = FLAG_MALFORMED | FLAG_CORRECTED | FLAG_BLOB;
+  for (let row = 0; row < batch.rows; row++) {
+    if ((batch.tags[row] & wanted) !== wanted) continue;
+    for (const key of malformedKeysAt(batch.blob, batch.blobOffsets[row])) {
+      into.set(key, (into.get(key) ?? 0) + 1);
+    }
+  }
 }
 
 /** Whom and what the event is about, as its metadata says. */

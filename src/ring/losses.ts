@@ -10,8 +10,8 @@ export interface LossListener {
   refused(reason: Refusal): void;
   /** The ring has reused chunks whose rows may be nowhere else. */
   overwritten(): void;
-  /** @param event - its name, where that is at hand */
-  malformed(event: string | undefined): void;
+  /** @param event - its name, where that is at hand. @param key - what could not be understood of it */
+  malformed(event: string | undefined, key?: string): void;
 }
 
 /** For a ring that stands alone. */

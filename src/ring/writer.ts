@@ -266,9 +266,10 @@ export class RingWriter {
     else this.losses.refused('stopped');
   }
 
-  countMalformed(event: string | undefined): void {
+  /** @param key - what could not be understood of it, where that is known */
+  countMalformed(event: string | undefined, key?: string): void {
     this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3]++;
-    this.losses.malformed(event);
+    this.losses.malformed(event, key);
   }
 
   countOverflowed(): void {

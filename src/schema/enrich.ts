@@ -2,25 +2,57 @@
  * Enrichment: what an event's measurements and metadata mean for latency, cost, tokens and success.
  *
  * `enrich` fills a reused record, since this is the hot path; it may throw only what a getter of the event throws.
+ * Most events have none but the plain keys (spellings.ts), which are read by name. Where there are others, all keys
+ * are looked up in the table, and for each quantity the first one that can be understood counts.
  */
 import { VALUE_MAX } from '../../assembly/layout.js';
 import type { Json, Measurements, Metadata, Tokens } from './event.js';
-import { type PriceTable, priceOf } from './prices.js';
+import { type Malformed, noteMalformed } from './malformed.js';
+import { isHttpStatus, outcomeOfHttpStatus, outcomeOfWord } from './outcomes.js';
+import { costOf, type PriceBook } from './prices.js';
+import { events } from './registry.js';
+import { keysOfName, type Part, type Reading, type Spelling, spellingOf } from './spellings.js';
+import { Usage } from './usage.js';
 
 /** What enrichment found. Absent numbers are NaN, absent tokens -1. */
-export interface Enriched {
+export interface Enriched extends Malformed {
   latencyMs: number;
   costUsd: number;
   costComputed: boolean;
+  /** Why there is no cost although tokens and a model were told; UNPRICED_*, 0 where there is nothing to say. */
+  unpriced: number;
   prompt: number;
   completion: number;
+  /** What the event told as the total of its tokens, where that is not the sum of both; else -1. */
+  totalTokens: number;
   /** True when metadata.tokens is exactly {prompt, completion, total = their sum}. */
   tokensCanonical: boolean;
   success: boolean | null;
   model: string | null;
   provider: string | null;
-  /** Parts that should have been numbers, counts or objects and are not. */
-  malformed: boolean;
+  /** Working storage. */
+  readonly usage: Usage;
+  readonly offered: Offered;
+}
+
+/** What an event offers under keys of the table, in order of precedence. */
+interface Offered {
+  count: number;
+  readonly spellings: Spelling[];
+  readonly values: unknown[];
+}
+
+/** Keys in the order in which they came last time, and what the table has under them: events of a name are alike. */
+interface KnownKeys {
+  readonly keys: string[];
+  readonly spellings: (Spelling | undefined)[];
+}
+
+/** What is remembered of the keys of events. */
+export type KnownParts = Readonly<Record<Part, KnownKeys>>;
+
+export function newKnownParts(): KnownParts {
+  return { measurements: { keys: [], spellings: [] }, metadata: { keys: [], spellings: [] } };
 }
 
 export function emptyEnriched(): Enriched {
@@ -28,109 +60,369 @@ export function emptyEnriched(): Enriched {
     latencyMs: Number.NaN,
     costUsd: Number.NaN,
     costComputed: false,
+    unpriced: 0,
     prompt: -1,
     completion: -1,
+    totalTokens: -1,
     tokensCanonical: false,
     success: null,
     model: null,
     provider: null,
     malformed: false,
+    malformedKeys: [],
+    usage: new Usage(),
+    offered: { count: 0, spellings: [], values: [] },
   };
 }
 
-const TOKENS_MAX = 2 ** 31 - 1;
+/** The table has no such model; no rate for a kind of tokens that was used; or the tokens are not all known. */
+export const UNPRICED_MODEL = 1;
+export const UNPRICED_RATE = 2;
+export const UNPRICED_TOKENS = 3;
 
-/** Latencies in milliseconds already. */
-const LATENCY_KEYS = ['durationMs', 'latencyMs', 'latency_ms'] as const;
+/** By UNPRICED_*: what stands as the source of a cost that there is not. */
+export const UNPRICED: readonly (string | null)[] = [
+  null,
+  'unpriced:model',
+  'unpriced:rate',
+  'unpriced:tokens',
+];
 
-/** Events whose own cost stands under another name: a vote's total, a hedge's duplicate. */
-const COST_KEYS = ['totalCost', 'total_cost', 'duplicationCost', 'duplication_cost'] as const;
-
-export function enrich(
-  into: Enriched,
-  isException: boolean,
-  measurements: Measurements,
-  metadata: Metadata,
-  prices: PriceTable,
-): void {
-  into.malformed = false;
-  const model = metadata.model;
-  const provider = metadata.provider;
-  into.model = typeof model === 'string' ? model : null;
-  into.provider = typeof provider === 'string' ? provider : null;
-  into.latencyMs = latencyOf(into, measurements);
-  readTokens(into, metadata.tokens);
-  readCost(into, measurements, metadata, prices);
-  into.success = successOf(isException, measurements, metadata);
+/** What the name of an event says about it. */
+export interface EventKind {
+  /** Whether it says that something failed. */
+  readonly isException: boolean;
+  /** Whether `modelName` is a field of its category: a model that was deployed, not one that was asked. */
+  readonly ownsModelName: boolean;
 }
 
-/** Milliseconds. Nanoseconds of `duration` first, then stop − start, then what is in milliseconds already. */
-function latencyOf(into: Enriched, measurements: Measurements): number {
-  const duration = measurements.duration;
-  const durationNs = toFinite(duration);
-  if (!Number.isNaN(durationNs)) return durationNs / 1e6;
-  if (duration !== undefined) into.malformed = true;
-  const { start, stop } = measurements;
-  if (start !== undefined && stop !== undefined) {
-    if (typeof start === 'bigint' && typeof stop === 'bigint') return Number(stop - start) / 1e6;
-    const span = toFinite(stop) - toFinite(start);
-    if (!Number.isNaN(span)) return span / 1e6;
-    into.malformed = true;
+export function kindOfEvent(event: string): EventKind {
+  return {
+    isException: event.endsWith('.exception'),
+    ownsModelName: events.info(event)?.category === 'deployment',
+  };
+}
+
+/** @param known - null for an event that the table has no keys of but plain ones */
+export function enrich(
+  into: Enriched,
+  kind: EventKind,
+  known: KnownParts | null,
+  measurements: Measurements,
+  metadata: Metadata,
+  prices: PriceBook,
+): void {
+  into.totalTokens = -1;
+  into.tokensCanonical = false;
+  into.costComputed = false;
+  into.unpriced = 0;
+  if (known !== null) {
+    enrichSpelled(into, kind, known, measurements, metadata, prices);
+    return;
   }
-  for (const key of LATENCY_KEYS) {
-    const ms = measurements[key];
-    if (ms === undefined) continue;
-    const latencyMs = toFinite(ms);
+  into.model = nameOf(into, 'metadata.model', metadata.model);
+  into.provider = nameOf(into, 'metadata.provider', metadata.provider);
+  into.latencyMs = plainLatency(into, measurements);
+  let isUsage = false;
+  if (isAbsent(metadata.tokens)) {
+    into.prompt = -1;
+    into.completion = -1;
+  } else isUsage = readUsage(into, metadata.tokens, 'metadata.tokens', false);
+  let costUsd = usdOf(into, 'metadata.cost', metadata.cost);
+  if (isUsage && Number.isNaN(costUsd)) costUsd = pricedUsd(into, prices);
+  if (Number.isNaN(costUsd)) {
+    costUsd = usdOf(into, 'measurements.cost', measurements.cost);
+    if (!Number.isNaN(costUsd)) into.unpriced = 0;
+  }
+  into.costUsd = costUsd;
+  into.success = plainSuccess(kind, measurements, metadata);
+}
+
+function plainLatency(into: Enriched, measurements: Measurements): number {
+  const { duration } = measurements;
+  if (duration !== undefined) {
+    const durationNs = numberOf(into, 'measurements.duration', duration);
+    if (!Number.isNaN(durationNs)) return durationNs / 1e6;
+  }
+  for (const key of PLAIN_MS) {
+    const value = measurements[key];
+    if (value === undefined) continue;
+    const latencyMs = numberOf(into, `measurements.${key}`, value);
     if (!Number.isNaN(latencyMs)) return latencyMs;
-    into.malformed = true;
   }
   return Number.NaN;
 }
 
-function readTokens(into: Enriched, tokens: unknown): void {
-  into.prompt = -1;
-  into.completion = -1;
-  into.tokensCanonical = false;
-  if (tokens === undefined || tokens === null) return;
-  if (typeof tokens !== 'object' || Array.isArray(tokens)) {
-    into.malformed = true;
-    return;
+/** The plain ones of latencies in milliseconds. */
+const PLAIN_MS = ['durationMs', 'latencyMs', 'latency_ms'] as const;
+
+function plainSuccess(
+  { isException }: EventKind,
+  measurements: Measurements,
+  metadata: Metadata,
+): boolean | null {
+  if (isException || metadata.error || metadata.exception) return false;
+  const told = outcomeOfStatus(measurements.status) ?? outcomeOfStatus(metadata.status);
+  return told ?? (isAbsent(metadata.response) ? null : true);
+}
+
+// ── Events with other keys than the plain ones ─────────────────────────────────────────────────────
+
+function enrichSpelled(
+  into: Enriched,
+  kind: EventKind,
+  known: KnownParts,
+  measurements: Measurements,
+  metadata: Metadata,
+  prices: PriceBook,
+): void {
+  const { offered } = into;
+  offered.count = 0;
+  offer(offered, known, 'measurements', measurements);
+  offer(offered, known, 'metadata', metadata);
+  into.model = firstName(into, 'model', kind);
+  into.provider = firstName(into, 'provider', kind);
+  const isUsage = readTokens(into);
+  into.latencyMs = firstLatency(into);
+  let costUsd = firstUsd(into, 'USD');
+  if (isUsage && Number.isNaN(costUsd)) {
+    costUsd = Number.isNaN(into.usage.costUsd) ? pricedUsd(into, prices) : into.usage.costUsd;
   }
-  const parts = tokens as Record<string, unknown>;
-  const prompt =
-    parts.prompt ??
-    parts.input ??
-    parts.prompt_tokens ??
-    parts.input_tokens ??
-    parts.promptTokens ??
-    parts.inputTokens;
-  const completion =
-    parts.completion ??
-    parts.output ??
-    parts.completion_tokens ??
-    parts.output_tokens ??
-    parts.completionTokens ??
-    parts.outputTokens;
-  into.prompt = toCount(into, prompt);
-  into.completion = toCount(into, completion);
-  into.tokensCanonical =
-    prompt === into.prompt &&
-    completion === into.completion &&
-    parts.total === into.prompt + into.completion &&
-    hasThreeKeys(parts);
-  if (!into.tokensCanonical) {
-    const total = parts.total ?? parts.total_tokens ?? parts.totalTokens;
-    if (total !== undefined && total !== null && !isTotal(total)) into.malformed = true;
+  if (Number.isNaN(costUsd)) {
+    costUsd = firstUsd(into, 'USD after the table');
+    if (!Number.isNaN(costUsd)) into.unpriced = 0;
+  }
+  into.costUsd = costUsd;
+  into.success = kind.isException ? false : firstOutcome(into);
+  // They are the emitter's, and not to be kept.
+  for (let i = 0; i < offered.count; i++) offered.values[i] = undefined;
+}
+
+/** Adds what stands under keys of the table, in its order. */
+function offer(
+  offered: Offered,
+  known: KnownParts,
+  part: Part,
+  source: Readonly<Record<string, unknown>>,
+): void {
+  const { keys, spellings } = known[part];
+  let index = 0;
+  for (const key in source) {
+    const spelling = keys[index] === key ? spellings[index] : learn(known, part, index, key);
+    index++;
+    if (spelling === undefined) continue;
+    const value = source[key];
+    if (value === undefined) continue;
+    let at = offered.count++;
+    for (; at > 0 && offered.spellings[at - 1].rank > spelling.rank; at--) {
+      offered.spellings[at] = offered.spellings[at - 1];
+      offered.values[at] = offered.values[at - 1];
+    }
+    offered.spellings[at] = spelling;
+    offered.values[at] = value;
   }
 }
 
-/** Whether a value can be a total of tokens: any finite count, however large. */
-function isTotal(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+function learn(known: KnownParts, part: Part, index: number, key: string): Spelling | undefined {
+  const spelling = spellingOf(part, key);
+  known[part].keys[index] = key;
+  known[part].spellings[index] = spelling;
+  return spelling;
+}
+
+function firstName(
+  into: Enriched,
+  quantity: 'model' | 'provider',
+  { ownsModelName }: EventKind,
+): string | null {
+  const { count, spellings, values } = into.offered;
+  for (let i = 0; i < count; i++) {
+    const { rule, path, key } = spellings[i];
+    if (rule.quantity !== quantity || (ownsModelName && isModelName(key))) continue;
+    const name = nameOf(into, path, values[i]);
+    if (name !== null) return name;
+  }
+  return null;
+}
+
+function isModelName(key: string): boolean {
+  return key === 'modelName' || key === 'model_name';
+}
+
+/** Milliseconds. */
+function firstLatency(into: Enriched): number {
+  const { count, spellings, values } = into.offered;
+  for (let i = 0; i < count; i++) {
+    const { rule, path, key } = spellings[i];
+    if (rule.quantity !== 'latencyMs') continue;
+    const isSpan = rule.reading === 'span';
+    // The other end is read with the first.
+    if (isSpan && key === 'stop') continue;
+    const latencyMs = isSpan ? spanOf(into, values[i]) : inMs(rule.reading, numberOf(into, path, values[i]));
+    if (!Number.isNaN(latencyMs)) return latencyMs;
+  }
+  return Number.NaN;
+}
+
+function inMs(unit: Reading, value: number): number {
+  switch (unit) {
+    case 'nanoseconds':
+      return value / 1e6;
+    case 'microseconds':
+      return value / 1e3;
+    case 'seconds':
+      return value * 1e3;
+    default:
+      return value;
+  }
+}
+
+function spanOf(into: Enriched, start: unknown): number {
+  const { count, spellings, values } = into.offered;
+  const at = spellings.findIndex(
+    ({ rule, key }, i) => i < count && rule.reading === 'span' && key === 'stop',
+  );
+  // One end without the other says nothing.
+  if (at === -1) return Number.NaN;
+  const stop = values[at];
+  // Large ones lose their last digits as numbers.
+  if (typeof start === 'bigint' && typeof stop === 'bigint') return Number(stop - start) / 1e6;
+  const startNs = numberOf(into, 'measurements.start', start);
+  const span = numberOf(into, 'measurements.stop', stop) - startNs;
+  if (Number.isFinite(span)) return span / 1e6;
+  if (span === Number.POSITIVE_INFINITY || span === Number.NEGATIVE_INFINITY) {
+    noteMalformed(into, 'measurements.stop');
+  }
+  return Number.NaN;
+}
+
+function firstUsd(into: Enriched, reading: 'USD' | 'USD after the table'): number {
+  const { count, spellings, values } = into.offered;
+  for (let i = 0; i < count; i++) {
+    const { rule, path } = spellings[i];
+    if (rule.reading !== reading) continue;
+    const costUsd = usdOf(into, path, values[i]);
+    if (!Number.isNaN(costUsd)) return costUsd;
+  }
+  return Number.NaN;
+}
+
+function firstOutcome(into: Enriched): boolean | null {
+  const { count, spellings, values } = into.offered;
+  for (let i = 0; i < count; i++) {
+    const { rule, path } = spellings[i];
+    if (rule.quantity !== 'success' || values[i] === null) continue;
+    const outcome = outcomeOf(into, rule.reading, path, values[i]);
+    if (outcome !== null) return outcome;
+  }
+  return null;
+}
+
+function outcomeOf(into: Enriched, reading: Reading, path: string, value: unknown): boolean | null {
+  switch (reading) {
+    case 'failure':
+      return value ? false : null;
+    case 'response':
+      return true;
+    case 'status':
+      return outcomeOfStatus(value);
+    case 'HTTP status': {
+      const outcome = outcomeOfStatus(value);
+      if (outcome === null && !isHttpStatus(value)) noteMalformed(into, path);
+      return outcome;
+    }
+    default: {
+      const outcome = outcomeOfFlag(value);
+      if (outcome === null) noteMalformed(into, path);
+      return outcome;
+    }
+  }
+}
+
+/** Reads the first counts that say anything. @returns false where there are none, not even unknown ones */
+function readTokens(into: Enriched): boolean {
+  const { offered, usage } = into;
+  const { count, spellings, values } = offered;
+  let isOffered = false;
+  let hasCounts = false;
+  for (let i = 0; i < count; i++) {
+    const { rule, path } = spellings[i];
+    if (rule.reading === 'count') hasCounts = true;
+    if (rule.reading !== 'usage' && rule.reading !== 'any usage') continue;
+    if (values[i] === null || !readUsage(into, values[i], path, rule.reading === 'any usage')) continue;
+    if (into.prompt >= 0) return true;
+    isOffered = true;
+  }
+  if (!hasCounts) {
+    if (!isOffered) takeUsage(into, false);
+    return isOffered;
+  }
+  usage.clear();
+  for (let i = 0; i < count; i++) {
+    const { rule, key, path } = spellings[i];
+    if (rule.reading === 'count') usage.add(key, values[i], path.slice(0, -key.length - 1), into);
+  }
+  takeUsage(into, usage.settle());
+  return true;
+}
+
+// ── Values ─────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Reads an object of counts.
+ * @param isAny - whether it may be about something else
+ * @returns false where it says nothing of tokens, not even that they are unknown
+ */
+function readUsage(into: Enriched, value: unknown, path: string, isAny: boolean): boolean {
+  const { usage } = into;
+  takeUsage(into, false);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    if (!isAny) noteMalformed(into, path);
+    return false;
+  }
+  try {
+    const parts = value as Readonly<Record<string, unknown>>;
+    const { prompt, completion, total } = parts;
+    if (isCount(prompt) && isCount(completion) && total === prompt + completion && hasThreeKeys(parts)) {
+      usage.set(prompt, completion);
+      into.prompt = prompt;
+      into.completion = completion;
+      into.tokensCanonical = path === 'metadata.tokens';
+      return true;
+    }
+    usage.clear();
+    if (!usage.addAll(parts, path, into)) {
+      // A promise is what an SDK gives where the answer is streamed, and says nothing yet.
+      if (isAny ? value instanceof Promise : isNotEmpty(parts)) noteMalformed(into, path);
+      return false;
+    }
+    takeUsage(into, usage.settle());
+    return true;
+  } catch {
+    // A getter of it threw.
+    noteMalformed(into, path);
+    return false;
+  }
+}
+
+function takeUsage(into: Enriched, isKnown: boolean): void {
+  const { usage } = into;
+  into.prompt = isKnown ? usage.prompt : -1;
+  into.completion = isKnown ? usage.completion : -1;
+  into.totalTokens = isKnown ? usage.total : -1;
+}
+
+function isNotEmpty(object: object): boolean {
+  for (const _ in object) return true;
+  return object instanceof Promise || object instanceof Map;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && (value | 0) === value && value >= 0;
 }
 
 /** Whether the object's own keys are prompt, completion and total and no more. */
-function hasThreeKeys(parts: Record<string, unknown>): boolean {
+function hasThreeKeys(parts: Readonly<Record<string, unknown>>): boolean {
   let keys = 0;
   for (const key in parts) {
     if (key !== 'prompt' && key !== 'completion' && key !== 'total') return false;
@@ -139,185 +431,105 @@ function hasThreeKeys(parts: Record<string, unknown>): boolean {
   return keys === 3;
 }
 
-/** A missing part of present tokens is 0. */
-function toCount(into: Enriched, value: unknown): number {
-  if (value === undefined || value === null) return 0;
-  const count = toFinite(value);
-  if (count >= 0 && count <= TOKENS_MAX) return Math.trunc(count);
-  into.malformed = true;
-  return 0;
+/** What the tokens that were read cost by the table; NaN, and why, where it does not tell. */
+function pricedUsd(into: Enriched, prices: PriceBook): number {
+  if (into.model === null) return Number.NaN;
+  const rates = prices.ratesOf(into.model);
+  if (rates === null) {
+    into.unpriced = UNPRICED_MODEL;
+    return Number.NaN;
+  }
+  const { usage } = into;
+  if (into.prompt < 0 || usage.isPartial) {
+    into.unpriced = UNPRICED_TOKENS;
+    return Number.NaN;
+  }
+  const costUsd = costOf(rates, usage);
+  if (costUsd === null) {
+    into.unpriced = UNPRICED_RATE;
+    return Number.NaN;
+  }
+  into.costComputed = true;
+  return costUsd;
 }
 
-function readCost(into: Enriched, measurements: Measurements, metadata: Metadata, prices: PriceTable): void {
-  into.costComputed = false;
-  const reported = metadata.cost;
-  if (reported !== undefined && reported !== null) {
-    const costUsd = toFinite(reported);
-    if (!Number.isNaN(costUsd)) {
-      into.costUsd = costUsd;
-      return;
-    }
-    into.malformed = true;
-  }
-  if (into.prompt >= 0 && into.model !== null) {
-    const computed = priceOf(prices, into.model, into.prompt, into.completion);
-    if (computed !== null) {
-      into.costUsd = computed;
-      into.costComputed = true;
-      return;
-    }
-  }
-  into.costUsd = otherCost(into, measurements, metadata);
+function isAbsent(value: unknown): value is null | undefined {
+  return value === undefined || value === null;
 }
 
-function otherCost(into: Enriched, measurements: Measurements, metadata: Metadata): number {
-  const measured = measurements.cost;
-  if (measured !== undefined && measured !== null) {
-    const costUsd = toFinite(measured);
-    if (!Number.isNaN(costUsd)) return costUsd;
-    into.malformed = true;
-  }
-  for (const key of COST_KEYS) {
-    const value = measurements[key] ?? metadata[key];
-    if (value !== undefined && value !== null) {
-      const costUsd = toFinite(value);
-      if (!Number.isNaN(costUsd)) return costUsd;
-      into.malformed = true;
-    }
-  }
+function nameOf(into: Enriched, path: string, value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (!isAbsent(value)) noteMalformed(into, path);
+  return null;
+}
+
+function usdOf(into: Enriched, path: string, value: unknown): number {
+  return isAbsent(value) ? Number.NaN : numberOf(into, path, value);
+}
+
+/** The value as a number up to VALUE_MAX; NaN for everything that is none, which is malformed, numeric text included. */
+function numberOf(into: Enriched, path: string, value: unknown): number {
+  const number = typeof value === 'bigint' ? Number(value) : value;
+  if (typeof number === 'number' && Math.abs(number) <= VALUE_MAX) return number;
+  noteMalformed(into, path);
   return Number.NaN;
 }
 
-function successOf(isException: boolean, measurements: Measurements, metadata: Metadata): boolean | null {
-  if (isException || metadata.error || metadata.exception) return false;
-  const told = successOfStatus(measurements.status) ?? successOfStatus(metadata.status);
-  if (told !== null) return told;
-  return metadata.response === undefined || metadata.response === null ? null : true;
+/** What a status says; null where that is neither success nor failure. */
+function outcomeOfStatus(value: unknown): boolean | null {
+  switch (typeof value) {
+    case 'string':
+      return value === 'ok' ? true : (outcomeOfHttpStatus(value) ?? outcomeOfWord(value));
+    case 'number':
+      return outcomeOfHttpStatus(value);
+    case 'boolean':
+      return value;
+    default:
+      return null;
+  }
 }
 
-function successOfStatus(status: unknown): boolean | null {
-  return status === 'ok' ? true : status === 'error' ? false : null;
+function outcomeOfFlag(value: unknown): boolean | null {
+  if (value === true || value === 1 || value === 'true') return true;
+  if (value === false || value === 0 || value === 'false') return false;
+  return typeof value === 'string' ? outcomeOfWord(value) : null;
 }
 
-/** The value as a number up to VALUE_MAX; NaN for everything that is none, numeric text included. */
-function toFinite(value: unknown): number {
-  const number = typeof value === 'bigint' ? Number(value) : value;
-  return typeof number === 'number' && Math.abs(number) <= VALUE_MAX ? number : Number.NaN;
-}
+// ── For readers and importers ──────────────────────────────────────────────────────────────────────
 
-/** Whether an event name says that something failed. */
-export function isExceptionEvent(event: string): boolean {
-  return event.endsWith('.exception');
-}
-
-/** The tokens of a row, from its columns and, for a total of its own, its metadata. */
-export function tokensOf(prompt: number, completion: number, metadata: Record<string, Json>): Tokens | null {
+/** The tokens of a row, from its columns. */
+export function tokensOf(prompt: number, completion: number): Tokens | null {
   if (prompt < 0 && completion < 0) return null;
   const known = { prompt: Math.max(prompt, 0), completion: Math.max(completion, 0), total: 0 };
-  const total = toldTotal(metadata);
-  known.total = isTotal(total) ? total : known.prompt + known.completion;
+  known.total = known.prompt + known.completion;
   return known;
 }
 
-/** The tokens that an event with these metadata has, where it has no others. */
-export function metadataTokens(metadata: Record<string, Json>): Tokens | null {
-  const found = emptyEnriched();
-  readTokens(found, metadata.tokens);
-  return tokensOf(found.prompt, found.completion, metadata);
-}
-
-/** What the metadata give as the total of tokens, of whatever type. */
-export function toldTotal({ tokens }: Record<string, Json>): Json | undefined {
-  if (typeof tokens !== 'object' || tokens === null || Array.isArray(tokens)) return undefined;
-  return tokens.total ?? tokens.total_tokens ?? tokens.totalTokens;
-}
-
-/** Where the fields of a category come from: `m` for measurements, `d` for metadata, in order of preference. */
-const FIELDS: Readonly<Record<string, readonly (readonly [name: string, from: 'm' | 'd' | 'dm' | 'md'])[]>> =
-  {
-    training: [
-      ['epoch', 'dm'],
-      ['batch', 'dm'],
-      ['learningRate', 'dm'],
-      ['loss', 'm'],
-      ['accuracy', 'm'],
-      ['gradientNorm', 'm'],
-      ['checkpointPath', 'd'],
-    ],
-    deployment: [
-      ['modelName', 'd'],
-      ['modelVersion', 'd'],
-      ['batchSize', 'd'],
-      ['inputSize', 'm'],
-      ['outputSize', 'm'],
-    ],
-    framework: [
-      ['pipelineId', 'd'],
-      ['stageName', 'd'],
-      ['stageIndex', 'd'],
-    ],
-    ensemble: [
-      ['votes', 'dm'],
-      ['agreement', 'md'],
-      ['winner', 'dm'],
-      ['totalCost', 'md'],
-    ],
-    hedging: [
-      ['winner', 'dm'],
-      ['primaryLatency', 'md'],
-      ['backupLatency', 'md'],
-      ['duplicationCost', 'md'],
-    ],
-  };
-
-/** The names of all of them. */
-export const CATEGORY_FIELDS: ReadonlySet<string> = new Set(
-  Object.values(FIELDS).flatMap((fields) => fields.map(([name]) => name)),
-);
-
-/** The category's fields that the event gives, in camelCase; missing ones are null. */
-export function categoryFields(
-  category: string | null,
+/** The tokens that an event with these parts has, where it has no others. */
+export function toldTokens(
   measurements: Record<string, Json>,
   metadata: Record<string, Json>,
-): Record<string, Json> {
-  const fields: Record<string, Json> = {};
-  // A registered category may be named like a property that every object has.
-  const known = category !== null && Object.hasOwn(FIELDS, category) ? FIELDS[category] : [];
-  for (const [name, from] of known) {
-    const first = from.startsWith('d') ? metadata : measurements;
-    const second = from.length === 1 ? first : from.endsWith('d') ? metadata : measurements;
-    fields[name] = lifted(first, name) ?? lifted(second, name);
-  }
-  return fields;
+): Tokens | null {
+  const found = emptyEnriched();
+  const known = newKnownParts();
+  offer(found.offered, known, 'measurements', measurements);
+  offer(found.offered, known, 'metadata', metadata);
+  readTokens(found);
+  const tokens = tokensOf(found.prompt, found.completion);
+  if (tokens !== null && found.totalTokens >= 0) tokens.total = found.totalTokens;
+  return tokens;
 }
 
-/** Whom and what an event is about: looked for in its metadata under either spelling. */
-export const LIFTED_FIELDS = [
-  'sessionId',
-  'userId',
-  'sampleId',
-  'cohort',
-  'correlationId',
-  'traceId',
-  'spanId',
-] as const;
-
-/** snake_case spellings of the names that are looked for in every event: those in FIELDS, and the lifted ones. */
-const SNAKE_CASE = new Map<string, string>();
-
-/** A key's value under its camelCase or snake_case spelling, else null. */
-export function lifted(source: Record<string, Json>, camel: string): Json {
-  const value = source[camel];
-  if (value !== undefined && value !== null) return value;
-  let snake = SNAKE_CASE.get(camel);
-  if (snake === undefined) {
-    snake = snakeCase(camel);
-    SNAKE_CASE.set(camel, snake);
+/** A name that the metadata tell. */
+export function toldName(
+  quantity: 'model' | 'provider',
+  event: string,
+  metadata: Record<string, Json>,
+): string | null {
+  const { ownsModelName } = kindOfEvent(event);
+  for (const key of keysOfName(quantity)) {
+    const name = metadata[key];
+    if (typeof name === 'string' && !(ownsModelName && isModelName(key))) return name;
   }
-  return source[snake] ?? null;
-}
-
-export function snakeCase(camel: string): string {
-  return camel.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return null;
 }

@@ -40,7 +40,11 @@ export interface EventRow {
   metadata: Record<string, Json>;
   latencyMs: number | null;
   costUsd: number | null;
-  /** `event` when the emitter reported the cost, `table:<version>` when it was computed from tokens. */
+  /**
+   * `event` when the emitter reported the cost, `table:<version>` when it was computed from tokens. Without a cost it
+   * says why the table gave none: `unpriced:model` (it has no such model), `unpriced:rate` (no rate for cached tokens
+   * that were used) or `unpriced:tokens` (they are not all known); null where nothing was to be priced.
+   */
   costSource: string | null;
   success: boolean | null;
   tokens: Tokens | null;
@@ -55,6 +59,8 @@ export interface EventRow {
   spanId: Json;
   /** True when some part of the event could not be understood; what could be read is here. */
   malformed: boolean;
+  /** Which parts, as far as that is known: `measurements.duration`, `metadata.tokens.prompt`. */
+  malformedKeys: readonly string[];
   /** Fields that belong to the event's category (epoch, loss, modelName, votes, …). */
   fields: Record<string, Json>;
 }

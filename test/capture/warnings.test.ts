@@ -244,7 +244,7 @@ describe('what is taken and not kept', () => {
   });
 
   it.each([
-    ['captured', "experiment.capture('odd', { latencyMs: 'soon' });", '"odd"'],
+    ['captured', "experiment.capture('odd', { latencyMs: 'soon' });", '"measurements.latencyMs" in "odd"'],
     ['recorded', "experiment.recorder('e').record(Infinity); experiment.counts;", 'understand'],
   ])('is warned of when it is not understood: %s', async (_, call, text) => {
     const { warnings, report } = await run(`

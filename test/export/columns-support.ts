@@ -112,6 +112,7 @@ export function expectedColumns(events: readonly EventRow[], flatten = true): Ma
     fixed('correlation_id', 'text', (event) => text(event.correlationId));
     fixed('cost_source', 'text', (event) => event.costSource);
     fixed('malformed', 'bool', (event) => event.malformed);
+    fixed('malformed_keys', 'json', (event) => [...event.malformedKeys]);
     fixed('span_id', 'text', (event) => text(event.spanId));
     fixed('tags', 'json', (event) => [...event.tags]);
     fixed('tokens_completion', 'integer', (event) => event.tokens?.completion ?? null);
@@ -283,6 +284,7 @@ export const anyEvent: fc.Arbitrary<EventRow> = fc.record({
   traceId: orNull(anyText),
   spanId: orNull(anyText),
   malformed: fc.boolean(),
+  malformedKeys: fc.array(fc.string({ unit: 'grapheme', maxLength: 4 }), { maxLength: 2 }),
   fields: anyObject,
 });
 

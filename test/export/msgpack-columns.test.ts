@@ -79,6 +79,7 @@ function promised(row: EventRow): Record<string, unknown> {
     cost_source: row.costSource,
     success: row.success,
     malformed: row.malformed,
+    malformed_keys: row.malformedKeys.length === 0 ? null : json([...row.malformedKeys]),
     tokens_total: row.tokens?.total ?? null,
     user_id: json(row.userId),
     tags: json([...row.tags]),

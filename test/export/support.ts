@@ -39,6 +39,7 @@ export function event(parts: Partial<EventRow> = {}): EventRow {
     traceId: null,
     spanId: null,
     malformed: false,
+    malformedKeys: [],
     fields: {},
     ...parts,
   };

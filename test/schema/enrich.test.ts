@@ -2,24 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import type { EventRow, Measurements, Metadata } from '../../src/schema/event.js';
-import { type PriceTable, REFERENCE_PRICES } from '../../src/schema/prices.js';
 import { events } from '../../src/schema/registry.js';
 import { lastEvent, useBench } from '../capture/support.js';
+import { useEnrich } from './support.js';
 
 const bench = useBench();
 
-async function enriched(
-  measurements: Measurements,
-  metadata: Metadata = {},
-  event = 'req_llm.request.stop',
-  prices: PriceTable = REFERENCE_PRICES,
-): Promise<EventRow> {
-  const experiment = bench.crucible({ prices }).startExperiment({ name: 'enrich', capacity: 1024 });
-  experiment.capture(event, measurements, metadata);
-  const row = await lastEvent(experiment);
-  expect(experiment.counts).toMatchObject({ captured: 1, malformed: row.malformed ? 1 : 0 });
-  return row;
-}
+const enriched = useEnrich(bench);
 
 describe('latency', () => {
   it.each<[string, Measurements, number | null]>([
@@ -111,16 +100,22 @@ describe('cost', () => {
     ['a measured cost of 0 counts', { cost: 0 }, {}, 0, 'event'],
     ['tokens without a model cost nothing known', {}, { tokens }, null, null],
     ['a model without tokens costs nothing known', {}, { model: 'gpt-4' }, null, null],
-    ['an unknown model costs null, not an invented price', {}, { model: 'foo-model', tokens }, null, null],
+    [
+      'an unknown model costs null, not an invented price',
+      {},
+      { model: 'foo-model', tokens },
+      null,
+      'unpriced:model',
+    ],
     ['an unknown model leaves the measured cost', { cost: 3 }, { model: 'foo-model', tokens }, 3, 'event'],
     [
       'a model named as a property of every object is unknown',
       {},
       { model: 'constructor', tokens },
       null,
-      null,
+      'unpriced:model',
     ],
-    ['no tokens at all cost 0 in the table', {}, { model: 'gpt-4', tokens: {} }, 0, 'table:reference-0.5.0'],
+    ['an object without counts costs nothing known', {}, { model: 'gpt-4', tokens: {} }, null, null],
     ['a cost may be a bigint', {}, { cost: 2n }, 2, 'event'],
   ])('%s', async (_, measurements, metadata, expected, source) => {
     const row = await enriched(measurements, metadata);
@@ -205,9 +200,12 @@ describe('success', () => {
     },
   );
 
-  it.each([200, 'pending'])('a measured status of %j leaves metadata.status to be read', async (status) => {
-    expect((await enriched({ status }, { status: 'error' })).success).toBe(false);
-  });
+  it.each([100, 600, 'pending'])(
+    'a measured status of %j leaves metadata.status to be read',
+    async (status) => {
+      expect((await enriched({ status }, { status: 'error' })).success).toBe(false);
+    },
+  );
 });
 
 describe('tokens', () => {
@@ -221,7 +219,8 @@ describe('tokens', () => {
     ['no total', { prompt: 3, completion: 4 }, { prompt: 3, completion: 4, total: 7 }],
     ['no completion', { prompt: 3 }, { prompt: 3, completion: 0, total: 3 }],
     ['no prompt', { completion: 4 }, { prompt: 0, completion: 4, total: 4 }],
-    ['no parts', {}, { prompt: 0, completion: 0, total: 0 }],
+    ['no parts', {}, null],
+    ['a total alone', { total: 9 }, { prompt: 0, completion: 0, total: 9 }],
     ['a null part', { prompt: 3, completion: null }, { prompt: 3, completion: 0, total: 3 }],
     ['input, output', { input: 3, output: 4 }, { prompt: 3, completion: 4, total: 7 }],
     [
@@ -451,6 +450,7 @@ describe('base fields', () => {
       traceId: null,
       spanId: null,
       malformed: false,
+      malformedKeys: [],
       fields: {},
     });
   });

@@ -21,6 +21,7 @@ export const FIXED_TEXTS: readonly FixedText[] = [
   { name: 'event_name', read: (event) => event.eventName },
   { name: 'experiment_id', read: (event) => event.experimentId },
   { name: 'experiment_name', read: (event) => event.experimentName },
+  { name: 'malformed_keys', read: (event) => jsonText([...event.malformedKeys]) },
   { name: 'model', read: (event) => event.model },
   { name: 'provider', read: (event) => event.provider },
   { name: 'sample_id', read: (event) => textOf(event.sampleId) },

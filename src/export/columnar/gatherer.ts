@@ -12,13 +12,16 @@ import {
   FLAG_MALFORMED,
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
+  UNPRICED_MASK,
+  UNPRICED_SHIFT,
   VALUE_MAX,
 } from '../../../assembly/layout.js';
 import type { OrderedRows } from '../../readers/ordered.js';
 import { eventId, type RowSource } from '../../readers/rows.js';
+import { UNPRICED } from '../../schema/enrich.js';
 import type { EventRow, Json } from '../../schema/event.js';
 import { Marks } from '../marks.js';
-import { type ColumnNode, type ColumnPlan, KIND_NULL, kindOf, saysMore, tellsAll } from '../plan.js';
+import { type ColumnNode, type ColumnPlan, KIND_NULL, kindOf, saysMore } from '../plan.js';
 import { ByShape, storedNumber, storedText, textEnd, textStart } from '../stored-shape.js';
 import { jsonText } from '../text.js';
 import { COST_OF_EVENT, COST_SOURCE, costOfTable, FIXED_TEXTS } from './fixed.js';
@@ -198,8 +201,7 @@ export class RowGatherer {
     const row = rows[index];
     if (template === UNKNOWN) {
       const binding = table.tags[row] & TAG_BINDING_MASK;
-      const isBound = tellsAll(source.binding(binding));
-      template = isBound ? this.newTemplate(table.event(source, row)) : OWN;
+      template = this.newTemplate(table.event(source, row));
       known.templates[binding] = template;
       this.templateIds[at] = template;
     }
@@ -325,7 +327,6 @@ export class RowGatherer {
   /** The cells of rows like the event, which has marks for values; null where a value becomes part of another. */
   private shapedCells(event: EventRow): readonly ShapedCell[] | null {
     const { marks } = this;
-    if (!marks.sumsTokens(event)) return null;
     const cells: ShapedCell[] = [];
     let hasParts = false;
     this.eachBound(event, (stage, value) => {
@@ -373,7 +374,9 @@ export class RowGatherer {
   private copyTags(tags: Uint32Array, rows: Uint32Array, at: number, tableCode: number): void {
     const { success, malformed, costSources, costUsd } = this;
     const count = rows.length;
-    const eventCode = this.costSourceTexts?.find(COST_OF_EVENT) ?? 0;
+    const codeOfSource = (text: string | null) =>
+      text === null ? 0 : (this.costSourceTexts?.find(text) ?? 0);
+    const eventCode = codeOfSource(COST_OF_EVENT);
     let seen = 0;
     for (let i = 0; i < count; i++) {
       const tag = tags[rows[i]];
@@ -383,12 +386,15 @@ export class RowGatherer {
     }
     for (let row = at; row < at + count; row++) costSources[row] = Number.isNaN(costUsd[row]) ? 0 : eventCode;
     malformed.fill(FLAG_FALSE, at, at + count);
-    // Neither is ever so of a recorder's rows.
-    if ((seen & (FLAG_MALFORMED | FLAG_COST_COMPUTED)) === 0) return;
+    const unpricedCodes = UNPRICED.map(codeOfSource);
+    // None of them is ever so of a recorder's rows.
+    if ((seen & (FLAG_MALFORMED | FLAG_COST_COMPUTED | UNPRICED_MASK)) === 0) return;
     for (let i = 0; i < count; i++) {
       const tag = tags[rows[i]];
       if ((tag & FLAG_MALFORMED) !== 0) malformed[at + i] = FLAG_TRUE;
       if ((tag & FLAG_COST_COMPUTED) !== 0 && costSources[at + i] !== 0) costSources[at + i] = tableCode;
+      if ((tag & UNPRICED_MASK) !== 0)
+        costSources[at + i] = unpricedCodes[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT];
     }
   }
 

@@ -57,6 +57,9 @@ export const COLUMNS: readonly Column[] = [
   { name: 'cost_source', type: 'text', isOwn: true, read: (own) => own.costSource },
   { name: 'success', type: 'bool', isOwn: true, read: (own) => own.success },
   { name: 'malformed', type: 'bool', isOwn: true, read: (own) => own.malformed },
+  json('malformed_keys', (event) =>
+    event.malformedKeys.length === 0 ? null : jsonText([...event.malformedKeys]),
+  ),
   tokens('prompt'),
   tokens('completion'),
   tokens('total'),

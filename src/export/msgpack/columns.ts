@@ -16,7 +16,7 @@ import { ownParts, type RowSource } from '../../readers/rows.js';
 import type { EventRow, Json } from '../../schema/event.js';
 import { VERSION } from '../../version.js';
 import type { ExperimentAbout, ExportBlocks, ExportEncoder } from '../encoder.js';
-import { saysMore, tellsAll } from '../plan.js';
+import { saysMore } from '../plan.js';
 import { jsonText } from '../text.js';
 import {
   type BoundColumn,
@@ -123,7 +123,7 @@ class BatchColumns {
         this.#addBound(source, table, row, template);
       } else {
         this.#addEvent(events?.[i] ?? table.event(source, row));
-        if (isBound && tellsAll(source.binding(binding))) templates[binding] = this.#newTemplate();
+        if (isBound) templates[binding] = this.#newTemplate();
       }
       if (this.#isFull()) yield this.take();
     }
@@ -171,7 +171,7 @@ class BatchColumns {
   /** Adds a row that says no more than its binding, by the template of that. */
   #addBound(source: RowSource, table: OrderedRows['table'], row: number, template: number): void {
     const at = this.rows;
-    const own = ownParts(source, table, row, NO_METADATA);
+    const own = ownParts(source, table, row);
     const place = { producer: table.producers[row], sequence: table.sequences[row] };
     for (const { column, stage } of this.#numbers) stage.set(at, column.read(own, place));
     for (const { column, stage } of this.#own) this.#chars += stage.set(at, column.read(own));
@@ -195,7 +195,6 @@ class BatchColumns {
 }
 
 /** Of rows whose binding tells no tokens. */
-const NO_METADATA = {};
 
 /** Where the event was captured, if its id says so; else null. */
 function placeOf({ eventId, experimentId }: EventRow): CapturePlace | null {

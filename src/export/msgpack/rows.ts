@@ -18,15 +18,18 @@ import {
   FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
   TAG_BINDING_MASK,
+  UNPRICED_MASK,
+  UNPRICED_SHIFT,
 } from '../../../assembly/layout.js';
 import type { OrderedRows } from '../../readers/ordered.js';
 import type { RowTable } from '../../readers/row-table.js';
 import type { RowSource } from '../../readers/rows.js';
 import { isValue, timeUsOf } from '../../ring/batch.js';
+import { UNPRICED } from '../../schema/enrich.js';
 import type { EventRow } from '../../schema/event.js';
 import { MAP_COLUMNS, schemaOf } from '../columns.js';
 import type { ExportEncoder } from '../encoder.js';
-import { saysMore, tellsAll } from '../plan.js';
+import { saysMore } from '../plan.js';
 import { type BlockWriter, rowFile } from '../row-file.js';
 import { stepsOf, writeEvent } from './document.js';
 import { LIFTED_COLUMNS, LOOKED_FOR, StoredRow } from './stored.js';
@@ -59,9 +62,9 @@ interface Template {
 
 /** What rows of one experiment have in common. */
 interface Known {
-  /** By binding; null where its rows have to be decoded, undefined where that is not known yet. */
-  readonly templates: (Template | null | undefined)[];
-  /** The same for captured rows; null for all of them where a declared column stands in the way. */
+  /** By binding; undefined before its first row. */
+  readonly templates: (Template | undefined)[];
+  /** The same for captured rows, or null where they have to be decoded; null for all of them where a declared column stands in the way. */
   readonly captured: (Template | null | undefined)[] | null;
   /** The id's text up to the producer, and where its characters begin in it. */
   readonly idHead: Uint8Array;
@@ -80,6 +83,8 @@ const NIL = 0xc0;
 const VARYING_BYTES_MAX = 128;
 
 const REPORTED_COST = encodedText('event');
+/** By UNPRICED_*. */
+const NO_COST = UNPRICED.map((reason) => (reason === null ? Uint8Array.of(NIL) : encodedText(reason)));
 const TOKENS_KEY = encodedText('tokens');
 const TOKEN_KEYS = [encodedText('prompt'), encodedText('completion'), encodedText('total')] as const;
 
@@ -111,8 +116,7 @@ export class MapWriter implements BlockWriter {
         writeEvent(out, event ?? table.event(source, row));
       } else if (!saysMore(tag)) {
         const template = known.templates[binding] ?? learnTemplate(known, source, table, row);
-        if (template === null) writeEvent(out, event ?? table.event(source, row));
-        else writeBound(out, known, template, table, row);
+        writeBound(out, known, template, table, row);
       } else if (!this.#writeCaptured(known, source, table, row)) {
         writeEvent(out, event ?? table.event(source, row));
       }
@@ -153,9 +157,9 @@ export class MapWriter implements BlockWriter {
   }
 }
 
-function learnTemplate(known: Known, source: RowSource, table: RowTable, row: number): Template | null {
+function learnTemplate(known: Known, source: RowSource, table: RowTable, row: number): Template {
   const binding = table.tags[row] & TAG_BINDING_MASK;
-  const template = tellsAll(source.binding(binding)) ? templateOf(table.event(source, row)) : null;
+  const template = templateOf(table.event(source, row));
   known.templates[binding] = template;
   return template;
 }
@@ -173,7 +177,7 @@ function writeBound(
   const latencyMs = table.latencyMs[row];
   const hasCost = isValue(costUsd);
   put(out, between[0]);
-  if (!hasCost) putByte(out, NIL);
+  if (!hasCost) put(out, NO_COST[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT]);
   else put(out, (tag & FLAG_COST_COMPUTED) !== 0 ? computedCost : REPORTED_COST);
   put(out, between[1]);
   if (hasCost) out.double(costUsd);
@@ -230,7 +234,7 @@ function writeCaptured(
   putLifted(out, between[0], blob, stored, 0); // cohort
   putLifted(out, between[1], blob, stored, 1); // correlation_id
   put(out, between[2]);
-  if (!hasCost) putByte(out, NIL);
+  if (!hasCost) put(out, NO_COST[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT]);
   else put(out, (tag & FLAG_COST_COMPUTED) !== 0 ? computedCost : REPORTED_COST);
   put(out, between[3]);
   if (hasCost) out.double(costUsd);
