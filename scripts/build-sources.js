@@ -1,4 +1,7 @@
-/** Writes the sources that are made: generated/version.ts, and the threads' program as generated/thread-program.ts. */
+/**
+ * Writes the sources that are made: generated/version.ts, the threads' program as generated/thread-program.ts, and
+ * generated/piscina.ts, the pool such that it starts its threads from that text instead of from a file.
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
@@ -24,11 +27,57 @@ const {
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
+  external: ['@napi-rs/nice'],
   metafile: true,
   write: false,
   outfile: 'thread-program.cjs',
 });
 writeText('thread-program', 'THREAD_PROGRAM', program.text);
+
+/** The one place in Piscina that starts a thread, and what it is to be. */
+const STARTS = 'new node_worker_threads_1.Worker(filename, workerOpts)';
+const STARTS_FROM_TEXT =
+  'new node_worker_threads_1.Worker(require("crucible:thread-program").THREAD_PROGRAM, { ...workerOpts, eval: true })';
+
+const {
+  outputFiles: [pool],
+} = await build({
+  stdin: { contents: "export { Piscina } from 'piscina/dist/main.js';", resolveDir: '.' },
+  alias: { 'piscina/dist/main.js': './node_modules/piscina/dist/main.js' },
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  format: 'esm',
+  legalComments: 'none',
+  external: ['@napi-rs/nice', './thread-program.js'],
+  // Piscina asks for modules of Node by `require`, which modules do not have.
+  banner: {
+    js: "import { createRequire } from 'node:module';\nimport { join } from 'node:path';\nconst require = createRequire(join(process.cwd(), 'index.js'));",
+  },
+  write: false,
+  outfile: 'generated/piscina.js',
+  plugins: [
+    {
+      name: 'threads-from-text',
+      setup(pluginBuild) {
+        pluginBuild.onResolve({ filter: /^crucible:thread-program$/ }, () => ({
+          path: 'thread-program',
+          namespace: 'crucible',
+        }));
+        pluginBuild.onLoad({ filter: /.*/, namespace: 'crucible' }, () => ({
+          contents: "export { THREAD_PROGRAM } from './thread-program.js';",
+          resolveDir: 'generated',
+        }));
+        pluginBuild.onLoad({ filter: /piscina[/\\]dist[/\\]worker_pool[/\\]index\.js$/ }, ({ path }) => {
+          const contents = readFileSync(path, 'utf8');
+          if (!contents.includes(STARTS)) throw new Error(`${path} starts its threads in another way`);
+          return { contents: contents.replace(STARTS, STARTS_FROM_TEXT) };
+        });
+      },
+    },
+  ],
+});
+writeFileSync('generated/piscina.ts', `// @ts-nocheck\n${pool.text}`);
 
 /** The folder of the package that a file of node_modules belongs to. @param {string} file */
 function packageOf(file) {

@@ -37,14 +37,18 @@ export function checkThreadSpace(): void {
   if (leftBytes < THREAD_SPACE_BYTES) throw MemoryError.of('a thread', THREAD_SPACE_BYTES, leftBytes);
 }
 
+/** What a thread is told to begin with; it is started by `startThread`, or by a pool. */
+export function threadStart(role: ThreadRole, data?: unknown): ThreadStart {
+  return { role, data, script: process.argv[1] };
+}
+
 /** @throws MemoryError */
 export function startThread(role: ThreadRole, options: ThreadOptions = {}): Worker {
   checkThreadSpace();
   const { data, transferList = [], heapMb, program } = options;
-  const start: ThreadStart = { role, data, script: process.argv[1] };
   return new Worker(program ?? THREAD_PROGRAM, {
     eval: program === undefined,
-    workerData: start,
+    workerData: threadStart(role, data),
     transferList: [...transferList],
     name: `crucible-${role}`,
     // What the program was started with is not meant for this thread.

@@ -1,5 +1,6 @@
 /** A worker thread's side of the pool. */
 import type { MessagePort } from 'node:worker_threads';
+import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { serializeError, type WireError } from '../errors.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import { type ExperimentAccess, openExperiment, releaseExperiment } from './access.js';
@@ -48,28 +49,21 @@ export interface Outcome {
 /** Errors keep their class and code. */
 export type Response = Outcome | { readonly error: WireError };
 
-/** A request is answered by a response, and null ends the thread. */
-export function runAnalysisThread(port: MessagePort): void {
-  port.on('message', async (request: Request | null) => {
-    if (request === null) {
-      port.close();
-      return;
-    }
-    const response = await respond(request);
-    // The memory of arrays goes over instead of being copied.
-    port.postMessage(response, 'error' in response ? [] : buffersIn(response.result));
-  });
-}
-
-async function respond(request: Request): Promise<Response> {
+export async function respond(request: Request): Promise<Response> {
   try {
     if ('port' in request) return await runExport(request);
     if ('parts' in request) return await runCompare(request);
     const { access, task, selection } = request;
-    return await onRows([{ access, selection }], ([rows]) => performRead(rows, task));
+    return moved(await onRows([{ access, selection }], ([rows]) => performRead(rows, task)));
   } catch (error) {
     return { error: serializeError(error) };
   }
+}
+
+/** The response such that the memory of its arrays goes over instead of being copied. */
+function moved(response: Outcome): Response {
+  const sent = { [transferableSymbol]: buffersIn(response.result), [valueSymbol]: response };
+  return move(sent) as unknown as Response;
 }
 
 async function runExport({ parts, task, port }: ExportRequest): Promise<Outcome> {

@@ -5,11 +5,14 @@
  * task with it, which fails with a typed error; the next task gets a new one.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Piscina } from 'piscina';
+import { Piscina as PiscinaClass } from '../../generated/piscina.js';
 import { AnalysisError, deserializeError, StateError, TelemetryError } from '../errors.js';
 import type { ExportProgress } from '../export/index.js';
 import type { DamagedBatch } from '../storage/segments.js';
-import type { ReadRequest, Request, RowsAccess } from './analysis.worker.js';
-import { PoolThread } from './pool-thread.js';
+import { checkThreadSpace, threadStart } from '../thread.js';
+import type { ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
+import { ANALYSIS_HANDLER } from './handler.js';
 import type { CompareTask, ExportTask, ReadTask, ResultOf } from './tasks.js';
 
 /** How long a thread may have nothing to do, ms. Starting one takes about 100. */
@@ -20,8 +23,8 @@ export interface PoolOptions {
   readonly threads: number;
   /** Of a thread's JavaScript heap. */
   readonly heapMb?: number;
-  /** What the threads run; tests bring others. */
-  readonly program?: URL;
+  /** The module that answers requests; tests bring others. */
+  readonly module?: URL;
 }
 
 export interface ExportHooks {
@@ -32,14 +35,12 @@ export interface ExportHooks {
 
 export class AnalysisPool {
   readonly #options: PoolOptions;
-  /** All that have not ended. */
-  readonly #threads = new Set<PoolThread>();
-  /** Those that have nothing to do, the latest last, each with what ends it in time. */
-  readonly #idle: { readonly thread: PoolThread; readonly timer: NodeJS.Timeout }[] = [];
+  #piscina: Piscina<Request, Response> | undefined;
   #running = 0;
   /** Tasks for which there is no thread yet, in the order they came. */
   readonly #waiting: (() => void)[] = [];
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -91,6 +92,7 @@ export class AnalysisPool {
     transferList: MessagePort[] = [],
     signal?: AbortSignal,
   ): Promise<unknown> {
+    // Not more than there are threads: what waits inside Piscina is forgotten when the thread before it dies.
     if (this.#running === this.#options.threads) {
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve);
@@ -101,13 +103,7 @@ export class AnalysisPool {
     try {
       if (this.#closed) throw closed();
       signal?.throwIfAborted();
-      const thread = this.#take();
-      const abort = () => void thread.kill();
-      signal?.addEventListener('abort', abort, { once: true });
-      const response = await thread.run(request, transferList).finally(() => {
-        signal?.removeEventListener('abort', abort);
-        this.#giveBack(thread);
-      });
+      const response = await this.#threads().run(request, { transferList, ...(signal && { signal }) });
       if ('error' in response) throw deserializeError(response.error);
       if (response.damaged.length > 0) onDamaged(response.damaged);
       return response.result;
@@ -122,34 +118,38 @@ export class AnalysisPool {
     }
   }
 
-  #take(): PoolThread {
-    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
-      clearTimeout(idle.timer);
-      if (idle.thread.isAlive) return idle.thread;
-    }
-    const thread = new PoolThread(this.#options);
-    this.#threads.add(thread);
-    void thread.ended.then(() => this.#threads.delete(thread));
-    return thread;
-  }
-
-  #giveBack(thread: PoolThread): void {
-    if (!thread.isAlive || this.#closed) return;
-    const idle = {
-      thread,
-      timer: setTimeout(() => {
-        this.#idle.splice(this.#idle.indexOf(idle), 1);
-        thread.dismiss();
-      }, IDLE_MS).unref(),
-    };
-    this.#idle.push(idle);
+  /** @throws MemoryError when there is no room for a thread */
+  #threads(): Piscina<Request, Response> {
+    const { threads, heapMb, module } = this.#options;
+    if (this.#running > (this.#piscina?.threads.length ?? 0)) checkThreadSpace();
+    if (this.#piscina !== undefined) return this.#piscina;
+    const piscina: Piscina<Request, Response> = new PiscinaClass({
+      filename: module?.href ?? ANALYSIS_HANDLER,
+      workerData: threadStart('analysis'),
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: IDLE_MS,
+      // A thread that waits for its next task lets go of what it has opened meanwhile.
+      atomics: 'disabled',
+      // What the program was started with is not meant for these threads.
+      execArgv: [],
+      recordTiming: false,
+      ...(heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
+    });
+    // A thread that dies between tasks, or before its first one, which would wait for it for ever.
+    piscina.on('error', () => {
+      if (this.#piscina === piscina) this.#piscina = undefined;
+      void piscina.destroy();
+    });
+    this.#piscina = piscina;
+    return piscina;
   }
 
   /** Ends the threads; what they were at is rejected with ERR_CLOSED. Resolves when none is left. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closed = true;
-    for (const { timer } of this.#idle.splice(0)) clearTimeout(timer);
-    await Promise.all([...this.#threads].map((thread) => thread.kill()));
+    this.#closing ??= Promise.resolve(this.#piscina?.destroy());
+    return this.#closing;
   }
 
   get isClosed(): boolean {

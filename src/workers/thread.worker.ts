@@ -4,7 +4,8 @@ import { findOptionalFrom } from '../optional.js';
 import { runCompactorThread } from '../storage/compactor.worker.js';
 import { runSpoolerThread } from '../storage/spooler.worker.js';
 import type { ThreadStart } from '../thread.js';
-import { runAnalysisThread } from './analysis.worker.js';
+import { respond } from './analysis.worker.js';
+import { ANALYSIS_HANDLER } from './handler.js';
 import { runStreamThread } from './stream.worker.js';
 
 async function run({ role, data, script }: ThreadStart): Promise<void> {
@@ -13,7 +14,7 @@ async function run({ role, data, script }: ThreadStart): Promise<void> {
   if (port === null) throw new Error('this module is the beginning of a worker thread');
   switch (role) {
     case 'analysis':
-      return runAnalysisThread(port);
+      return runAnalysisThread();
     case 'compactor':
       return runCompactorThread(data, port);
     case 'spooler':
@@ -21,6 +22,14 @@ async function run({ role, data, script }: ThreadStart): Promise<void> {
     case 'stream':
       return runStreamThread(port);
   }
+}
+
+/** Piscina's own program, which asks for the function that answers requests as for a module. */
+async function runAnalysisThread(): Promise<void> {
+  const scope = globalThis as unknown as { require(id: string): unknown };
+  const load = scope.require;
+  scope.require = (id) => (id === ANALYSIS_HANDLER ? respond : load(id));
+  await import('../../node_modules/piscina/dist/worker.js');
 }
 
 // A rejection ends the thread, and whoever started it is told.

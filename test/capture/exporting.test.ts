@@ -176,7 +176,7 @@ describe('an export that does not end well', () => {
   it('leaves no file when its thread dies', async () => {
     const dying = new AnalysisPool({
       threads: 1,
-      program: new URL('../support/analysis/dies-exporting.mjs', import.meta.url),
+      module: new URL('../support/analysis/dies-exporting.mjs', import.meta.url),
     });
     const path = join(folder, 'e.csv');
     const exported = writeExport(dying, [start().selected()], 'csv', { path });

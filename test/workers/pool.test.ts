@@ -10,7 +10,7 @@ let pool: AnalysisPool;
 afterEach(() => pool.close());
 
 const open = (threads = 1) => {
-  pool = new AnalysisPool({ threads, heapMb: 24, program: TROUBLE });
+  pool = new AnalysisPool({ threads, heapMb: 24, module: TROUBLE });
 };
 
 /** What the thread is to do, as a task that the pool takes for one of its own. */
@@ -59,7 +59,7 @@ describe('a pool of threads', () => {
   });
 
   it('rejects the tasks of threads that die before they can begin', async () => {
-    pool = new AnalysisPool({ threads: 2, program: new URL('data:text/javascript,throw new Error("no")') });
+    pool = new AnalysisPool({ threads: 2, module: new URL('data:text/javascript,throw new Error("no")') });
     const outcomes = await Promise.allSettled(['a', 'b', 'c'].map((key) => ask(key)));
     for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: 'ERR_WORKER_FAILED' } });
   });

@@ -1,13 +1,7 @@
-/** A program for the pool's threads that does what the task's key says. */
-import { parentPort } from 'node:worker_threads';
-
-parentPort?.on('message', async (request) => {
-  if (request === null) parentPort?.close();
-  else parentPort?.postMessage(await run(request));
-});
+/** A module for the pool's threads that does what the task's key says. */
 
 /** @param {{ task: { key: string } }} request */
-async function run({ task: { key } }) {
+export default async function run({ task: { key } }) {
   switch (key) {
     case 'exit':
       process.exit(3);
