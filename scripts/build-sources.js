@@ -50,6 +50,8 @@ const {
   format: 'esm',
   legalComments: 'none',
   external: ['@napi-rs/nice', './thread-program.js'],
+  // Of its own file, which is not started.
+  define: { __dirname: '""' },
   // Piscina asks for modules of Node by `require`, which modules do not have.
   banner: {
     js: "import { createRequire } from 'node:module';\nimport { join } from 'node:path';\nconst require = createRequire(join(process.cwd(), 'index.js'));",
