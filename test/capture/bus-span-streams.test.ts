@@ -544,6 +544,16 @@ describe('a span whose result is consumed', () => {
     expect(heard).toHaveLength(1);
     while (!(await reader.read()).done);
     expect(end().event).toBe(`${PREFIX}.stop`);
+
+    telemetry.detach('span-streams');
+    listen();
+    const response = telemetry.span(PREFIX, {}, () => new Response(byteStream()));
+    const [body] = [response.body!.getReader()];
+    await expect(response.text()).rejects.toThrow(TypeError);
+    expect(() => response.clone()).toThrow(TypeError);
+    expect(heard).toHaveLength(1);
+    while (!(await body.read()).done);
+    expect(end().measurements).toMatchObject({ status: 'ok', chunks: 3 });
   });
 
   it('under back-pressure holds nothing back, and reads nothing ahead', async () => {

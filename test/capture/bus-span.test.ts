@@ -411,6 +411,56 @@ describe('what a function returns', () => {
     expect(last(heard)).toMatchObject({ event: `${PREFIX}.stop`, measurements: { chunks: 1 } });
   });
 
+  it('of an SDK ends with whatever its consumer asks of it, which is asked once', async () => {
+    const request = () =>
+      new ApiPromise(async function* () {
+        yield 1;
+      });
+    const ways: Record<
+      string,
+      (it: ApiPromise<number>) => Promise<{ [Symbol.asyncIterator](): AsyncIterator<number> }>
+    > = {
+      waiting: async (it) => it,
+      withResponse: async (it) => (await it.withResponse()).data,
+      catch: async (it) => it.catch(() => Promise.reject(new Error('never'))),
+      finally: async (it) => it.finally(() => {}),
+      unwrapped: async (it) => it._thenUnwrap(),
+    };
+    for (const [way, ask] of Object.entries(ways)) {
+      const heard = listenToSpans();
+      const promise = request();
+      for await (const _ of await ask(telemetry.span(PREFIX, { way }, () => promise)));
+      expect(heard.map(({ event }) => event)).toEqual([`${PREFIX}.start`, `${PREFIX}.stop`]);
+      expect(last(heard).measurements.chunks).toBe(1);
+      expect(promise.parses).toBe(way === 'unwrapped' ? 0 : 1);
+      telemetry.detach(attached.pop() as string);
+    }
+  });
+
+  it('of an SDK that fails is an exception, whichever way it is caught', async () => {
+    const ways: ((it: ApiPromise<number>) => Promise<unknown>)[] = [
+      async (it) => it,
+      (it) => it.withResponse(),
+      (it) => it.asResponse(),
+      (it) => it.catch((error: unknown) => error),
+      (it) => it.finally(() => {}),
+      (it) => it._thenUnwrap(),
+    ];
+    for (const ask of ways) {
+      const heard = listenToSpans();
+      const error = new Error('429');
+      const promise = telemetry.span(
+        PREFIX,
+        {},
+        () => new ApiPromise<number>(async function* () {}, Promise.reject(error)),
+      );
+      expect(await ask(promise).catch((caught: unknown) => caught)).toBe(error);
+      expect(heard.map(({ event }) => event)).toEqual([`${PREFIX}.start`, `${PREFIX}.exception`]);
+      expect(last(heard).metadata).toEqual({ error });
+      telemetry.detach(attached.pop() as string);
+    }
+  });
+
   it('is not asked to do its work before somebody waits', async () => {
     const heard = listenToSpans();
     let asked = 0;

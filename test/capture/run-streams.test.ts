@@ -582,6 +582,16 @@ const CASES: Record<string, Case> = {
     async (made) => drain(await made),
     [0, 1, 2],
   ),
+  'a request of an SDK whose failure would be caught': of(
+    () => new ApiPromise(asyncChunks),
+    async (made) => drain(await made.catch(() => Promise.reject(new Error('never')))),
+    [0, 1, 2],
+  ),
+  'a request of an SDK, with something to do in the end': of(
+    () => new ApiPromise(asyncChunks),
+    async (made) => drain(await made.finally(() => {})),
+    [0, 1, 2],
+  ),
   'a request of an SDK, with its response': of(
     () => new ApiPromise(asyncChunks),
     async (made) => {

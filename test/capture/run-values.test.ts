@@ -228,6 +228,8 @@ describe('whoever consumes what a run returned', () => {
     await a.run(() => new ApiPromise(made));
     emit('after a thenable');
     await a.run(() => new ApiPromise(made)).then(() => emit('in a callback'));
+    await a.run(() => new ApiPromise(made)).finally(() => emit('in a finally'));
+    await a.run(() => new ApiPromise(made, Promise.reject(new Error('x')))).catch(() => emit('in a catch'));
     await a.run(async () => sleep(1)).then(() => emit('in another'));
     const reader = a.run(() => new ReadableStream({ start: (controller) => controller.close() })).getReader();
     await reader.read();
@@ -238,6 +240,8 @@ describe('whoever consumes what a run returned', () => {
       'after a promise',
       'after a thenable',
       'in a callback',
+      'in a finally',
+      'in a catch',
       'in another',
       'after a read',
     ];

@@ -36,6 +36,11 @@ export class ApiPromise<T> extends Promise<SdkStream<T>> {
     return this.#parsed;
   }
 
+  /** As `parse` helpers call: a second promise for the same response, parsed anew. */
+  _thenUnwrap(): ApiPromise<T> {
+    return new ApiPromise(this.#source, this.#response);
+  }
+
   // biome-ignore lint/suspicious/noThenProperty: as theirs.
   override then<A = SdkStream<T>, B = never>(
     onFulfilled?: ((value: SdkStream<T>) => A | PromiseLike<A>) | null,

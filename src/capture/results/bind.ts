@@ -8,10 +8,10 @@
 import { ConfigError } from '../../errors.js';
 import { type ActiveRun, activeRun } from '../context.js';
 import { replaceAlgorithms } from './algorithms.js';
-import { eachPart, hasMethod, ITERATION, type Kind, kindOf } from './kinds.js';
+import { BODY_READERS, eachPart, hasMethod, ITERATION, type Kind, kindOf } from './kinds.js';
 import { type Key, type MemberCall, surround } from './members.js';
 import { privateField } from './private-field.js';
-import { observePromise, observeThen } from './promises.js';
+import { observePromise, observeThen, throughThen } from './promises.js';
 
 const WEB_STREAM = names('getReader getWriter tee values pipeTo pipeThrough read write cancel abort close');
 /** What the streams of Node call of their own accord: what somebody has written to make them. */
@@ -27,13 +27,14 @@ const MEMBERS: Readonly<Record<Exclude<Kind, 'promise' | 'container'>, ReadonlyS
   iterable: new Set(ITERATION),
   // Listeners run in the context of who emits, as with Node's EventEmitterAsyncResource.
   emitter: new Set(['emit', ...ITERATION, ...UNDERLYING]),
-  message: new Set(['clone']),
+  message: new Set(['clone', ...BODY_READERS]),
 };
 
 /** Members whose results are data, or the consumer's own. */
 const GIVES_DATA: ReadonlySet<Key> = new Set([
-  ...names('next return throw pipeTo pipeThrough read write cancel abort close catch finally emit'),
+  ...names('next return throw pipeTo pipeThrough read write cancel abort close emit'),
   ...UNDERLYING,
+  ...BODY_READERS,
 ]);
 
 /** A Transform that has another `_final` than its class gave it calls both. */
@@ -130,9 +131,11 @@ function callIn(run: ActiveRun, { key, self, args, proceed }: MemberCall, kind: 
     // Out of the run: what waits belongs to its own.
     return observed.then(...args);
   }
+  if (key === 'catch' || key === 'finally')
+    return throughThen(self, key, args) ?? activeRun.run(run, proceed);
   const result = activeRun.run(run, proceed);
   // It has another stream once it has been cloned.
-  if (kind === 'message') bindBody(self, run);
+  if (kind === 'message' && key === 'clone') bindBody(self, run);
   return GIVES_DATA.has(key) ? result : bindResult(result, run);
 }
 

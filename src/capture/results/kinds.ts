@@ -31,6 +31,9 @@ export const ITERATION: readonly (string | symbol)[] = [
   ...[Symbol.iterator, Symbol.asyncIterator],
 ];
 
+/** The members of responses and requests that read their bodies. */
+export const BODY_READERS: readonly string[] = ['text', 'json', 'arrayBuffer', 'blob', 'bytes', 'formData'];
+
 /** Collections, and their iterators, which run no code of anybody. */
 const COLLECTIONS: ReadonlySet<string> = new Set(
   [

@@ -95,6 +95,27 @@ export function observeThen(
   return derived;
 }
 
+/**
+ * `catch` and `finally` of a thenable by way of its `then`, as those of a promise go, so that they are seen there.
+ * @returns undefined for other members, and where there is more to them
+ */
+export function throughThen(self: object, key: string | symbol, args: readonly unknown[]): unknown {
+  const [callback] = args as [((error?: unknown) => unknown) | undefined];
+  if (args.length > 1 || (callback !== undefined && typeof callback !== 'function')) return undefined;
+  if (!isThenable(self)) return undefined;
+  if (key === 'catch' || callback === undefined) return self.then(undefined, callback);
+  return self.then(
+    async (value: unknown) => {
+      await callback();
+      return value;
+    },
+    async (error: unknown) => {
+      await callback();
+      throw error;
+    },
+  );
+}
+
 function withResolvers() {
   let resolve!: (value: unknown) => void;
   let reject!: (error: unknown) => void;

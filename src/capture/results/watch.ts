@@ -4,10 +4,10 @@
  * A value is complete at once, a promise when it settles, a stream when its consumer has come to its end. Nothing is
  * read, copied or kept back for it: the calls that consume a result are seen as they pass.
  */
-import { eachPart, hasMethod, type Kind, kindOf } from './kinds.js';
+import { BODY_READERS, eachPart, hasMethod, type Kind, kindOf } from './kinds.js';
 import { type Key, type MemberCall, surround } from './members.js';
 import { pipe, pipeThrough } from './pipe.js';
-import { isThenable, observePromise, observeThen } from './promises.js';
+import { isThenable, observePromise, observeThen, throughThen } from './promises.js';
 import { isAbort, isIteration, isNodeStream, type Watchable, wasAborted, watchableOf } from './watchable.js';
 
 /** Is told how a result ends, and of the chunks until then. Of several ends the first counts. */
@@ -94,7 +94,7 @@ interface Message {
   readonly bodyUsed?: unknown;
 }
 
-const MESSAGE_MEMBERS: ReadonlySet<Key> = new Set(['clone']);
+const MESSAGE_MEMBERS: ReadonlySet<Key> = new Set(['clone', ...BODY_READERS]);
 /** What a container is searched for first. */
 const STREAMS: ReadonlySet<Kind> = new Set(['webStream', 'emitter', 'asyncIterable', 'iterator']);
 /** Whoever calls these is going to consume what they give. */
@@ -103,11 +103,8 @@ const OPENING: ReadonlySet<Key> = new Set([
   ...[Symbol.iterator, Symbol.asyncIterator],
 ]);
 
-/** These end or ask for nothing themselves: the members that they call do. */
-const SEEN_THROUGH: ReadonlySet<Key> = new Set([
-  ...['catch', 'finally'],
-  ...[Symbol.dispose, Symbol.asyncDispose],
-]);
+/** The members that these call are seen themselves. */
+const SEEN_THROUGH: ReadonlySet<Key> = new Set([Symbol.dispose, Symbol.asyncDispose]);
 
 /** What nobody holds any more will not come to its end. */
 const collected = new FinalizationRegistry<Watch>((watch) => watch.forget());
@@ -173,12 +170,19 @@ class Watch {
     if (this.#watched?.has(watchable.object)) return message;
     const tap = newTap();
     this.#watch(watchable, () => tap, isOpen);
+    return surround(message, MESSAGE_MEMBERS, (call) => this.#callMessage(tap, call));
+  }
+
+  #callMessage(tap: Tap, { key, self, proceed }: MemberCall): unknown {
+    const { body } = self as { readonly body?: { readonly locked?: unknown } | null };
+    const isRefused = body?.locked === true;
+    const result = proceed();
+    if (isRefused) return result;
+    // Some runtimes read a body past its stream.
+    if (key !== 'clone') return this.#later(tap, result, () => this.#done(tap));
     // A clone has a stream of its own, and so has what it was cloned from, from then on.
-    return surround(message, MESSAGE_MEMBERS, ({ self, proceed }) => {
-      const clone = proceed();
-      for (const branch of [self, clone]) this.#bodyOf(branch as Message, () => branchOf(tap), true);
-      return clone;
-    });
+    for (const branch of [self, result]) this.#bodyOf(branch as Message, () => branchOf(tap), true);
+    return result;
   }
 
   #watch({ object, members }: Watchable, newTap: () => Tap, isOpen: boolean): object {
@@ -238,6 +242,9 @@ class Watch {
           fulfilled: <T>(value: T) => this.#arrived(tap, value) as T,
           rejected: (error) => this.#observer.failed(error),
         }).then(...call.args);
+      case 'catch':
+      case 'finally':
+        return throughThen(call.self, call.key, call.args) ?? call.proceed();
       case 'pipeTo':
         if (call.self instanceof ReadableStream) return pipe(call.self, call.args);
         return this.#outcome(tap, call, () => this.#done(tap));
