@@ -117,6 +117,18 @@ async function sustained(
   return { perSecond: captured / seconds, dropped, bytesPerEvent: bytes / captured };
 }
 
+/** Events in one go by a thread that does nothing else, with the defaults: how long it is kept, and what is lost. */
+async function atOnce(dir: string, events: number): Promise<{ ms: number; stopMs: number; dropped: number }> {
+  await using crucible = new Crucible({ dir });
+  const experiment = crucible.startExperiment({ name: 'burst' });
+  const burst = burstOf(experiment);
+  const start = performance.now();
+  for (let from = 0; from < events; from += BURST) burst(from);
+  const end = performance.now();
+  const { lost } = await experiment.stop();
+  return { ms: end - start, stopMs: performance.now() - end, dropped: lost.total };
+}
+
 export const durable: Bench = {
   question: 'What does it cost to keep events on disk?',
   not: 'other disks than that of the temporary folder (CRUCIBLE_BENCH_DIR changes it)',
@@ -165,6 +177,16 @@ export const durable: Bench = {
         against: `${dropped} lost, ${bytesPerEvent.toFixed(1)} bytes an event`,
         bound: fsync === 'never' ? '≥ 10 M/s, 0 lost' : '',
         ...(fsync === 'never' ? { holds: scale.smoke || (perSecond >= 10e6 && dropped === 0) } : {}),
+      });
+    }
+    for (const events of scale.smoke ? [8 * BURST] : [3e6, 10e6]) {
+      const { ms, stopMs, dropped } = await withFolder((dir) => atOnce(dir, events));
+      rows.push({
+        name: `${events / 1e6} M events in one go, defaults`,
+        value: `${(ms / 1000).toFixed(2)} s`,
+        against: `${dropped} lost, ${(stopMs / 1000).toFixed(2)} s more until all are durable`,
+        bound: '0 lost',
+        holds: dropped === 0,
       });
     }
     const ours = rows[2].value;

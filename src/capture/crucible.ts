@@ -16,6 +16,7 @@ import { Experiment, type ExperimentOwner, type ExportFormat } from './experimen
 import { ExportStreams } from './export-stream.js';
 import { type ExportOptions, writeExport } from './exporting.js';
 import { filesOf, type ImportedFiles, type ImportFilesOptions, importInto } from './importing.js';
+import { memoryLimitBytes } from './memory-limit.js';
 import { checkPlace, type ExperimentOptions, type PlaceOptions, resolveOptions } from './options.js';
 import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
 import {
@@ -30,8 +31,8 @@ import {
 
 export interface CrucibleOptions {
   /**
-   * Threads for analysis, at most, and as many for export streams; default: one less than the machine has, 0: the calling
-   * thread does it.
+   * Threads for analysis, at most, and as many for export streams; 0: the calling thread does it. Default: one less than
+   * the machine has, and 0 where the process may use less than 256 MiB, since a thread takes 30 to 50.
    */
   workers?: number;
   /** Folder in which experiments live on, each in a folder of its own; absent, they live in memory only. */
@@ -45,6 +46,8 @@ export interface CrucibleOptions {
   prices?: PriceTable;
 }
 
+/** With less memory, threads for analysis are started only when they are asked for. */
+const WORKERS_MEMORY_BYTES = 256 * 2 ** 20;
 /** So few are compared sooner than a thread is asked. */
 const ROWS_HERE_MAX = 4_096;
 
@@ -270,5 +273,6 @@ class RecoveryEnded extends Error {
 
 /** The capturing thread keeps a processor for itself. */
 function defaultWorkers(): number {
+  if (memoryLimitBytes() < WORKERS_MEMORY_BYTES) return 0;
   return Math.max(1, availableParallelism() - 1);
 }

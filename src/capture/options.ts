@@ -1,15 +1,16 @@
 /** What an experiment can be asked for, and the check that it makes sense. */
 import { randomBytes } from 'node:crypto';
-import { PRODUCER_MAX } from '../../assembly/layout.js';
+import { CHUNK_ROWS, MEMORY_BYTES_MAX, PRODUCER_MAX } from '../../assembly/layout.js';
 import { ConfigError } from '../errors.js';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
-import type { OverflowPolicy } from '../ring/memory.js';
+import { chunkBytesOf, type OverflowPolicy } from '../ring/memory.js';
 import { type ColumnType, checkColumns } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
 import { events as registry } from '../schema/registry.js';
 import type { FileSystemModule } from '../storage/file-system-module.js';
 import type { FsyncPolicy, Retention } from '../storage/spooler.js';
 import { absolutePath } from '../system-errors.js';
+import { memoryLimitBytes } from './memory-limit.js';
 
 /** Where an experiment is kept, and who may look there. */
 export interface PlaceOptions {
@@ -29,8 +30,13 @@ export interface ExperimentOptions {
   sampleSize?: number;
   /** Default: 16 random hex digits. */
   id?: string;
-  /** Rows kept in memory, rounded up to whole chunks of 1,024; default 1,048,576. */
+  /**
+   * Rows kept in memory, rounded up to whole chunks of 1,024; default 1,048,576, or fewer where these could take more
+   * than a sixteenth of the memory that the process may use (the container's limit, or the machine's memory).
+   */
   capacity?: number;
+  /** The same as the bytes that these rows may take, with all the metadata there is room for. One of the two. */
+  capacityBytes?: number;
   /**
    * What a full ring does; every lost row is counted. Default 'overwrite', and 'block' with `dir`. 'block' waits, at
    * most `blockMs`, for rows to become durable; in memory, where that never happens, it is 'reject'.
@@ -51,7 +57,10 @@ export interface ExperimentOptions {
    * soon as they are written, or never. `flush` and `stop` always sync.
    */
   fsync?: FsyncPolicy;
-  /** How long 'block' makes a thread wait for room, ms; default 100. */
+  /**
+   * How long 'block' makes a thread wait for room at most, ms; default 10,000. It waits that long only for storage that
+   * gets on: one that has kept nothing for 5 seconds is given up, until it releases something.
+   */
   blockMs?: number;
   /** A segment file that is larger is finished and the next one begun; default 64 MiB. */
   segmentBytes?: number;
@@ -110,12 +119,14 @@ export interface DurableOptions {
 }
 
 const CAPACITY_DEFAULT = 1_048_576;
+/** Of the memory that the process may use, what the rows of an experiment may take unless it is told otherwise. */
+const CAPACITY_SHARE = 1 / 16;
 const PRODUCERS_DEFAULT = 8;
 const PRODUCERS_MAX = PRODUCER_MAX;
 const COLUMNS_MAX = 64;
 const FLUSH_INTERVAL_MS_DEFAULT = 200;
 const FLUSH_INTERVAL_MS_MAX = 3_600_000;
-const BLOCK_MS_DEFAULT = 100;
+const BLOCK_MS_DEFAULT = 10_000;
 const BLOCK_MS_MAX = 60_000;
 const SEGMENT_BYTES_DEFAULT = 64 * 2 ** 20;
 const SEGMENT_BYTES_MIN = 64 * 2 ** 10;
@@ -146,6 +157,7 @@ const KNOWN = new Set([
   'sampleSize',
   'id',
   'capacity',
+  'capacityBytes',
   'overflow',
   'columns',
   'events',
@@ -178,7 +190,6 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
     metadata = {},
     sampleSize,
     id = randomBytes(8).toString('hex'),
-    capacity = CAPACITY_DEFAULT,
     events = 'standard',
     streamingMetrics = true,
     producers = PRODUCERS_DEFAULT,
@@ -196,7 +207,6 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
   if (typeof id !== 'string' || !/^[\w-]{1,64}$/.test(id)) {
     throw new ConfigError('id', '1 to 64 letters, digits, _ or -', id);
   }
-  requireCount('capacity', capacity, Number.MAX_SAFE_INTEGER);
   const durable = resolveDurable(options, defaults);
   const { overflow = durable === null ? 'overwrite' : 'block' } = options;
   requireOneOf('overflow', overflow, ['overwrite', 'block', 'reject']);
@@ -208,6 +218,7 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
     if (typeof value !== 'boolean') throw new ConfigError(path, 'a boolean', value);
   }
   const names = resolveEvents(events);
+  const columns = resolveColumns(options.columns, names);
   return {
     id,
     name,
@@ -216,9 +227,9 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
     tags: Object.freeze([...tags]),
     metadata: Object.freeze({ ...metadata }),
     sampleSize: sampleSize ?? null,
-    capacity,
+    capacity: resolveCapacity(options, columns),
     overflow,
-    columns: resolveColumns(options.columns, names),
+    columns,
     events: names,
     streamingMetrics,
     producers,
@@ -270,6 +281,25 @@ export function restoreOptions(fields: Readonly<Record<string, Json>>, dir: stri
   } as ExperimentOptions);
   // As they were: events that are registered today may declare others.
   return { ...resolved, columns: columns as unknown as ResolvedOptions['columns'] };
+}
+
+/** @returns rows */
+function resolveCapacity(
+  { capacity, capacityBytes }: ExperimentOptions,
+  columns: readonly { type: ColumnType }[],
+): number {
+  const chunkBytes = chunkBytesOf(columns);
+  if (capacity !== undefined) {
+    requireCount('capacity', capacity, Number.MAX_SAFE_INTEGER);
+    if (capacityBytes === undefined) return capacity;
+    throw new ConfigError('capacityBytes', 'nothing, since there is a capacity', capacityBytes);
+  }
+  if (capacityBytes !== undefined) {
+    requireCount('capacityBytes', capacityBytes, MEMORY_BYTES_MAX, chunkBytes);
+    return Math.floor(capacityBytes / chunkBytes) * CHUNK_ROWS;
+  }
+  const chunks = Math.floor((memoryLimitBytes() * CAPACITY_SHARE) / chunkBytes);
+  return Math.min(CAPACITY_DEFAULT, Math.max(1, chunks) * CHUNK_ROWS);
 }
 
 function resolveDurable(options: ExperimentOptions, defaults: PlaceOptions): DurableOptions | null {

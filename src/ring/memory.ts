@@ -117,6 +117,26 @@ const STAGGER_BYTES = 17 * CHUNK_ALIGN_BYTES;
 const STAGGERS = 64;
 let memoriesAllocated = 0;
 
+/** Bytes of a chunk that has all the room for undeclared metadata that one may have. */
+export function chunkBytesOf(columns: readonly { type: ColumnType }[]): number {
+  const { blobOffsetBytes } = placeColumns(columns);
+  return alignUp(blobOffsetBytes + BLOB_BYTES_PER_ROW * CHUNK_ROWS, CHUNK_ALIGN_BYTES);
+}
+
+/** Where the declared columns of a chunk begin, and what follows them. */
+function placeColumns(columns: readonly { type: ColumnType }[]): {
+  offsetsBytes: number[];
+  blobOffsetBytes: number;
+} {
+  let blobOffsetBytes = COLUMNS_END_OFFSET + COLUMN_GAP_BYTES;
+  const offsetsBytes = columns.map(({ type }) => {
+    const offsetBytes = blobOffsetBytes;
+    blobOffsetBytes += CHUNK_ROWS * (isWordColumn(type) ? 4 : 8) + COLUMN_GAP_BYTES;
+    return offsetBytes;
+  });
+  return { offsetsBytes, blobOffsetBytes };
+}
+
 /** Places everything for `capacityRows`, `staggerBytes` (a multiple of 2 KiB) further on than it could be. @throws ConfigError when it cannot fit one memory of 2 GiB */
 export function planGeometry(
   capacityRows: number,
@@ -125,13 +145,8 @@ export function planGeometry(
   staggerBytes = 0,
 ): Geometry {
   const chunkCount = Math.ceil(capacityRows / CHUNK_ROWS);
-  let offsetBytes = COLUMNS_END_OFFSET + COLUMN_GAP_BYTES;
-  const placements = columns.map(({ name, type }) => {
-    const placement = { name, type, offsetBytes };
-    offsetBytes += CHUNK_ROWS * (isWordColumn(type) ? 4 : 8) + COLUMN_GAP_BYTES;
-    return placement;
-  });
-  const blobOffsetBytes = offsetBytes;
+  const { offsetsBytes, blobOffsetBytes } = placeColumns(columns);
+  const placements = columns.map(({ name, type }, i) => ({ name, type, offsetBytes: offsetsBytes[i] }));
 
   const accumulatorsAddress = alignUp(DICTIONARIES_END, PAGE_BYTES) + staggerBytes;
   const scratchAddress = accumulatorsAddress + producerCount * ACCUMULATORS_BYTES;

@@ -30,7 +30,9 @@ import {
   HEADER_DIRECTORY_OFFSET,
   HEADER_OVERWRITTEN_OFFSET,
   HEADER_RELEASES_OFFSET,
+  HEADER_SPOOL_DURABLE_OFFSET,
   HEADER_SPOOL_WAKE_OFFSET,
+  HEADER_SPOOL_WRITTEN_OFFSET,
   HEADER_STATE_OFFSET,
   LANDING_BYTES,
   PRODUCER_ACTIVE,
@@ -65,6 +67,11 @@ const BATCH_MASK = BATCH_ROWS - 1;
 
 /** A row is large that takes more than this part of a chunk's byte area, as a power of two. */
 const LARGE_SHIFT = 3;
+
+/** A thread that waits for room gives up on storage that has kept nothing for so long, as on one that has failed. */
+const STALLED_MS = 5000;
+/** How often it looks. */
+const LOOK_MS = 50;
 
 /** Where recorders of closed experiments store: a landing row that nobody reads. */
 const NOWHERE = new SharedArrayBuffer(LANDING_BYTES);
@@ -347,25 +354,50 @@ export class RingWriter {
    * waits for them, once per shortage: the rows after a wait in vain are refused at once until a chunk is released.
    */
   private obtain(chunks: number, attempt: () => number): number {
-    let releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
+    const { releases } = this;
     // Nothing was released since the last refusal: there is no use in trying every chunk again.
     if (releases === this.refusedAt && chunks >= this.refusedChunks) return this.refuseFull();
     let result = attempt();
-    const blockMs = this.i32[HEADER_BLOCK_MS_OFFSET >> 2];
-    const deadlineMs = result < 0 && blockMs > 0 ? performance.now() + blockMs : 0;
-    while (result < 0) {
-      const leftMs = deadlineMs - performance.now();
-      if (leftMs <= 0 || !this.wanted()) break;
-      Atomics.add(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2, 1);
-      Atomics.notify(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2);
-      Atomics.wait(this.i32, HEADER_RELEASES_OFFSET >> 2, releases, leftMs);
-      releases = Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
-      result = attempt();
-    }
     if (result >= 0) return result;
     this.refusedAt = releases;
     this.refusedChunks = chunks;
-    return this.refuseFull();
+    const blockMs = this.i32[HEADER_BLOCK_MS_OFFSET >> 2];
+    if (blockMs > 0) result = this.waitFor(attempt, blockMs);
+    return result < 0 ? this.refuseFull() : result;
+  }
+
+  /** Makes attempts for `blockMs`, or until the storage has not moved for STALLED_MS. */
+  private waitFor(attempt: () => number, blockMs: number): number {
+    const untilMs = performance.now() + blockMs;
+    let stalledAtMs = performance.now() + STALLED_MS;
+    let kept = this.keptRows;
+    for (;;) {
+      const { releases } = this;
+      const result = attempt();
+      if (result >= 0) return result;
+      this.refusedAt = releases;
+      const nowMs = performance.now();
+      if (kept !== this.keptRows) {
+        kept = this.keptRows;
+        stalledAtMs = nowMs + STALLED_MS;
+      }
+      const leftMs = Math.min(untilMs, stalledAtMs) - nowMs;
+      if (leftMs <= 0 || !this.wanted()) return -1;
+      Atomics.add(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2, 1);
+      Atomics.notify(this.i32, HEADER_SPOOL_WAKE_OFFSET >> 2);
+      Atomics.wait(this.i32, HEADER_RELEASES_OFFSET >> 2, releases, Math.min(leftMs, LOOK_MS));
+    }
+  }
+
+  /** Changes whenever a chunk is sealed or becomes free. */
+  private get releases(): number {
+    return Atomics.load(this.i32, HEADER_RELEASES_OFFSET >> 2);
+  }
+
+  /** Changes whenever rows are written or synced; wraps round. */
+  private get keptRows(): number {
+    const written = Atomics.load(this.i32, HEADER_SPOOL_WRITTEN_OFFSET >> 2);
+    return (written + Atomics.load(this.i32, HEADER_SPOOL_DURABLE_OFFSET >> 2)) | 0;
   }
 
   private noteOverwritten(): void {

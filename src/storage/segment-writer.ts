@@ -55,8 +55,8 @@ export class SegmentWriter {
     return this.#writtenBytes;
   }
 
-  get isUnsynced(): boolean {
-    return this.#syncedBytes < this.#writtenBytes;
+  get unsyncedBytes(): number {
+    return this.#writtenBytes - this.#syncedBytes;
   }
 
   get unsyncedChunks(): number {

@@ -82,6 +82,8 @@ export interface StepOptions {
 
 /** Staged bytes at which they are written. */
 const STAGE_BYTES = 1 << 20;
+/** Written bytes at which they are synced, where producers may be waiting: a sync should take a second at the most. */
+const SYNC_BYTES = 16 << 20;
 /** A producer's lock is held for microseconds; after so long its holder is taken for dead, ms. */
 const LOCK_PATIENCE_MS = 1000;
 /** Another spooler has taken over. */
@@ -124,6 +126,8 @@ export class Spooler {
   readonly #expired: string[] = [];
   /** Segments whose Arrow file goes once the document lists their Parquet file. */
   readonly #compacted = new Set<number>();
+  /** Whether half of the ring, or more, was waiting to be taken when the last pass began. */
+  #isBehind = false;
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
@@ -248,7 +252,9 @@ export class Spooler {
   #takeChunks(everything: boolean): boolean {
     const losses = this.#countLosses();
     const waiting = new Set<number>();
-    for (const view of this.#reader.chunks(this.#isKnown)) {
+    const views = this.#reader.chunks(this.#isKnown);
+    this.#isBehind = views.length * 2 >= this.#options.geometry.chunkCount;
+    for (const view of views) {
       if (!view.sealed && !everything) continue;
       if (waiting.has(view.producer) || !this.#takeChunk(view, losses)) waiting.add(view.producer);
     }
@@ -287,7 +293,12 @@ export class Spooler {
     }
     const chunks = 1 + joinedChunks(this.#options.geometry, batch.blob.length);
     segment.stage({ chunk: view.chunk, generation: view.generation, from, rows: batch.rows, chunks, entry });
-    if (segment.encoder.stagedBytes >= STAGE_BYTES) this.#write();
+    if (segment.encoder.stagedBytes >= STAGE_BYTES) {
+      this.#write();
+      // In the midst of a long pass: producers may be waiting for room.
+      if (this.#isFilling()) this.#sync();
+      this.#giveBack();
+    }
     return true;
   }
 
@@ -356,7 +367,7 @@ export class Spooler {
 
   #sync(): void {
     const segment = this.#segment;
-    if (segment === undefined || !segment.isUnsynced) return;
+    if (segment === undefined || segment.unsyncedBytes === 0) return;
     this.#beat();
     try {
       const synced = segment.sync(this.#options.folder);
@@ -384,8 +395,10 @@ export class Spooler {
 
   /** Whether producers would soon wait for chunks that only a sync can free. */
   #isFilling(): boolean {
-    if (this.#options.fsync !== 'interval') return false;
-    return (this.#segment?.unsyncedChunks ?? 0) * 4 >= this.#options.geometry.chunkCount;
+    const segment = this.#segment;
+    if (segment === undefined || this.#options.fsync === 'never') return false;
+    if (this.#isBehind && segment.unsyncedBytes >= SYNC_BYTES) return true;
+    return segment.unsyncedChunks * 4 >= this.#options.geometry.chunkCount;
   }
 
   /**

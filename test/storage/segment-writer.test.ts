@@ -49,9 +49,9 @@ describe('a segment being written', () => {
     expect(writer.bytes).toBe(0);
     expect(writer.write()).toEqual([first, second]);
     expect(writer.write()).toEqual([]);
-    expect([writer.bytes, writer.isUnsynced, writer.unsyncedChunks]).toEqual([sizeOf(), true, 3]);
+    expect([writer.bytes, writer.unsyncedBytes, writer.unsyncedChunks]).toEqual([sizeOf(), sizeOf(), 3]);
     expect(writer.sync('/f')).toEqual([first, second]);
-    expect(writer.isUnsynced).toBe(false);
+    expect(writer.unsyncedBytes).toBe(0);
     writer.beginEnd();
     writer.beginEnd();
     writer.write();
