@@ -4,6 +4,7 @@ import { serializeError, type WireError } from '../errors.js';
 import type { DamagedBatch } from '../storage/segments.js';
 import { type OpenedExperiment, openExperiment, releaseExperiment } from './access.js';
 import type { RowsAccess } from './analysis.worker.js';
+import { serve } from './serve.js';
 import { type ExportTask, exportedChunks } from './tasks.js';
 
 export interface StreamRequest {
@@ -43,9 +44,8 @@ export function runStreamThread(port: MessagePort): void {
     streams.delete(number);
     return stream?.end() ?? [];
   };
-  port.on('message', async (order: StreamOrder | null) => {
-    if (order === null) port.close();
-    else if ('begin' in order) streams.set(order.stream, new EncodedStream(order.begin));
+  serve(port, async (order: StreamOrder) => {
+    if ('begin' in order) streams.set(order.stream, new EncodedStream(order.begin));
     else if ('end' in order) end(order.stream);
     else {
       const news = await answer(order.stream);

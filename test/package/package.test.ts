@@ -28,7 +28,7 @@ beforeAll(async () => {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts']);
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   packed = files.map(({ path }) => path);
-});
+}, 60_000);
 
 const inside = (path: string) => path.replace(/^\.\//, '');
 
