@@ -41,7 +41,7 @@ export const EXPORT_OPTIONS = {
   pretty: { type: 'flag', description: 'jsonl: indented, over several lines' },
   'csv-safe': {
     type: 'flag',
-    description: "csv: text that a spreadsheet would run as a formula gets an apostrophe (') in front",
+    description: "csv: text that a spreadsheet would run as a formula gets an apostrophe (') in front of it",
   },
   compression: {
     type: 'choice',
