@@ -3,8 +3,8 @@ import { tableFromIPC } from 'apache-arrow';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anonymizer, exportChunks } from '../../src/export/index.js';
-import { LIFTED_FIELDS, lifted } from '../../src/schema/enrich.js';
 import type { Json } from '../../src/schema/event.js';
+import { LIFTED_FIELDS, lifted } from '../../src/schema/fields.js';
 import { event, sourceOf, textOf } from './support.js';
 
 const KEY = 'sixteen bytes ok';
