@@ -15,6 +15,8 @@ import {
 import { writeNumber, writeWhole } from './text-number';
 
 const QUOTE: u8 = 0x22;
+const APOSTROPHE: u8 = 0x27;
+const SEMICOLON: u8 = 0x3b;
 
 /** Compares bytes; up to 15 behind either may be read. */
 @inline
@@ -86,28 +88,64 @@ function textBytes(stored: usize): usize {
   return head === 0xdb ? bswap<u32>(load<u32>(stored, 1)) : head & 31;
 }
 
-/** Quoted where a comma, a quote or a line end needs it. @param isSafe - with an apostrophe before what looks like a formula */
+/**
+ * Quoted where a comma, a quote or a line end needs it.
+ * @param isSafe - with apostrophes before what looks like a formula, as src/export/formula.ts says, and quoted where
+ * there is a semicolon or a tab as well
+ */
 function writeField(stored: usize, out: usize, isSafe: bool): usize {
   const from = textStart(stored);
   const end = from + textBytes(stored);
   const start = out;
-  if (isSafe && from < end) {
-    const first = load<u8>(from);
-    // = + - @ tab CR
-    if (first === 0x3d || first === 0x2b || first === 0x2d || first === 0x40 || first === 0x09 || first === 0x0d) {
-      store<u8>(out++, 0x27);
-    }
-  }
+  if (isSafe && isLed(from, end)) store<u8>(out++, APOSTROPHE);
+  const comma = i8x16.splat(0x2c);
+  const semicolon = isSafe ? i8x16.splat(SEMICOLON) : comma;
+  const tab = isSafe ? i8x16.splat(0x09) : comma;
   for (let at = from; at < end; at += 16) {
     const bytes = v128.load(at);
     v128.store(out + (at - from), bytes);
     const special = v128.or(
-      v128.or(i8x16.eq(bytes, i8x16.splat(0x22)), i8x16.eq(bytes, i8x16.splat(0x2c))),
-      v128.or(i8x16.eq(bytes, i8x16.splat(0x0a)), i8x16.eq(bytes, i8x16.splat(0x0d))),
+      v128.or(
+        v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, comma)),
+        v128.or(i8x16.eq(bytes, i8x16.splat(0x0a)), i8x16.eq(bytes, i8x16.splat(0x0d))),
+      ),
+      v128.or(i8x16.eq(bytes, semicolon), i8x16.eq(bytes, tab)),
     );
-    if ((<u32>i8x16.bitmask(special) & inside(end - at)) !== 0) return writeQuoted(from, end, start, out !== start);
+    if ((<u32>i8x16.bitmask(special) & inside(end - at)) !== 0)
+      return writeQuoted(from, end, start, isSafe, out !== start);
   }
   return out + (end - from);
+}
+
+/** Whether a spreadsheet may take the text for a formula. */
+function isLed(from: usize, end: usize): bool {
+  while (from < end) {
+    const byte = load<u8>(from);
+    if (byte === 0x09 || byte === 0x0a || byte === 0x0d) return true;
+    const blank = blankBytes(from, byte);
+    if (blank === 0) return isSign(from, byte);
+    from += blank;
+  }
+  return false;
+}
+
+/** @returns how long a control character, blank or double quote is; 0 where there is none */
+@inline
+function blankBytes(at: usize, byte: u8): usize {
+  if (byte <= 0x20 || byte === QUOTE) return 1;
+  if (byte === 0xc2) return load<u8>(at, 1) === 0xa0 ? 2 : 0; // no-break space
+  if (byte === 0xe3) return load<u16>(at, 1) === 0x8080 ? 3 : 0; // ideographic space
+  return byte === 0xef && load<u16>(at, 1) === 0xbfbb ? 3 : 0; // byte order mark
+}
+
+/** Whether there is one of = + - @ or its full-width form. */
+@inline
+function isSign(at: usize, byte: u8): bool {
+  if (byte === 0xef && load<u8>(at, 1) === 0xbc) {
+    const last = load<u8>(at, 2);
+    return last === 0x9d || last === 0x8b || last === 0x8d || last === 0xa0;
+  }
+  return byte === 0x3d || byte === 0x2b || byte === 0x2d || byte === 0x40;
 }
 
 /** A bit for each of up to 16 bytes. */
@@ -116,12 +154,24 @@ function inside(bytes: usize): u32 {
   return bytes >= 16 ? 0xffff : (<u32>1 << <u32>bytes) - 1;
 }
 
-function writeQuoted(from: usize, end: usize, out: usize, isGuarded: bool): usize {
+function writeQuoted(from: usize, end: usize, out: usize, isSafe: bool, isGuarded: bool): usize {
   store<u8>(out++, QUOTE);
-  if (isGuarded) store<u8>(out++, 0x27);
-  for (; from < end; from++) {
+  if (isGuarded) store<u8>(out++, APOSTROPHE);
+  // Behind a separator, and whatever blanks there are.
+  let isNext = false;
+  while (from < end) {
     const byte = load<u8>(from);
-    store<u8>(out++, byte);
+    let bytes: usize = 1;
+    if (isSafe) {
+      const blank = blankBytes(from, byte);
+      if (byte === SEMICOLON || byte === 0x09 || byte === 0x0a || byte === 0x0d) isNext = true;
+      else if (blank > 0) bytes = blank;
+      else {
+        if (isNext && isSign(from, byte)) store<u8>(out++, APOSTROPHE);
+        isNext = false;
+      }
+    }
+    for (; bytes > 0; bytes--) store<u8>(out++, load<u8>(from++));
     if (byte === QUOTE) store<u8>(out++, QUOTE);
   }
   store<u8>(out, QUOTE);

@@ -41,7 +41,7 @@ export const EXPORT_OPTIONS = {
   pretty: { type: 'flag', description: 'jsonl: indented, over several lines' },
   'csv-safe': {
     type: 'flag',
-    description: "csv: text that a spreadsheet would run as a formula gets an apostrophe (') in front",
+    description: "csv: text that a spreadsheet would run as a formula gets an apostrophe (') in front of it",
   },
   compression: {
     type: 'choice',
@@ -65,13 +65,14 @@ export const EXPORT_OPTIONS = {
     type: 'string',
     value: 'FILE',
     description:
-      'replace user and session ids by hashes that cannot be undone or guessed without this key; or else the key in CRUCIBLE_ANONYMIZE_KEY',
+      'replace user and session ids by hashes that cannot be undone or guessed without this key, of at least 16 bytes; or else the key in CRUCIBLE_ANONYMIZE_KEY',
   },
   'anonymize-fields': {
     type: 'list',
     value: 'NAME',
     commas: true,
-    description: 'other fields to be replaced, of the event, its metadata and its measurements',
+    description:
+      'other fields to be replaced, of the event, its metadata and its measurements: customer.id is also customerId and { customer: { id } }',
   },
   'anonymize-mode': {
     type: 'choice',
@@ -180,8 +181,7 @@ async function readAnonymize(values: Values, env: CommandContext['env']): Promis
     );
   }
   return {
-    // What is dropped needs none, and the library one that is not empty.
-    key: key ?? 'unused',
+    ...(key !== undefined && { key }),
     ...(fields.length > 0 && { fields }),
     ...(mode !== undefined && { mode }),
   };

@@ -7,13 +7,14 @@
  * code-unit order gets `_2`, so no value hides another. With `flatten: false` there are the 15 base columns.
  *
  * A list is its elements joined with commas; a list that holds lists or objects is JSON text; null is empty.
- * Fields are quoted only where a comma, quote, CR or LF needs it; lines end in LF.
+ * Fields are quoted only where a comma, quote, CR or LF needs it, with `csvSafe` also semicolons and tabs; lines end in LF.
  */
 
 import { CELL_STORED_FIELD, CELL_STORED_SAFE_FIELD } from '../../assembly/text-layout.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, type Column, EXTRA_COLUMNS, type SchemaColumn, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
+import { guarded } from './formula.js';
 import type { ColumnNode, ColumnPlan } from './plan.js';
 import { rowFile } from './row-file.js';
 import { RowWriter } from './row-writer.js';
@@ -102,11 +103,14 @@ class CsvFormat implements TextFormat {
   }
 
   header(): string {
-    return csvLine(this.schema.map(({ name }) => name));
+    return csvLine(
+      this.schema.map(({ name }) => name),
+      this.#safe,
+    );
   }
 
   row(event: EventRow): string {
-    return csvLine(this.#fields(event));
+    return csvLine(this.#fields(event), this.#safe);
   }
 
   form(event: EventRow): Part[] {
@@ -114,7 +118,7 @@ class CsvFormat implements TextFormat {
     const cells = new Map(this.#fixed.map(({ place, column }) => [place, cellOf(known, column.name, event)]));
     const parts = this.#fields(event).flatMap((field, place): Part[] => {
       const cell = cells.get(place);
-      const text = quotedIfNeeded(field);
+      const text = quotedIfNeeded(field, this.#safe);
       if (cell === undefined) return [',', text];
       if (cell !== PLACE) return [',', cell];
       const end = event.eventId.slice(event.experimentId.length + 1);
@@ -151,18 +155,16 @@ export function cellText(value: Json, safe: boolean): string {
   return safe ? guarded(text) : text;
 }
 
-/** Text a spreadsheet would take for a formula, made text by an apostrophe. */
-function guarded(text: string): string {
-  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-}
-
-/** Fields as one line: quoted where needed, well formed, ended by LF. */
-export function csvLine(fields: readonly string[]): string {
+/**
+ * Fields as one line: quoted where needed, well formed, ended by LF.
+ * @param safe - also where a spreadsheet might split them
+ */
+export function csvLine(fields: readonly string[], safe = false): string {
   // A single empty field would be a blank line, which readers skip.
   if (fields.length === 1 && fields[0] === '') return '""\n';
-  return `${wellFormed(fields.map(quotedIfNeeded).join(','))}\n`;
+  return `${wellFormed(fields.map((field) => quotedIfNeeded(field, safe)).join(','))}\n`;
 }
 
-function quotedIfNeeded(field: string): string {
-  return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+function quotedIfNeeded(field: string, safe: boolean): string {
+  return (safe ? /[",;\t\r\n]/ : /[",\r\n]/).test(field) ? `"${field.replaceAll('"', '""')}"` : field;
 }

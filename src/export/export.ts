@@ -92,9 +92,9 @@ export async function* exportBlocks(
   options: StreamOptions = {},
   order: OrderOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const rows = anonymized(source, options.anonymize, order);
+  const { rows, about } = anonymized(source, options, order);
   const codec = wholeFileCodec(format, options);
-  const encoder = await openEncoder(await formatNamed(format), rows, options);
+  const encoder = await openEncoder(await formatNamed(format), rows, { ...options, about });
   yield* compressed(encoder.encode(blocksOf(rows, new RowSummary(), order)), codec);
 }
 
@@ -114,9 +114,9 @@ export async function exportFile(
 ): Promise<ExportResult> {
   const codec = wholeFileCodec(format, options);
   const target = options.target ?? (await formatTarget(format, options));
-  const rows = anonymized(source, options.anonymize);
+  const { rows, about } = anonymized(source, options);
   const summary = new RowSummary();
-  const encoder = await openEncoder(await formatNamed(format), rows, options);
+  const encoder = await openEncoder(await formatNamed(format), rows, { ...options, about });
   const { staging = newStaging() } = options;
   const told = telling(encoder.encode(blocksOf(rows, summary)), summary, onProgress);
   const data = await stageFile(target.path, compressed(told, codec), staging);
@@ -220,18 +220,20 @@ async function* eventBlocks(source: AsyncIterable<EventRow>): AsyncGenerator<Ite
   if (events.length > 0) yield [{ events }];
 }
 
+/** What is to be exported, and what is told of its experiments, as `anonymize` leaves it. */
 function anonymized(
   source: ExportSource,
-  options: AnonymizeOptions | undefined,
+  { anonymize: options, about = [] }: StreamOptions,
   order: OrderOptions = {},
-): ExportSource {
-  if (options === undefined) return source;
+): { rows: ExportSource; about: readonly ExperimentAbout[] } {
+  if (options === undefined) return { rows: source, about };
   const anonymize = anonymizer(options);
-  return () => {
+  const rows = () => {
     const events =
       typeof source === 'function' ? source() : mergeEvents(source.map((view) => orderedEvents(view, order)));
-    return mapped(events, anonymize);
+    return mapped(events, anonymize.event);
   };
+  return { rows, about: about.map(anonymize.about) };
 }
 
 async function* mapped(

@@ -1,11 +1,5 @@
 /** RowTests: what a filter asks of names and metadata, answered from a row's binding and columns where those know. */
-import {
-  FLAG_BLOB,
-  FLAG_CORRECTED,
-  FLAG_DECLARED,
-  FLAG_METADATA_TOKENS,
-  TAG_BINDING_MASK,
-} from '../../assembly/layout.js';
+import { FLAG_BLOB, FLAG_CORRECTED, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import { type Columns, isValue, timeUsOf } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
 import type { CompiledFilter, EventTest } from './filter.js';
@@ -172,7 +166,7 @@ export class RowTests {
 
 /** Null for a test that does not look at a column. */
 function columnTest(source: RowSource, test: EventTest): ColumnTest | null {
-  if (test.on === 'number') return { test, read: NUMBER_COLUMNS[test.key](source), isDeclared: false };
+  if (test.on === 'number') return { test, read: NUMBER_COLUMNS[test.key], isDeclared: false };
   const column = test.on === 'field' ? source.columns.findIndex(({ name }) => name === test.key) : -1;
   return column < 0 ? null : { test, read: declaredColumn(source, column), isDeclared: true };
 }
@@ -189,31 +183,19 @@ function declaredColumn(source: RowSource, column: number): ReadColumn {
 }
 
 /** Where the numbers of every event stand, by what filters call them. */
-const NUMBER_COLUMNS: Readonly<Record<string, (source: RowSource) => ReadColumn>> = {
-  latencyMs:
-    () =>
-    ({ latencyMs }, row) =>
-      valueOrNull(latencyMs[row]),
-  costUsd:
-    () =>
-    ({ costUsd }, row) =>
-      valueOrNull(costUsd[row]),
-  timestamp: () => timeUsOf,
-  tokensPrompt: () => (columns, row) => tokensAt(columns, row, columns.promptTokens[row]),
-  tokensCompletion: () => (columns, row) => tokensAt(columns, row, columns.completionTokens[row]),
-  tokensTotal: (source) => (columns, row) => {
+const NUMBER_COLUMNS: Readonly<Record<string, ReadColumn>> = {
+  latencyMs: ({ latencyMs }, row) => valueOrNull(latencyMs[row]),
+  costUsd: ({ costUsd }, row) => valueOrNull(costUsd[row]),
+  timestamp: timeUsOf,
+  tokensPrompt: (columns, row) => tokensAt(columns, row, columns.promptTokens[row]),
+  tokensCompletion: (columns, row) => tokensAt(columns, row, columns.completionTokens[row]),
+  tokensTotal: (columns, row) => {
     const { promptTokens, completionTokens } = columns;
-    if (mayTellTotal(source, columns.tags[row])) return undefined;
     return tokensAt(columns, row, Math.max(promptTokens[row], 0) + Math.max(completionTokens[row], 0));
   },
 };
 
-/** Whether the row's metadata may give a total of its own. */
-function mayTellTotal(source: RowSource, tag: number): boolean {
-  if ((tag & FLAG_METADATA_TOKENS) !== 0) return false;
-  return (tag & FLAG_BLOB) !== 0 || source.binding(tag & TAG_BINDING_MASK).bound.tokens !== undefined;
-}
-
+/** Counts that are not what the columns say, such as a total of their own, are kept beside the event. */
 function tokensAt({ tags, promptTokens, completionTokens }: Columns, row: number, count: number) {
   if ((tags[row] & FLAG_CORRECTED) !== 0) return undefined;
   return promptTokens[row] < 0 && completionTokens[row] < 0 ? null : Math.max(count, 0);

@@ -99,6 +99,14 @@ describe('CSV', () => {
       g: -5,
       h: 'x=1',
       i: ['=x', 1],
+      j: '\n=1+1',
+      k: '  =1+1',
+      l: '＝1+1',
+      m: '"=1+1"',
+      n: 'a;=1+1;-2',
+      o: 'list:\n- one\n- two',
+      p: { q: 'x\n=1' },
+      r: '\u3000＠x',
     };
     const write = (csvSafe: boolean) =>
       textOf(exportChunks(sourceOf(event({ metadata })), 'csv', { csvSafe }));
@@ -113,6 +121,14 @@ describe('CSV', () => {
       metadata_g: '-5',
       metadata_h: 'x=1',
       metadata_i: "'=x,1",
+      metadata_j: "'\n'=1+1",
+      metadata_k: "'  =1+1",
+      metadata_l: "'＝1+1",
+      metadata_m: '\'"=1+1"',
+      metadata_n: "a;'=1+1;'-2",
+      metadata_o: "list:\n'- one\n'- two",
+      metadata_p_q: "x\n'=1",
+      metadata_r: "'\u3000＠x",
     });
     expect((await readCsv(await write(false)))[0]).toMatchObject({ metadata_a: '=1+1' });
   });

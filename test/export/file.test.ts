@@ -30,7 +30,7 @@ describe('exportFile', () => {
       name: 'runs/first',
       counts: { captured: 2, retained: 2, dropped: 0, malformed: 0 },
       libraryVersion: '0.1.0',
-      anonymize: { key: 'top secret', fields: ['email'] },
+      anonymize: { key: 'top secret of 16 bytes', fields: ['email'] },
     });
     const content = await readFile(result.path);
     expect(result).toEqual({

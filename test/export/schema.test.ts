@@ -255,7 +255,7 @@ describe.each(CASES)('the schema of %s', (format, check, options = {}) => {
     const view = mixedRows(200);
     const about = [{ id: 'e1', name: 'typed', condition: 'default', columns: view.source.columns }];
     for (const mode of ['hash', 'drop'] as const) {
-      const anonymize = { mode, key: 'secret', fields: ['rank', 'prompt', 'nested'] };
+      const anonymize = { mode, key: 'secret of 16 bytes', fields: ['rank', 'prompt', 'nested'] };
       await check(await exported([view], format, { ...options, about, anonymize }));
     }
   });
@@ -349,7 +349,7 @@ describe('a column', () => {
   it.each(['csv', 'arrow', 'parquet'])('of %s loses a declared type that its values lost', async (format) => {
     const { source } = view();
     const about = [{ id: 'e1', name: 'typed', condition: 'default', columns: source.columns }];
-    const options = { about, anonymize: { key: 'secret', fields: ['rank'] } };
+    const options = { about, anonymize: { key: 'secret of 16 bytes', fields: ['rank'] } };
     const told = await exported([view()], format, options);
     expect(columnOf(told, 'metadata_rank')).toEqual({ name: 'metadata_rank', type: 'text', nullable: true });
     expect(columnOf(told, 'metadata_size')).toMatchObject({ type: 'uint32' });

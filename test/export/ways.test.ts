@@ -66,7 +66,7 @@ it('hides who it was in rows as in events', async () => {
   const experiment = crucible.startExperiment({ name: 'ways', capacity: 4096 });
   const recorder = experiment.recorder('e', { userId: 'somebody' });
   for (let i = 0; i < 100; i++) recorder.recordAt(1.7e15 + i, i);
-  const anonymize = { key: 'secret' };
+  const anonymize = { key: 'secret of 16 bytes' };
   for (const format of ['csv', 'jsonl']) {
     const byRows = await textOf(exportChunks([viewOfExperiment(experiment)], format, { anonymize }));
     expect(byRows).not.toContain('somebody');

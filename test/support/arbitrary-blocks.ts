@@ -17,6 +17,12 @@ import { blockOf, type Identity, type MadeRow, sourceOfBindings } from './blocks
 export const START_US = 1_700_000_000_000_000;
 const TIME_US_MAX = 8.64e18;
 
+/** Signs and whatever may stand in front of them, in any order. */
+export const formulaText = fc.string({
+  unit: fc.constantFrom(...'=+-@＝＋－＠;;\t\r\n\n \'",\u00a0\u3000\ufeff\u0000ax１｜é'),
+  maxLength: 24,
+});
+
 /** Text that needs care: quotes, commas, line ends, formulas, what looks like the end of an id, lone surrogates. */
 const nastyText = fc.oneof(
   fc.constantFrom(
@@ -36,6 +42,7 @@ const nastyText = fc.oneof(
   ),
   fc.string({ unit: 'binary', maxLength: 8 }),
   fc.string({ maxLength: 40 }),
+  formulaText,
 );
 const nastyNumber = fc.oneof(
   fc.constantFrom(

@@ -41,6 +41,24 @@ function flatValues(event: EventRow): Values {
   return values;
 }
 
+const isBlank = (char: string) => char <= ' ' || '"\u00a0\u3000\ufeff'.includes(char);
+const isSign = (char: string) => '=+-@＝＋－＠'.includes(char);
+
+/** One character after the other: an apostrophe in front of a cell that is led, and of a sign that leads what a separator begins. */
+export function oracleSafe(text: string): string {
+  let [made, led, inBlanks, behindSeparator] = ['', false, true, false];
+  for (const char of text) {
+    const separates = '\t\r\n'.includes(char);
+    if (inBlanks && (separates || isSign(char))) led = true;
+    if (!isBlank(char)) inBlanks = false;
+    if (behindSeparator && isSign(char)) made += "'";
+    if (separates || char === ';') behindSeparator = true;
+    else if (!isBlank(char)) behindSeparator = false;
+    made += char;
+  }
+  return led ? `'${made}` : made;
+}
+
 export function oracleCsv(events: readonly EventRow[], { flatten = true, csvSafe = false } = {}): string {
   const rows = events.map((event) =>
     flatten ? flatValues(event) : new Map(BASE_COLUMNS.map(({ name, read }) => [name, read(event)])),
@@ -48,12 +66,13 @@ export function oracleCsv(events: readonly EventRow[], { flatten = true, csvSafe
   const union = new Set(rows.flatMap((row) => [...row.keys()]));
   const names = flatten ? [...union].sort() : [...union];
   const safe = (value: Json, text: string) =>
-    csvSafe && typeof value !== 'number' && '=+-@\t\r'.includes(text.slice(0, 1)) && text !== ''
-      ? `'${text}`
-      : text;
+    csvSafe && typeof value !== 'number' ? oracleSafe(text) : text;
+  const special = csvSafe ? [...'",;\t\r\n'] : [...'",\r\n'];
   const line = (values: Json[]) => {
     const fields = values.map((value) => safe(value, oracleText(value)));
-    return `${fields.map((text) => (/[",\r\n]/.test(text) ? `"${text.split('"').join('""')}"` : text)).join()}\n`;
+    const quoted = (text: string) =>
+      special.some((one) => text.includes(one)) ? `"${text.split('"').join('""')}"` : text;
+    return `${fields.map(quoted).join()}\n`;
   };
   const text = line(names) + rows.map((row) => line(names.map((name) => row.get(name) ?? null))).join('');
   return Buffer.from(text).toString();

@@ -126,6 +126,7 @@ const OPTION_NAMES: ReadonlyMap<unknown, string> = new Map([
   ['layout', '--layout'],
   ['rowGroupRows', '--row-group-rows'],
   ['anonymize.fields', '--anonymize-fields'],
+  ['anonymize.key', 'the key of --anonymize-key-file or CRUCIBLE_ANONYMIZE_KEY'],
 ]);
 
 /** The error in the terms of the command line. */

@@ -155,7 +155,7 @@ describe('crucible export', () => {
 
   it('hides who it was, with a key that shows nowhere', async () => {
     const [keyFile, file] = [join(out, 'key'), join(out, 'a.jsonl')];
-    writeFileSync(keyFile, 'open sesame\n');
+    writeFileSync(keyFile, 'open sesame, please\n');
     const stdout = await text('c0', '--out', file, '--event', 'llm.note', '--anonymize-key-file', keyFile);
     expect(stdout).toContain('  anonymized   hashed: userId, sessionId\n');
     const content = readFileSync(file, 'utf8');
@@ -166,7 +166,7 @@ describe('crucible export', () => {
     expect(content + manifest + stdout).not.toMatch(/lovelace|sesame/);
 
     // The same key from the environment gives the same hash; dropped, nothing is left.
-    const env = { CRUCIBLE_ANONYMIZE_KEY: 'open sesame' };
+    const env = { CRUCIBLE_ANONYMIZE_KEY: 'open sesame, please' };
     const again = await runInMemory(
       ['export', 'c0', '--format', 'jsonl', '--out', '-', '--event', 'llm.note', '--dir', dir],
       commands,
@@ -175,6 +175,25 @@ describe('crucible export', () => {
     expect(JSON.parse(again.stdout).user_id).toBe(user_id);
     const dropped = ['--format', 'jsonl', '--out', '-', '--event', 'llm.note', '--anonymize-mode', 'drop'];
     expect(JSON.parse(await text('c0', ...dropped)).user_id).toBeNull();
+  });
+
+  it('refuses a key that could be guessed, without telling it', async () => {
+    const file = join(out, 'short');
+    writeFileSync(file, 'hunter2');
+    const { status, stdout, stderr } = await run(
+      'c0',
+      '--format',
+      'csv',
+      '--out',
+      '-',
+      '--anonymize-key-file',
+      file,
+    );
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(
+      /^error: the key of --anonymize-key-file or CRUCIBLE_ANONYMIZE_KEY: expected a secret of at least 16 bytes/,
+    );
+    expect(stderr).not.toContain('hunter2');
   });
 
   it('writes to standard output what it would write to a file, and nothing besides', async () => {
