@@ -1,6 +1,6 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
 import { availableParallelism } from 'node:os';
-import { parse } from 'node:path';
+import { basename, parse } from 'node:path';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -20,7 +20,9 @@ import { memoryLimitBytes } from './memory-limit.js';
 import { checkPlace, type ExperimentOptions, type PlaceOptions, resolveOptions } from './options.js';
 import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
 import {
+  checkRecoverOptions,
   experimentFolders,
+  isToReopen,
   type RecoveredExperiment,
   type RecoverOptions,
   type RecoveryReport,
@@ -58,6 +60,8 @@ export class Crucible implements AsyncDisposable {
   readonly #pool: AnalysisPool | null;
   readonly #streams: ExportStreams;
   readonly #experiments = new Map<string, Experiment>();
+  /** Those that are only read here, and could go on. */
+  readonly #resumable = new WeakSet<Experiment>();
   #closed = false;
 
   /** @throws ConfigError */
@@ -123,18 +127,24 @@ export class Crucible implements AsyncDisposable {
   }
 
   /**
-   * Reopens every experiment found under `dir`, after a crash or a stop: those that were running go on, from the
-   * next event, unless `resume` is false, and all can be read. What is whole is kept; the report says what is not, and where. Doing it again
-   * changes nothing.
+   * Reopens every experiment found under `dir`, after a crash or a stop: those that were running go on, from the next
+   * event, and all can be read. What is whole is kept; the report says what is not, and where. Doing it again changes
+   * nothing. `crucible recover` does the same, and leaves it to the program to go on.
    * @param dir - default: this Crucible's; a single experiment's folder will do, too
-   * @throws ConfigError when there is no folder to look in, StateError ERR_CLOSED
+   * @throws ConfigError when there is no folder to look in, NotFoundError for an id of `reopen` that is not there,
+   *   StateError ERR_CLOSED, StorageError when the folder cannot be read
    */
   async recover(dir = this.#place.dir, options: RecoverOptions = {}): Promise<RecoveryReport> {
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
     const top = absolutePath('dir', dir);
-    const { readOnly = false, resume = true, onProgress } = options;
+    const how = checkRecoverOptions(options);
+    const { onProgress } = options;
     const found: RecoveredExperiment[] = [];
     const folders = experimentFolders(top);
+    const { reopen } = how;
+    const missing =
+      Array.isArray(reopen) && reopen.find((id) => !folders.some((folder) => basename(folder) === id));
+    if (typeof missing === 'string') throw new NotFoundError('experiment', missing);
     const total = (key: 'rows' | 'bytes') => found.reduce((sum, experiment) => sum + experiment[key], 0);
     let bytesRead = 0;
     const progress = () => {
@@ -150,8 +160,11 @@ export class Crucible implements AsyncDisposable {
     };
     try {
       for (const folder of folders) {
-        if (this.experiments().some((experiment) => experiment.storage?.folder === folder)) continue;
-        found.push(await this.#reopen(folder, { readOnly, resume, onBytes }));
+        const open = this.experiments().find((experiment) => experiment.storage?.folder === folder);
+        const isWanted = open === undefined || isToReopen(reopen, folder, open);
+        const goesOn = open !== undefined && this.#resumable.has(open) && how.resume && !how.readOnly;
+        if (!isWanted && !goesOn) continue;
+        found.push(await this.#reopen(folder, { ...how, onBytes }, open));
         progress();
       }
     } catch (error) {
@@ -160,14 +173,17 @@ export class Crucible implements AsyncDisposable {
     return { dir: top, experiments: found, rows: total('rows'), bytes: total('bytes') };
   }
 
-  async #reopen(folder: string, how: ReopenOptions): Promise<RecoveredExperiment> {
+  /** @param open - the experiment, if it is open here already */
+  async #reopen(folder: string, how: ReopenOptions, open?: Experiment): Promise<RecoveredExperiment> {
     try {
+      await open?.cleanup({ keepData: true });
       const { options, reopened, report } = await reopen(folder, this.#owner, how);
       if (this.#closed || this.#experiments.has(options.id)) {
         reopened.lock?.release();
         throw new ConfigError('id', 'an id not in use', options.id);
       }
-      this.#add(new Experiment(options, this.#owner, reopened));
+      const experiment = this.#add(new Experiment(options, this.#owner, reopened));
+      if (report.resumable) this.#resumable.add(experiment);
       return report;
     } catch (error) {
       if (error instanceof RecoveryEnded) throw error;

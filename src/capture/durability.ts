@@ -14,6 +14,7 @@ import {
   readDocument,
   writeDocument,
 } from '../storage/document.js';
+import { clearUp } from '../storage/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem } from '../storage/file-system.js';
 import { acquireLock, LOCK_REFRESH_MS, type Lock } from '../storage/lock.js';
 import { DOCUMENT, experimentFolder } from '../storage/paths.js';
@@ -141,6 +142,7 @@ export class Durability {
         memory,
         geometry,
         folder: this.folder,
+        lock: lock.place,
         identity: {
           formatVersion: FORMAT_VERSION,
           libraryVersion: VERSION,
@@ -267,12 +269,9 @@ interface Writing {
   readonly forget: () => void;
 }
 
+/** Whoever writes finds out for itself that it may not any more. */
 function refreshed(lock: Lock): void {
-  try {
-    lock.refresh();
-  } catch (error) {
-    process.emitWarning(error as Error);
-  }
+  clearUp(() => lock.refresh());
 }
 
 /** Makes the folder of a new experiment and its document. @throws StorageError, StateError ERR_LOCKED, ConfigError */

@@ -36,7 +36,7 @@ import { type ExportOptions, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
 import { LateRuns } from './late-runs.js';
 import { listen, unlisten } from './listening.js';
-import type { Losses, RefusedCounts } from './losses.js';
+import { howToReopen, type Losses, type RefusedCounts } from './losses.js';
 import { type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import type { Recorder } from './recorder.js';
@@ -151,6 +151,8 @@ export interface Reopened {
   readonly folder: string;
   /** Of the folder; null when it is only to be read. */
   readonly lock: Lock | null;
+  /** Whether it was stopped, by whomever; otherwise others may capture it, or it may go on. */
+  readonly isOver: boolean;
   readonly past: Past;
   readonly state: {
     readonly status: ExperimentStatus;
@@ -189,6 +191,8 @@ export class Experiment {
   readonly #lateRuns: LateRuns;
   /** Otherwise it is only read here, and another process may write it. */
   readonly #capturesHere: boolean;
+  /** It has not ended, and is not captured here. */
+  readonly #isOnlyRead: boolean = false;
   #stores: Stores | undefined;
   /** What the stores and the disk hold, once somebody has asked. */
   #rows: RowStore | undefined;
@@ -249,7 +253,8 @@ export class Experiment {
     // What another process captures is only read here, whatever its status.
     this.#capturesHere = reopened === undefined || reopened.lock !== null;
     if (!this.#capturesHere || this.#status === 'stopped' || this.#status === 'archived') {
-      if (!this.#capturesHere) this.#losses.end = 'readOnly';
+      this.#isOnlyRead = reopened?.isOver === false;
+      if (this.#isOnlyRead) this.#losses.end = 'readOnly';
       this.#lateRuns.begin();
       this.#stores.control.stop();
     } else {
@@ -887,13 +892,13 @@ export class Experiment {
   }
 
   #notRunning(verb: string): StateError {
-    return new StateError(
-      'ERR_NOT_RUNNING',
-      `cannot ${verb} experiment ${this.name}: it is ${this.#status}`,
-      {
-        id: this.id,
-        status: this.#status,
-      },
-    );
+    const { id, name, status } = this;
+    const isKept = this.#durability !== null && (status === 'stopped' || status === 'archived');
+    const why = this.#isOnlyRead ? 'it is only read here' : `it is ${status}`;
+    const help = isKept && !this.#isOnlyRead ? `; ${howToReopen(id)}` : '';
+    return new StateError('ERR_NOT_RUNNING', `cannot ${verb} experiment ${name}: ${why}${help}`, {
+      id,
+      status,
+    });
   }
 }

@@ -68,6 +68,11 @@ export interface LossSubject {
   readonly durable: boolean;
 }
 
+/** How a stopped experiment that is on disk can go on. */
+export function howToReopen(id: string): string {
+  return `crucible.recover(dir, { reopen: ['${id}'] }) lets it go on`;
+}
+
 let lastKey = 0;
 
 export class Losses implements LossListener {
@@ -104,7 +109,9 @@ export class Losses implements LossListener {
     const why = reason === 'stopped' ? ENDS[Atomics.load(this.#words, END_AT)] : reason;
     if (why !== 'full') Atomics.add(this.#counts, COUNTS_AT + COUNTED.indexOf(why), 1n);
     if (why === 'paused') return;
-    this.warn('refused', `refuses events: ${REFUSED[why].why}`, REFUSED[why].help);
+    const { id, durable } = this.subject;
+    const more = why === 'stopped' && durable ? `; ${howToReopen(id)}` : '';
+    this.warn('refused', `refuses events: ${REFUSED[why].why}`, REFUSED[why].help + more);
   }
 
   overwritten(): void {

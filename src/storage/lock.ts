@@ -8,10 +8,15 @@
  * twice, so removing the file of a dead process can never hit that of a living one.
  *
  * A holder on another host, or in another container, cannot be seen. It counts as alive as long as it writes to its
- * lock file once a minute: see `Lock.refresh`.
+ * lock file once a minute: see `Lock.refresh`. A file that was written by a clock that was ahead counts as alive until
+ * that time has come; `stealLocks` ends that, as it does where the system gives a dead holder's number to another.
+ *
+ * Whoever writes looks at its lock at least as often as it must show that it lives, and stops when it is not its own
+ * any more: a process that was suspended for an hour does not write on behind the back of who came after it.
  */
 
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../clock.js';
 import { StateError } from '../errors.js';
 import { guarded } from '../system-errors.js';
@@ -25,6 +30,9 @@ import { isRunning, type ProcessIdentity, thisProcess } from './process.js';
 export const LOCK_REFRESH_MS = 10_000;
 /** A holder that cannot be seen is taken for dead after so long a silence. */
 const SILENCE_MAX_MS = 60_000;
+/** How long a lock is watched before it is taken away: a holder that lives writes to it twice. */
+export const WATCH_MS = 25_000;
+const WATCH_STEP_MS = 500;
 /** No lock file is longer. */
 const LOCK_BYTES_MAX = 4096;
 const ATTEMPTS = 5;
@@ -35,13 +43,22 @@ export interface LockHolder extends ProcessIdentity {
   readonly sinceUs: number;
 }
 
+/** A lock as another thread of its process is told of it. */
+export interface LockPlace {
+  readonly folder: string;
+  readonly name: string;
+  readonly holder: LockHolder;
+}
+
 export interface Lock {
   readonly holder: LockHolder;
+  readonly place: LockPlace;
   /**
-   * Shows those who cannot see this process that it is alive; to be called every LOCK_REFRESH_MS.
+   * Shows those who cannot see this process that it is alive; to be called every LOCK_REFRESH_MS. A lock that somebody
+   * has deleted is put back, unless somebody else has one by now.
    *
-   * @throws StateError ERR_LOCKED when the lock is gone: this process was silent for a minute and somebody else may
-   *   write now; StorageError when the disk fails
+   * @throws StateError ERR_LOCKED when this process was silent for a minute and somebody else writes now, or once it
+   *   was released; StorageError when the disk fails
    */
   refresh(): void;
   /** Lets others write. More than once is as good as once. @throws StorageError when the disk fails */
@@ -56,6 +73,7 @@ export interface LockSystem {
   /** 16 hex digits, never the same twice. */
   token(): string;
   pause(ms: number): void;
+  sleep(ms: number): Promise<unknown>;
 }
 
 const thisSystem: LockSystem = {
@@ -65,6 +83,7 @@ const thisSystem: LockSystem = {
   pause(ms) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
   },
+  sleep: (ms) => sleep(ms),
 };
 
 /**
@@ -83,7 +102,10 @@ export function acquireLock(
   return guarded('lock an experiment at', folder, () => {
     const mode = permissions ?? permissionsIn(files, folder);
     for (let attempt = 1; ; attempt++) {
-      const own = new LockFile(files, folder, system, mode);
+      const holder: LockHolder = { ...system.self(), sinceUs: systemClock.nowUs() };
+      const name = lockName(holder.pid, system.token());
+      const own = new LockFile(files, { folder, name, holder }, system);
+      own.create(mode);
       let other: LockHolder | undefined;
       try {
         other = livingOther(files, folder, own, system);
@@ -99,35 +121,79 @@ export function acquireLock(
   });
 }
 
-/** Who writes in `folder`; undefined when nobody does. Changes nothing. @throws StorageError when the disk fails */
-export function holderOf(files: FileSystem, folder: string, system = thisSystem): LockHolder | undefined {
-  return guarded('look for a lock in', folder, () => {
-    const names = ifThere(() => files.list(folder)) ?? [];
-    for (const name of names.filter((name) => parseLockName(name) !== undefined)) {
-      const path = join(folder, name);
-      if (!isFile(files, path)) continue;
-      const holder = livingHolder(files, path, name, Date.now(), system);
-      if (holder !== undefined) return holder;
-    }
-    return undefined;
+/** The lock of this process, in another of its threads: only one of them may release it. */
+export function heldLock(files: FileSystem, place: LockPlace, system = thisSystem): Lock {
+  return new LockFile(files, place, system);
+}
+
+/**
+ * Takes the locks in `folder` away from holders that give no sign of life for WATCH_MS: from those that cannot be seen,
+ * and from processes that only have the number of one, for all that can be told.
+ *
+ * @throws StateError ERR_LOCKED when a holder lives; StorageError when the disk fails
+ */
+export async function stealLocks(files: FileSystem, folder: string, system = thisSystem): Promise<void> {
+  const watched = guarded('look for a lock in', folder, () => locksIn(files, folder, system));
+  for (const { holder } of watched) {
+    if (holder.processStart !== null && system.isRunning(holder) === true) throw lockedBy(holder, folder);
+  }
+  const untilMs = performance.now() + WATCH_MS;
+  while (watched.length > 0 && performance.now() < untilMs) {
+    await system.sleep(WATCH_STEP_MS);
+    guarded('watch a lock in', folder, () => {
+      for (const { path, holder, modifiedMs } of watched) {
+        const now = ifThere(() => files.stat(path))?.modifiedMs ?? modifiedMs;
+        if (now !== modifiedMs) throw lockedBy(holder, folder);
+      }
+    });
+  }
+  for (const { path } of watched) guarded('remove a lock at', path, () => ifThere(() => files.unlink(path)));
+}
+
+/** Locks whose holders live, as far as can be told. */
+function locksIn(
+  files: FileSystem,
+  folder: string,
+  system: LockSystem,
+): { path: string; holder: LockHolder; modifiedMs: number }[] {
+  const names = ifThere(() => files.list(folder)) ?? [];
+  return names.flatMap((name) => {
+    const path = join(folder, name);
+    if (parseLockName(name) === undefined || !isFile(files, path)) return [];
+    const holder = livingHolder(files, path, name, Date.now(), system);
+    const modifiedMs = ifThere(() => files.stat(path))?.modifiedMs;
+    return holder === undefined || modifiedMs === undefined ? [] : [{ path, holder, modifiedMs }];
   });
 }
 
+/** Who writes in `folder`; undefined when nobody does. Changes nothing. @throws StorageError when the disk fails */
+export function holderOf(files: FileSystem, folder: string, system = thisSystem): LockHolder | undefined {
+  return guarded('look for a lock in', folder, () => locksIn(files, folder, system)[0]?.holder);
+}
+
 class LockFile implements Lock {
-  readonly holder: LockHolder;
-  readonly name: string;
+  readonly place: LockPlace;
   readonly path: string;
   readonly #files: FileSystem;
+  readonly #system: LockSystem;
   #released = false;
 
-  /** Creates the file, content and all. */
-  constructor(files: FileSystem, folder: string, system: LockSystem, permissions: number) {
+  constructor(files: FileSystem, place: LockPlace, system: LockSystem) {
     this.#files = files;
-    this.holder = { ...system.self(), sinceUs: systemClock.nowUs() };
-    const token = system.token();
-    this.name = lockName(this.holder.pid, token);
-    this.path = join(folder, this.name);
-    const temporary = join(folder, temporaryName(this.name, token));
+    this.#system = system;
+    this.place = place;
+    this.path = join(place.folder, place.name);
+  }
+
+  get holder(): LockHolder {
+    return this.place.holder;
+  }
+
+  /** Creates the file, content and all. */
+  create(permissions: number): void {
+    const files = this.#files;
+    const { folder, name } = this.place;
+    const temporary = join(folder, temporaryName(name, this.#system.token()));
     try {
       const fd = files.open(temporary, 'wx', permissions);
       this.#writeAndClose(fd);
@@ -143,13 +209,21 @@ class LockFile implements Lock {
 
   refresh(): void {
     guarded('refresh a lock at', this.path, () => {
-      const fd = this.#released ? undefined : ifThere(() => this.#files.open(this.path, 'r+'));
-      if (fd === undefined) {
-        throw lost(this.path);
-      }
+      if (this.#released) throw lost(this.path);
+      const fd = ifThere(() => this.#files.open(this.path, 'r+'));
       // The same bytes again: whoever keeps the file notes the time by its own clock, which others compare with.
-      this.#writeAndClose(fd);
+      if (fd === undefined) this.#putBack();
+      else this.#writeAndClose(fd);
     });
+  }
+
+  #putBack(): void {
+    const { folder } = this.place;
+    this.create(permissionsIn(this.#files, folder));
+    const other = livingOther(this.#files, folder, this, this.#system);
+    if (other === undefined) return;
+    this.#files.unlink(this.path);
+    throw lockedBy(other, folder);
   }
 
   release(): void {
@@ -180,10 +254,10 @@ function livingOther(
   const nowMs = files.stat(own.path).modifiedMs;
   const names = files.list(folder);
   // A list without our own is out of date, or we were silent for a minute: either way it does not say that we may.
-  if (!names.includes(own.name)) throw lost(own.path);
+  if (!names.includes(own.place.name)) throw lost(own.path);
   for (const found of names) {
     const name = parseTemporaryName(found) ?? found;
-    if (name === own.name || parseLockName(name) === undefined) continue;
+    if (name === own.place.name || parseLockName(name) === undefined) continue;
     const path = join(folder, found);
     if (!isFile(files, path)) continue;
     const holder = livingHolder(files, path, name, nowMs, system);

@@ -5,7 +5,8 @@
  */
 import { serializeError, TelemetryError, type WireError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
-import type { FileSystem } from './file-system.js';
+import { type FileSystem, nodeFileSystem } from './file-system.js';
+import { heldLock, LOCK_REFRESH_MS, type Lock, type LockPlace } from './lock.js';
 import { type ExperimentFields, Spooler, type SpoolerOptions, Superseded } from './spooler.js';
 
 /** From the experiment's thread. */
@@ -49,9 +50,29 @@ const RETRY_MS = 1;
 /** With fsync 'always', how long rows may wait that do not fill a chunk. */
 const ALWAYS_INTERVAL_MS = 10;
 
+/** Shows that the lock's holder lives, and that it still is the holder. */
+class LockKeeper {
+  readonly #lock: Lock;
+  /** By the clock that goes on while a machine sleeps. */
+  #keptAtMs = Date.now();
+
+  constructor(place: LockPlace) {
+    // Locks are on the system's own disk, wherever the segments are.
+    this.#lock = heldLock(nodeFileSystem, place);
+  }
+
+  /** @throws StateError ERR_LOCKED when somebody else writes now; StorageError when the disk fails */
+  keep(): void {
+    if (Math.abs(Date.now() - this.#keptAtMs) < LOCK_REFRESH_MS) return;
+    this.#lock.refresh();
+    this.#keptAtMs = Date.now();
+  }
+}
+
 /** Runs until it has finished, or another spooler takes over. */
 export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: SpoolerDesk): void {
   const words = new SpoolWords(options.memory);
+  const lock = options.lock && new LockKeeper(options.lock);
   const intervalMs =
     options.fsync === 'always'
       ? Math.min(options.flushIntervalMs, ALWAYS_INTERVAL_MS)
@@ -93,6 +114,7 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
     const everything = asked || finishing || due;
     const syncDue = options.fsync === 'interval' && nowMs >= nextSyncMs && everything;
     try {
+      lock?.keep();
       spooler ??= new Spooler(options, files);
       if (experiment !== undefined) spooler.experiment = experiment;
       experiment = undefined;
@@ -107,6 +129,8 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
       if (complete && everything) nextPassMs = nowMs + intervalMs / 2;
       if (complete && syncDue) nextSyncMs = nowMs + intervalMs;
       if (complete && finishing) spooler.finish();
+      // Had it taken long, somebody else might write by now, and what was written last might be of no use.
+      lock?.keep();
       failure = null;
       if (!isKnownToWork) desk.post({ kind: 'state', error: null });
       isKnownToWork = true;
@@ -118,7 +142,8 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
         desk.post({ kind: 'finished', error: null });
         return;
       }
-      words.sleep(wakes, complete ? Math.max(0, nextPassMs - performance.now()) : RETRY_MS);
+      const restMs = complete ? Math.max(0, nextPassMs - performance.now()) : RETRY_MS;
+      words.sleep(wakes, Math.min(restMs, LOCK_REFRESH_MS));
     } catch (error) {
       if (error instanceof Superseded) {
         spooler?.close();

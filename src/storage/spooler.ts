@@ -33,6 +33,7 @@ import {
 } from './document.js';
 import { ifThere, isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
+import type { LockPlace } from './lock.js';
 import { readParquetIndex } from './parquet-footer.js';
 import { compactedName, segmentFileName, segmentName } from './paths.js';
 import { ReadyIds } from './ready-ids.js';
@@ -54,8 +55,10 @@ export interface Retention {
 export interface SpoolerOptions {
   readonly memory: SharedMemory;
   readonly geometry: Geometry;
-  /** The experiment's folder, which this process has locked. */
+  /** The experiment's folder. */
   readonly folder: string;
+  /** What this process has locked it with; null where nobody else can want it. */
+  readonly lock: LockPlace | null;
   readonly identity: Omit<SegmentIdentity, 'segment' | 'createdUs' | 'experiment'>;
   readonly overflow: OverflowPolicy;
   readonly fsync: FsyncPolicy;

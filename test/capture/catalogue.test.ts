@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Crucible, listExperiments, telemetry } from '../../src/index.js';
+import { Crucible, listExperiments, type RecoverOptions, telemetry } from '../../src/index.js';
 import { killedExperiment } from '../support/killed.js';
 import { unprivileged } from '../support/unprivileged.js';
 
@@ -118,20 +118,24 @@ describe('listExperiments', () => {
 });
 
 describe('a recovery that does not resume', () => {
-  const recover = async (readOnly = false) => {
+  const recover = async (options: RecoverOptions = { resume: false }) => {
     await using crucible = new Crucible();
-    const { experiments } = await crucible.recover(dir, { resume: false, readOnly });
+    const { experiments } = await crucible.recover(dir, options);
     return experiments[0]!;
   };
 
-  it('stops what was running, as of its last sign of life, once', async () => {
+  it('stops what was running, as of its last sign of life, once, where that is wanted', async () => {
     const id = killedExperiment(dir, { rows: 100 });
     const folder = join(dir, id);
     const crashed = bytesOf(folder);
-    expect(await recover(true)).toMatchObject({ interrupted: true, changed: false, status: 'stopped' });
+    const interrupted = { interrupted: true, resumable: true };
+    expect(await recover({ readOnly: true })).toMatchObject({ ...interrupted, changed: false });
     expect(bytesOf(folder)).toEqual(crashed);
+    expect(await recover()).toMatchObject({ ...interrupted, changed: true, access: 'read' });
+    expect((await listExperiments(dir))[0]).toMatchObject({ interrupted: true });
 
-    const report = await recover();
+    const report = await recover({ stop: true });
+    expect(report.resumable).toBe(false);
     expect(report).toMatchObject({ id, status: 'stopped', interrupted: true, changed: true, rows: 100 });
     const [listed] = await listExperiments(dir);
     const { startedAt, stoppedAt, status } = listed!.experiment!;
@@ -141,8 +145,12 @@ describe('a recovery that does not resume', () => {
     const repaired = bytesOf(folder);
     expect(repaired).not.toEqual(crashed);
 
-    expect(await recover()).toMatchObject({ id, status: 'stopped', interrupted: false, changed: false });
-    expect(bytesOf(folder)).toEqual(repaired);
+    for (const options of [{}, { stop: true }, { resume: false }]) {
+      expect(await recover(options)).toMatchObject({
+        ...{ id, status: 'stopped', interrupted: false, resumable: false, changed: false },
+      });
+      expect(bytesOf(folder)).toEqual(repaired);
+    }
   });
 
   it('leaves it readable, streaming metrics and all', async () => {

@@ -21,6 +21,7 @@ function optionsOf(ring: TestRing, retention: Retention = {}): SpoolerOptions {
     memory: ring.memory,
     geometry: ring.geometry,
     folder: FOLDER,
+    lock: null,
     identity: {
       formatVersion: FORMAT_VERSION,
       libraryVersion: '0.0.0-test',

@@ -4,10 +4,17 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StateError } from '../../src/errors.js';
 import { type FileSystem, nodeFileSystem } from '../../src/storage/file-system.js';
-import { acquireLock, holderOf, type Lock, type LockSystem } from '../../src/storage/lock.js';
+import {
+  acquireLock,
+  heldLock,
+  holderOf,
+  type Lock,
+  type LockSystem,
+  stealLocks,
+} from '../../src/storage/lock.js';
 import { lockName } from '../../src/storage/paths.js';
 import { isRunning, parseProcStat, thisProcess } from '../../src/storage/process.js';
 import { createFileSystem as createFaultyDisk } from '../support/disks/faulty-disk.mjs';
@@ -77,12 +84,31 @@ describe('a lock', () => {
     lock.release();
   });
 
-  it('cannot be refreshed once it is gone', () => {
+  it('is put back where somebody deleted it, unless somebody else has one by then or it was released', () => {
     const lock = acquireLock(nodeFileSystem, folder);
-    rmSync(join(folder, readdirSync(folder)[0]!));
+    const [name] = readdirSync(folder);
+    rmSync(join(folder, name!));
+    lock.refresh();
+    expect(readdirSync(folder)).toEqual([name]);
+    expect(holderOf(nodeFileSystem, folder)).toEqual(lock.holder);
+    rmSync(join(folder, name!));
+    const other = acquireLock(nodeFileSystem, folder);
     expect(() => lock.refresh()).toThrow(LOCKED);
+    expect(readdirSync(folder)).toHaveLength(1);
+    other.release();
+    lock.refresh();
     lock.release();
     expect(() => lock.refresh()).toThrow(LOCKED);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('is shown to live by another thread of its process, which is told of it', () => {
+    const lock = acquireLock(nodeFileSystem, folder);
+    const path = join(folder, lock.place.name);
+    utimesSync(path, 1, 1);
+    heldLock(nodeFileSystem, structuredClone(lock.place)).refresh();
+    expect(nodeFileSystem.stat(path).modifiedMs).toBeGreaterThan(Date.UTC(2020));
+    lock.release();
   });
 
   it('is not taken by a list of files that does not even have our own', () => {
@@ -118,6 +144,72 @@ describe('a lock', () => {
     expect(() => lock.release()).toThrow(expect.objectContaining({ code: 'ERR_STORAGE_IO' }));
     lock.release();
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('stealLocks', () => {
+  const elsewhere = { ...thisProcess(), bootId: 'elsewhere', sinceUs: 1 };
+  /** A system in which time passes by itself; `during` is called with how often it was waited. */
+  const systemWith = (
+    during: (waits: number) => void,
+    running: boolean | undefined = undefined,
+  ): LockSystem => {
+    let waits = 0;
+    const real = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => real() + waits * 1000);
+    return {
+      self: thisProcess,
+      isRunning: () => running,
+      token: () => 'f'.repeat(16),
+      pause: () => {},
+      sleep: async () => during(++waits),
+    };
+  };
+  afterEach(() => void vi.restoreAllMocks());
+
+  it('takes what nobody writes to, also what comes from the future', async () => {
+    forge(elsewhere, { ageMs: -1e9 });
+    expect(() => acquireLock(nodeFileSystem, folder)).toThrow(LOCKED);
+    const waits: number[] = [];
+    await stealLocks(
+      nodeFileSystem,
+      folder,
+      systemWith((n) => waits.push(n)),
+    );
+    expect(waits.length).toBeGreaterThan(20);
+    expect(readdirSync(folder)).toEqual([]);
+    acquireLock(nodeFileSystem, folder).release();
+  });
+
+  it('leaves what somebody writes to meanwhile', async () => {
+    const path = join(folder, forge(elsewhere, { ageMs: -1e9 }));
+    const write = (waits: number) => waits === 12 && writeFileSync(path, readFileSync(path));
+    await expect(stealLocks(nodeFileSystem, folder, systemWith(write))).rejects.toThrow(LOCKED);
+    expect(readdirSync(folder)).toHaveLength(1);
+  });
+
+  it('leaves at once what is held by a process that is seen to run', async () => {
+    forge(elsewhere);
+    const never = systemWith(() => {
+      throw new Error('it waits');
+    }, true);
+    await expect(stealLocks(nodeFileSystem, folder, never)).rejects.toThrow(LOCKED);
+    expect(readdirSync(folder)).toHaveLength(1);
+  });
+
+  it('takes a lock whose holder’s number another process has, where starts are not known', async () => {
+    forge({ ...elsewhere, processStart: null });
+    await stealLocks(
+      nodeFileSystem,
+      folder,
+      systemWith(() => {}, true),
+    );
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('has nothing to do where nobody holds a lock', async () => {
+    await stealLocks(nodeFileSystem, folder);
+    await stealLocks(nodeFileSystem, join(folder, 'missing'));
   });
 });
 
@@ -327,6 +419,7 @@ function simulate(acquire: Acquire, actors: number, turns: readonly Turn[]): num
         isRunning: (other) => perform(() => alive.has(other.pid)),
         token: () => (pid * 1000 + tokens++).toString(16).padStart(16, '0'),
         pause: () => {},
+        sleep: async () => {},
       };
       const files = interleavedDisk(disk, perform);
       for (let time = 0; time < TIMES; time++) take(acquire, files, system, perform, pid);
@@ -380,6 +473,7 @@ function simulate(acquire: Acquire, actors: number, turns: readonly Turn[]): num
     isRunning: () => false,
     token: () => 'f'.repeat(16),
     pause: () => {},
+    sleep: async () => {},
   };
   acquire(disk, FOLDER, last).release();
   if (disk.list(FOLDER).length > 0) throw new Error(`left over: ${disk.list(FOLDER).join(', ')}`);

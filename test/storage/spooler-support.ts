@@ -47,6 +47,7 @@ export function openBench(wanted: Partial<ExperimentOptions> = {}): Bench {
       memory,
       geometry,
       folder,
+      lock: null,
       identity: {
         formatVersion: FORMAT_VERSION,
         libraryVersion: 'test',

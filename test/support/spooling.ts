@@ -122,6 +122,7 @@ export class SpoolRig {
       memory: this.ring.memory,
       geometry: this.ring.geometry,
       folder: FOLDER,
+      lock: null,
       identity: {
         formatVersion: FORMAT_VERSION,
         libraryVersion: '0.0.0-test',

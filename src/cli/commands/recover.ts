@@ -1,5 +1,5 @@
 import { StorageError } from '../../errors.js';
-import type { RecoveredExperiment, RecoveryReport, StoredExperiment } from '../../index.js';
+import type { RecoveredExperiment, RecoverOptions, RecoveryReport, StoredExperiment } from '../../index.js';
 import { type CommandContext, defineCommand } from '../command.js';
 import { CommandError, errorDocument } from '../errors.js';
 import { openDir } from '../folder.js';
@@ -13,28 +13,38 @@ export const recover = defineCommand({
   summary: 'repair the experiments in a folder after a crash, and say what is there',
   usage: '[DIR] [options]',
   details: [
-    'Reads and verifies every event. An experiment that nobody stopped before its process ended is stopped, as of its last sign of life; what was just being written is cut off; what is damaged stays as it is and is told, with its place and what it costs. Experiments that a process is capturing are only looked at. A second time there is nothing to do, and nothing is changed. Without DIR and --dir, the folder that CRUCIBLE_DIR names; the folder of a single experiment will do, too.',
+    'Reads and verifies every event. What was just being written when a process ended is cut off; what is damaged stays as it is and is told, with its place and what it costs. An experiment that nobody stopped before its process ended can go on: the program that calls crucible.recover() captures it on. --stop ends it, as of its last sign of life. Experiments that a process is capturing are only looked at. A second time there is nothing to do, and nothing is changed. On a disk that is read-only or full everything is read, and nothing repaired. Without DIR and --dir, the folder that CRUCIBLE_DIR names; the folder of a single experiment will do, too.',
+    'A lock is held by a process that is seen to run, or that wrote to its lock within the last minute. One that was written by a clock that was ahead is held until that time has come: --steal-locks watches such locks for 25 seconds, and takes those that nobody writes to. It does not take one from a process that is seen to run.',
     'The exit status is 0 when everything could be read, 1 when something is damaged or missing.',
   ],
   json: [
     '{ dir, rows, bytes, experiments: [{',
     '    id, name, folder, status, access: "read" or "none", heldBy: { pid, host } or null,',
-    '    interrupted, changed, rows, bytes, segments, timeRange: [first, last] or null, dropped,',
+    '    interrupted, resumable, changed, rows, bytes, segments, timeRange: [first, last] or null, dropped,',
     '    cut: [{ file, bytes }], damage: [{ file, offset, bytes, rowsLost, reason }],',
-    '    error: { code, message } or null }] }',
+    '    notice and error: { code, message } or null }] }',
+    'resumable: it was interrupted and can go on. notice: why it was only read.',
     'Times in microseconds since 1970.',
   ],
   positionals: { min: 0, max: 1 },
-  options: {},
+  options: {
+    stop: { type: 'flag', description: 'end what no process captures any more, as of its last sign of life' },
+    'steal-locks': { type: 'flag', description: 'take locks that nobody has written to for 25 seconds' },
+  },
   async run(context) {
     const { options, positionals, print, style, width, stdout } = context;
     const { dir } = await openDir(context, 'recover', positionals[0]);
     const library = await context.loadLibrary();
     const stored = await library.listExperiments(dir);
-    const report = await recoverAll(context, library, dir, stored);
+    const report = await recoverAll(context, library, dir, stored, {
+      resume: false,
+      stop: options.stop,
+      stealLocks: options['steal-locks'],
+    });
     if (options.json) {
       const experiments = report.experiments.map((found) => ({
         ...found,
+        notice: errorDocument(found.notice),
         error: errorDocument(found.error),
       }));
       print(JSON.stringify({ ...report, experiments }, null, 2));
@@ -56,6 +66,7 @@ async function recoverAll(
   library: Library,
   dir: string,
   stored: readonly StoredExperiment[],
+  how: RecoverOptions,
 ): Promise<RecoveryReport> {
   const crucible = library.open();
   const progress = new Progress(stderr, style, live, nowMs);
@@ -66,7 +77,7 @@ async function recoverAll(
     for (const one of stored) {
       const report = await crucible
         .recover(one.folder, {
-          resume: false,
+          ...how,
           onProgress(state) {
             signal.throwIfAborted();
             const done = Math.min(totalBytes, doneBytes + state.bytes);
@@ -95,7 +106,17 @@ async function recoverAll(
 function unopened(stored: StoredExperiment): RecoveredExperiment {
   const { id, folder, heldBy, interrupted, rows, bytes, segments, timeRange, dropped, error } = stored;
   const found = { id, folder, heldBy, interrupted, rows, bytes, segments, timeRange, dropped, error };
-  return { ...found, name: null, access: 'none', status: null, changed: false, cut: [], damage: [] };
+  return {
+    ...found,
+    name: null,
+    access: 'none',
+    status: null,
+    resumable: false,
+    changed: false,
+    cut: [],
+    damage: [],
+    notice: null,
+  };
 }
 
 function damagedError(experiments: readonly RecoveredExperiment[]): CommandError {

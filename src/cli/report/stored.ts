@@ -57,11 +57,11 @@ export function listNotes(experiments: readonly StoredExperiment[], dir: string,
     if (error !== null) return [`${id} cannot be read: ${adviceText(error)}`];
     return missingSegments === 0 ? [] : [`${id}: ${formatCount(missingSegments, 'segment')} missing`];
   });
-  const ended = `${formatCount(interrupted, 'experiment')} not stopped before the process ended. To end in good order what nobody captures any more:`;
+  const ended = `${formatCount(interrupted, 'experiment')} not stopped before the process ended. The program goes on with crucible.recover(); to end in good order what nobody captures any more:`;
   return [
     ...[...notes, ...(interrupted === 0 ? [] : [ended])].flatMap((note) => wrap(note, width, '! ', '  ')),
     // To be copied: never wrapped.
-    ...(interrupted === 0 ? [] : [`    crucible recover ${shellArgument(dir)}`]),
+    ...(interrupted === 0 ? [] : [`    crucible recover ${shellArgument(dir)} --stop`]),
   ];
 }
 
@@ -107,7 +107,7 @@ export function recoveryLines(report: RecoveryReport, options: ReportOptions): s
     return [
       found.id,
       oneLine(found.name ?? UNKNOWN),
-      found.status ?? 'unreadable',
+      found.resumable ? 'interrupted' : (found.status ?? 'unreadable'),
       number(found.rows),
       number(found.dropped),
       number(found.segments),
@@ -128,29 +128,32 @@ export function recoveryLines(report: RecoveryReport, options: ReportOptions): s
     ...tableLines(columns, rows, options),
     ...notes((text) => text, doneNotes),
     ...notes(yellow, heldNotes),
+    ...notes(yellow, noticeNotes),
     ...notes(red, damageNotes),
-    ...(report.experiments.some(({ changed }) => changed)
+    ...(report.experiments.some(({ changed, notice }) => changed || notice !== null)
       ? []
       : ['There was nothing to do; nothing was changed.']),
   ];
 }
 
-function doneNotes({ interrupted, changed, status, cut }: RecoveredExperiment): string[] {
-  const ended = interrupted && status === 'stopped';
+function doneNotes({ interrupted, resumable, cut, access }: RecoveredExperiment): string[] {
   const tails = cut.map(
     ({ file, bytes }) =>
       `${formatBytes(bytes)} at the end of ${file} cut off: they were being written when the process ended`,
   );
-  if (!changed) return [];
-  return ended
-    ? ['not stopped when its process ended; stopped now, as of its last sign of life', ...tails]
-    : tails;
+  if (resumable) return [...tails, 'not stopped when its process ended; crucible.recover() lets it go on'];
+  if (!interrupted || access === 'write') return tails;
+  return [...tails, 'not stopped when its process ended; stopped now, as of its last sign of life'];
 }
 
 function heldNotes({ heldBy }: RecoveredExperiment): string[] {
   if (heldBy === null) return [];
   const where = heldBy.host === null ? '' : ` on ${oneLine(heldBy.host)}`;
   return [`process ${heldBy.pid}${where} is capturing it; left as it is`];
+}
+
+function noticeNotes({ notice }: RecoveredExperiment): string[] {
+  return notice === null ? [] : [`only read, and not repaired: ${adviceText(notice)}`];
 }
 
 function damageNotes({ damage, error }: RecoveredExperiment): string[] {

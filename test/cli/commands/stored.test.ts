@@ -130,7 +130,7 @@ describe('crucible list', () => {
         [stopped, 'stopped', 'control', 'stopped', '20', '0', time],
       ]);
       expect(rows[3]).toContain('1 experiment not stopped before the process ended');
-      expect(rows.at(-1)).toBe(`    crucible recover ${dir}`);
+      expect(rows.at(-1)).toBe(`    crucible recover ${dir} --stop`);
       expect(fingerprint()).toBe(before);
     });
   });
@@ -449,7 +449,7 @@ describe('crucible show', () => {
 });
 
 describe('crucible recover', () => {
-  it('ends what was interrupted, tells of it, and has nothing to do the second time', async () => {
+  it('repairs what was interrupted, which can go on, and with --stop ends it', async () => {
     await capture('stopped');
     const killed = killedExperiment(dir, { rows: 100 });
     const segment = join(dir, killed, '000001.arrows');
@@ -461,17 +461,31 @@ describe('crucible recover', () => {
     const { status, stdout, stderr } = await run('recover', dir);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(/^✓ 120 events in 2 experiments, /);
-    expect(stdout).toMatch(new RegExp(`${killed} +killed +stopped +100 +0 +1 +\\S+ KiB +\\S+Z +\\S+Z\n`));
-    expect(stdout).toContain(`${killed}: not stopped when its process ended; stopped now`);
+    const row = (status: string) =>
+      new RegExp(`${killed} +killed +${status} +100 +0 +1 +\\S+ KiB +\\S+Z +\\S+Z\n`);
+    expect(stdout).toMatch(row('interrupted'));
+    expect(stdout).toContain(
+      `${killed}: not stopped when its process ended; crucible.recover() lets it go on`,
+    );
     expect(stdout).toContain('500 B at the end of 000001.arrows cut off');
     expect(stdout).not.toContain('nothing to do');
 
     const recovered = fingerprint();
     const again = await run('recover', dir);
     expect(again).toMatchObject({ status: 0, stderr: '' });
+    expect(again.stdout).toMatch(row('interrupted'));
     expect(again.stdout).toContain('There was nothing to do; nothing was changed.\n');
-    expect(again.stdout).not.toContain(`${killed}: `);
     expect(fingerprint()).toBe(recovered);
+
+    const stopped = await run('recover', dir, '--stop');
+    expect(stopped).toMatchObject({ status: 0, stderr: '' });
+    expect(stopped.stdout).toMatch(row('stopped'));
+    expect(stopped.stdout).toContain(`${killed}: not stopped when its process ended; stopped now`);
+    const ended = fingerprint();
+    const last = await run('recover', dir, '--stop');
+    expect(last.stdout).toContain('There was nothing to do; nothing was changed.\n');
+    expect(last.stdout).not.toContain(`${killed}: `);
+    expect(fingerprint()).toBe(ended);
     const { experiments } = await json('list', dir);
     expect(experiments.map(({ interrupted }: { interrupted: boolean }) => interrupted)).toEqual([
       false,
@@ -507,7 +521,7 @@ describe('crucible recover', () => {
     unlinkSync(join(dir, unlisted, 'experiment.json'));
     const killed = killedExperiment(dir, { rows: 10 });
 
-    const { status, stdout, stderr } = await run('recover', dir);
+    const { status, stdout, stderr } = await run('recover', dir, '--stop');
     expect(status).toBe(1);
     expect(stderr).toBe(
       'error: 1 experiment could not be opened; 2 experiments damaged, 40 events lost (ERR_DAMAGED)\n',
