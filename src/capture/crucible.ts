@@ -1,6 +1,7 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
 import { availableParallelism } from 'node:os';
 import { basename, parse } from 'node:path';
+import type { InspectOptionsStylized } from 'node:util';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -16,6 +17,7 @@ import { Experiment, type ExperimentOwner, type ExportFormat } from './experimen
 import { ExportStreams } from './export-stream.js';
 import { type ExportOptions, writeExport } from './exporting.js';
 import { filesOf, type ImportedFiles, type ImportFilesOptions, importInto } from './importing.js';
+import { INSPECT, type Inspect, inspected } from './inspection.js';
 import { memoryLimitBytes } from './memory-limit.js';
 import { checkPlace, type ExperimentOptions, type PlaceOptions, resolveOptions } from './options.js';
 import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
@@ -263,6 +265,15 @@ export class Crucible implements AsyncDisposable {
     await this.#pool?.close();
     await streams;
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  /** What `console.log` shows: a line for each experiment. */
+  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+    const told = ({ name, status, counts: { captured, dropped } }: Experiment) =>
+      `${name}, ${status}: ${captured} captured, ${dropped} dropped`;
+    const experiments = Object.fromEntries(this.experiments().map((each) => [each.id, told(each)]));
+    const fields = { dir: this.#place.dir, closed: this.#closed || undefined, experiments };
+    return inspected('Crucible', fields, depth, options, inspect);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

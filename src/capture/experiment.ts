@@ -1,6 +1,7 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { InspectOptionsStylized } from 'node:util';
 import type { ExperimentTimes } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../analysis/types.js';
@@ -34,6 +35,7 @@ import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from
 import type { ExportStreams, StreamExportOptions } from './export-stream.js';
 import { type ExportOptions, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
+import { INSPECT, type Inspect, inspected, shownCounts } from './inspection.js';
 import { LateRuns } from './late-runs.js';
 import { listen, unlisten } from './listening.js';
 import { howToReopen, type Losses, type RefusedCounts } from './losses.js';
@@ -353,6 +355,21 @@ export class Experiment {
       pauseCount,
       counts,
     };
+  }
+
+  /** What `console.log` shows. */
+  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+    const { name, id, condition, status, storage } = this;
+    const kept = storage && { folder: storage.folder, durable: storage.durable, error: storage.error?.code };
+    const fields = {
+      name,
+      id,
+      condition,
+      status,
+      counts: shownCounts(this.counts),
+      storage: kept ?? undefined,
+    };
+    return inspected('Experiment', fields, depth, options, inspect);
   }
 
   // ── Capture ────────────────────────────────────────────────────────────────────────────────────

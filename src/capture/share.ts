@@ -1,4 +1,5 @@
 /** Capturing from another thread: the handle that is sent, and the writer made of it there. */
+import type { InspectOptionsStylized } from 'node:util';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
 import { RingControl } from '../ring/control.js';
@@ -8,9 +9,10 @@ import type { Context, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { type ActiveRun, contextIn } from './context.js';
 import { EventWriter } from './event-writer.js';
+import { INSPECT, type Inspect, inspected, shownRefused } from './inspection.js';
 import { LateRuns } from './late-runs.js';
 import { isHeard, listen, unlisten } from './listening.js';
-import { Losses, type LossSubject } from './losses.js';
+import { Losses, type LossSubject, type RefusedCounts } from './losses.js';
 import type { Recorder } from './recorder.js';
 import { bindTo, runIn } from './results/bind.js';
 
@@ -101,6 +103,26 @@ export class ExperimentWriter {
   /** @see Experiment.bind */
   bind<T extends object>(target: T, context?: Context): T {
     return bindTo(target, this.#run(context));
+  }
+
+  /** Events of the experiment that were refused, whichever thread they come from. */
+  get refused(): RefusedCounts {
+    return this.#losses.refusedCounts(this.#control.counts().refused);
+  }
+
+  /** What `console.log` shows. */
+  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+    const { experimentId } = this;
+    const { name } = this.#losses.subject;
+    const fields = { name, experimentId, status: this.#status, refused: shownRefused(this.refused) };
+    return inspected('ExperimentWriter', fields, depth, options, inspect);
+  }
+
+  /** The experiment's, as far as this thread can tell, or that of this writer. */
+  get #status(): 'running' | 'paused' | 'stopped' | 'closed' {
+    if (this.#control.isStopped) return 'stopped';
+    if (this.#closed) return 'closed';
+    return this.#control.isRunning ? 'running' : 'paused';
   }
 
   /** Makes everything captured so far readable. */

@@ -46,7 +46,8 @@ export const importCommand = defineCommand({
   json: [
     '{ id, name, dir or null, rows, skipped, malformed, reasons: { REASON: number }, untimed,',
     '  unfilled: [TARGET], errors: [{ line, message }], bytes, elapsedMs,',
-    '  counts: { captured, retained, dropped, malformed }, metrics, files: [{ path, rows, bytes }] }',
+    '  counts: { captured, retained, dropped, malformed, refused, malformedKeys }, metrics,',
+    '  files: [{ path, rows, bytes }] }',
   ],
   positionals: { min: 1, max: 1 },
   options: {

@@ -22,8 +22,8 @@ export const metrics = defineCommand({
     'Rates are over events whose success is known (decided), intervals are Wilson\'s. "a request" is all cost over decided events, the other means of costs are over events that have one.',
   ],
   json: [
-    '{ id, name, condition, counts: { captured, retained, dropped, malformed }, filter or null,',
-    '  metrics }',
+    '{ id, name, condition, filter or null, metrics,',
+    '  counts: { captured, retained, dropped, malformed, refused, malformedKeys } }',
     'With --by: { id, name, condition, counts, filter, by, groups: [{ key or null, metrics }] }',
     'metrics: { summary: { totalEvents, timeRange: { start, end }, durationSeconds, … },',
     '  latency: { count, mean, median, stdDev, min, max, p50, p90, p95, p99, p999 }, cost, reliability,',

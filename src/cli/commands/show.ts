@@ -16,8 +16,8 @@ export const show = defineCommand({
   ],
   json: [
     '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status,',
-    '  sampleSize, pauseCount, counts: { captured, retained, dropped, malformed }, interrupted,',
-    '  heldBy: { pid, host } or null, options, libraryVersion,',
+    '  sampleSize, pauseCount, interrupted, heldBy: { pid, host } or null, options, libraryVersion,',
+    '  counts: { captured, retained, dropped, malformed, refused, malformedKeys },',
     '  storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },',
     '  streaming: { count, latency, cost, reliability, tokens, byEvent, … } or null }',
     'Times in microseconds since 1970.',
