@@ -29,5 +29,8 @@ function unshareOptions(): string[] {
 /** The number, as this process sees it, of the process 1 that `child` has started. */
 export function processOneOf(child: ChildProcess): number {
   const { pid } = child;
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  // 0 would be everybody in this process's group.
+  if (first === undefined || first === '') throw new Error(`process ${pid} has started none`);
+  return Number(first);
 }
