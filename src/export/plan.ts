@@ -5,7 +5,13 @@
  * at once. Others are decoded.
  */
 
-import { FLAG_BLOB, FLAG_DECLARED, FLAG_METADATA_TOKENS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import {
+  FLAG_BLOB,
+  FLAG_DECLARED,
+  FLAG_MALFORMED,
+  FLAG_METADATA_TOKENS,
+  TAG_BINDING_MASK,
+} from '../../assembly/layout.js';
 import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
 import type { ColumnType } from '../schema/columns.js';
@@ -66,7 +72,7 @@ export type PlannedColumn<Fixed> =
 const METADATA_PART = OPEN_PARTS.findIndex(({ prefix }) => prefix === 'metadata_');
 
 /** What makes a row's open parts its own, so that its binding does not tell them. */
-const FLAGS_OF_ITS_OWN = FLAG_BLOB | FLAG_DECLARED | FLAG_METADATA_TOKENS;
+const FLAGS_OF_ITS_OWN = FLAG_BLOB | FLAG_DECLARED | FLAG_METADATA_TOKENS | FLAG_MALFORMED;
 
 /** What a binding is marked by whose rows have been looked at. */
 const BOUND = 1;

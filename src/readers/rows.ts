@@ -150,11 +150,21 @@ export function decode(
     traceId: who.traceId,
     spanId: who.spanId,
     malformed: own.malformed || !isReadable,
-    malformedKeys: NO_KEYS,
+    malformedKeys: own.malformed && !captured ? recordedKeys(batch, index) : NO_KEYS,
     fields: categoryFields(category, measurements, metadata),
   };
   // What cannot be seen from here, such as what was malformed, or the id that an imported event had before.
   return corrections === undefined ? event : Object.assign(event, corrections);
+}
+
+/** What a recorder was given that is no number, or else no time. */
+function recordedKeys({ latencyMs, costUsd }: Columns, index: number): string[] {
+  const isOdd = (value: number) => !Number.isNaN(value) && !isValue(value);
+  const keys = [
+    ...(isOdd(latencyMs[index]) ? ['latencyMs'] : []),
+    ...(isOdd(costUsd[index]) ? ['costUsd'] : []),
+  ];
+  return keys.length > 0 ? keys : ['timestamp'];
 }
 
 /** None where somebody other than this library wrote what is stored there. */

@@ -9,7 +9,7 @@ import { VALUE_MAX } from '../../assembly/layout.js';
 import type { Json, Measurements, Metadata, Tokens } from './event.js';
 import { type Malformed, noteMalformed } from './malformed.js';
 import { isHttpStatus, outcomeOfHttpStatus, outcomeOfWord } from './outcomes.js';
-import { costOf, type PriceBook } from './prices.js';
+import { costOf, type PriceBook, plainCost } from './prices.js';
 import { events } from './registry.js';
 import { keysOfName, type Part, type Reading, type Spelling, spellingOf } from './spellings.js';
 import { Usage } from './usage.js';
@@ -25,7 +25,7 @@ export interface Enriched extends Malformed {
   completion: number;
   /** What the event told as the total of its tokens, where that is not the sum of both; else -1. */
   totalTokens: number;
-  /** True when metadata.tokens is exactly {prompt, completion, total = their sum}. */
+  /** True when metadata.tokens is exactly {prompt, completion, total = their sum}; `usage` then says nothing. */
   tokensCanonical: boolean;
   success: boolean | null;
   model: string | null;
@@ -129,7 +129,7 @@ export function enrich(
     into.completion = -1;
   } else isUsage = readUsage(into, metadata.tokens, 'metadata.tokens', false);
   let costUsd = usdOf(into, 'metadata.cost', metadata.cost);
-  if (isUsage && Number.isNaN(costUsd)) costUsd = pricedUsd(into, prices);
+  if (isUsage && Number.isNaN(costUsd)) costUsd = usageUsd(into, prices);
   if (Number.isNaN(costUsd)) {
     costUsd = usdOf(into, 'measurements.cost', measurements.cost);
     if (!Number.isNaN(costUsd)) into.unpriced = 0;
@@ -185,9 +185,7 @@ function enrichSpelled(
   const isUsage = readTokens(into);
   into.latencyMs = firstLatency(into);
   let costUsd = firstUsd(into, 'USD');
-  if (isUsage && Number.isNaN(costUsd)) {
-    costUsd = Number.isNaN(into.usage.costUsd) ? pricedUsd(into, prices) : into.usage.costUsd;
-  }
+  if (isUsage && Number.isNaN(costUsd)) costUsd = usageUsd(into, prices);
   if (Number.isNaN(costUsd)) {
     costUsd = firstUsd(into, 'USD after the table');
     if (!Number.isNaN(costUsd)) into.unpriced = 0;
@@ -384,10 +382,10 @@ function readUsage(into: Enriched, value: unknown, path: string, isAny: boolean)
     const parts = value as Readonly<Record<string, unknown>>;
     const { prompt, completion, total } = parts;
     if (isCount(prompt) && isCount(completion) && total === prompt + completion && hasThreeKeys(parts)) {
-      usage.set(prompt, completion);
       into.prompt = prompt;
       into.completion = completion;
-      into.tokensCanonical = path === 'metadata.tokens';
+      if (path === 'metadata.tokens') into.tokensCanonical = true;
+      else usage.set(prompt, completion);
       return true;
     }
     usage.clear();
@@ -431,24 +429,21 @@ function hasThreeKeys(parts: Readonly<Record<string, unknown>>): boolean {
   return keys === 3;
 }
 
-/** What the tokens that were read cost by the table; NaN, and why, where it does not tell. */
-function pricedUsd(into: Enriched, prices: PriceBook): number {
-  if (into.model === null) return Number.NaN;
-  const rates = prices.ratesOf(into.model);
-  if (rates === null) {
-    into.unpriced = UNPRICED_MODEL;
-    return Number.NaN;
+/** What the tokens that were read cost: as told with them, or by the table; NaN, and why, where neither tells. */
+function usageUsd(into: Enriched, prices: PriceBook): number {
+  const { model, prompt, completion, usage, tokensCanonical } = into;
+  if (!tokensCanonical && !Number.isNaN(usage.costUsd)) return usage.costUsd;
+  if (model === null) return Number.NaN;
+  const rates = prices.ratesOf(model);
+  let costUsd: number | null = null;
+  if (rates === null) into.unpriced = UNPRICED_MODEL;
+  else if (tokensCanonical) costUsd = plainCost(rates, prompt, completion);
+  else if (prompt < 0 || usage.isPartial) into.unpriced = UNPRICED_TOKENS;
+  else {
+    costUsd = costOf(rates, usage);
+    if (costUsd === null) into.unpriced = UNPRICED_RATE;
   }
-  const { usage } = into;
-  if (into.prompt < 0 || usage.isPartial) {
-    into.unpriced = UNPRICED_TOKENS;
-    return Number.NaN;
-  }
-  const costUsd = costOf(rates, usage);
-  if (costUsd === null) {
-    into.unpriced = UNPRICED_RATE;
-    return Number.NaN;
-  }
+  if (costUsd === null) return Number.NaN;
   into.costComputed = true;
   return costUsd;
 }

@@ -2,42 +2,43 @@
 import type { Json } from './event.js';
 
 /** Where the fields of a category come from: `m` for measurements, `d` for metadata, in order of preference. */
-const FIELDS: Readonly<Record<string, readonly (readonly [name: string, from: 'm' | 'd' | 'dm' | 'md'])[]>> =
-  {
-    training: [
-      ['epoch', 'dm'],
-      ['batch', 'dm'],
-      ['learningRate', 'dm'],
-      ['loss', 'm'],
-      ['accuracy', 'm'],
-      ['gradientNorm', 'm'],
-      ['checkpointPath', 'd'],
-    ],
-    deployment: [
-      ['modelName', 'd'],
-      ['modelVersion', 'd'],
-      ['batchSize', 'd'],
-      ['inputSize', 'm'],
-      ['outputSize', 'm'],
-    ],
-    framework: [
-      ['pipelineId', 'd'],
-      ['stageName', 'd'],
-      ['stageIndex', 'd'],
-    ],
-    ensemble: [
-      ['votes', 'dm'],
-      ['agreement', 'md'],
-      ['winner', 'dm'],
-      ['totalCost', 'md'],
-    ],
-    hedging: [
-      ['winner', 'dm'],
-      ['primaryLatency', 'md'],
-      ['backupLatency', 'md'],
-      ['duplicationCost', 'md'],
-    ],
-  };
+export const FIELDS: Readonly<
+  Record<string, readonly (readonly [name: string, from: 'm' | 'd' | 'dm' | 'md'])[]>
+> = {
+  training: [
+    ['epoch', 'dm'],
+    ['batch', 'dm'],
+    ['learningRate', 'dm'],
+    ['loss', 'm'],
+    ['accuracy', 'm'],
+    ['gradientNorm', 'm'],
+    ['checkpointPath', 'd'],
+  ],
+  deployment: [
+    ['modelName', 'd'],
+    ['modelVersion', 'd'],
+    ['batchSize', 'd'],
+    ['inputSize', 'm'],
+    ['outputSize', 'm'],
+  ],
+  framework: [
+    ['pipelineId', 'd'],
+    ['stageName', 'd'],
+    ['stageIndex', 'd'],
+  ],
+  ensemble: [
+    ['votes', 'dm'],
+    ['agreement', 'md'],
+    ['winner', 'dm'],
+    ['totalCost', 'md'],
+  ],
+  hedging: [
+    ['winner', 'dm'],
+    ['primaryLatency', 'md'],
+    ['backupLatency', 'md'],
+    ['duplicationCost', 'md'],
+  ],
+};
 
 /** The names of all of them. */
 export const CATEGORY_FIELDS: ReadonlySet<string> = new Set(

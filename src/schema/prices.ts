@@ -62,12 +62,16 @@ export interface PricedTokens {
   readonly cacheWrite1h: number;
 }
 
+/** USD for tokens without caches. */
+export function plainCost({ input, output }: ModelRates, prompt: number, completion: number): number {
+  return (prompt / 1e6) * input + (completion / 1e6) * output;
+}
+
 /** USD for the tokens; null where there is no rate for some of them. */
 export function costOf(rates: ModelRates, tokens: PricedTokens): number | null {
   const { prompt, completion, cached, cacheWrite, cacheWrite1h } = tokens;
-  if (cached === 0 && cacheWrite === 0)
-    return (prompt / 1e6) * rates.input + (completion / 1e6) * rates.output;
-  let costUsd = ((prompt - cached - cacheWrite) / 1e6) * rates.input + (completion / 1e6) * rates.output;
+  let costUsd = plainCost(rates, prompt - cached - cacheWrite, completion);
+  if (cached === 0 && cacheWrite === 0) return costUsd;
   for (const [count, rate] of [
     [cached, rates.cached],
     [cacheWrite - cacheWrite1h, rates.cacheWrite],

@@ -132,7 +132,7 @@ export const COUNT_RULES: readonly CountRule[] = [
 ];
 
 /** Keys that mean something else where they do not stand in a usage object. */
-const ONLY_INSIDE: ReadonlySet<string> = new Set([
+export const ONLY_INSIDE: ReadonlySet<string> = new Set([
   ...['prompt', 'input', 'completion', 'output', 'total', 'tokens', 'cost'],
 ]);
 

@@ -72,6 +72,35 @@ describe('an event', () => {
     expect((await lastEvent(experiment)).malformedKeys).toEqual(['timestamp']);
   });
 
+  it('of a recorder tells which number is none, or that its time is', async () => {
+    const experiment = bench.start();
+    const recorder = experiment.recorder('e', { model: 'm' });
+    recorder.recordAt(START_US, Number.POSITIVE_INFINITY);
+    recorder.recordAt(START_US + 1, 5, Number.NEGATIVE_INFINITY);
+    recorder.recordAt(START_US + 2, 1e150, 1e150);
+    recorder.recordAt(START_US + 3, 5, 0.1);
+    recorder.recordAt(Number.NaN, 5, 0.1);
+    const rows = (await experiment.query()).sort((a, b) => a.sequence - b.sequence);
+    expect(rows.map(({ malformedKeys }) => malformedKeys)).toEqual([
+      ['latencyMs'],
+      ['costUsd'],
+      ['latencyMs', 'costUsd'],
+      [],
+      ['timestamp'],
+    ]);
+    expect(experiment.counts).toMatchObject({ malformed: 4, malformedKeys: {} });
+    for (const format of ['csv', 'jsonl', 'msgpack', 'arrow', 'parquet'] as const) {
+      const path = join(dir, `recorded.${format}`);
+      await experiment.export(format, { path });
+      const back = bench.start();
+      await back.importFile(path);
+      const read = (await back.query()).sort((a, b) => a.sequence - b.sequence);
+      expect(read.map(({ malformedKeys }) => malformedKeys.join()).sort(), format).toEqual(
+        rows.map(({ malformedKeys }) => malformedKeys.join()).sort(),
+      );
+    }
+  });
+
   it('tells 16 keys, and the first 128 characters of each', async () => {
     const experiment = bench.start();
     const metadata = Object.fromEntries(

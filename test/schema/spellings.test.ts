@@ -315,6 +315,15 @@ describe('plain keys and others', () => {
     ),
     fc.record({ prompt: fc.nat(9), completion: fc.nat(9) }),
     fc.record({ prompt: fc.nat(9), completion: fc.nat(9), total: fc.nat(9) }),
+    fc.record(
+      {
+        inputTokens: fc.nat(9),
+        outputTokens: fc.constantFrom(1, null),
+        cachedTokens: fc.nat(2),
+        cost: fc.nat(3),
+      },
+      { requiredKeys: [] },
+    ),
   );
   const model = fc.constantFrom<unknown>('gpt-4', 'foo', 5, undefined);
   const plain = {

@@ -163,7 +163,7 @@ export class RowGatherer {
   addRows(source: RowSource, block: OrderedRows, from: number): number {
     const { table } = block;
     const most = Math.min(block.rows.length - from, this.capacity - this.rows, LOOK_EVERY_ROWS);
-    const count = uncorrected(table.tags, block.rows, from, from + most);
+    const count = told(table.tags, block.rows, from, from + most);
     if (count === 0) return this.addEvents([table.event(source, block.rows[from])], 0);
     const rows = block.rows.subarray(from, from + count);
     const at = this.rows;
@@ -387,11 +387,10 @@ export class RowGatherer {
     for (let row = at; row < at + count; row++) costSources[row] = Number.isNaN(costUsd[row]) ? 0 : eventCode;
     malformed.fill(FLAG_FALSE, at, at + count);
     const unpricedCodes = UNPRICED.map(codeOfSource);
-    // None of them is ever so of a recorder's rows.
-    if ((seen & (FLAG_MALFORMED | FLAG_COST_COMPUTED | UNPRICED_MASK)) === 0) return;
+    // Neither is ever so of a recorder's rows.
+    if ((seen & (FLAG_COST_COMPUTED | UNPRICED_MASK)) === 0) return;
     for (let i = 0; i < count; i++) {
       const tag = tags[rows[i]];
-      if ((tag & FLAG_MALFORMED) !== 0) malformed[at + i] = FLAG_TRUE;
       if ((tag & FLAG_COST_COMPUTED) !== 0 && costSources[at + i] !== 0) costSources[at + i] = tableCode;
       if ((tag & UNPRICED_MASK) !== 0)
         costSources[at + i] = unpricedCodes[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT];
@@ -460,13 +459,16 @@ function encoded(stage: Exclude<Stage, { kind: 'texts' }>, value: Json): number 
   throw changed();
 }
 
-/** How many rows from `from` on are what their columns say. */
-function uncorrected(tags: Uint32Array, rows: Uint32Array, from: number, end: number): number {
+/** Of a row that is not all told by its columns and its binding. */
+const UNTOLD = FLAG_CORRECTED | FLAG_MALFORMED;
+
+/** How many rows from `from` on are told. */
+function told(tags: Uint32Array, rows: Uint32Array, from: number, end: number): number {
   let seen = 0;
   for (let i = from; i < end; i++) seen |= tags[rows[i]];
-  if ((seen & FLAG_CORRECTED) === 0) return end - from;
+  if ((seen & UNTOLD) === 0) return end - from;
   let i = from;
-  while (i < end && (tags[rows[i]] & FLAG_CORRECTED) === 0) i++;
+  while (i < end && (tags[rows[i]] & UNTOLD) === 0) i++;
   return i - from;
 }
 

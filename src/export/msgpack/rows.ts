@@ -35,13 +35,15 @@ import { stepsOf, writeEvent } from './document.js';
 import { LIFTED_COLUMNS, LOOKED_FOR, StoredRow } from './stored.js';
 import { ByteWriter, encodedText } from './writer.js';
 
+/** Of a row that is not all told by its columns, its binding and what is stored with it. */
+const UNTOLD = FLAG_CORRECTED | FLAG_MALFORMED;
+
 /** What differs from row to row of a binding, in the order of the keys. */
 const VARYING: readonly string[] = [
   'cost_source',
   'cost_usd',
   'event_id',
   'latency_ms',
-  'malformed',
   'success',
   'timestamp',
   'tokens',
@@ -112,7 +114,7 @@ export class MapWriter implements BlockWriter {
       const tag = table.tags[row];
       const binding = tag & TAG_BINDING_MASK;
       const event = events?.[i];
-      if (binding === 0 || table.sequences[row] >= SEQUENCE_END || (tag & FLAG_CORRECTED) !== 0) {
+      if (binding === 0 || table.sequences[row] >= SEQUENCE_END || (tag & UNTOLD) !== 0) {
         writeEvent(out, event ?? table.event(source, row));
       } else if (!saysMore(tag)) {
         const template = known.templates[binding] ?? learnTemplate(known, source, table, row);
@@ -189,14 +191,12 @@ function writeBound(
   if (isValue(latencyMs)) out.double(latencyMs);
   else putByte(out, NIL);
   put(out, between[4]);
-  putByte(out, (tag & FLAG_MALFORMED) !== 0 ? 0xc3 : 0xc2);
-  put(out, between[5]);
   putByte(out, (tag & FLAG_SUCCEEDED) !== 0 ? 0xc3 : (tag & FLAG_FAILED) !== 0 ? 0xc2 : NIL);
-  put(out, between[6]);
+  put(out, between[5]);
   out.integer(timeUsOf(table, row));
-  put(out, between[7]);
+  put(out, between[6]);
   putTokens(out, table.promptTokens[row], table.completionTokens[row]);
-  put(out, between[8]);
+  put(out, between[7]);
 }
 
 /** The values in the order of VARYING_CAPTURED. */
@@ -246,23 +246,21 @@ function writeCaptured(
   if (isValue(latencyMs)) out.double(latencyMs);
   else putByte(out, NIL);
   put(out, between[6]);
-  putByte(out, (tag & FLAG_MALFORMED) !== 0 ? 0xc3 : 0xc2);
-  put(out, between[7]);
   putRange(out, blob, stored.measurementsStart, stored.measurementsEnd);
-  put(out, between[8]);
+  put(out, between[7]);
   putMetadata(out, template, source, table, row, stored, room);
-  putLifted(out, between[9], blob, stored, 2); // sample_id
-  putLifted(out, between[10], blob, stored, 3); // session_id
-  putLifted(out, between[11], blob, stored, 4); // span_id
-  put(out, between[12]);
+  putLifted(out, between[8], blob, stored, 2); // sample_id
+  putLifted(out, between[9], blob, stored, 3); // session_id
+  putLifted(out, between[10], blob, stored, 4); // span_id
+  put(out, between[11]);
   putByte(out, (tag & FLAG_SUCCEEDED) !== 0 ? 0xc3 : (tag & FLAG_FAILED) !== 0 ? 0xc2 : NIL);
-  put(out, between[13]);
+  put(out, between[12]);
   out.integer(timeUsOf(table, row));
-  put(out, between[14]);
+  put(out, between[13]);
   putTokens(out, table.promptTokens[row], table.completionTokens[row]);
-  putLifted(out, between[15], blob, stored, 5); // trace_id
-  putLifted(out, between[16], blob, stored, 6); // user_id
-  put(out, between[17]);
+  putLifted(out, between[14], blob, stored, 5); // trace_id
+  putLifted(out, between[15], blob, stored, 6); // user_id
+  put(out, between[16]);
 }
 
 function putLifted(
