@@ -1,6 +1,8 @@
 /** Spans on the bus: a start, and a stop or an exception when what was returned has come to its end. */
 import { systemClock } from '../clock.js';
+import { toldSuccess } from '../schema/enrich.js';
 import type { Measurements, Metadata } from '../schema/event.js';
+import { spellingOf } from '../schema/spellings.js';
 import { execute, HANDLER_FAILURE, isHeard } from './channels.js';
 import { activeRun } from './context.js';
 import { kindOf } from './results/kinds.js';
@@ -41,13 +43,8 @@ export type SpanEnd<T> = (
   stream: SpanStream | undefined,
 ) => SpanAdditions | undefined | Promise<SpanAdditions | undefined>;
 
-/** Names of costs and counts of tokens, without points, lines and capitals. Limits of tokens are none of them. */
-const CHARGE =
-  /^(?:total|duplication)?cost(?:usd)?$|usage|^tokens?(?:count)?$|^(?:prompt|completion|input|output|total|cached|cache(?:read|creation|write)|reasoning|thoughts|candidates).*tokens?(?:count|details)?$/;
-
-const KEYS_MAX = 1024;
-
 const NOTHING: Measurements = Object.freeze({});
+const NO_CHUNKS = Object.freeze({ chunks: 0, ttftMs: null, last: undefined });
 const SILENT: SpanHandle = Object.freeze({ set() {} });
 
 /**
@@ -56,8 +53,8 @@ const SILENT: SpanHandle = Object.freeze({ set() {} });
  * the span ends when its consumer has come to the end, and has `ttftMs` and `chunks`; a stream that breaks is an
  * exception, and one whose consumer leaves early stops with the outcome 'abandoned', which is no success.
  *
- * A stop is a success unless `success`, `status`, `error` or `exception` in what is known of it says otherwise. Cost and
- * tokens given at the start count once, at the end. What fn returns or throws is passed on, promises as the promises
+ * A stop is a success unless what is known of it says otherwise, under the names that enrichment reads. Cost and tokens
+ * given at the start count once, at the end. What fn returns or throws is passed on, promises as the promises
  * that they are. Who listens when the span begins hears of its end.
  * @param fn - is handed a handle to add to the end
  * @param end - adds to the stop, by what fn has returned; a promise is waited for
@@ -78,7 +75,7 @@ export function span<T>(
     open.failed(error);
     throw error;
   }
-  return watch(result, open);
+  return watch(result, open, fn);
 }
 
 interface Names {
@@ -107,7 +104,7 @@ class OpenSpan implements ResultObserver {
   readonly #startNs = systemClock.monotonicNs();
   #measurements: Measurements = NOTHING;
   #metadata: Metadata;
-  #stream: { chunks: number; ttftMs: number; last: unknown } | undefined;
+  #stream: Omit<SpanStream, 'abandoned'> | undefined;
   #isOver = false;
 
   constructor(names: Names, metadata: Metadata, end: SpanEnd<unknown> | undefined) {
@@ -123,16 +120,17 @@ class OpenSpan implements ResultObserver {
   }
 
   chunk(value: unknown): void {
-    this.#stream ??= { chunks: 0, ttftMs: Number(this.#elapsedNs()) / 1e6, last: undefined };
-    this.#stream.chunks++;
-    this.#stream.last = value;
+    const { chunks, ttftMs } = this.#stream ?? NO_CHUNKS;
+    this.#stream = { chunks: chunks + 1, ttftMs: ttftMs ?? Number(this.#elapsedNs()) / 1e6, last: value };
   }
 
-  completed(result: unknown): void {
+  completed(result: unknown, asStream: boolean): void {
+    if (asStream) this.#stream ??= NO_CHUNKS;
     this.#stop(result, false);
   }
 
   abandoned(result: unknown): void {
+    this.#stream ??= NO_CHUNKS;
     this.#stop(result, true);
   }
 
@@ -171,7 +169,7 @@ class OpenSpan implements ResultObserver {
   }
 
   #emitStop(duration: bigint, result: unknown, abandoned: boolean): void {
-    const isTold = abandoned || tells(this.#metadata) || tells(this.#measurements);
+    const isTold = abandoned || tells(this.#measurements, this.#metadata);
     const measurements = this.#measured(duration, isTold ? null : statusOf(result));
     const metadata = abandoned ? merged(this.#metadata, { outcome: 'abandoned' }) : this.#metadata;
     this.#emit(this.#names.stop, measurements, metadata);
@@ -191,8 +189,9 @@ class OpenSpan implements ResultObserver {
   #measured(duration: bigint, status: 'ok' | 'error' | null): Measurements {
     const own = status === null ? { duration } : { duration, status };
     if (this.#stream === undefined && this.#measurements === NOTHING) return own;
-    const { chunks, ttftMs } = this.#stream ?? {};
-    return merged(chunks === undefined ? own : { ...own, ttftMs, chunks }, this.#measurements);
+    if (this.#stream === undefined) return merged(own, this.#measurements);
+    const { chunks, ttftMs } = this.#stream;
+    return merged({ ...own, ...(ttftMs === null ? null : { ttftMs }), chunks }, this.#measurements);
   }
 
   #streamAt(abandoned: boolean): SpanStream | undefined {
@@ -204,10 +203,9 @@ class OpenSpan implements ResultObserver {
   }
 }
 
-/** Whether the values say how it went. */
-function tells(values: { readonly [key: string]: unknown }): boolean {
+function tells(measurements: Measurements, metadata: Metadata): boolean {
   try {
-    return (values.success ?? values.status ?? (values.error || values.exception || undefined)) !== undefined;
+    return toldSuccess(measurements, metadata) !== null;
   } catch {
     // Whoever stores the event finds out.
     return true;
@@ -241,14 +239,8 @@ function withoutCharges(metadata: Metadata): Metadata {
   return metadata;
 }
 
-const charges = new Map<string, boolean>();
-
+/** Whether enrichment reads a cost or a count of tokens there. */
 function isCharge(key: string): boolean {
-  let known = charges.get(key);
-  if (known === undefined) {
-    known = CHARGE.test(key.replace(/[^a-z]/gi, '').toLowerCase());
-    // Keys made up at run time must not fill the heap.
-    if (charges.size < KEYS_MAX) charges.set(key, known);
-  }
-  return known;
+  const quantity = spellingOf('metadata', key)?.rule.quantity;
+  return quantity === 'costUsd' || quantity === 'tokens';
 }

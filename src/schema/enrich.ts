@@ -500,6 +500,22 @@ export function tokensOf(prompt: number, completion: number): Tokens | null {
   return known;
 }
 
+/** What an event with these parts says of its success, whatever its name. */
+export function toldSuccess(measurements: Measurements, metadata: Metadata): boolean | null {
+  if (!mentionsSuccess('measurements', measurements) && !mentionsSuccess('metadata', metadata)) return null;
+  const found = emptyEnriched();
+  offer(found.offered, spanParts, 'measurements', measurements);
+  offer(found.offered, spanParts, 'metadata', metadata);
+  return firstOutcome(found);
+}
+
+const spanParts = newKnownParts();
+
+function mentionsSuccess(part: Part, source: Readonly<Record<string, unknown>>): boolean {
+  for (const key in source) if (spellingOf(part, key)?.rule.quantity === 'success') return true;
+  return false;
+}
+
 /** The tokens that an event with these parts has, where it has no others. */
 export function toldTokens(
   measurements: Record<string, Json>,

@@ -446,6 +446,23 @@ describe('a span whose result is consumed', () => {
     ]);
   });
 
+  it('and has no chunks tells of none', async () => {
+    listen();
+    const given: unknown[] = [];
+    const empty = telemetry.span(
+      PREFIX,
+      {},
+      async function* () {},
+      (_, stream) => {
+        given.push(stream);
+        return undefined;
+      },
+    );
+    await drain(empty);
+    expect(given).toEqual([{ chunks: 0, ttftMs: null, last: undefined, abandoned: false }]);
+    expect(end().measurements).toEqual({ duration: expect.any(BigInt), status: 'ok', chunks: 0 });
+  });
+
   it('by nobody counts neither as a success nor as a failure once its consumer has left', async () => {
     const experiment = bench.start();
     await leave(experiment.run(() => telemetry.span(PREFIX, {}, () => chunks())));
@@ -514,7 +531,7 @@ describe('a span whose result is consumed', () => {
     telemetry.detach('span-streams');
     listen();
     expect(await telemetry.span(PREFIX, {}, () => new StreamTextResult(() => chunks())).text).toBe('012');
-    expect(end().measurements).toMatchObject({ status: 'ok' });
+    expect(end().measurements).toEqual({ status: 'ok', duration: expect.any(BigInt) });
   });
 
   it('by somebody else already ends at once', async () => {

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HANDLER_FAILURE, telemetry } from '../../src/capture/bus.js';
 import type { SpanHandle } from '../../src/capture/bus-span.js';
 import type { EventRow } from '../../src/schema/event.js';
+import { RULES } from '../../src/schema/spellings.js';
 import { ApiPromise } from '../support/sdk-shapes.js';
 import { useBench } from './support.js';
 
@@ -70,7 +71,13 @@ describe('a span around a call that returns', () => {
     ['an exception', { metadata: { exception: new Error('x') } }, false],
     ['a status', { metadata: { status: 'error' } }, false],
     ['a status that is measured', { measurements: { status: 'error' } }, false],
-    ['a status that says nothing', { metadata: { status: 'partial' } }, null],
+    ['a status that says nothing of it', { metadata: { status: 'partial', outcome: 'draw' } }, true],
+    ['a flag', { metadata: { success: false } }, false],
+    ['a flag that is measured', { measurements: { success: false } }, false],
+    ['a word', { metadata: { outcome: 'timed out' } }, false],
+    ['an HTTP status', { metadata: { statusCode: 503 } }, false],
+    ['an attribute', { metadata: { 'error.type': 'rate_limit' } }, false],
+    ['several of them, of which the first counts', { metadata: { status: 'ok', success: false } }, false],
     ['no error', { metadata: { error: null, exception: undefined } }, true],
     ['a false error', { metadata: { error: false } }, true],
   ])('unless the function or its metadata say otherwise, by %s', async (_, said, success) => {
@@ -339,28 +346,12 @@ describe('cost and tokens given at the start', () => {
     }
   });
 
-  it.each([
-    'cost',
-    'costUsd',
-    'cost_usd',
-    'totalCost',
-    'total_cost',
-    'duplicationCost',
-    'duplication_cost',
-    'tokens',
-    'usage',
-    'usageMetadata',
-    'promptTokens',
-    'prompt_tokens',
-    'completionTokens',
-    'input_tokens',
-    'outputTokens',
-    'gen_ai.usage.input_tokens',
-    'gen_ai.usage.output_tokens',
-    'total_tokens',
-    'cached_tokens',
-    'cache_read_input_tokens',
-  ])('are not said at the start under the name %s', (name) => {
+  const charges = RULES.filter(
+    ({ quantity, in: parts }) =>
+      (quantity === 'costUsd' || quantity === 'tokens') && parts.includes('metadata'),
+  ).flatMap(({ keys }) => keys);
+
+  it.each([...charges])('are not said at the start under the name %s', (name) => {
     const heard = listenToSpans();
     telemetry.span(PREFIX, { [name]: 1, kept: 1 }, () => 1);
     expect(heard.map(({ metadata }) => metadata)).toEqual([{ kept: 1 }, { [name]: 1, kept: 1 }]);

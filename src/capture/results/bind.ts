@@ -49,7 +49,7 @@ const standIns = new WeakMap<object, object>();
 
 /** Calls `fn` in a run, and binds what it returns. */
 export function runIn<T>(run: ActiveRun, fn: () => T): T {
-  return bindResult(activeRun.run(run, fn), run);
+  return bindResult(activeRun.run(run, fn), run, fn);
 }
 
 /**
@@ -73,18 +73,23 @@ export function bindTo<T extends object>(target: T, run: ActiveRun): T {
 function boundFunction<F extends object>(fn: F, run: ActiveRun): F {
   return new Proxy(fn, {
     apply: (target, self, args: unknown[]) =>
-      runIn(run, () => Reflect.apply(target as () => unknown, self, args)),
+      bindResult(
+        activeRun.run(run, () => Reflect.apply(target as () => unknown, self, args)),
+        run,
+        target,
+      ),
     construct: (target, args: unknown[], newTarget) =>
       runIn(run, () => Reflect.construct(target as new () => object, args, newTarget)),
   });
 }
 
-function bindResult<T>(value: T, run: ActiveRun): T {
+function bindResult<T>(value: T, run: ActiveRun, by?: unknown): T {
   const kind = kindOf(value);
-  return kind === null ? value : (bindKind(value as object, kind, run) as T);
+  return kind === null ? value : (bindKind(value as object, kind, run, by) as T);
 }
 
-function bindKind(object: object, kind: Kind, run: ActiveRun): object {
+/** @param by - the function that has returned it */
+function bindKind(object: object, kind: Kind, run: ActiveRun, by?: unknown): object {
   if (runs.get(object) !== undefined) return object;
   const known = standIns.get(object);
   if (known !== undefined) return known;
@@ -95,10 +100,12 @@ function bindKind(object: object, kind: Kind, run: ActiveRun): object {
   if (kind === 'message') bindBody(object, run);
   // A frozen stream has all that it needs then. Others may have members of their own.
   if (kind === 'webStream' && bindAlgorithms(object, run) && !Object.isExtensible(object)) return object;
-  const as =
-    kind === 'promise'
-      ? observePromise(object as Promise<unknown>, observerOf(run))
-      : surround(object, membersIn(object, kind), (call) => callIn(run, call, kind));
+  if (kind === 'promise') {
+    const observed = observePromise(object as Promise<unknown>, observerOf(run), by);
+    if (observed === object) runs.set(object, run);
+    return observed;
+  }
+  const as = surround(object, membersIn(object, kind), (call) => callIn(run, call, kind));
   if (as !== object) standIns.set(object, as);
   runs.set(as, run);
   return as;

@@ -14,8 +14,11 @@ import { isAbort, isIteration, isNodeStream, type Watchable, wasAborted, watchab
 export interface ResultObserver {
   /** Once for each, whatever branches of a stream see of it. */
   chunk(value: unknown): void;
-  /** @param result - what was returned or resolved to, or what a method of it has given in its place */
-  completed(result: unknown): void;
+  /**
+   * @param result - what was returned or resolved to, or what a method of it has given in its place
+   * @param asStream - whether its consumer has come to the end of a stream
+   */
+  completed(result: unknown, asStream: boolean): void;
   /** Its consumer has left before the end. @param result - as of `completed` */
   abandoned(result: unknown): void;
   /** It has not ended, and nobody holds it any more. */
@@ -23,19 +26,22 @@ export interface ResultObserver {
   failed(error: unknown): void;
 }
 
-/** @returns the value itself; a proxy for a stream that is frozen */
-export function watch<T>(value: T, observer: ResultObserver): T {
+/**
+ * @param by - the function that has returned it
+ * @returns the value itself; a proxy for a stream that is frozen
+ */
+export function watch<T>(value: T, observer: ResultObserver, by?: unknown): T {
   const kind = kindOf(value);
   if (kind === 'promise') {
-    const watched = observePromise(value as Promise<unknown>, {
+    const seen = {
       fulfilled: <V>(settled: V) => watch(settled, observer),
-      rejected: (error) => observer.failed(error),
-    });
-    return watched as T;
+      rejected: (error: unknown) => observer.failed(error),
+    };
+    return observePromise(value as Promise<unknown>, seen, by) as T;
   }
   const watched = kind === null ? null : new Watch(observer).begin(value);
   if (watched !== null) return watched as T;
-  observer.completed(value);
+  observer.completed(value, false);
   return value;
 }
 
@@ -347,7 +353,7 @@ class Watch {
   /** What a thenable has come to. */
   #arrived(tap: Tap, value: unknown): unknown {
     const watched = this.#streamsFrom(tap, value);
-    if (watched === null) this.#observer.completed(value);
+    if (watched === null) this.#observer.completed(value, false);
     return watched ?? value;
   }
 
@@ -374,7 +380,7 @@ class Watch {
     if (watched !== null) return watched;
     // A cursor's hasNext() and close() are not what it was made for; of a query everything is.
     const isWhole = hasMethod(self, 'then') || (value !== undefined && typeof value !== 'boolean');
-    if (isWhole && this.#open === 0) this.#observer.completed(value);
+    if (isWhole && this.#open === 0) this.#observer.completed(value, false);
     return value;
   }
 
@@ -408,7 +414,7 @@ class Watch {
     this.#exit(tap);
     if (!source.isDone) this.#pending--;
     source.isDone = true;
-    if (this.#pending === 0) this.#observer.completed(source.result);
+    if (this.#pending === 0) this.#observer.completed(source.result, true);
     else if (this.#open === 0 && this.#hasLeft) this.#observer.abandoned(source.result);
   }
 
