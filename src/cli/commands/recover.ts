@@ -27,7 +27,7 @@ export const recover = defineCommand({
   positionals: { min: 0, max: 1 },
   options: {},
   async run(context) {
-    const { options, positionals, print, style, width, stdout } = context;
+    const { options, positionals, print, printJson, report: layout } = context;
     const { dir } = await openDir(context, 'recover', positionals[0]);
     const library = await context.loadLibrary();
     const stored = await library.listExperiments(dir);
@@ -37,13 +37,11 @@ export const recover = defineCommand({
         ...found,
         error: errorDocument(found.error),
       }));
-      print(JSON.stringify({ ...report, experiments }, null, 2));
+      printJson({ ...report, experiments });
     } else if (stored.length === 0) {
       print(`There are no experiments in ${dir}.`);
     } else {
-      print(
-        ...recoveryLines(report, { style, width: stdout.isTTY === true ? width : Number.POSITIVE_INFINITY }),
-      );
+      print(...recoveryLines(report, layout));
     }
     const damaged = report.experiments.filter(isDamaged);
     if (damaged.length > 0) throw damagedError(damaged);
