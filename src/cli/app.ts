@@ -1,33 +1,37 @@
 /** From arguments to an exit status. */
 
+import { parseArgs } from 'node:util';
 import { suggest } from '../suggest.js';
 import { readArguments } from './args.js';
 import { type CliEnvironment, COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
-import { errorText, isReaderGone, UsageError } from './errors.js';
-import { commandHelp, overviewHelp } from './help.js';
+import { errorJson, errorText, InterruptedError, isReaderGone, UsageError } from './errors.js';
+import { helpDocument, helpLines } from './help.js';
 import { widthOf } from './terminal/stream.js';
 import { styleFor } from './terminal/style.js';
+import { printable, visibleJson } from './terminal/text.js';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
-/** Runs one command line; never throws. Errors are told on stderr. */
+/** Runs one command line; never throws. Errors are told on stderr, with --json as a document of one line. */
 export async function runCli(
   argv: readonly string[],
   commands: readonly Command[],
   environment: CliEnvironment,
 ): Promise<number> {
+  const { signal, stderr, env } = environment;
+  // Whatever a command has made of it: who interrupted it is told that it was.
+  const interrupted = () => (signal.reason instanceof InterruptedError ? signal.reason.exitStatus : null);
   try {
     await dispatch(argv, commands, environment);
-    return EXIT_OK;
+    return interrupted() ?? EXIT_OK;
   } catch (error) {
     if (isReaderGone(error)) return EXIT_OK;
-    environment.stderr.write(errorText(error, Boolean(environment.env.DEBUG)));
-    if (!(error instanceof UsageError)) return EXIT_FAILED;
-    const help = error.command === null ? 'crucible help' : `crucible help ${error.command}`;
-    environment.stderr.write(`See: ${help}\n`);
-    return EXIT_USAGE;
+    const status = interrupted() ?? (error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED);
+    const debug = Boolean(env.DEBUG);
+    stderr.write(hasFlag(argv, '--json') ? errorJson(error, status, debug) : errorText(error, debug));
+    return status;
   }
 }
 
@@ -36,26 +40,28 @@ async function dispatch(
   commands: readonly Command[],
   environment: CliEnvironment,
 ): Promise<void> {
-  const style = styleFor(environment.stdout, environment.env);
-  const width = widthOf(environment.stdout);
+  const { stdout, stderr, env } = environment;
+  const style = styleFor(stdout, env);
+  const width = widthOf(stdout);
   const print = (...lines: readonly string[]) =>
-    void environment.stdout.write(lines.map((line) => `${line}\n`).join(''));
+    void stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));
+  const printJson = (document: unknown) => void stdout.write(`${visibleJson(document, 2)}\n`);
 
-  const [name, ...rest] = argv;
-  if (name === undefined || name === '--help' || name === '-h') {
-    print(...overviewHelp(commands, { style, width }));
+  const json = hasFlag(argv, '--json');
+  if (hasFlag(argv, '--version', '-V')) {
+    if (json) printJson({ version: environment.version });
+    else print(environment.version);
     return;
   }
-  if (name === '--version' || name === '-V') {
-    print(environment.version);
-    return;
-  }
-  const command = findCommand(name, commands);
+  const { name, rest } = splitCommand(argv);
+  const command = name === null ? null : findCommand(name, commands);
   // Help is for somebody who does not know the arguments yet, so it comes before they are checked.
-  if (asksForHelp(rest)) {
-    print(...commandHelp(command, { style, width }));
+  if (hasFlag(rest, '--help', '-h') || (command === null && rest.every((arg) => arg === '--json'))) {
+    if (json) printJson(helpDocument(command === null ? commands : [command]));
+    else print(...helpLines(command, commands, { style, width }));
     return;
   }
+  if (command === null) throw new UsageError(`expected a command behind ${rest.join(' ')}`);
 
   const { values, positionals } = readArguments(
     rest,
@@ -63,7 +69,6 @@ async function dispatch(
     command.name,
   );
   checkPositionals(positionals, command);
-  const { stdout, stderr, env } = environment;
   const terminal = stdout.isTTY === true && stderr.isTTY === true && env.TERM !== 'dumb';
   await command.run({
     ...environment,
@@ -72,15 +77,47 @@ async function dispatch(
     commands,
     style,
     width,
+    report: { style, width, tableWidth: stdout.isTTY === true ? width : Number.POSITIVE_INFINITY },
     live: terminal && values.json !== true,
     print,
+    printJson,
   });
+}
+
+/**
+ * The command, and all other arguments: options that every command takes may stand in front of it.
+ * @throws UsageError for any other option there
+ */
+function splitCommand(argv: readonly string[]): { name: string | null; rest: string[] } {
+  const options = Object.fromEntries(
+    Object.entries(COMMON_OPTIONS).map(([name, { type, ...spec }]) => [
+      name,
+      {
+        type: type === 'flag' ? ('boolean' as const) : ('string' as const),
+        ...('short' in spec && { short: spec.short }),
+      },
+    ]),
+  );
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind === 'option' && !Object.hasOwn(options, token.name)) {
+      throw new UsageError(`expected a command before ${token.rawName}`);
+    }
+    if (token.kind !== 'positional') continue;
+    return { name: token.value, rest: argv.filter((_, index) => index !== token.index) };
+  }
+  return { name: null, rest: [...argv] };
 }
 
 export function findCommand(name: string, commands: readonly Command[]): Command {
   const command = commands.find((candidate) => candidate.name === name);
   if (command !== undefined) return command;
-  if (name.startsWith('-')) throw new UsageError(`expected a command before ${name}`);
   const meant = suggest(
     name,
     commands.map((candidate) => candidate.name),
@@ -89,9 +126,10 @@ export function findCommand(name: string, commands: readonly Command[]): Command
   throw new UsageError(`unknown command ${JSON.stringify(name)}${hint}`);
 }
 
-function asksForHelp(args: readonly string[]): boolean {
+/** Whether one of the flags is given, wherever: not behind `--`, where arguments are no options. */
+function hasFlag(args: readonly string[], ...flags: readonly string[]): boolean {
   const end = args.indexOf('--');
-  return args.slice(0, end < 0 ? undefined : end).some((arg) => arg === '--help' || arg === '-h');
+  return args.slice(0, end < 0 ? undefined : end).some((arg) => flags.includes(arg));
 }
 
 function checkPositionals(

@@ -2,6 +2,7 @@
 
 import type { OptionTable, OptionValues } from './args.js';
 import type { Library } from './library.js';
+import type { ReportOptions } from './report/measures.js';
 import type { OutputStream, TextStream } from './terminal/stream.js';
 import type { Style } from './terminal/style.js';
 
@@ -27,10 +28,14 @@ export interface CommandContext<T extends OptionTable = OptionTable> extends Cli
   commands: readonly Command[];
   style: Style;
   width: number;
+  /** How reports are laid out: these two, and how wide tables may be. */
+  report: ReportOptions;
   /** Redraw in place: results and progress both go to a terminal, and no program reads along. */
   live: boolean;
-  /** Writes lines to stdout. */
+  /** Writes lines to stdout; whatever in them could deceive is made visible. */
   print(...lines: readonly string[]): void;
+  /** Writes the document that --json asks for to stdout. */
+  printJson(document: unknown): void;
 }
 
 export interface Command {

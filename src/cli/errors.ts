@@ -1,6 +1,7 @@
 /** Errors of the command line and how they are told. */
 
 import { TelemetryError, type WireError } from '../errors.js';
+import { visible, visibleJson } from './terminal/text.js';
 
 /** The command was called wrongly; `command` is the one whose help to point at. */
 export class UsageError extends TelemetryError {
@@ -32,21 +33,80 @@ const HINTS: Readonly<Record<string, string>> = {
   ERR_STORAGE_FULL: 'make room on that disk and try again',
 };
 
+/** Ctrl-C, or another signal that asks the process to end. */
+export class InterruptedError extends TelemetryError {
+  /** 128 and the signal's number, as shells count. */
+  readonly exitStatus: number;
+
+  constructor(signal: InterruptSignal) {
+    super('ERR_INTERRUPTED', 'interrupted', { signal });
+    this.exitStatus = 128 + SIGNAL_NUMBERS[signal];
+  }
+}
+
+const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+export type InterruptSignal = keyof typeof SIGNAL_NUMBERS;
+export const INTERRUPT_SIGNALS = Object.keys(SIGNAL_NUMBERS) as readonly InterruptSignal[];
+
+/** What there is to say of errors besides, for whoever reads documents. */
+const FACTS = new WeakMap<object, Readonly<Record<string, unknown>>>();
+
+/** Has the document of an error say more. */
+export function addFacts(error: unknown, facts: Readonly<Record<string, unknown>>): void {
+  if (typeof error === 'object' && error !== null) FACTS.set(error, facts);
+}
+
+interface Told {
+  readonly message: string;
+  readonly code: string | null;
+  readonly hint: string | null;
+  readonly stack: string | undefined;
+}
+
+function toldOf(error: unknown): Told {
+  if (isAbort(error)) return { message: 'interrupted', code: null, hint: null, stack: undefined };
+  if (!(error instanceof Error)) return { message: String(error), code: null, hint: null, stack: undefined };
+  const { message, code, stack } = error as Error & { code?: unknown };
+  return {
+    message: message || 'unknown error',
+    code: typeof code === 'string' ? code : null,
+    hint: hintOf(error, code),
+    stack,
+  };
+}
+
+function hintOf(error: Error, code: unknown): string | null {
+  if (error instanceof CommandError) return error.hint;
+  if (!(error instanceof UsageError)) return hintFor(code);
+  return error.command === null ? 'crucible help' : `crucible help ${error.command}`;
+}
+
 /** `error: … (CODE)` in one line, and a hint in another where there is one; the stack beneath only for debugging. */
 export function errorText(error: unknown, debug: boolean): string {
-  const { message, code, stack } =
-    error instanceof Error
-      ? (error as Error & { code?: unknown })
-      : { message: String(error), code: undefined, stack: undefined };
-  const line = isAbort(error) ? 'interrupted' : (message || 'unknown error').replaceAll(/\s*\n\s*/g, ' ');
-  const suffix = typeof code === 'string' && !line.includes(code) ? ` (${code})` : '';
-  const hint = error instanceof CommandError ? error.hint : hintFor(code);
+  const { message, code, hint, stack } = toldOf(error);
+  const suffix = code === null || message.includes(code) ? '' : ` (${code})`;
   return [
-    `error: ${line}${suffix}`,
-    ...(hint === null ? [] : [`hint: ${hint}`]),
-    ...(debug && stack !== undefined ? [stack] : []),
-    '',
-  ].join('\n');
+    `error: ${message}${suffix}`,
+    ...(hint === null ? [] : [error instanceof UsageError ? `See: ${hint}` : `hint: ${hint}`]),
+    ...(debug && stack !== undefined ? stack.split('\n') : []),
+  ]
+    .map((line) => `${visible(line)}\n`)
+    .join('');
+}
+
+/** The same as a document of one line. */
+export function errorJson(error: unknown, exitStatus: number, debug: boolean): string {
+  const { message, code, hint, stack } = toldOf(error);
+  const facts = typeof error === 'object' && error !== null ? FACTS.get(error) : undefined;
+  const document = {
+    code: code ?? (isAbort(error) ? 'ERR_INTERRUPTED' : 'ERR_INTERNAL'),
+    message,
+    hint,
+    exitStatus,
+    ...facts,
+    ...(debug && { stack }),
+  };
+  return `${visibleJson({ error: document })}\n`;
 }
 
 /** An error of the library as a document tells it: no stack, no paths of this machine's modules. */
@@ -66,5 +126,5 @@ export function isReaderGone(error: unknown): boolean {
 
 /** What Ctrl-C makes work throw. */
 function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
+  return error instanceof InterruptedError || (error instanceof Error && error.name === 'AbortError');
 }

@@ -6,7 +6,7 @@ import { suggest } from '../suggest.js';
 import type { OptionTable, OptionValues } from './args.js';
 import { UsageError } from './errors.js';
 import { formatTime } from './terminal/numbers.js';
-import { oneLine } from './terminal/text.js';
+import { visible } from './terminal/text.js';
 import { readTimeUs } from './times.js';
 
 export const FILTER_OPTIONS = {
@@ -152,7 +152,7 @@ export function filterText({
     us === undefined || !Number.isSafeInteger(us) || Math.abs(us) === Number.MAX_SAFE_INTEGER
       ? []
       : [`${word} ${formatTime(us, us % 1e6 === 0 ? 0 : 6)}`];
-  return oneLine(
+  return visible(
     [
       ...named('event', eventName),
       ...named('model', model),

@@ -13,12 +13,38 @@ interface HelpOptions {
 /** Longer lines are hard to read. */
 const TEXT_WIDTH = 100;
 
-export function overviewHelp(commands: readonly Command[], options: HelpOptions): string[] {
+/** Of one command, or null for all of them. */
+export function helpLines(
+  command: Command | null,
+  commands: readonly Command[],
+  options: HelpOptions,
+): string[] {
+  return command === null ? overviewHelp(commands, options) : commandHelp(command, options);
+}
+
+/** The same for programs. */
+export function helpDocument(commands: readonly Command[]) {
+  return commands.map(({ name, summary, usage, json = [], options }) => ({
+    name,
+    summary,
+    usage,
+    json,
+    options: { ...options, ...COMMON_OPTIONS },
+  }));
+}
+
+function overviewHelp(commands: readonly Command[], options: HelpOptions): string[] {
   const { bold } = options.style;
+  const width = Math.min(options.width, TEXT_WIDTH);
   return [
     `${bold('crucible')}: research-grade telemetry for AI experiments`,
     '',
-    `${bold('Usage:')} crucible <command> [options]`,
+    `${bold('Usage:')} npx crucible-telemetry <command> [options]`,
+    ...wrap(
+      'or crucible <command>, as below, where the package is installed globally or the command is one of npm run. (The package crucible is somebody else\u2019s.)',
+      width,
+      '       ',
+    ),
     '',
     bold('Commands:'),
     ...pairs(
@@ -28,13 +54,27 @@ export function overviewHelp(commands: readonly Command[], options: HelpOptions)
     '',
     bold('Options:'),
     ...optionLines(COMMON_OPTIONS, options),
-    ...pairs([['    --version', 'print the version']], options),
+    ...pairs([['-V, --version', 'print the version']], options),
+    ...wrap('They may stand before or behind the command; what follows -- is no option.', width),
+    '',
+    bold('Exit status:'),
+    ...pairs(EXIT_STATUSES, options),
     '',
     'crucible help <command> tells more about one.',
   ];
 }
 
-export function commandHelp(command: Command, options: HelpOptions): string[] {
+const EXIT_STATUSES = [
+  ['0', 'done'],
+  [
+    '1',
+    'failed; the last line on stderr says why, with --json as { "error": { code, message, hint, exitStatus } }',
+  ],
+  ['2', 'called wrongly'],
+  ['130', 'Ctrl-C (143: SIGTERM, 129: SIGHUP); what had been done by then has been cleared up or told'],
+] as const;
+
+function commandHelp(command: Command, options: HelpOptions): string[] {
   const { bold } = options.style;
   return [
     `${bold(`crucible ${command.name}`)}: ${command.summary}`,

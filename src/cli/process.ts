@@ -2,7 +2,7 @@
 
 import { EXIT_OK, runCli } from './app.js';
 import type { Command } from './command.js';
-import { isReaderGone } from './errors.js';
+import { INTERRUPT_SIGNALS, InterruptedError, type InterruptSignal, isReaderGone } from './errors.js';
 import type { Library } from './library.js';
 import type { OutputStream } from './terminal/stream.js';
 
@@ -14,7 +14,7 @@ export interface HostProcess {
   readonly stdout: HostStream;
   readonly stderr: HostStream;
   exitCode?: number | string | null | undefined;
-  on(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  on(signal: InterruptSignal, listener: () => void): unknown;
   exit(code: number): void;
 }
 
@@ -22,8 +22,8 @@ interface HostStream extends OutputStream {
   on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
 }
 
-/** 128 + SIGINT, as shells count. */
-const EXIT_INTERRUPTED = 130;
+/** A terminal and npx may both send the signal of one Ctrl-C. */
+const ONE_SIGNAL_MS = 500;
 
 /** Runs the process's command line and sets its exit code, leaving it to end by itself. */
 export async function runProcess(
@@ -31,12 +31,18 @@ export async function runProcess(
   commands: readonly Command[],
   version: string,
   loadLibrary: () => Promise<Library>,
+  nowMs = () => performance.now(),
 ): Promise<void> {
   const stop = new AbortController();
-  // The first signal lets the command finish with what it has; the second does not wait.
-  const interrupt = () => (stop.signal.aborted ? host.exit(EXIT_INTERRUPTED) : stop.abort());
-  host.on('SIGINT', interrupt);
-  host.on('SIGTERM', interrupt);
+  let askedMs = Number.POSITIVE_INFINITY;
+  // The first signal lets the command clear up and finish with what it has; a second one does not wait.
+  const interrupt = (signal: InterruptSignal) => {
+    const reason = new InterruptedError(signal);
+    if (nowMs() - askedMs > ONE_SIGNAL_MS) host.exit(reason.exitStatus);
+    askedMs = Math.min(askedMs, nowMs());
+    stop.abort(reason);
+  };
+  for (const signal of INTERRUPT_SIGNALS) host.on(signal, () => interrupt(signal));
 
   // A reader that has had enough is no failure: stop working, and say nothing.
   let readerGone = false;
@@ -53,7 +59,7 @@ export async function runProcess(
     stderr: host.stderr,
     env: host.env,
     signal: stop.signal,
-    nowMs: () => performance.now(),
+    nowMs,
     version,
     pid: host.pid,
     loadLibrary,

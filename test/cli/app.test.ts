@@ -67,7 +67,75 @@ describe('runCli', () => {
   });
 
   it('tells its version', async () => {
-    expect(await run('--version')).toMatchObject({ status: 0, stdout: '1.2.3\n' });
+    for (const argv of [['--version'], ['-V'], ['show', '--version'], ['--dir', 'x', '--version']]) {
+      expect(await run(...argv)).toMatchObject({ status: 0, stdout: '1.2.3\n' });
+    }
+    expect(JSON.parse((await run('--version', '--json')).stdout)).toEqual({ version: '1.2.3' });
+  });
+
+  it.each([
+    [['--dir', 'data', 'show', 'x1']],
+    [['show', '--dir', 'data', 'x1']],
+    [['show', 'x1', '--dir', 'data']],
+    [['--dir=data', 'show', 'x1']],
+    [['show', 'x1', '--dir=data']],
+    [['--dir', 'data', 'show', '--', 'x1']],
+    [['--dir', 'data', '--', 'show', 'x1']],
+  ])('takes common options in front of the command and behind it: %j', async (argv) => {
+    const { status, stdout, stderr } = await run(...argv);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ id: 'x1', dir: 'data' });
+  });
+
+  it('takes what follows -- for arguments', async () => {
+    expect(JSON.parse((await run('show', '--', '--json')).stdout)).toMatchObject({ id: '--json' });
+    expect(JSON.parse((await run('show', '--limit=3', '--', '-h')).stdout)).toMatchObject({
+      id: '-h',
+      limit: 3,
+    });
+    expect((await run('show', '--', 'missing', '--json')).stderr).toMatch(
+      /^error: unexpected argument "--json"/,
+    );
+  });
+
+  it.each([
+    [['show', 'missing', '--json'], 1, 'ERR_NOT_FOUND', null],
+    [['--json', 'show', 'missing'], 1, 'ERR_NOT_FOUND', null],
+    [['show', '--json'], 2, 'ERR_USAGE', 'crucible help show'],
+    [['shwo', '--json'], 2, 'ERR_USAGE', 'crucible help'],
+    [['--json', '--limit', '3'], 2, 'ERR_USAGE', 'crucible help'],
+    [['--json', '--dir', 'x'], 2, 'ERR_USAGE', 'crucible help'],
+    [['show', 'x', '--json', '--limit', 'many'], 2, 'ERR_USAGE', 'crucible help show'],
+  ])('tells errors as JSON with --json: %j', async (argv, status, code, hint) => {
+    const run1 = await run(...argv);
+    expect(run1).toMatchObject({ status, stdout: '' });
+    expect(run1.stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(JSON.parse(run1.stderr)).toEqual({
+      error: { code, message: expect.any(String), hint, exitStatus: status },
+    });
+  });
+
+  it('gives help as JSON, too', async () => {
+    const all = JSON.parse((await run('--json')).stdout);
+    expect(all).toMatchObject([
+      { name: 'show', options: { limit: { type: 'integer' }, json: { type: 'flag' } } },
+    ]);
+    for (const argv of [
+      ['--help', '--json'],
+      ['show', '--help', '--json'],
+      ['--json', '--help', 'show'],
+    ]) {
+      expect(JSON.parse((await run(...argv)).stdout)).toEqual(all);
+    }
+  });
+
+  it('shows what cannot be seen in arguments that it names', async () => {
+    expect((await run('\u202eshow\u001b[2J')).stderr).toBe(
+      'error: unknown command "\\u202eshow\\u001b[2J" (ERR_USAGE)\nSee: crucible help\n',
+    );
+    expect((await run('show', 'a', '\u200bb\u009b')).stderr).toContain(
+      'unexpected argument "\\u200bb\\u009b"',
+    );
   });
 
   it('shows an overview, and the help of a command whatever else is wrong', async () => {
@@ -75,6 +143,8 @@ describe('runCli', () => {
     expect(overview.status).toBe(0);
     expect(overview.stdout).toContain('  show   show an experiment\n');
     expect((await run('--help')).stdout).toBe(overview.stdout);
+    expect(overview.stdout).toContain('Usage: npx crucible-telemetry <command> [options]\n');
+    expect(overview.stdout).toContain('  130 ');
 
     const help = await run('show', '--nonsense', '--help');
     expect(help.status).toBe(0);

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { CommandError, errorText, UsageError } from '../../src/cli/errors.js';
+import {
+  addFacts,
+  CommandError,
+  errorJson,
+  errorText,
+  InterruptedError,
+  UsageError,
+} from '../../src/cli/errors.js';
 import { LayoutError, NotFoundError, StorageError } from '../../src/errors.js';
 
 describe('errorText', () => {
@@ -7,7 +14,9 @@ describe('errorText', () => {
     expect(errorText(new NotFoundError('experiment', 'x1'), false)).toBe(
       'error: no experiment with id "x1" (ERR_NOT_FOUND)\n',
     );
-    expect(errorText(new Error('first\n  second'), false)).toBe('error: first second\n');
+    expect(errorText(new Error('first\n\u001b[2J second'), false)).toBe(
+      'error: first\\u000a\\u001b[2J second\n',
+    );
     expect(errorText('thrown text', false)).toBe('error: thrown text\n');
     expect(errorText(new Error(''), false)).toBe('error: unknown error\n');
   });
@@ -37,6 +46,39 @@ describe('errorText', () => {
   it('adds the stack for debugging', () => {
     const [line, ...stack] = errorText(new UsageError('wrong'), true).split('\n');
     expect(line).toBe('error: wrong (ERR_USAGE)');
+    expect(stack[0]).toBe('See: crucible help');
     expect(stack.join('\n')).toContain('errors.test.ts');
+  });
+});
+
+describe('errorJson', () => {
+  const told = (error: unknown, debug = false) => {
+    const text = errorJson(error, 1, debug);
+    expect(text.split('\n')).toHaveLength(2);
+    return JSON.parse(text).error;
+  };
+
+  it('is a document of one line, with code, message, hint and exit status', () => {
+    expect(told(new NotFoundError('experiment', 'x\n1'))).toEqual({
+      code: 'ERR_NOT_FOUND',
+      message: 'no experiment with id "x\\n1"',
+      hint: null,
+      exitStatus: 1,
+    });
+    expect(told(new UsageError('wrong', 'list'))).toMatchObject({
+      code: 'ERR_USAGE',
+      hint: 'crucible help list',
+    });
+    expect(told(new StorageError('ERR_STORAGE_FULL', 'no room')).hint).toMatch(/^make room/);
+    expect(told('thrown')).toMatchObject({ code: 'ERR_INTERNAL', message: 'thrown' });
+    expect(told(new InterruptedError('SIGINT'))).toMatchObject({ code: 'ERR_INTERRUPTED' });
+  });
+
+  it('shows what cannot be seen, says more where more is known, and has the stack for debugging', () => {
+    expect(errorJson(new Error('\u202ex'), 1, false)).toContain('"\\u202ex"');
+    const error = new Error('failed');
+    addFacts(error, { kept: { rows: 3 } });
+    expect(told(error)).toMatchObject({ message: 'failed', kept: { rows: 3 } });
+    expect(told(error, true).stack).toContain('errors.test.ts');
   });
 });

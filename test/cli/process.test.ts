@@ -46,8 +46,21 @@ const work = (fails: boolean): Command =>
     },
   });
 
-const run = (host: HostProcess, command = work(false)) =>
-  runProcess(host, [command], '1.2.3', async () => fakeLibrary());
+/** Ends as most commands do. */
+const interrupted: Command = defineCommand({
+  name: 'work',
+  summary: '',
+  usage: '',
+  positionals: { min: 0, max: 0 },
+  options: {},
+  async run({ signal }) {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    signal.throwIfAborted();
+  },
+});
+
+const run = (host: HostProcess, command = work(false), nowMs?: () => number) =>
+  runProcess(host, [command], '1.2.3', async () => fakeLibrary(), nowMs);
 
 describe('runProcess', () => {
   it('sets the exit status and lets the process end by itself', async () => {
@@ -58,19 +71,46 @@ describe('runProcess', () => {
     expect(wrong).toMatchObject({ exitCode: 2, exits: [] });
   });
 
-  it.each(['SIGINT', 'SIGTERM'])(
-    'stops the command on %s, and does not wait on a second one',
-    async (signal) => {
-      const host = new FakeProcess('work');
-      const done = run(host);
-      host.emit(signal);
-      expect(host.exits).toEqual([]);
-      host.emit(signal);
-      expect(host.exits).toEqual([130]);
-      await done;
-      expect(host).toMatchObject({ exitCode: 0, stdout: { text: 'stopped\n' } });
-    },
-  );
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ])('stops the command on %s with %d, and does not wait on a later one', async (signal, status) => {
+    const host = new FakeProcess('work');
+    let nowMs = 0;
+    const done = run(host, work(false), () => nowMs);
+    host.emit(signal);
+    // The same Ctrl-C, from npx.
+    nowMs = 100;
+    host.emit(signal);
+    expect(host.exits).toEqual([]);
+    nowMs = 1000;
+    host.emit(signal);
+    expect(host.exits).toEqual([status]);
+    await done;
+    expect(host).toMatchObject({ exitCode: status, stdout: { text: 'stopped\n' }, stderr: { text: '' } });
+  });
+
+  it('says that it was interrupted, also in JSON, or what else went wrong meanwhile', async () => {
+    const text = new FakeProcess('work');
+    const done = run(text, interrupted);
+    text.emit('SIGINT');
+    await done;
+    expect(text).toMatchObject({ exitCode: 130, stderr: { text: 'error: interrupted\n' } });
+    const json = new FakeProcess('work', '--json');
+    const jsonDone = run(json, interrupted);
+    json.emit('SIGTERM');
+    await jsonDone;
+    expect(json.exitCode).toBe(143);
+    expect(JSON.parse(json.stderr.text)).toEqual({
+      error: { code: 'ERR_INTERRUPTED', message: 'interrupted', hint: null, exitStatus: 143 },
+    });
+    const failed = new FakeProcess('work');
+    const failedDone = run(failed, work(true));
+    failed.emit('SIGINT');
+    await failedDone;
+    expect(failed).toMatchObject({ exitCode: 130, stderr: { text: 'error: aborted\n' } });
+  });
 
   it('takes a reader who has gone for the end of work, not for a failure', async () => {
     const host = new FakeProcess('work');
@@ -81,19 +121,8 @@ describe('runProcess', () => {
   });
 
   it('says nothing to a reader who has gone, whatever it was about to write', async () => {
-    const write: Command = defineCommand({
-      name: 'work',
-      summary: '',
-      usage: '',
-      positionals: { min: 0, max: 0 },
-      options: {},
-      async run({ signal }) {
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
-        signal.throwIfAborted();
-      },
-    });
     const host = new FakeProcess('work');
-    const done = run(host, write);
+    const done = run(host, interrupted);
     host.stdout.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
     await done;
     expect(host).toMatchObject({ exitCode: 0, stdout: { text: '' }, stderr: { text: '' } });

@@ -39,7 +39,7 @@ describe('CSV', () => {
   it('writes exactly the base columns with flatten: false', async () => {
     const row = event({ metadata: { a: 1 }, success: false, latencyMs: 0.1 + 0.2 });
     expect(await textOf(exportChunks(sourceOf(row), 'csv', { flatten: false }))).toBe(
-      `${BASE}\n,control,,2023-11-14T22:13:20.000000Z,e-0,req_llm.request.stop,EXP,golden,0.30000000000000004,,,,,false,1700000000000000\n`,
+      `${BASE}\n,control,,2023-11-14T22:13:20.000000Z,e-00-0000000000,req_llm.request.stop,EXP,golden,0.30000000000000004,,,,,false,1700000000000000\n`,
     );
   });
 
@@ -195,7 +195,7 @@ describe('JSONL', () => {
   it('indents when pretty', async () => {
     const text = await textOf(exportChunks(sourceOf(event()), 'jsonl', { pretty: true }));
     expect(text.startsWith('{\n  "cohort": null,')).toBe(true);
-    expect(JSON.parse(text)).toMatchObject({ event_id: 'e-0' });
+    expect(JSON.parse(text)).toMatchObject({ event_id: 'e-00-0000000000' });
   });
 
   it('has no lone surrogates, escaped ones included, and leaves look-alikes alone', async () => {

@@ -71,7 +71,7 @@ describe('exportFile', () => {
     await writeFile(path, 'old');
     const result = await exportFile(sourceOf(event()), 'jsonl', { path });
     expect(result.path).toBe(path);
-    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ event_id: 'e-0' });
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ event_id: 'e-00-0000000000' });
   });
 
   it('makes no file without events or for an unknown format', async () => {

@@ -14,7 +14,7 @@ import type { EventRow, Json } from '../../src/schema/event.js';
 /** A complete event, the given parts replaced. */
 export function event(parts: Partial<EventRow> = {}): EventRow {
   return {
-    eventId: 'e-0',
+    eventId: 'e-00-0000000000',
     eventName: 'req_llm.request.stop',
     timestamp: 1_700_000_000_000_000,
     sequence: 0,

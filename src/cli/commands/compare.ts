@@ -7,7 +7,7 @@ import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
 import { filterLines, lossLines } from '../report/analysed.js';
 import { comparisonLines } from '../report/comparison.js';
 import { withExperiments } from '../stored-experiments.js';
-import { oneLine } from '../terminal/text.js';
+import { visible } from '../terminal/text.js';
 import { waitFor } from '../waiting.js';
 
 const ADJUSTMENTS = ['holm', 'bh', 'by', 'bonferroni', 'hochberg', 'none'] as const;
@@ -84,7 +84,7 @@ export const compare = defineCommand({
   positionals: { min: 2, max: 100 },
   options: { ...OPTIONS, ...FILTER_OPTIONS },
   run(context) {
-    const { options, positionals, print, style, width } = context;
+    const { options, positionals, print, printJson, report } = context;
     const filter = readFilter(options, 'compare');
     const settings = readSettings(options, positionals.length);
     return withExperiments(context, 'compare', positionals, async (crucible, opened) => {
@@ -94,15 +94,13 @@ export const compare = defineCommand({
         'comparing',
         crucible.compare(ids, { ...settings, ...(filter !== null && { filter }) }),
       );
-      print(
-        ...(options.json
-          ? [JSON.stringify(comparison, null, 2)]
-          : [
-              ...filterLines(filter, { style, width }),
-              ...comparisonLines(comparison, { style, width }),
-              ...lossLines(opened, { style, width }),
-            ]),
-      );
+      if (options.json) printJson(comparison);
+      else
+        print(
+          ...filterLines(filter, report),
+          ...comparisonLines(comparison, report),
+          ...lossLines(opened, report),
+        );
       if (!hasDifference(comparison)) throw nothingCompared(comparison);
     });
   },
@@ -149,7 +147,7 @@ function nothingCompared({ experiments }: Comparison): CommandError {
     'ERR_TOO_FEW_SAMPLES',
     empty.length === 0
       ? 'there is nothing to compare: no metric has values in both experiments'
-      : `there is nothing to compare: no such events in ${empty.map(({ name }) => oneLine(name)).join(', ')}`,
+      : `there is nothing to compare: no such events in ${empty.map(({ name }) => visible(name)).join(', ')}`,
     'crucible metrics ID --dir DIR shows what an experiment has',
   );
 }

@@ -6,6 +6,7 @@ import type { LibraryExperiment } from '../library.js';
 import { LatencyTrend, type LiveArm, liveLines, progressLogLine } from '../report/live.js';
 import { LiveRegion } from '../terminal/live-region.js';
 import { widthOf } from '../terminal/stream.js';
+import { printable } from '../terminal/text.js';
 
 const REDRAW_MS = 200;
 const LOG_EVERY_MS = 4000;
@@ -60,7 +61,7 @@ export class DemoDisplay {
   }
 
   log(): void {
-    this.context.stderr.write(`${progressLogLine(this.view(), this.elapsedMs())}\n`);
+    this.context.stderr.write(`${printable(progressLogLine(this.view(), this.elapsedMs()))}\n`);
   }
 
   private view(): LiveArm[] {

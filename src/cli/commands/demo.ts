@@ -88,10 +88,10 @@ export const demo = defineCommand({
     },
   },
   async run(context) {
-    const { options, print, style, width } = context;
+    const { options, print, printJson, report } = context;
     const { treatment: strategy, seed, requests } = options;
     const plan = { strategy, seed, requests, timeScale: 1 / options.speed };
-    if (!options.json) print(...bannerLines(plan, options.speed, { style, width }), '');
+    if (!options.json) print(...bannerLines(plan, options.speed, report), '');
 
     const library = await context.loadLibrary();
     const dir = dirOf(context);
@@ -107,11 +107,8 @@ export const demo = defineCommand({
         : [];
       const kept = dir === undefined ? null : { dir, arms };
       const outcome: Outcome = { plan, result, comparison, files, kept };
-      print(
-        ...(options.json
-          ? [JSON.stringify(demoDocument(outcome), null, 2)]
-          : resultLines(outcome, { style, width })),
-      );
+      if (options.json) printJson(demoDocument(outcome));
+      else print(...resultLines(outcome, report));
     } finally {
       await crucible.close();
     }

@@ -10,7 +10,7 @@ import { type OpenedExperiment, withExperiments } from '../stored-experiments.js
 import { formatBytes } from '../terminal/numbers.js';
 import { Progress } from '../terminal/progress.js';
 import { writeAll } from '../terminal/stream.js';
-import { oneLine } from '../terminal/text.js';
+import { visible } from '../terminal/text.js';
 
 export const exportCommand = defineCommand({
   name: 'export',
@@ -68,12 +68,12 @@ async function toFile(
   opened: readonly OpenedExperiment[],
   plan: ExportPlan,
 ): Promise<void> {
-  const { options, print, style, width, nowMs } = context;
+  const { options, print, printJson, report, nowMs } = context;
   const startedMs = nowMs();
   const result = await written(context, crucible, opened, plan);
   const elapsedMs = nowMs() - startedMs;
   if (!options.json) {
-    print(...exportedLines(result, opened, plan.options, elapsedMs, { style, width }));
+    print(...exportedLines(result, opened, plan.options, elapsedMs, report));
     return;
   }
   const { filter = null, anonymize } = plan.options;
@@ -90,7 +90,7 @@ async function toFile(
       counts,
     })),
   };
-  print(JSON.stringify(document, null, 2));
+  printJson(document);
 }
 
 async function written(
@@ -143,7 +143,7 @@ function told(
       : new UsageError(error.message.replace(String(path), option), 'export');
   }
   if (!(error instanceof ExportError) || error.code !== 'ERR_NO_DATA') return error;
-  const names = opened.map(({ experiment }) => oneLine(experiment.name)).join(', ');
+  const names = opened.map(({ experiment }) => visible(experiment.name)).join(', ');
   return filter === undefined
     ? new CommandError('ERR_NO_DATA', `there are no events in ${names}`)
     : new CommandError(

@@ -1,29 +1,18 @@
 import { findCommand } from '../app.js';
-import { COMMON_OPTIONS, defineCommand } from '../command.js';
-import { commandHelp, overviewHelp } from '../help.js';
+import { defineCommand } from '../command.js';
+import { helpDocument, helpLines } from '../help.js';
 
 export const help = defineCommand({
   name: 'help',
   summary: 'show what there is, or how one command is used',
   usage: '[COMMAND]',
+  json: ['[{ name, summary, usage, json, options: { NAME: { type, description, … } } }]'],
   positionals: { min: 0, max: 1 },
   options: {},
-  async run({ commands, options, positionals, style, width, print }) {
+  async run({ commands, options, positionals, style, width, print, printJson }) {
     const [name] = positionals;
-    const shown = name === undefined ? commands : [findCommand(name, commands)];
-    if (options.json) {
-      const described = shown.map(({ name, summary, usage, json = [], options: own }) => ({
-        name,
-        summary,
-        usage,
-        json,
-        options: { ...own, ...COMMON_OPTIONS },
-      }));
-      print(JSON.stringify(described, null, 2));
-    } else if (name === undefined) {
-      print(...overviewHelp(commands, { style, width }));
-    } else {
-      print(...commandHelp(shown[0]!, { style, width }));
-    }
+    const command = name === undefined ? null : findCommand(name, commands);
+    if (options.json) printJson(helpDocument(command === null ? commands : [command]));
+    else print(...helpLines(command, commands, { style, width }));
   },
 });

@@ -2,7 +2,7 @@ import { basename, extname } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import type { ExportResult, ImportFileOptions } from '../../index.js';
 import { defineCommand } from '../command.js';
-import { UsageError } from '../errors.js';
+import { addFacts, UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
 import { EXPORT_FORMATS, formatNamedBy, IMPORT_FORMATS, type NamedFormat } from '../formats.js';
 import type { LibraryExperiment } from '../library.js';
@@ -12,6 +12,7 @@ import { metricsLines } from '../report/metrics.js';
 import { keptLines } from '../report/stored.js';
 import { formatBytes, formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
 import { Progress } from '../terminal/progress.js';
+import { printable } from '../terminal/text.js';
 
 const TIME_UNITS = ['iso', 's', 'ms', 'us', 'ns', 'excel'] as const;
 
@@ -123,7 +124,8 @@ export const importCommand = defineCommand({
     },
   },
   async run(context) {
-    const { options, positionals, signal, style, width, live, nowMs, stderr, print, loadLibrary } = context;
+    const { options, positionals, signal, style, live, nowMs, stderr } = context;
+    const { print, printJson, loadLibrary, report } = context;
     const dir = dirOf(context);
     const path = positionals[0]!;
     const map = readMappings(options.map);
@@ -169,22 +171,16 @@ export const importCommand = defineCommand({
         const elapsedMs = nowMs() - startedMs;
 
         if (options.json) {
-          print(
-            JSON.stringify(
-              {
-                id: experiment.id,
-                name: experiment.name,
-                dir: dir ?? null,
-                ...imported,
-                counts: experiment.counts,
-                elapsedMs,
-                metrics,
-                files,
-              },
-              null,
-              2,
-            ),
-          );
+          printJson({
+            id: experiment.id,
+            name: experiment.name,
+            dir: dir ?? null,
+            ...imported,
+            counts: experiment.counts,
+            elapsedMs,
+            metrics,
+            files,
+          });
           return;
         }
         const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
@@ -193,12 +189,14 @@ export const importCommand = defineCommand({
           ...leftOutLines(imported).map(style.yellow),
           ...warnings(experiment.counts.dropped).map(style.yellow),
           ...(dir === undefined ? [] : keptLines(dir, [experiment])),
-          ...(files.length > 0 ? filesLines(files, { style, width }) : []),
+          ...(files.length > 0 ? filesLines(files, report) : []),
           '',
-          ...metricsLines([{ name: experiment.name, metrics }], { style, width }),
+          ...metricsLines([{ name: experiment.name, metrics }], report),
         );
       } catch (error) {
-        stderr.write(await keptText(experiment, path, dir));
+        const kept = dir === undefined ? null : await keptOf(experiment);
+        addFacts(error, { kept: kept && { dir, id: experiment.id, ...kept } });
+        if (kept !== null && !options.json) stderr.write(keptText(kept, experiment, path, dir as string));
         throw error;
       }
     } finally {
@@ -229,20 +227,25 @@ function readingOptions(options: ReadingOptions): ImportFileOptions {
   };
 }
 
+interface Kept {
+  rows: number;
+  /** Of these, on disk. */
+  durable: number;
+}
+
 /** What is kept of an import that has failed: rows that were read before are on disk all the same. */
-async function keptText(
-  experiment: LibraryExperiment,
-  path: string,
-  dir: string | undefined,
-): Promise<string> {
+async function keptOf(experiment: LibraryExperiment): Promise<Kept | null> {
   const { captured } = experiment.counts;
-  if (dir === undefined || captured === 0) return '';
+  if (captured === 0) return null;
   // Closing the experiment tries again, and is not what has failed first.
   await experiment.stop().catch(() => {});
-  const durable = Math.min(captured, experiment.storage?.durable ?? 0);
-  const kept = durable === captured ? '' : `, ${formatNumber(durable)} of them kept`;
-  const lines = [`${formatCount(captured, 'row')} of ${path} read${kept}`, ...keptLines(dir, [experiment])];
-  return `${lines.join('\n')}\n`;
+  return { rows: captured, durable: Math.min(captured, experiment.storage?.durable ?? 0) };
+}
+
+function keptText({ rows, durable }: Kept, experiment: LibraryExperiment, path: string, dir: string): string {
+  const kept = durable === rows ? '' : `, ${formatNumber(durable)} of them kept`;
+  const lines = [`${formatCount(rows, 'row')} of ${path} read${kept}`, ...keptLines(dir, [experiment])];
+  return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
 /** The file's, without what its extensions say. */

@@ -22,7 +22,7 @@ export const list = defineCommand({
   positionals: { min: 0, max: 1 },
   options: {},
   async run(context) {
-    const { options, positionals, print, style, width, stdout } = context;
+    const { options, positionals, print, printJson, style, width, report } = context;
     const { dir } = await openDir(context, 'list', positionals[0]);
     const library = await context.loadLibrary();
     const startedAt = ({ experiment }: { experiment: { startedAt: number } | null }) =>
@@ -31,15 +31,13 @@ export const list = defineCommand({
     const experiments = found.sort((a, b) => startedAt(b) - startedAt(a) || 0);
     if (options.json) {
       const documents = experiments.map((stored) => ({ ...stored, error: errorDocument(stored.error) }));
-      print(JSON.stringify({ dir, experiments: documents }, null, 2));
+      printJson({ dir, experiments: documents });
     } else if (experiments.length === 0) {
       print(`There are no experiments in ${dir}.`);
     } else {
-      // A program that reads along wants every column.
-      const tableWidth = stdout.isTTY === true ? width : Number.POSITIVE_INFINITY;
       print(
         style.bold(`${formatCount(experiments.length, 'experiment')} in ${dir}`),
-        ...listLines(experiments, Date.now() * 1000, { style, width: tableWidth }),
+        ...listLines(experiments, Date.now() * 1000, report),
         ...listNotes(experiments, dir, width).map(style.yellow),
       );
     }

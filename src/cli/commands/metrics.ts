@@ -41,7 +41,7 @@ export const metrics = defineCommand({
     ...FILTER_OPTIONS,
   },
   run(context) {
-    const { options, print, style, width } = context;
+    const { options, print, printJson, report } = context;
     const { by } = options;
     const filter = readFilter(options, 'metrics');
     return withExperiment(context, 'metrics', async (opened) => {
@@ -50,20 +50,16 @@ export const metrics = defineCommand({
       const found = await waitFor(
         context,
         'reading',
-        by === undefined
-          ? inAll(experiment, filter, { style, width })
-          : byGroup(opened, by, filter, { style, width }),
+        by === undefined ? inAll(experiment, filter, report) : byGroup(opened, by, filter, report),
       );
       if (options.json) {
-        print(JSON.stringify({ id, name, condition, counts, filter, ...found.document }, null, 2));
+        printJson({ id, name, condition, counts, filter, ...found.document });
         return;
       }
       print(
-        ...titleLines(opened, filter, { style, width }),
-        ...(found.isEmpty
-          ? emptyLines(opened, filter, await experiment.metrics(), { style, width })
-          : found.lines),
-        ...lossLines([opened], { style, width }),
+        ...titleLines(opened, filter, report),
+        ...(found.isEmpty ? emptyLines(opened, filter, await experiment.metrics(), report) : found.lines),
+        ...lossLines([opened], report),
       );
     });
   },

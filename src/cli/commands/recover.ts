@@ -32,7 +32,7 @@ export const recover = defineCommand({
     'steal-locks': { type: 'flag', description: 'take locks that nobody has written to for 25 seconds' },
   },
   async run(context) {
-    const { options, positionals, print, style, width, stdout } = context;
+    const { options, positionals, print, printJson, report: layout } = context;
     const { dir } = await openDir(context, 'recover', positionals[0]);
     const library = await context.loadLibrary();
     const stored = await library.listExperiments(dir);
@@ -47,13 +47,11 @@ export const recover = defineCommand({
         notice: errorDocument(found.notice),
         error: errorDocument(found.error),
       }));
-      print(JSON.stringify({ ...report, experiments }, null, 2));
+      printJson({ ...report, experiments });
     } else if (stored.length === 0) {
       print(`There are no experiments in ${dir}.`);
     } else {
-      print(
-        ...recoveryLines(report, { style, width: stdout.isTTY === true ? width : Number.POSITIVE_INFINITY }),
-      );
+      print(...recoveryLines(report, layout));
     }
     const damaged = report.experiments.filter(isDamaged);
     if (damaged.length > 0) throw damagedError(damaged);

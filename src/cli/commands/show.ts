@@ -5,7 +5,7 @@ import type { ReportOptions } from '../report/measures.js';
 import { damageText, factLines, statusText, streamingLines } from '../report/stored.js';
 import { withExperiment } from '../stored-experiments.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, formatTime } from '../terminal/numbers.js';
-import { oneLine } from '../terminal/text.js';
+import { visible } from '../terminal/text.js';
 
 export const show = defineCommand({
   name: 'show',
@@ -25,14 +25,11 @@ export const show = defineCommand({
   positionals: { min: 1, max: 1 },
   options: {},
   run(context) {
-    const { options, print, style, width } = context;
-    return withExperiment(context, 'show', async ({ experiment, stored, report }) =>
-      print(
-        ...(options.json
-          ? [JSON.stringify(experimentDocument(experiment, stored, report), null, 2)]
-          : experimentLines(experiment, stored, report, { style, width })),
-      ),
-    );
+    const { options, print, printJson, report } = context;
+    return withExperiment(context, 'show', async ({ experiment, stored, report: found }) => {
+      if (options.json) printJson(experimentDocument(experiment, stored, found));
+      else print(...experimentLines(experiment, stored, found, report));
+    });
   },
 });
 
@@ -69,7 +66,7 @@ function experimentLines(
   const { timeRange, damage } = report;
   const streams = stored.experiment?.options.streamingMetrics !== false && counts.captured > 0;
   return [
-    ...factLines(oneLine(experiment.name), identityFacts(stored), options),
+    ...factLines(visible(experiment.name), identityFacts(stored), options),
     ...section('Metadata', jsonFacts(stored.experiment?.metadata), options),
     '',
     ...factLines(
@@ -110,7 +107,7 @@ function identityFacts(stored: StoredExperiment): Fact[] {
   const { experiment: fields, id } = stored;
   if (fields === null) return [['id', id]];
   const { hypothesis, stoppedAt, pausedAt, pauseCount, sampleSize, tags } = fields;
-  const fact = (name: string, value: string | null): Fact[] => (value ? [[name, oneLine(value)]] : []);
+  const fact = (name: string, value: string | null): Fact[] => (value ? [[name, visible(value)]] : []);
   return [
     ['id', id],
     ...fact('condition', fields.condition),
@@ -141,6 +138,6 @@ function jsonFacts(values: Readonly<Record<string, Json>> = {}): Fact[] {
   return Object.entries(values).map(([name, value]) => {
     const isLong = Array.isArray(value) && value.length > LISTED_MAX;
     const text = typeof value === 'string' ? value : JSON.stringify(value);
-    return [oneLine(name), isLong ? formatCount(value.length, 'entry', 'entries') : oneLine(text)];
+    return [visible(name), isLong ? formatCount(value.length, 'entry', 'entries') : visible(text)];
   });
 }

@@ -59,7 +59,7 @@ export const windows = defineCommand({
     ...FILTER_OPTIONS,
   },
   run(context) {
-    const { options, print, style, width, stdout } = context;
+    const { options, print, printJson, style, report, stdout } = context;
     const { align } = options;
     if (options.size === undefined)
       throw new UsageError('windows needs --size, such as --size 60s', 'windows');
@@ -83,20 +83,20 @@ export const windows = defineCommand({
       );
       if (options.json) {
         const experiment = { id, name, condition, counts };
-        print(JSON.stringify({ ...experiment, filter, sizeUs, stepUs, align, windows: rows }, null, 2));
+        printJson({ ...experiment, filter, sizeUs, stepUs, align, windows: rows });
         return;
       }
       const every = stepUs === sizeUs ? '' : `, one every ${options.step}`;
       const drawn = stdout.isTTY === true;
       print(
-        ...titleLines(opened, filter, { style, width }),
+        ...titleLines(opened, filter, report),
         ...(rows.length === 0
-          ? emptyLines(opened, filter, await opened.experiment.metrics(), { style, width })
+          ? emptyLines(opened, filter, await opened.experiment.metrics(), report)
           : [
               style.dim(`  ${formatCount(rows.length, 'window')} of ${options.size}${every}`),
-              ...windowLines(rows, { style, width, stepUs, limit: options.limit, drawn }),
+              ...windowLines(rows, { ...report, stepUs, limit: options.limit, drawn }),
             ]),
-        ...lossLines([opened], { style, width }),
+        ...lossLines([opened], report),
       );
     });
   },

@@ -5,7 +5,7 @@ import type { Filter } from '../../index.js';
 import { filterText, slipText } from '../filters.js';
 import type { OpenedExperiment } from '../stored-experiments.js';
 import { formatCount, formatDuration, formatNumber, formatTime } from '../terminal/numbers.js';
-import { oneLine } from '../terminal/text.js';
+import { visible } from '../terminal/text.js';
 import { wrap } from '../terminal/width.js';
 import type { ReportOptions } from './measures.js';
 
@@ -16,7 +16,7 @@ export function titleLines(
   { style, width }: ReportOptions,
 ): string[] {
   return [
-    `${style.bold(oneLine(name))}  ${style.dim(oneLine(`${id} · ${condition}`))}`,
+    `${style.bold(visible(name))}  ${style.dim(visible(`${id} · ${condition}`))}`,
     ...filterLines(filter, { style, width }),
   ];
 }
@@ -44,7 +44,7 @@ export function lossLines(
     if (counts.dropped === 0 && damage.length === 0) return [];
     const unknown = damage.some(({ rowsLost }) => rowsLost === null);
     const lost = `${unknown ? 'at least ' : ''}${formatCount(counts.dropped, 'event')}`;
-    const text = `${lost} of ${oneLine(name)} dropped or damaged, and not in ${where}; crucible show ${id} says which`;
+    const text = `${lost} of ${visible(name)} dropped or damaged, and not in ${where}; crucible show ${id} says which`;
     return wrap(text, width, '! ', '  ').map(style.yellow);
   });
 }
@@ -56,11 +56,11 @@ export function emptyLines(
   all: Metrics,
   { width }: ReportOptions,
 ): string[] {
-  if (filter === null || all.summary.totalEvents === 0) return [`${oneLine(experiment.name)} has no events.`];
+  if (filter === null || all.summary.totalEvents === 0) return [`${visible(experiment.name)} has no events.`];
   const names = Object.entries(all.events)
     .sort(([, a], [, b]) => b.count - a.count)
-    .map(([event, { count }]) => `${oneLine(event)} (${formatNumber(count)})`);
+    .map(([event, { count }]) => `${visible(event)} (${formatNumber(count)})`);
   const text = `There are no such events. In all there are ${spanText(all)}: ${names.join(', ')}.`;
   const slip = slipText(filter);
-  return wrap(slip === null ? text : `${text} ${oneLine(slip)}`, width);
+  return wrap(slip === null ? text : `${text} ${visible(slip)}`, width);
 }

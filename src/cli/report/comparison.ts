@@ -21,7 +21,7 @@ import {
 } from '../terminal/numbers.js';
 import type { Style } from '../terminal/style.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
-import { oneLine } from '../terminal/text.js';
+import { visible } from '../terminal/text.js';
 import { displayWidth, wrap } from '../terminal/width.js';
 import { known, type Maybe, type ReportOptions } from './measures.js';
 
@@ -75,7 +75,7 @@ export function comparisonLines(comparison: Comparison, options: ReportOptions, 
       const found = Object.values(treatment.metrics);
       const compared = found.filter(({ difference }) => difference !== null);
       return [
-        style.bold(oneLine(`${names.treatment} against ${names.baseline}`)),
+        style.bold(visible(`${names.treatment} against ${names.baseline}`)),
         ...sentences(pairingText(treatment), width, '  ').map(style.dim),
         ...differenceTable(comparison, treatment, compared, names, options),
         ...nearly(compared, settings).flatMap((text) => sentences(text, width, '  ', '    ')),
@@ -97,7 +97,7 @@ const NO_BREAK_SPACE = '\u00a0';
 
 /** Wrapped, without breaks between a number and what it counts. */
 function sentences(text: string, width: number, first?: string, rest?: string): string[] {
-  const kept = oneLine(text).replaceAll(/ (?=(?:%|ms)(?!\w))/g, NO_BREAK_SPACE);
+  const kept = visible(text).replaceAll(/ (?=(?:%|ms)(?!\w))/g, NO_BREAK_SPACE);
   return wrap(kept, width, first, rest).map((line) => line.replaceAll(NO_BREAK_SPACE, ' '));
 }
 
@@ -116,7 +116,7 @@ function differenceTable(
 ): string[] {
   const { confidenceLevel } = comparison.settings;
   const isLong = Math.max(displayWidth(names.baseline), displayWidth(names.treatment)) > NAME_MAX;
-  const [old, now] = isLong ? ['baseline', 'treatment'] : [names.baseline, names.treatment].map(oneLine);
+  const [old, now] = isLong ? ['baseline', 'treatment'] : [names.baseline, names.treatment].map(visible);
   const columns: TableColumn[] = [
     { header: '', align: 'left' },
     { header: old!, align: 'right' },
@@ -124,7 +124,7 @@ function differenceTable(
     { header: 'difference', align: 'right', optional: 1 },
     { header: `${percent(confidenceLevel)} interval`, align: 'right', optional: 2 },
     { header: 'change, %', align: 'right', optional: 4 },
-    { header: '', align: 'left', optional: 3 },
+    ...(compared.length > 0 ? [{ header: 'result', align: 'left', optional: 3 } as const] : []),
   ];
   const rows = [
     ...compared.map((found) => metricRow(found, options.style)),

@@ -4,7 +4,7 @@ import type { ExportResult } from '../../index.js';
 import type { ExportPlan } from '../export-options.js';
 import type { OpenedExperiment } from '../stored-experiments.js';
 import { formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
-import { oneLine } from '../terminal/text.js';
+import { visible } from '../terminal/text.js';
 import { filterLines, lossLines } from './analysed.js';
 import type { ReportOptions } from './measures.js';
 
@@ -16,7 +16,7 @@ export function exportedLines(
   options: ReportOptions,
 ): string[] {
   const { green, dim } = options.style;
-  const names = opened.map(({ experiment }) => oneLine(experiment.name)).join(', ');
+  const names = opened.map(({ experiment }) => visible(experiment.name)).join(', ');
   const rate = formatNumber(rows / Math.max(elapsedMs / 1000, 1e-3));
   // To be copied: never wrapped.
   const facts = [
@@ -37,6 +37,6 @@ export function exportedLines(
 }
 
 function anonymizedText({ mode = 'hash', fields = [] }: NonNullable<ExportPlan['options']['anonymize']>) {
-  const names = ['userId', 'sessionId', ...fields].map(oneLine).join(', ');
+  const names = ['userId', 'sessionId', ...fields].map(visible).join(', ');
   return mode === 'drop' ? `dropped: ${names}` : `hashed: ${names}`;
 }

@@ -14,5 +14,6 @@ export function filesLines(
     { header: 'bytes', align: 'right' },
   ];
   const rows = files.map(({ path, rows, bytes }) => [path, formatNumber(rows), formatNumber(bytes)]);
-  return tableLines(columns, rows, options);
+  // Paths are to be copied: never cut.
+  return tableLines(columns, rows, { ...options, minShrunk: Number.POSITIVE_INFINITY });
 }

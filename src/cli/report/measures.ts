@@ -7,7 +7,10 @@ import { type TableColumn, tableLines } from '../terminal/table.js';
 
 export interface ReportOptions {
   style: Style;
+  /** Of sentences. */
   width: number;
+  /** Of tables, where that is another: there is no end to a pipe's lines. */
+  tableWidth?: number;
 }
 
 export type Maybe = number | null;

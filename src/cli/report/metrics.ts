@@ -11,7 +11,7 @@ import type {
 import { wilsonInterval } from '../../stats/proportions.js';
 import { formatNumber, formatShare, millisecondDecimals, UNKNOWN, usdDecimals } from '../terminal/numbers.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
-import { oneLine } from '../terminal/text.js';
+import { visible } from '../terminal/text.js';
 import {
   costPerRequest,
   decidedOf,
@@ -143,7 +143,7 @@ export function eventNameLines({ events }: Metrics, options: ReportOptions): str
     { header: 'share, %', align: 'right', optional: 1 },
   ];
   const rows = counts.map(([name, { count }]) => [
-    oneLine(name),
+    visible(name),
     formatNumber(count),
     formatShare(count / total, 1),
   ]);
@@ -195,7 +195,7 @@ export function groupLines(key: string, groups: readonly MetricsGroup[], options
     })),
   ];
   const rows = groups.map(({ key }, index) => [
-    key === null ? '(none)' : oneLine(key),
+    key === null ? '(none)' : visible(key),
     ...shown.map(({ cells }) => cells[index]!),
   ]);
   return tableLines(columns, rows, { ...options, gap: 2, minShrunk: KEY_WIDTH });

@@ -15,7 +15,7 @@ import {
   usdDecimals,
 } from '../terminal/numbers.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
-import { oneLine, shellArgument } from '../terminal/text.js';
+import { shellArgument, visible } from '../terminal/text.js';
 import { displayWidth, padEnd, wrap } from '../terminal/width.js';
 import { decidedOf, type ReportOptions } from './measures.js';
 
@@ -38,8 +38,8 @@ export function listLines(
   ];
   const rows = experiments.map((stored) => [
     stored.id,
-    oneLine(stored.experiment?.name ?? UNKNOWN),
-    oneLine(stored.experiment?.condition ?? UNKNOWN),
+    visible(stored.experiment?.name ?? UNKNOWN),
+    visible(stored.experiment?.condition ?? UNKNOWN),
     statusText(stored),
     formatNumber(stored.experiment && stored.rows),
     formatNumber(stored.experiment && stored.dropped),
@@ -106,7 +106,7 @@ export function recoveryLines(report: RecoveryReport, options: ReportOptions): s
     const number = (value: number) => formatNumber(found.access === 'none' ? null : value);
     return [
       found.id,
-      oneLine(found.name ?? UNKNOWN),
+      visible(found.name ?? UNKNOWN),
       found.resumable ? 'interrupted' : (found.status ?? 'unreadable'),
       number(found.rows),
       number(found.dropped),
@@ -148,7 +148,7 @@ function doneNotes({ interrupted, resumable, cut, access }: RecoveredExperiment)
 
 function heldNotes({ heldBy }: RecoveredExperiment): string[] {
   if (heldBy === null) return [];
-  const where = heldBy.host === null ? '' : ` on ${oneLine(heldBy.host)}`;
+  const where = heldBy.host === null ? '' : ` on ${visible(heldBy.host)}`;
   return [`process ${heldBy.pid}${where} is capturing it; left as it is`];
 }
 
@@ -169,19 +169,19 @@ function adviceText(error: { code: string; message: string }): string {
 /** Why an experiment that was found cannot be opened. */
 export function reasonText({ code, message }: { code: string; message: string }): string {
   if (code === 'ERR_NOT_FOUND') return 'its experiment.json is missing, although its segments are there';
-  return oneLine(message);
+  return visible(message);
 }
 
 /** Where, what, and what it costs. */
 export function damageText({ file, offset, rowsLost, reason }: Damage): string {
   const at = offset === null ? '' : ` at byte ${formatNumber(offset)}`;
   const cost = rowsLost === null ? 'an unknown number of events' : formatCount(rowsLost, 'event');
-  return `${file}${at}: ${oneLine(reason)}; ${cost} lost`;
+  return `${file}${at}: ${visible(reason)}; ${cost} lost`;
 }
 
 /** Where experiments were kept, and how to look at them. */
 export function keptLines(dir: string, experiments: readonly { id: string; name: string }[]): string[] {
-  const shown = experiments.map(({ id, name }) => [oneLine(name), `show ${id}`] as const);
+  const shown = experiments.map(({ id, name }) => [visible(name), `show ${id}`] as const);
   const ids = experiments.map(({ id }) => id).join(' ');
   const lines = experiments.length < 2 ? shown : [...shown, ['together', `compare ${ids}`] as const];
   const nameWidth = Math.max(...lines.map(([name]) => displayWidth(name)));
@@ -201,10 +201,11 @@ export function factLines(
   facts: readonly (readonly [name: string, value: string])[],
   { style, width }: ReportOptions,
 ): string[] {
-  const nameWidth = Math.max(...facts.map(([name]) => name.length));
+  const shown = facts.map(([name, value]) => [visible(name), value] as const);
+  const nameWidth = Math.max(...shown.map(([name]) => displayWidth(name)));
   return [
-    style.bold(heading),
-    ...facts.flatMap(([name, value]) =>
+    style.bold(visible(heading)),
+    ...shown.flatMap(([name, value]) =>
       wrap(value, width, `  ${style.dim(padEnd(name, nameWidth))}   `, ' '.repeat(nameWidth + 5)),
     ),
   ];
@@ -225,7 +226,7 @@ export function streamingLines(streaming: StreamingMetrics, options: ReportOptio
     })),
   ];
   const rows = groups.map(([name, { count, latency, reliability, cost }]) => [
-    oneLine(name),
+    visible(name),
     formatNumber(count),
     ...[latency.mean, latency.p50, latency.p95, latency.p99].map((ms) => formatNumber(ms, msDecimals)),
     formatShare(decidedOf(reliability as Parameters<typeof decidedOf>[0])?.successRate),

@@ -59,6 +59,7 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
     header: '',
     align: 'left',
     optional: 5,
+    isDrawing: true,
     cells: values.map((value) => bar(value === null ? null : value / highest, BAR_WIDTH)),
   } as const;
   const measures: (TableColumn & { cells: string[] })[] = [

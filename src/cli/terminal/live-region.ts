@@ -4,6 +4,7 @@
  */
 
 import { rowsOf, type TextStream, widthOf } from './stream.js';
+import { printable } from './text.js';
 import { truncate } from './width.js';
 
 const HIDE_CURSOR = '\u001b[?25l';
@@ -25,7 +26,7 @@ export class LiveRegion {
   draw(lines: readonly string[]): void {
     const fitting = lines
       .slice(0, rowsOf(this.stream) - 1)
-      .map((line) => `${truncate(line, widthOf(this.stream) - 1)}${CLEAR_LINE_END}\n`);
+      .map((line) => `${truncate(printable(line), widthOf(this.stream) - 1)}${CLEAR_LINE_END}\n`);
     // One write, and old text overwritten rather than cleared first: no flicker.
     const opening = this.open ? '' : HIDE_CURSOR;
     this.stream.write(`${opening}${this.toTop()}${fitting.join('')}${CLEAR_TO_END}`);

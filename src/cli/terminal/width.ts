@@ -1,5 +1,7 @@
 /** How many terminal columns a text takes, and padding and cutting by columns rather than by UTF-16 units. */
 
+import { printable } from './text.js';
+
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 /** CSI sequences (colours, cursor moves): they take no column. */
@@ -70,12 +72,15 @@ export function truncate(text: string, width: number): string {
   return kept;
 }
 
-/** Breaks at spaces so that no line is wider than `width`, unless a single word is. `first` and `rest` begin the lines. */
+/**
+ * Breaks at spaces so that no line is wider than `width`, unless a single word is. `first` and `rest` begin the lines.
+ * What in the text could deceive is made visible.
+ */
 export function wrap(text: string, width: number, first = '', rest = first): string[] {
   const lines: string[] = [];
   let line = first;
   let empty = true;
-  for (const word of text.split(' ')) {
+  for (const word of printable(text).split(' ')) {
     const longer = empty ? line + word : `${line} ${word}`;
     if (!empty && displayWidth(longer) > width) {
       lines.push(line);

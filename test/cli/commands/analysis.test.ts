@@ -332,7 +332,7 @@ describe('crucible compare', () => {
       "  only: event llm.stop
       hedged against control
         not in pairs: fewer than two samples are in both arms
-                           control    hedged  difference           95 % interval  change, %
+                           control    hedged  difference           95 % interval  change, %  result
         mean latency, ms     500.0     300.0      -200.0        -223.5 to -176.5      -40.0  better
         p95 latency, ms      723.9     434.3      -289.5        -306.5 to -269.6      -40.0  better
         mean cost, USD    0.001937  0.002906   +0.000969  +0.000897 to +0.001041      +50.0  worse

@@ -277,6 +277,10 @@ describe('crucible export', () => {
   ])('refuses %j', async (argv, message) => {
     const { status, stdout, stderr } = await run(...argv);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    if (argv.includes('--json')) {
+      expect(`error: ${JSON.parse(stderr).error.message}`.startsWith(message)).toBe(true);
+      return;
+    }
     expect(stderr.startsWith(message)).toBe(true);
     expect(stderr.endsWith('See: crucible help export\n')).toBe(true);
   });

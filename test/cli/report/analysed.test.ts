@@ -27,10 +27,10 @@ function opened(dropped: number, rowsLost: (number | null)[]): OpenedExperiment 
 
 it('says which experiment it is, and which of its events', () => {
   expect(titleLines(opened(0, []), { eventName: 'e', success: true }, options)).toEqual([
-    'con trol  295d · c',
+    'con\\u0007trol  295d · c',
     '  only: event e, succeeded',
   ]);
-  expect(titleLines(opened(0, []), null, options)).toEqual(['con trol  295d · c']);
+  expect(titleLines(opened(0, []), null, options)).toEqual(['con\\u0007trol  295d · c']);
   expect(filterLines(null, options)).toEqual([]);
 });
 
@@ -44,8 +44,8 @@ describe('lossLines', () => {
 
   it('says what the figures lack', () => {
     expect(lossLines([opened(20, [20]), opened(1, [])], { ...options, width: 120 })).toEqual([
-      '! 20 events of con trol dropped or damaged, and not in these figures; crucible show 295d says which',
-      '! 1 event of con trol dropped or damaged, and not in these figures; crucible show 295d says which',
+      '! 20 events of con\\u0007trol dropped or damaged, and not in these figures; crucible show 295d says which',
+      '! 1 event of con\\u0007trol dropped or damaged, and not in these figures; crucible show 295d says which',
     ]);
     expect(lossLines([opened(0, [null])], options)[0]).toContain('! at least 0 events of');
   });
@@ -64,7 +64,9 @@ describe('emptyLines', () => {
 
   it('says that there is nothing at all', () => {
     const none = metricsOf([]);
-    expect(emptyLines(opened(0, []), { eventName: 'e' }, none, options)).toEqual(['con trol has no events.']);
-    expect(emptyLines(opened(0, []), null, none, options)).toEqual(['con trol has no events.']);
+    expect(emptyLines(opened(0, []), { eventName: 'e' }, none, options)).toEqual([
+      'con\\u0007trol has no events.',
+    ]);
+    expect(emptyLines(opened(0, []), null, none, options)).toEqual(['con\\u0007trol has no events.']);
   });
 });

@@ -56,7 +56,7 @@ describe('comparisonLines', () => {
     expect(lines([control, hedged]).join('\n')).toMatchInlineSnapshot(`
       "hedged against control
         not in pairs: fewer than two samples are in both arms
-                           control    hedged  difference           95 % interval  change, %
+                           control    hedged  difference           95 % interval  change, %  result
         mean latency, ms     500.0     320.0      -180.0        -214.0 to -146.0      -36.0  better
         p95 latency, ms      722.7     462.6      -260.2        -284.4 to -229.7      -36.0  better
         mean cost, USD    0.002000  0.003000   +0.001000  +0.000794 to +0.001206      +50.0  worse
@@ -92,10 +92,11 @@ describe('comparisonLines', () => {
     ).toMatchInlineSnapshot(`
       "hedged against control
         not in pairs: fewer than two samples are in both arms
-                          control  hedged  difference     95 % interval
+                          control  hedged  difference     95 % interval  result
         mean latency, ms    500.0   320.0      -180.0  -214.0 to -146.0  better
         total cost, USD    0.2000  0.3000     +0.1000
         events                100     100           0
+        no room for: change, %; a wider terminal, a pipe or --json shows more
 
       → Compared with control, hedged had a lower mean latency (-180 ms, -36 %; 95 %
         interval -214 to -146 ms).

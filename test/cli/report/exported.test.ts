@@ -27,7 +27,7 @@ function opened(name: string, dropped = 0): OpenedExperiment {
 describe('exportedLines', () => {
   it('gives every fact in a line that can be copied', () => {
     expect(exportedLines(result, [opened('con\u0007trol')], {}, 400, options)).toEqual([
-      '✓ 1,200 events of con trol in 0.4 s, 3,000 events/s',
+      '✓ 1,200 events of con\\u0007trol in 0.4 s, 3,000 events/s',
       '  path       /data/with a long name that no terminal of this width could show/control.csv',
       '  rows       1,200',
       '  bytes      34,567',

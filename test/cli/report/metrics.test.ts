@@ -119,7 +119,7 @@ describe('groupLines', () => {
     expect(groupLines('model', groups, { ...options, width: 120 }).join('\n')).toMatchInlineSnapshot(`
       "  model     events  mean, ms    p50      p95      p99  cost, USD  success, %    95 % interval   tokens
         demo-70b     400     516.5  413.2  1,033.0  2,066.1     0.2500       96.50   92.95 to 98.29  246,200
-        a b          400      98.2   78.6    196.4    392.8     0.4000      100.00  98.12 to 100.00  246,200
+        a\\u0007b     400      98.2   78.6    196.4    392.8     0.4000      100.00  98.12 to 100.00  246,200
         (none)         0         -      -        -        -          -           -                -        -"
     `);
   });

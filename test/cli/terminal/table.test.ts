@@ -23,20 +23,77 @@ describe('tableLines', () => {
     expect(lines.every((line) => displayWidth(line) <= 24)).toBe(true);
   });
 
-  it('leaves out what may be left out, once the column that shrinks can give no more', () => {
-    const wide = [
-      { header: 'id', align: 'left' as const },
-      { header: 'name', align: 'left' as const, shrinks: true as const },
-      { header: 'size', align: 'right' as const, optional: 2 },
-      { header: 'time', align: 'right' as const, optional: 1 },
+  const wide = [
+    { header: 'id', align: 'left' as const },
+    { header: 'name', align: 'left' as const, shrinks: true as const },
+    { header: 'size', align: 'right' as const, optional: 2 },
+    { header: 'time', align: 'right' as const, optional: 1 },
+  ];
+  const at = (width: number) => tableLines(wide, [['0123', 'a rather long name', '10', '12']], { width });
+
+  it('leaves out what may be left out, once the column that shrinks can give no more, and says so', () => {
+    expect(at(80)).toEqual([
+      '  id     name                 size   time',
+      '  0123   a rather long name     10     12',
+    ]);
+    expect(at(35)[1]).toBe('  0123   a rather lo…     10     12');
+    expect(at(28)).toEqual([
+      '  id     name            time',
+      '  0123   a rather lo…     12',
+      '  no room for: size; a wider',
+      '    terminal, a pipe or',
+      '    --json shows more',
+    ]);
+    expect(at(20)).toEqual([
+      '  id     name',
+      '  0123   a rather l…',
+      '  no room for: size',
+      '    · time; a wider',
+      '    terminal, a pipe',
+      '    or --json shows',
+      '    more',
+    ]);
+  });
+
+  it('becomes a block a row where even that does not fit', () => {
+    expect(at(16)).toEqual(['  id     0123', '  name   a rather long name', '  size   10', '  time   12']);
+    const named = [{ header: '', align: 'left' as const }, ...columns];
+    const rows = [
+      ['first', 'a', '1'],
+      ['second', 'b', '2'],
     ];
-    const at = (width: number) =>
-      tableLines(wide, [['0123', 'a rather long name', '10', '12']], { width })[1];
-    expect(at(80)).toBe('  0123   a rather long name     10     12');
-    expect(at(35)).toBe('  0123   a rather lo…     10     12');
-    expect(at(28)).toBe('  0123   a rather lo…     12');
-    expect(at(20)).toBe('  0123   a rather l…');
-    expect(at(10)).toBe('  0123   a rathe…');
+    expect(tableLines(named, rows, { width: 10 })).toEqual([
+      '  first',
+      `    ${columns[0]!.header.padEnd(5)}   a`,
+      `    ${columns[1]!.header.padEnd(5)}   1`,
+      '  second',
+      `    ${columns[0]!.header.padEnd(5)}   b`,
+      `    ${columns[1]!.header.padEnd(5)}   2`,
+    ]);
+    expect(
+      tableLines(
+        columns,
+        [
+          ['a', '1'],
+          ['b', '2'],
+        ],
+        { width: 4 },
+      )[2],
+    ).toBe('');
+  });
+
+  it('says nothing of a drawing that it leaves out', () => {
+    const drawn = [...columns, { header: '', align: 'left' as const, optional: 1, isDrawing: true as const }];
+    expect(tableLines(drawn, [['a', '1', '########']], { width: 20 })).toHaveLength(2);
+  });
+
+  it('shows what cannot be seen, and keeps its columns aligned', () => {
+    const lines = tableLines(columns, [
+      ['a\u202eb\n', '1'],
+      ['c', '2'],
+    ]);
+    expect(lines[1]).toContain('a\\u202eb\\u000a');
+    expect(new Set(lines.map(displayWidth)).size).toBe(1);
   });
 
   it('leaves out a header that says nothing', () => {
@@ -54,6 +111,10 @@ describe('tableLines', () => {
       '  name         count',
       '  a long na…       1',
     ]);
-    expect(tableLines(columns, rows, { width: 20, minShrunk: 11 })).toEqual(['  name', '  a long name']);
+    expect(tableLines(columns, rows, { width: 20, minShrunk: 11 }).slice(0, 3)).toEqual([
+      '  name',
+      '  a long name',
+      '  no room for:',
+    ]);
   });
 });
