@@ -20,7 +20,8 @@ export const recover = defineCommand({
   json: [
     '{ dir, rows, bytes, experiments: [{',
     '    id, name, folder, status, access: "read" or "none", heldBy: { pid, host } or null,',
-    '    interrupted, resumable, changed, rows, bytes, segments, timeRange: [first, last] or null, dropped,',
+    '    interrupted, resumable, changed, rows, bytes, segments, timeRange: [first, last] or null,',
+    '    dropped,',
     '    cut: [{ file, bytes }], damage: [{ file, offset, bytes, rowsLost, reason }],',
     '    notice and error: { code, message } or null }] }',
     'resumable: it was interrupted and can go on. notice: why it was only read.',

@@ -60,7 +60,7 @@ it('loses nothing that the demo has said to be durable', async () => {
     }
     expect(await crucible('recover', dir)).toContain('There was nothing to do; nothing was changed.');
     expect(await crucible('show', control.id, '--dir', dir)).toMatch(
-      new RegExp(`status +stopped\n[^]*captured +${control.rows.toLocaleString('en')}\n`),
+      new RegExp(`status +interrupted\n[^]*captured +${control.rows.toLocaleString('en')}\n`),
     );
   } finally {
     rmSync(folder, { recursive: true });

@@ -393,7 +393,7 @@ describe('the built program', () => {
     child.stdout.on('data', (chunk) => {
       bytes += chunk.length;
     });
-    expect(await ended).toEqual({ status: 1, stderr: 'error: interrupted\n' });
+    expect(await ended).toEqual({ status: 130, stderr: 'error: interrupted\n' });
     expect(bytes).toBeLessThan(LARGE_ROWS * 300);
     expect(existsSync(join(out, 'exports'))).toBe(false);
   });

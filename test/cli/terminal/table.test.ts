@@ -38,7 +38,7 @@ describe('tableLines', () => {
     ]);
     expect(at(35)[1]).toBe('  0123   a rather lo…     10     12');
     expect(at(28)).toEqual([
-      '  id     name            time',
+      '  id     name           time',
       '  0123   a rather lo…     12',
       '  no room for: size; a wider',
       '    terminal, a pipe or',
@@ -64,11 +64,11 @@ describe('tableLines', () => {
     ];
     expect(tableLines(named, rows, { width: 10 })).toEqual([
       '  first',
-      `    ${columns[0]!.header.padEnd(5)}   a`,
-      `    ${columns[1]!.header.padEnd(5)}   1`,
+      `    ${columns[0]!.header.padEnd(7)}   a`,
+      `    ${columns[1]!.header.padEnd(7)}   1`,
       '  second',
-      `    ${columns[0]!.header.padEnd(5)}   b`,
-      `    ${columns[1]!.header.padEnd(5)}   2`,
+      `    ${columns[0]!.header.padEnd(7)}   b`,
+      `    ${columns[1]!.header.padEnd(7)}   2`,
     ]);
     expect(
       tableLines(
