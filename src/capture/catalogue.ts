@@ -3,18 +3,19 @@
  * and the metadata of the batches in the segment that was written last. Nothing is changed, nothing verified but what
  * is read; `Crucible.recover` reads and verifies all of it.
  */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { serializeError, type WireError } from '../errors.js';
+import { NotFoundError, StorageError, serializeError, type WireError } from '../errors.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord } from '../storage/document.js';
 import { ifThere, isCorrupt } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
-import { holderOf } from '../storage/lock.js';
+import { acquireLock, holderOf } from '../storage/lock.js';
 import { parseSegmentName, segmentFileName, segmentName } from '../storage/paths.js';
 import { laterLosses } from '../storage/segment-format.js';
 import { type SegmentIndex, scanSegment } from '../storage/segment-scan.js';
 import { recordOf } from '../storage/segment-writer.js';
-import { absolutePath, guarded } from '../system-errors.js';
+import { absolutePath, guarded, storageError } from '../system-errors.js';
 import { experimentFolders } from './reopen.js';
 import { type StoredFields, storedFields } from './stored-fields.js';
 
@@ -58,6 +59,24 @@ export async function listExperiments(dir: string): Promise<StoredExperiment[]> 
     await turn();
   }
   return found;
+}
+
+/**
+ * Deletes an experiment's folder with all that is in it: there is no way back.
+ * @throws StateError ERR_LOCKED while a process captures it, this one included
+ * @throws StorageError when the disk fails; what was deleted until then is gone
+ */
+export async function deleteExperiment(folder: string): Promise<void> {
+  const path = absolutePath('folder', folder);
+  if (experimentFolders(path)[0] !== path) throw new NotFoundError('experiment', path);
+  const lock = acquireLock(files, path);
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (cause) {
+    throw storageError(cause, 'delete', { path });
+  } finally {
+    lock.release();
+  }
 }
 
 function look(folder: string): StoredExperiment {

@@ -13,6 +13,9 @@ import type {
 } from '../analysis/types.js';
 import type { Emit } from '../demo/clients.js';
 import type {
+  ArchiveOptions,
+  ArchiveResult,
+  CompactionReport,
   ExperimentCounts,
   ExportFormat,
   ExportOptions,
@@ -67,6 +70,8 @@ export interface LibraryExperiment {
   metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]>;
   windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]>;
   stop(): Promise<unknown>;
+  archive(options: ArchiveOptions): Promise<ArchiveResult>;
+  compact(): Promise<CompactionReport>;
   cleanup(): Promise<void>;
   /** The fields of SEMANTICS. */
   toJSON(): Record<string, unknown>;
@@ -96,6 +101,7 @@ export interface Library {
   /** @param dir - where experiments live on; absent, they live in memory only */
   open(dir?: string): LibraryCrucible;
   listExperiments(dir: string): Promise<StoredExperiment[]>;
+  deleteExperiment(folder: string): Promise<void>;
   /** Opens a file, and reads it up to its first record. */
   openImport(path: string, options: ImportFileOptions): Promise<ImportSource>;
   emit: Emit;
@@ -103,10 +109,13 @@ export interface Library {
 
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
-  const { Crucible, ImportSource, listExperiments, telemetry } = await import('../index.js');
+  const { Crucible, deleteExperiment, ImportSource, listExperiments, telemetry } = await import(
+    '../index.js'
+  );
   return {
     open: (dir) => new Crucible(dir === undefined ? {} : { dir }),
     listExperiments,
+    deleteExperiment,
     openImport: (path, options) => ImportSource.open(path, options),
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
   };

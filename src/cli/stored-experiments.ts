@@ -47,6 +47,47 @@ export async function withExperiments(
   }
 }
 
+/**
+ * Opens the one experiment that the command's only argument names, to write in its folder.
+ * @throws CommandError ERR_LOCKED while a process captures it
+ */
+export async function withWritable(
+  context: CommandContext,
+  command: string,
+  use: (experiment: LibraryExperiment, stored: StoredExperiment) => Promise<void>,
+): Promise<void> {
+  const found = await openDir(context, command);
+  const library = await context.loadLibrary();
+  const folder = await experimentFolder(found, context.positionals[0]!, () =>
+    library.listExperiments(found.dir),
+  );
+  const stored = await storedExperiment(library, folder);
+  refuseHeld(stored, command);
+  const crucible = library.open();
+  try {
+    const { experiments } = await crucible.recover(folder, { resume: false });
+    const [report] = experiments;
+    if (report === undefined) throw notFound(folder);
+    if (report.error !== null) {
+      throw new CommandError(report.error.code, `${report.id} cannot be opened: ${reasonText(report.error)}`);
+    }
+    await use(crucible.experiment(report.id), stored);
+  } finally {
+    await crucible.close();
+  }
+}
+
+/** @throws CommandError ERR_LOCKED while a process captures the experiment */
+export function refuseHeld({ id, heldBy }: StoredExperiment, command: string): void {
+  if (heldBy === null) return;
+  const holder = `process ${heldBy.pid}${heldBy.host === null ? '' : ` on ${heldBy.host}`}`;
+  throw new CommandError(
+    'ERR_LOCKED',
+    `${command}: ${id} is being captured by ${holder}`,
+    hintFor('ERR_LOCKED'),
+  );
+}
+
 /** As `withExperiments`, for the one that the command's only argument names. */
 export function withExperiment(
   context: CommandContext,
@@ -97,7 +138,7 @@ async function openAll(
   return opened;
 }
 
-async function storedExperiment(library: Library, folder: string): Promise<StoredExperiment> {
+export async function storedExperiment(library: Library, folder: string): Promise<StoredExperiment> {
   const [stored] = await library.listExperiments(folder);
   if (stored === undefined) throw notFound(folder);
   return stored;

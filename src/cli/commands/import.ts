@@ -39,7 +39,7 @@ export const importCommand = defineCommand({
   usage: 'FILE [--map TARGET=EXPRESSION ...] [options]',
   details: [
     'Reads CSV, JSON Lines, MessagePack, Parquet, Arrow and YAML. Exported files need no --map, and give the events that were exported; with the --id, --name, --condition and --tag of their experiment, these can be exported again as they were.',
-    'Of other files, each --map fills one field of the event from the columns of the file; without any, columns with usual names (timestamp, latency_ms, model, …) are recognised. For instance',
+    'Of other files, columns with usual names (timestamp, latency_ms, model, …) are recognised, and each --map fills one field of the event from the columns of the file, before what is recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
     'A file that cannot be read up to its first record, or has none, leaves nothing in that folder. Of one that ends badly later, what came before is kept, and said.',

@@ -1,7 +1,10 @@
 /** The commands, in the order in which help shows them. */
 
 import type { Command } from '../command.js';
+import { archive } from './archive.js';
+import { compact } from './compact.js';
 import { compare } from './compare.js';
+import { deleteCommand } from './delete.js';
 import { demo } from './demo.js';
 import { exportCommand } from './export.js';
 import { help } from './help.js';
@@ -22,5 +25,8 @@ export const commands: readonly Command[] = [
   compare,
   exportCommand,
   recover,
+  archive,
+  compact,
+  deleteCommand,
   help,
 ];

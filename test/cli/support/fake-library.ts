@@ -58,6 +58,8 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     },
     windowedMetrics: async () => [],
     stop: async () => void calls.push(`stop ${name}`),
+    archive: () => Promise.reject(new Error('not here')),
+    compact: async () => ({ segments: 0, skipped: [], bytesBefore: 0, bytesAfter: 0 }),
     importFile: async (source, options) => {
       calls.push(`import ${source.path}`);
       options.onProgress?.({ bytes: 10, totalBytes: 10 });
@@ -115,6 +117,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       return crucible(dir);
     },
     listExperiments: async () => [],
+    deleteExperiment: async (folder) => void calls.push(`delete ${folder}`),
     openImport: async (path, options) => {
       calls.push(`openImport ${path} ${JSON.stringify(options)}`);
       return { path, emptiness: null, close: async () => {} } as unknown as ImportSource;
