@@ -6,7 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { NotFoundError, StorageError, serializeError, type WireError } from '../errors.js';
+import { NotFoundError, serializeError, type WireError } from '../errors.js';
 import { type ExperimentDocument, readDocument, type SegmentRecord } from '../storage/document.js';
 import { ifThere, isCorrupt } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
