@@ -14,6 +14,30 @@ function writeText(name, constant, value) {
 
 writeText('version', 'VERSION', JSON.parse(readFileSync('package.json', 'utf8')).version);
 
+/**
+ * Modules of Node that CommonJS asks for, as imports, and a package that Piscina can do without left out: no `require`
+ * is left, which modules do not have and bundlers complain of.
+ * @type {import('esbuild').Plugin}
+ */
+const withoutRequire = {
+  name: 'without-require',
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'require-call' ? { path, namespace: 'node-module' } : { path, external: true },
+    );
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'node-module' }, ({ path }) => ({
+      contents: `export * from '${path}'; export { default } from '${path}';`,
+    }));
+    pluginBuild.onResolve({ filter: /^@napi-rs\/nice$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: '' }));
+  },
+};
+
+/** How Piscina's program finds the function that answers requests, and how it is to find ours. */
+const LOADS = '__importStar(require(s))';
+const LOADS_OURS =
+  '(globalThis[Symbol.for("crucible-telemetry.handlers")]?.get(s) ?? __importStar(require(s)))';
+
 const {
   outputFiles: [program],
   metafile,
@@ -31,6 +55,18 @@ const {
   metafile: true,
   write: false,
   outfile: 'thread-program.cjs',
+  plugins: [
+    {
+      name: 'handler-of-ours',
+      setup(pluginBuild) {
+        pluginBuild.onLoad({ filter: /piscina[/\\]dist[/\\]worker\.js$/ }, ({ path }) => {
+          const contents = readFileSync(path, 'utf8');
+          if (!contents.includes(LOADS)) throw new Error(`${path} finds its handlers in another way`);
+          return { contents: contents.replace(LOADS, LOADS_OURS) };
+        });
+      },
+    },
+  ],
 });
 writeText('thread-program', 'THREAD_PROGRAM', program.text);
 
@@ -49,16 +85,13 @@ const {
   target: 'node20.19',
   format: 'esm',
   legalComments: 'none',
-  external: ['@napi-rs/nice', './thread-program.js'],
-  // Of its own file, which is not started.
+  external: ['./thread-program.js'],
+  // Where its file would be, which is not started.
   define: { __dirname: '""' },
-  // Piscina asks for modules of Node by `require`, which modules do not have.
-  banner: {
-    js: "import { createRequire } from 'node:module';\nimport { join } from 'node:path';\nconst require = createRequire(join(process.cwd(), 'index.js'));",
-  },
   write: false,
   outfile: 'generated/piscina.js',
   plugins: [
+    withoutRequire,
     {
       name: 'threads-from-text',
       setup(pluginBuild) {

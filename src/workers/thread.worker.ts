@@ -24,11 +24,10 @@ async function run({ role, data, script }: ThreadStart): Promise<void> {
   }
 }
 
-/** Piscina's own program, which asks for the function that answers requests as for a module. */
+/** Piscina's own program, which finds the function that answers requests here (scripts/build-sources.js). */
 async function runAnalysisThread(): Promise<void> {
-  const scope = globalThis as unknown as { require(id: string): unknown };
-  const load = scope.require;
-  scope.require = (id) => (id === ANALYSIS_HANDLER ? respond : load(id));
+  const handlers = new Map([[ANALYSIS_HANDLER, respond]]);
+  Object.assign(globalThis, { [Symbol.for('crucible-telemetry.handlers')]: handlers });
   await import('../../node_modules/piscina/dist/worker.js');
 }
 
