@@ -23,7 +23,7 @@ export const metrics = defineCommand({
   ],
   json: [
     '{ id, name, condition, filter or null, metrics,',
-    '  counts: { captured, retained, dropped, malformed, refused, malformedKeys } }',
+    '  counts: { captured, retained, dropped, malformed, cut, refused, malformedKeys } }',
     'With --by: { id, name, condition, counts, filter, by, groups: [{ key or null, metrics }] }',
     'metrics: { summary: { totalEvents, timeRange: { start, end }, durationSeconds, … },',
     '  latency: { count, mean, median, stdDev, min, max, p50, p90, p95, p99, p999 }, cost, reliability,',

@@ -17,7 +17,7 @@ export const show = defineCommand({
   json: [
     '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status,',
     '  sampleSize, pauseCount, interrupted, heldBy: { pid, host } or null, options, libraryVersion,',
-    '  counts: { captured, retained, dropped, malformed, refused, malformedKeys },',
+    '  counts: { captured, retained, dropped, malformed, cut, refused, malformedKeys },',
     '  storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },',
     '  streaming: { count, latency, cost, reliability, tokens, byEvent, … } or null }',
     'Times in microseconds since 1970.',
@@ -76,6 +76,7 @@ function experimentLines(
         ['readable', formatNumber(counts.retained)],
         ['dropped', formatNumber(counts.dropped)],
         ['malformed', formatNumber(counts.malformed)],
+        ...(counts.cut === 0 ? [] : [['cut', formatNumber(counts.cut)] as const]),
         ['first', formatTime(timeRange?.[0])],
         ['last', formatTime(timeRange?.[1])],
       ],
