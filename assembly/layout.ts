@@ -120,6 +120,7 @@ export const PRODUCER_PHASE_OFFSET = 52; // i32, PHASE_*
 export const PRODUCER_BATCH_END_OFFSET = 56; // i32, where the batch in progress ends
 export const PRODUCER_TOUCHED_COUNT_OFFSET = 60; // i32, entries at PRODUCER_TOUCHED_OFFSET
 export const PRODUCER_BLOB_END_OFFSET = 64; // i32, bytes used in the open chunk's byte area
+export const PRODUCER_CUT_OFFSET = 72; // f64, events that were too large to be kept whole
 export const PRODUCER_HEADS_OFFSET = 256; // u16 per slot, working storage of `publish`
 export const PRODUCER_TOUCHED_OFFSET = 1024; // u16 per slot
 export const PRODUCER_CHAIN_OFFSET = 2048; // u16 per row of a chunk
@@ -263,6 +264,8 @@ export const FLAG_METADATA_TOKENS = 0x1000000;
 /** Nine bits above FLAG_SUCCEEDED, so that the sum of 256 masked tags holds both counts. */
 export const FLAG_FAILED = 0x2000000;
 export const FLAGS_DECIDED = 0x2010000;
+/** Something of the event was too large, and is cut. Such a row is malformed, too. */
+export const FLAG_CUT = 0x10000000;
 /** The byte area says something of the event that is not what the columns say, such as another id. */
 export const FLAG_CORRECTED = 0x8000000;
 /** Set in every row: binding 0 alone would look like a row not written. */

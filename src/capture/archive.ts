@@ -93,12 +93,13 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
   const data = await stageParquet(target.path, parts);
   try {
     const { bytes, sha256, summary, schema } = data;
-    const { rows } = summary;
+    const { rows, cut } = summary;
     const manifestOf = (file: string) => {
       const content: ArchiveManifest = {
         file,
         format,
         rows,
+        cut,
         bytes,
         sha256,
         timeRange: summary.timeRange(),

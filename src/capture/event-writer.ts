@@ -10,6 +10,7 @@ import {
   FLAG_BLOB,
   FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
+  FLAG_CUT,
   FLAG_DECLARED,
   FLAG_FAILED,
   FLAG_MALFORMED,
@@ -52,8 +53,8 @@ import {
   toldName,
 } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
-import { clearMalformed, noteMalformed } from '../schema/malformed.js';
-import { MAP_ENTRIES_MAX, MAP_HEAD_BYTES, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
+import { clearMalformed, noteAgain, noteCut, noteMalformed } from '../schema/malformed.js';
+import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
 import { PriceBook, type PriceTable } from '../schema/prices.js';
 import { isSpelled, type Part } from '../schema/spellings.js';
 import { withLongWriter, writeFitting } from './long-event.js';
@@ -307,7 +308,7 @@ export class EventWriter {
     clearMalformed(enriched);
     enriched.malformed = event.malformed;
     const malformedKeys = event.corrections?.malformedKeys;
-    if (Array.isArray(malformedKeys)) for (const key of malformedKeys) noteMalformed(enriched, String(key));
+    if (Array.isArray(malformedKeys)) for (const key of malformedKeys) noteAgain(enriched, String(key));
     const { latencyMs, costUsd, prompt, completion, success, model, provider } = event.known;
     enriched.latencyMs = latencyMs;
     enriched.costUsd = costUsd;
@@ -357,37 +358,45 @@ export class EventWriter {
     isCorrected: boolean,
   ): boolean {
     const { out, ring } = this;
+    const { enriched } = frame;
     const { eventId } = event;
     const flags = this.restoredFlags(frame, binding, event.metadata);
     const kept = Math.max(flags, 0) | FLAG_BLOB;
-    const aside = isNotEmpty(corrections) ? corrections : null;
     const start = out.position;
     try {
-      const { uncorrected, entries } = this.writeRestored(out, frame, plan, binding, flags, event, aside);
-      let from = start;
-      if (!isCorrected && aside !== null) {
+      const { asideAt, map, entries } = this.writeRestored(
+        out,
+        frame,
+        plan,
+        binding,
+        flags,
+        event,
+        corrections,
+      );
+      if (!isCorrected && frame.hasAside) {
         // All that is kept aside is its id, which may be what its place gives it.
-        const position = ring.reserve(out.position - uncorrected);
+        const position = ring.reserve(asideAt - start);
         if (position < 0) return false;
         if (eventId === event.idAt(ring.producer, ring.sequenceAt(position))) {
-          out.beginMapAt(uncorrected, entries);
-          from = uncorrected;
+          out.position = asideAt;
+          out.endMap(map, entries);
+          if (binding === 0) out.text(plan.event);
+          frame.hasAside = false;
         }
       }
-      const corrected = from < uncorrected ? FLAG_CORRECTED : 0;
-      return this.row(frame, binding, kept | corrected, from, out.position - from, timestampUs);
+      const corrected = frame.hasAside ? FLAG_CORRECTED : 0;
+      return this.row(frame, binding, kept | corrected, start, out.position - start, timestampUs);
     } catch (error) {
       if (error !== OUT_OF_ROOM) throw error;
       return withLongWriter((long) => {
-        const isWhole = writeFitting(long, () => {
-          this.writeRestored(long, frame, plan, binding, flags, event, aside);
+        const isWhole = fitted(long, enriched, () => {
+          this.writeRestored(long, frame, plan, binding, flags, event, corrections);
         });
         // What stays too large loses its corrections, too.
         if (!isWhole) {
           const { measurements, metadata } = event;
           this.encodeTrimmed(long, frame, plan, binding, Math.max(flags, 0), measurements, metadata);
-        } else frame.hasAside = aside !== null;
-        if (!isWhole || long.cuts.length > 0) frame.enriched.malformed = true;
+        }
         const corrected = frame.hasAside ? FLAG_CORRECTED : 0;
         return this.row(frame, binding, kept | corrected, 0, long.written.length, timestampUs, long.written);
       });
@@ -396,7 +405,7 @@ export class EventWriter {
 
   /**
    * Writes the byte-area part of an event that was exported.
-   * @returns where the same part without what is kept aside begins, once a map's head is put there, and its entries
+   * @returns where what is kept aside begins, and the map that it is the last entry of, with its other entries
    */
   private writeRestored(
     out: MsgpackWriter,
@@ -405,27 +414,47 @@ export class EventWriter {
     binding: number,
     flags: number,
     { metadata, measurements }: RestoredEvent,
-    corrections: Readonly<Record<string, Json>> | null,
-  ): { uncorrected: number; entries: number } {
+    corrections: Readonly<Record<string, Json>>,
+  ): { asideAt: number; map: number; entries: number } {
+    const { enriched } = frame;
     this.forgetDeclared(frame);
     out.lossy = false;
-    const map = out.beginMap();
-    if (corrections !== null) out.aside(corrections);
-    const uncorrected = out.position - MAP_HEAD_BYTES;
+    if (binding === 0) noteName(out, frame, plan);
+    let map = out.beginMap();
     let entries = 0;
     for (const key of Object.keys(metadata)) {
       const value = metadata[key];
       const kind = flags < 0 ? KIND_ENCODED : (this.kinds.get(key) ?? KIND_ENCODED);
       if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
+      if (entries === MAP_ENTRIES_MAX) {
+        noteMalformed(enriched, 'metadata');
+        break;
+      }
       out.entry(key, value);
+      if (out.lossy) lose(out, frame, 'metadata', key);
       entries++;
     }
-    out.endMap(map, corrections === null ? entries : entries + 1);
-    encodeMap(out, measurements);
+    out.endMap(map, entries);
+    map = out.beginMap();
+    entries = 0;
+    for (const key of Object.keys(measurements)) {
+      // One is for what is kept aside.
+      if (entries === MAP_ENTRIES_MAX - 1) {
+        noteMalformed(enriched, 'measurements');
+        break;
+      }
+      out.entry(key, measurements[key]);
+      if (out.lossy) lose(out, frame, 'measurements', key);
+      entries++;
+    }
+    const { malformedKeys } = enriched;
+    const told = malformedKeys.length > 0 ? { ...corrections, malformedKeys } : corrections;
+    const asideAt = out.position;
+    frame.hasAside = isNotEmpty(told);
+    if (frame.hasAside) out.aside(told);
+    out.endMap(map, frame.hasAside ? entries + 1 : entries);
     if (binding === 0) out.text(plan.event);
-    // What a column does not take is in the metadata, as it was before.
-    if (out.lossy) frame.enriched.malformed = true;
-    return { uncorrected, entries };
+    return { asideAt, map, entries };
   }
 
   /**
@@ -588,7 +617,12 @@ export class EventWriter {
     }
     if (enriched.malformed) {
       tag |= FLAG_MALFORMED;
-      this.countMalformed(enriched, binding === 0 ? undefined : this.bindings.binding(binding).event);
+      const event = binding === 0 ? undefined : this.bindings.binding(binding).event;
+      this.countMalformed(enriched, event);
+      if (enriched.cut) {
+        tag |= FLAG_CUT;
+        ring.countCut(event);
+      }
     }
     if (binding === 0) ring.countOverflowed();
     ring.i32[pair + TAG_DISTANCE] = tag;
@@ -646,12 +680,11 @@ export class EventWriter {
     measurements: Measurements,
     metadata: Metadata,
   ): void {
-    const isWhole = writeFitting(out, () => {
+    const isWhole = fitted(out, frame.enriched, () => {
       frame.hasAside = false;
       this.encodeParts(out, frame, plan, binding, flags, measurements, metadata);
     });
     if (!isWhole) this.encodeTrimmed(out, frame, plan, binding, flags, measurements, metadata);
-    if (out.cuts.length > 0 || !isWhole) frame.enriched.malformed = true;
   }
 
   /** @throws OUT_OF_ROOM */
@@ -665,6 +698,7 @@ export class EventWriter {
     metadata: Metadata,
   ): void {
     this.forgetDeclared(frame);
+    if (binding === 0) noteName(out, frame, plan);
     this.encodeMetadata(out, frame, plan, flags, metadata);
     this.encodeMeasurements(out, frame, plan, measurements);
     // `plan.binding` may have changed: a getter can capture an event of the same name.
@@ -794,9 +828,15 @@ export class EventWriter {
     measurements: Measurements,
     metadata: Metadata,
   ): void {
+    const { enriched } = frame;
+    const rest = [
+      trimmed(measurements, (key) => noteCut(enriched, `measurements.${key}`)),
+      trimmed(metadata, (key) => noteCut(enriched, `metadata.${key}`)),
+    ] as const;
     out.restart(TRIMMED_BYTES);
-    const rest = [trimmed(measurements), trimmed(metadata)] as const;
     if (this.encode(out, frame, plan, binding, flags, ...rest)) return;
+    noteCut(enriched, 'metadata');
+    noteCut(enriched, 'measurements');
     out.restart(TRIMMED_BYTES);
     this.encode(out, frame, plan, binding, flags, NOTHING, NOTHING);
   }
@@ -947,20 +987,6 @@ function usableTime(frame: Frame, timestampUs: unknown): number | undefined {
   return undefined;
 }
 
-function encodeMap(out: MsgpackWriter, source: Readonly<Record<string, unknown>>): void {
-  const at = out.beginMap();
-  let entries = 0;
-  for (const key in source) {
-    if (entries === MAP_ENTRIES_MAX) {
-      out.lossy = true;
-      break;
-    }
-    out.entry(key, source[key]);
-    entries++;
-  }
-  out.endMap(at, entries);
-}
-
 /** Saves what a Map holds that stands where an object should; nothing of it is understood. @returns entries */
 function encodeMapObject(out: MsgpackWriter, frame: Frame, part: Part, source: object): number {
   if (!(source instanceof Map)) return 0;
@@ -972,8 +998,31 @@ function encodeMapObject(out: MsgpackWriter, frame: Frame, part: Part, source: o
 
 /** Notes what was lost of a value as it was written. */
 function lose(out: MsgpackWriter, frame: Frame, part: Part, key: string): void {
+  if (out.isCut) noteCut(frame.enriched, `${part}.${key}`);
+  else noteMalformed(frame.enriched, `${part}.${key}`);
   out.lossy = false;
-  noteMalformed(frame.enriched, `${part}.${key}`);
+  out.isCut = false;
+}
+
+/** Notes whether the event's name will be cut, before what is noted is written. */
+function noteName(out: MsgpackWriter, { enriched }: Frame, { event }: EventPlan): void {
+  if (out.cuts(event)) noteCut(enriched, 'eventName');
+}
+
+/** As `writeFitting`; of what the tries note of the event, what the last one has. */
+function fitted(out: MsgpackWriter, enriched: Enriched, write: () => void): boolean {
+  const { cut } = enriched;
+  const noted = enriched.malformedKeys.length;
+  const forget = () => {
+    enriched.malformedKeys.length = noted;
+    enriched.cut = cut;
+  };
+  const fits = writeFitting(out, () => {
+    forget();
+    write();
+  });
+  if (!fits) forget();
+  return fits;
 }
 
 /** An object's own properties; null for those whose getter throws, of which `unread` is told. Never throws. */
@@ -996,10 +1045,15 @@ function readable(source: unknown, unread: (key: string) => void): Record<string
 }
 
 /** What of an object may be kept where all of it is too large. */
-function trimmed(source: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function trimmed(
+  source: Readonly<Record<string, unknown>>,
+  onCut: (key: string) => void,
+): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(readable(source, () => {}))) {
-    setOwn(copy, key, typeof value === 'object' ? null : value);
+    const isLeft = typeof value !== 'object';
+    if (!isLeft && value !== null) onCut(key);
+    setOwn(copy, key, isLeft ? value : null);
   }
   return copy;
 }

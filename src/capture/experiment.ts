@@ -56,6 +56,8 @@ export interface ExperimentCounts {
   dropped: number;
   /** Taken in with only what could be read of them. */
   malformed: number;
+  /** Of those, too large to be kept whole: a text of more than 16 MiB, or more than 32 MiB in all. */
+  cut: number;
   /** Offered and not taken, by reason. */
   refused: RefusedCounts;
   /**
@@ -73,6 +75,7 @@ interface Tally {
   readonly damaged: number;
   readonly malformed: number;
   readonly malformedKeys: Record<string, number>;
+  readonly cut: number;
   /** Refused by a full ring. */
   readonly full: number;
 }
@@ -83,11 +86,17 @@ export interface ImportOptions extends ImportFileOptions {
   signal?: AbortSignal;
 }
 
-export interface ImportResult {
-  /** Records that became events. */
-  rows: number;
+/** Records of an import that did not become events, or not whole. */
+export interface ImportLosses {
   /** Records that the experiment refused, since its ring was full. */
   refused: number;
+  /** Events that were too large to be kept whole, here or where they were captured first. */
+  cut: number;
+}
+
+export interface ImportResult extends ImportLosses {
+  /** Records that became events. */
+  rows: number;
   /** Records left out because they could not be understood. */
   skipped: number;
   /** Records, or parts of them, that could not be understood. */
@@ -112,6 +121,8 @@ export type LostEvents = {
   damaged: number;
   /** Taken in with only what could be read of them. */
   malformed: number;
+  /** Of those, too large to be kept whole. */
+  cut: number;
 };
 
 export interface FlushReport {
@@ -284,14 +295,15 @@ export class Experiment {
 
   get counts(): ExperimentCounts {
     const { captured, retained, malformedKeys } = this.#finalTally ?? this.#tally();
-    const { total, malformed, refused } = this.#lost();
-    return { captured, retained, dropped: total, malformed, malformedKeys: { ...malformedKeys }, refused };
+    const { total, malformed, cut, refused } = this.#lost();
+    const keys = { malformedKeys: { ...malformedKeys } };
+    return { captured, retained, dropped: total, malformed, cut, ...keys, refused };
   }
 
   #lost(): LostEvents {
-    const { overwritten, damaged, malformed, full } = this.#finalTally ?? this.#tally();
+    const { overwritten, damaged, malformed, cut, full } = this.#finalTally ?? this.#tally();
     const refused = this.#losses.refusedCounts(full);
-    return { total: refused.total + overwritten + damaged, refused, overwritten, damaged, malformed };
+    return { total: refused.total + overwritten + damaged, refused, overwritten, damaged, malformed, cut };
   }
 
   #tally(): Tally {
@@ -308,6 +320,7 @@ export class Experiment {
       damaged: past.damaged,
       malformed: past.losses.malformed + ring.malformed,
       malformedKeys: stores.malformedKeys.all(),
+      cut: past.losses.cut + ring.cut,
       full: past.losses.refused + ring.refused,
     };
   }
@@ -419,29 +432,32 @@ export class Experiment {
     options: ImportOptions = {},
   ): Promise<ImportResult> {
     const { onProgress, signal, ...fileOptions } = options;
-    const sink = this.importSink();
-    let refused = 0;
+    const losses = { refused: 0, cut: 0 };
+    const sink = this.importSink(losses);
     const accept = (record: ImportedRecord) => {
       signal?.throwIfAborted();
-      if (!sink(record)) refused++;
+      sink(record);
     };
     const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions);
     const summary = await source.run(accept, onProgress, this);
     const { rows, problems, ...told } = summary;
-    return { ...told, rows: rows - refused, refused, malformed: problems };
+    return { ...told, ...losses, rows: rows - losses.refused, malformed: problems };
   }
 
   /**
-   * @internal What takes records of files; false for one that is refused.
+   * @internal What takes records of files.
+   * @param losses - is told of those that are refused or cut
    * @throws StateError ERR_NOT_RUNNING unless the experiment is running, then and with each record
    */
-  importSink(): (record: ImportedRecord) => boolean {
+  importSink(losses: ImportLosses): (record: ImportedRecord) => void {
     if (this.#status !== 'running') throw this.#notRunning('import into');
     const { writer } = this.#open();
     const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
     return (record) => {
       if (this.#status !== 'running') throw this.#notRunning('import into');
-      return sink.accept(record);
+      const { cuts } = writer.ring;
+      if (!sink.accept(record)) losses.refused++;
+      losses.cut += writer.ring.cuts - cuts;
     };
   }
 

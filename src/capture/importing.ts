@@ -12,7 +12,7 @@ import {
   mergeSummaries,
 } from '../import/index.js';
 import type { Json } from '../schema/event.js';
-import type { Experiment, ImportResult } from './experiment.js';
+import type { Experiment, ImportLosses, ImportResult } from './experiment.js';
 
 export interface ImportFilesOptions extends ImportFileOptions {
   /** Of the experiment; with `splitBy` its beginning. Default: the first file's name. */
@@ -85,7 +85,7 @@ export async function importInto(
   start: StartImport,
 ): Promise<ImportedFiles> {
   const experiments = new Map<string | undefined, Experiment>();
-  const summaries: (ImportSummary & { refused: number })[] = [];
+  const summaries: (ImportSummary & ImportLosses)[] = [];
   const experimentOf = (condition: string | undefined): Experiment => {
     let experiment = experiments.get(condition);
     if (experiment === undefined) {
@@ -110,13 +110,14 @@ export async function importInto(
   }
   const { problems, ...result } = mergeSummaries(summaries);
   const refused = summaries.reduce((sum, summary) => sum + summary.refused, 0);
+  const cut = summaries.reduce((sum, summary) => sum + summary.cut, 0);
   return {
     experiments: [...experiments.values()],
-    result: { ...result, rows: result.rows - refused, refused, malformed: problems },
+    result: { ...result, rows: result.rows - refused, refused, cut, malformed: problems },
   };
 
-  async function importOne(source: ImportSource): Promise<ImportSummary & { refused: number }> {
-    let refused = 0;
+  async function importOne(source: ImportSource): Promise<ImportSummary & ImportLosses> {
+    const losses = { refused: 0, cut: 0 };
     const unsplit = { count: 0 };
     const sinks = new Map<string | undefined, ReturnType<Experiment['importSink']>>();
     const progress = (told: ImportProgress) => onProgress?.({ ...told, path: source.path });
@@ -132,15 +133,15 @@ export async function importInto(
       }
       let sink = sinks.get(condition);
       if (sink === undefined) {
-        sink = experimentOf(condition).importSink();
+        sink = experimentOf(condition).importSink(losses);
         sinks.set(condition, sink);
       }
-      if (!sink(record)) refused++;
+      sink(record);
     }, progress);
-    if (unsplit.count === 0) return { ...summary, refused };
+    if (unsplit.count === 0) return { ...summary, ...losses };
     return {
       ...summary,
-      refused,
+      ...losses,
       rows: summary.rows - unsplit.count,
       skipped: summary.skipped + unsplit.count,
       problems: summary.problems + unsplit.count,

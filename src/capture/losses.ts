@@ -115,10 +115,15 @@ export class Losses implements LossListener {
 
   malformed(event: string | undefined, key?: string): void {
     const what = key === undefined ? '' : `${JSON.stringify(key)} `;
-    const first =
-      event === undefined ? '' : `; the first is ${what}in ${JSON.stringify(event.slice(0, 200))}`;
+    const first = firstIn(event, what);
     const help = 'Their rows say malformed: true with malformedKeys, and hold what could be read';
     this.warn('malformed', `was given values that it does not understand${first}`, help);
+  }
+
+  cut(event: string | undefined): void {
+    const what = `cuts texts of more than 16 MiB, and all of an event of more than 32 MiB${firstIn(event)}`;
+    const help = 'malformedKeys of their rows say which. Keep what is larger in files of your own';
+    this.warn('cut', what, help);
   }
 
   /**
@@ -134,4 +139,8 @@ export class Losses implements LossListener {
     const message = `experiment ${JSON.stringify(name)} (${id}) ${what}. ${help}. counts.${count} has how many; this is said once.`;
     process.emitWarning(message, { type: 'CrucibleWarning', code });
   }
+}
+
+function firstIn(event: string | undefined, what = ''): string {
+  return event === undefined ? '' : `; the first is ${what}in ${JSON.stringify(event.slice(0, 200))}`;
 }

@@ -15,6 +15,7 @@ import {
   performRead,
   type ReadTask,
   type ResultOf,
+  type RowsAtOnce,
   type RowsResult,
   type SelectedRows,
   type Selection,
@@ -23,8 +24,9 @@ import type { Stores } from './stores.js';
 
 /** Below this it takes longer to ask a thread than to do the work. */
 const ROWS_HERE_MAX = 16_384;
-/** Rows that a thread hands over at once. */
-const ROWS_AT_ONCE = 65_536;
+/** What a thread hands over at once. */
+const AT_ONCE: RowsAtOnce = { rows: 65_536, bytes: 16 * 1024 * 1024 };
+const ALL: RowsAtOnce = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 /** How long events are decoded on the calling thread before it may do something else, ms. */
 const DECODE_MS = 2;
 
@@ -85,8 +87,8 @@ export class Reads {
     const selected = this.select(wanted);
     const { stores, overwrites } = selected.readable;
     // What a ring that overwrites holds has to be fetched before it is gone.
-    const maxRows = overwrites ? Number.POSITIVE_INFINITY : ROWS_AT_ONCE;
-    return () => decoded(stores, (after) => this.#run(selected, { kind: 'rows', after, maxRows }));
+    const most = overwrites ? ALL : AT_ONCE;
+    return () => decoded(stores, (after) => this.#run(selected, { kind: 'rows', after, most }));
   }
 
   /** The rows that pass as of now, for whoever reads them: what is wrong is told before anything is sent. @throws ConfigError for a filter that is none */

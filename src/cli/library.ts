@@ -35,6 +35,8 @@ export interface ImportResult {
   skipped?: number;
   /** Rows, or parts of them, that could not be understood. */
   malformed?: number;
+  /** Events that were too large to be kept whole. */
+  cut?: number;
   /** Those by reason. */
   reasons?: Readonly<Record<string, number>>;
   errors?: readonly { readonly line: number; readonly message: string }[];

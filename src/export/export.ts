@@ -52,6 +52,8 @@ export interface ExportResult {
   /** Absolute. */
   path: string;
   rows: number;
+  /** Of those, events that were too large to be kept whole when they were captured. */
+  cut: number;
   bytes: number;
   /** Lower-case hex. */
   sha256: string;
@@ -121,13 +123,14 @@ export async function exportFile(
   const told = telling(encoder.encode(blocksOf(rows, summary)), summary, onProgress);
   const data = await stageFile(target.path, compressed(told, codec), staging);
   try {
-    const { rows } = summary;
+    const { rows, cut } = summary;
     const { bytes, sha256 } = data;
     const manifestOf = (file: string) => {
       const manifest: ExportManifest = {
         file,
         format,
         rows,
+        cut,
         bytes,
         sha256,
         timeRange: summary.timeRange(),
@@ -141,7 +144,7 @@ export async function exportFile(
       return `${jsonText(manifest as unknown as Json, 2)}\n`;
     };
     const { path, manifest } = await publish(data, target, manifestOf, manifestStaging(staging));
-    return { path, rows, bytes, sha256, manifest: manifest as string };
+    return { path, rows, cut, bytes, sha256, manifest: manifest as string };
   } finally {
     await data.discard();
   }

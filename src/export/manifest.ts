@@ -1,5 +1,6 @@
 /** What an exported file is, for whoever finds it: counts, checksum, schema, time range, provenance. */
 
+import { FLAG_CUT } from '../../assembly/layout.js';
 import type { RowSource } from '../readers/rows.js';
 import { timeUsOf } from '../ring/batch.js';
 import type { EventRow, Json } from '../schema/event.js';
@@ -29,12 +30,14 @@ export interface ExportManifest {
   file: string;
   format: string;
   rows: number;
+  /** Rows whose events were too large to be kept whole when they were captured. */
+  cut: number;
   bytes: number;
   /** Of the file's bytes, lower-case hex. */
   sha256: string;
   timeRange: ManifestTimeRange;
   experiments: ManifestExperiment[];
-  /** The experiment's counters as the caller gave them (captured, retained, dropped, malformed). */
+  /** The experiment's counters as the caller gave them (captured, retained, dropped, malformed, cut). */
   counts: Json;
   libraryVersion: string | null;
   options: EncodeOptions & { anonymize?: { mode: string; fields: string[] } };
@@ -47,6 +50,7 @@ export interface ExportManifest {
 /** Gathers, row by row, what the manifest says about the rows. */
 export class RowSummary {
   rows = 0;
+  cut = 0;
   #startUs = Number.POSITIVE_INFINITY;
   #endUs = Number.NEGATIVE_INFINITY;
   readonly #experiments = new Map<string, ManifestExperiment>();
@@ -61,6 +65,7 @@ export class RowSummary {
       return;
     }
     const { table, rows } = block.block;
+    for (let i = 0; i < rows.length; i++) if ((table.tags[rows[i]] & FLAG_CUT) !== 0) this.cut++;
     this.#count(block.source, rows.length, timeUsOf(table, rows[0]), timeUsOf(table, rows[rows.length - 1]));
   }
 

@@ -11,7 +11,7 @@
  * place where it went wrong.
  */
 
-import { DEFAULT_MAX_RECORD_CHARS } from './reader.js';
+import { CSV_MAX_RECORD_CHARS } from './reader.js';
 
 /** How a file is written. */
 export interface CsvDialect {
@@ -69,7 +69,7 @@ export class CsvParser {
   /** The record from its second line on, as far as it stood in texts before the one at hand; null on its first line. */
   #again: string | null = null;
 
-  constructor(dialect: CsvDialect = RFC_4180, maxRecordChars = DEFAULT_MAX_RECORD_CHARS) {
+  constructor(dialect: CsvDialect = RFC_4180, maxRecordChars = CSV_MAX_RECORD_CHARS) {
     this.#delimiter = dialect.delimiter.charCodeAt(0);
     this.#comment = dialect.comment === null ? -1 : dialect.comment.charCodeAt(0);
     this.#skipsBlanks = dialect.skipsBlanks;

@@ -66,8 +66,13 @@ export interface RecordReader {
 /** The most columns, or keys of one record, that a file may have. */
 export const COLUMNS_MAX = 16_384;
 
-/** Longest record held in memory, in UTF-16 code units, unless an option says otherwise: 16 Mi. */
-export const DEFAULT_MAX_RECORD_CHARS = 16 * 1024 * 1024;
+/**
+ * Longest record held in memory, in UTF-16 code units, unless an option says otherwise: 256 Mi. An event may have 32 MiB,
+ * each byte of which JSON may need six characters for.
+ */
+export const DEFAULT_MAX_RECORD_CHARS = 256 * 1024 * 1024;
+/** The same of CSV, which doubles quotes; a record may be held twice, since a quote may never be closed. */
+export const CSV_MAX_RECORD_CHARS = 80 * 1024 * 1024;
 
 /**
  * A record of these columns, all null, to be copied (`{ ...blank }`) and filled. A copy has its shape at once; objects

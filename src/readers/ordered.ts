@@ -36,10 +36,12 @@ const SLICE_BYTES = 64 * 1024 * 1024;
 const SLACK = 4;
 /** Times looked at to cut a slice. */
 const SAMPLE_TIMES = 65_536;
-/** Batches kept because the next slice will want them too. */
+/** Batches kept because the next slice will want them too: so many, and so many bytes without a column. */
 const KEPT_BATCHES = 16;
-/** Rows handed over together. */
+const KEPT_BYTES = 32 * 1024 * 1024;
+/** Rows handed over together: so many, and so many bytes without a column unless a single one has more. */
 const BLOCK_ROWS = 1024;
+const BLOCK_BYTES = 8 * 1024 * 1024;
 
 /** The rows that pass the view's filter, a block at a time. */
 export async function* orderedRows(view: View, options: OrderOptions = {}): AsyncGenerator<OrderedRows> {
@@ -143,8 +145,11 @@ class SliceReader {
   #keep(place: number, batch: Batch | undefined): Batch | undefined {
     if (batch === undefined) return undefined;
     this.#kept.set(place, batch);
-    if (this.#kept.size > KEPT_BATCHES) {
-      const [oldest] = this.#kept.keys();
+    let bytes = 0;
+    for (const { blob } of this.#kept.values()) bytes += blob.length;
+    for (const [oldest, { blob }] of this.#kept) {
+      if (this.#kept.size <= KEPT_BATCHES && (bytes <= KEPT_BYTES || this.#kept.size === 1)) break;
+      bytes -= blob.length;
       this.#kept.delete(oldest);
     }
     return batch;
@@ -193,13 +198,27 @@ function* blocks(
   order: Uint32Array,
   latestFirst: boolean,
 ): Generator<OrderedRows> {
-  const count = Math.ceil(order.length / BLOCK_ROWS);
+  const ends = blockEnds(table, order);
+  const count = ends.length;
   for (let i = 0; i < count; i++) {
     const block = latestFirst ? count - 1 - i : i;
-    const candidates = order.subarray(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS);
+    const candidates = order.subarray(block === 0 ? 0 : ends[block - 1], ends[block]);
     const passed = tests.apply(table, candidates, (row) => table.event(source, row));
     if (passed.rows.length > 0) yield { table, ...passed };
   }
+}
+
+/** Where each block of rows ends. */
+function blockEnds(table: RowTable, order: Uint32Array): number[] {
+  const ends: number[] = [];
+  const isBounded = table.blobBytes <= BLOCK_BYTES;
+  for (let end = 0; end < order.length; ) {
+    const most = Math.min(end + BLOCK_ROWS, order.length);
+    if (isBounded) end = most;
+    else for (let bytes = 0; end < most && bytes < BLOCK_BYTES; end++) bytes += table.blobBytesOf(order[end]);
+    ends.push(end);
+  }
+  return ends;
 }
 
 /** The table's rows ascending by time, ties as they stand. */

@@ -88,7 +88,7 @@ export class RowTable implements Columns {
     const taken = <T extends Column>(column: T): T =>
       (isRun ? column.slice(first, first + picked.length) : gather(column, picked)) as T;
     let blobBytes = 0;
-    for (const row of picked) if (this.hasBlob(row)) blobBytes += this.blobEnds[row] - this.blobOffsets[row];
+    for (const row of picked) blobBytes += this.blobBytesOf(row);
     const blob = new Uint8Array(blobBytes);
     const blobOffsets = new Uint32Array(picked.length);
     let used = 0;
@@ -110,6 +110,11 @@ export class RowTable implements Columns {
       sequences: taken(this.sequences),
       producers: taken(this.producers),
     };
+  }
+
+  /** Bytes of the row without a column. */
+  blobBytesOf(row: number): number {
+    return this.hasBlob(row) ? this.blobEnds[row] - this.blobOffsets[row] : 0;
   }
 
   private hasBlob(row: number): boolean {

@@ -9,6 +9,7 @@ import {
   HEADER_STREAMING_OFFSET,
   PRODUCER_ACTIVE,
   PRODUCER_BYTES,
+  PRODUCER_CUT_OFFSET,
   PRODUCER_MALFORMED_OFFSET,
   PRODUCER_OVERFLOWED_OFFSET,
   PRODUCER_PUBLISHED_OFFSET,
@@ -31,6 +32,8 @@ export interface RingCounts {
   malformed: number;
   /** Events whose name found the dictionary full. */
   overflowed: number;
+  /** Events that were too large to be kept whole; malformed, too. */
+  cut: number;
 }
 
 export class RingControl {
@@ -86,6 +89,7 @@ export class RingControl {
       refused: 0,
       malformed: 0,
       overflowed: 0,
+      cut: 0,
     };
     for (let producer = 0; producer < this.#geometry.producerCount; producer++) {
       const block = PRODUCERS + producer * PRODUCER_BYTES;
@@ -93,6 +97,7 @@ export class RingControl {
       counts.refused += this.#f64[(block + PRODUCER_REFUSED_OFFSET) >> 3];
       counts.malformed += this.#f64[(block + PRODUCER_MALFORMED_OFFSET) >> 3];
       counts.overflowed += this.#f64[(block + PRODUCER_OVERFLOWED_OFFSET) >> 3];
+      counts.cut += this.#f64[(block + PRODUCER_CUT_OFFSET) >> 3];
     }
     return counts;
   }

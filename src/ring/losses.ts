@@ -12,7 +12,9 @@ export interface LossListener {
   overwritten(): void;
   /** @param event - its name, where that is at hand. @param key - what could not be understood of it */
   malformed(event: string | undefined, key?: string): void;
+  /** The same of an event that was too large to be kept whole. */
+  cut(event: string | undefined): void;
 }
 
 /** For a ring that stands alone. */
-export const NOBODY: LossListener = { refused() {}, overwritten() {}, malformed() {} };
+export const NOBODY: LossListener = { refused() {}, overwritten() {}, malformed() {}, cut() {} };

@@ -39,6 +39,7 @@ import {
   PRODUCER_BLOB_END_OFFSET,
   PRODUCER_BYTES,
   PRODUCER_CHUNK_OFFSET,
+  PRODUCER_CUT_OFFSET,
   PRODUCER_FREE,
   PRODUCER_MALFORMED_OFFSET,
   PRODUCER_OVERFLOWED_OFFSET,
@@ -277,6 +278,16 @@ export class RingWriter {
   countMalformed(event: string | undefined, key?: string): void {
     this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3]++;
     this.losses.malformed(event, key);
+  }
+
+  countCut(event: string | undefined): void {
+    this.f64[(this.block + PRODUCER_CUT_OFFSET) >> 3]++;
+    this.losses.cut(event);
+  }
+
+  /** Events of this producer that are cut. */
+  get cuts(): number {
+    return this.f64[(this.block + PRODUCER_CUT_OFFSET) >> 3];
   }
 
   countOverflowed(): void {

@@ -69,6 +69,7 @@ export function emptyEnriched(): Enriched {
     model: null,
     provider: null,
     malformed: false,
+    cut: false,
     malformedKeys: [],
     usage: new Usage(),
     offered: { count: 0, spellings: [], values: [] },

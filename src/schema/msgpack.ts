@@ -17,7 +17,6 @@ const DEPTH_MAX = 64;
 export const TEXT_BYTES_MAX = 16 * 1024 * 1024;
 /** As many as the map's 16-bit length can tell. */
 export const MAP_ENTRIES_MAX = 65535;
-export const MAP_HEAD_BYTES = 3;
 /** Up to this many characters a loop beats the call into the runtime. */
 const SHORT_TEXT = 40;
 
@@ -39,8 +38,8 @@ export class MsgpackWriter {
   lossy = false;
   /** Longer texts are cut, at the end of a character; bytes. */
   textBytesMax = TEXT_BYTES_MAX;
-  /** Where texts begin that were cut. */
-  cuts: number[] = [];
+  /** Whether a text was cut; what is cut is lossy, too. */
+  isCut = false;
   private readonly end: number;
   private open: object[] = [];
 
@@ -63,7 +62,7 @@ export class MsgpackWriter {
     this.position = this.start;
     this.lossy = false;
     this.textBytesMax = textBytesMax;
-    this.cuts = [];
+    this.isCut = false;
   }
 
   /** Sets aside what belongs to the value being written, so that a getter of it can have another one written. */
@@ -86,12 +85,6 @@ export class MsgpackWriter {
     this.bytes[at] = 0xde;
     this.position = at + 3;
     return at;
-  }
-
-  /** Puts the head of a map of known size in front of what stands MAP_HEAD_BYTES behind `at`. */
-  beginMapAt(at: number, entries: number): void {
-    this.bytes[at] = 0xde;
-    this.endMap(at, entries);
   }
 
   endMap(at: number, entries: number): void {
@@ -202,6 +195,11 @@ export class MsgpackWriter {
     this.position = at + 5 + size;
   }
 
+  /** Whether it would cut a text. */
+  cuts(value: string): boolean {
+    return Buffer.byteLength(value) > this.textBytesMax;
+  }
+
   private cutText(value: string, at: number): void {
     const end = at + 5 + this.textBytesMax;
     if (end > this.end) throw OUT_OF_ROOM;
@@ -210,7 +208,8 @@ export class MsgpackWriter {
     this.bytes[at] = 0xdb;
     this.view.setUint32(at + 1, written);
     this.position = at + 5 + written;
-    this.cuts.push(at);
+    this.lossy = true;
+    this.isCut = true;
   }
 
   private byte(value: number): void {

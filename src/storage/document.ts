@@ -14,7 +14,7 @@ import { guarded } from '../system-errors.js';
 import { clearUp, ifThere } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { DOCUMENT, parseTemporaryName, type SegmentForm, temporaryName } from './paths.js';
-import type { RingLosses } from './segment-format.js';
+import { NO_LOSSES, type RingLosses } from './segment-format.js';
 import { isFlag, isNumber, isObject, isText, oneOf, orNull, requireShape, type Shape } from './shape.js';
 
 export const FORMAT = 'crucible-telemetry';
@@ -117,7 +117,9 @@ export function readDocument(files: FileSystem, folder: string): ExperimentDocum
   }
   if (checksum !== checksumOf(document)) throw corrupt(path, 'does not match its checksum');
   requireShape(document, SHAPE, path);
-  return document as unknown as ExperimentDocument;
+  const read = document as unknown as ExperimentDocument;
+  // Earlier versions do not tell what was cut.
+  return { ...read, losses: { ...NO_LOSSES, ...read.losses } };
 }
 
 /**

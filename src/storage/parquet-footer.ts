@@ -59,7 +59,7 @@ export interface ParquetIndex {
 interface StoredIndex extends SegmentIdentity {
   /** Bytes, CRC-32 and number of batches. */
   readonly groups: readonly (readonly [number, number, number])[];
-  /** Chunk, first row, rows, producer, time range, overwritten, refused, malformed, overflowed. */
+  /** Chunk, first row, rows, producer, time range, overwritten, refused, malformed, overflowed, cut. */
   readonly batches: readonly (readonly number[])[];
   readonly bindings: readonly string[];
   readonly strings: readonly string[];
@@ -82,6 +82,7 @@ export function indexText(index: Omit<ParquetIndex, 'fileBytes'>): string {
       losses.refused,
       losses.malformed,
       losses.overflowed,
+      losses.cut,
     ]),
     bindings,
     strings,
@@ -217,9 +218,10 @@ function placedGroups(groups: StoredIndex['groups'], places: readonly BatchPlace
 }
 
 function placeOf(stored: readonly number[]): BatchPlace {
-  const [chunk, firstRow, rows, producer, timeMinUs, timeMaxUs, overwritten, refused, malformed, overflowed] =
-    stored;
-  const losses = { overwritten, refused, malformed, overflowed };
+  const [chunk, firstRow, rows, producer, timeMinUs, timeMaxUs, ...counts] = stored;
+  // Earlier versions do not tell the last one.
+  const [overwritten, refused, malformed, overflowed, cut = 0] = counts;
+  const losses = { overwritten, refused, malformed, overflowed, cut };
   return { chunk, firstRow, rows, producer, timeMinUs, timeMaxUs, losses };
 }
 

@@ -53,6 +53,7 @@ import {
 } from './segment-seal.js';
 
 const STAGING_BYTES_MIN = 1 << 20;
+const STAGING_BYTES_KEPT = 8 << 20;
 
 /** A dictionary message that `rewind` might take back: where it begins, and `values.written` before it. */
 interface StagedDictionary {
@@ -201,6 +202,7 @@ export class SegmentEncoder {
     setSealed(target, end, BATCH_SEAL, 'refused', losses.refused);
     setSealed(target, end, BATCH_SEAL, 'malformed', losses.malformed);
     setSealed(target, end, BATCH_SEAL, 'overflowed', losses.overflowed);
+    setSealed(target, end, BATCH_SEAL, 'cut', losses.cut);
     this.seal(start, headBytes, bytes);
     return {
       chunk,
@@ -415,6 +417,10 @@ export class SegmentEncoder {
   private reserve(bytes: number): number {
     const start = this.staged;
     const end = start + bytes;
+    // What one batch of very large rows has needed is not kept for those that follow.
+    if (start === 0 && end <= STAGING_BYTES_MIN && this.bytes.length > STAGING_BYTES_KEPT) {
+      this.allocate(STAGING_BYTES_MIN);
+    }
     if (end > this.bytes.length) {
       const staged = this.bytes.subarray(0, start);
       this.allocate(Math.max(2 * this.bytes.length, end));

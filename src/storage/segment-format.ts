@@ -31,9 +31,10 @@ export interface RingLosses {
   readonly refused: number;
   readonly malformed: number;
   readonly overflowed: number;
+  readonly cut: number;
 }
 
-export const NO_LOSSES: RingLosses = { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 };
+export const NO_LOSSES: RingLosses = { overwritten: 0, refused: 0, malformed: 0, overflowed: 0, cut: 0 };
 
 /** The later of two counts: they only grow. */
 export function laterLosses(a: RingLosses, b: RingLosses): RingLosses {
@@ -42,6 +43,7 @@ export function laterLosses(a: RingLosses, b: RingLosses): RingLosses {
     refused: Math.max(a.refused, b.refused),
     malformed: Math.max(a.malformed, b.malformed),
     overflowed: Math.max(a.overflowed, b.overflowed),
+    cut: Math.max(a.cut, b.cut),
   };
 }
 

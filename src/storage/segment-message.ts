@@ -22,7 +22,7 @@ import {
   type SegmentIdentity,
 } from './segment-format.js';
 import { STRING_DICTIONARY } from './segment-schema.js';
-import { BATCH_SEAL, DICTIONARY_SEAL, sealed, verifyHead } from './segment-seal.js';
+import { BATCH_SEAL, DICTIONARY_SEAL, sealed, sealedSince, verifyHead } from './segment-seal.js';
 
 /** The bytes are not what a segment can hold there. */
 export class Unsound extends Error {}
@@ -96,6 +96,7 @@ export function placeOf(head: Uint8Array): BatchPlace {
       refused: sealed(head, BATCH_SEAL, 'refused'),
       malformed: sealed(head, BATCH_SEAL, 'malformed'),
       overflowed: sealed(head, BATCH_SEAL, 'overflowed'),
+      cut: sealedSince(head, BATCH_SEAL, 'cut'),
     },
   }));
   if (!isPlace(place)) throw new Unsound('a record batch is in a place where no rows are');

@@ -141,7 +141,8 @@ function isSamePlace(place: BatchPlace, entry: BatchEntry): boolean {
     place.losses.overwritten === entry.losses.overwritten &&
     place.losses.refused === entry.losses.refused &&
     place.losses.malformed === entry.losses.malformed &&
-    place.losses.overflowed === entry.losses.overflowed
+    place.losses.overflowed === entry.losses.overflowed &&
+    place.losses.cut === entry.losses.cut
   );
 }
 

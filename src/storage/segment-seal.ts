@@ -21,6 +21,7 @@ const CRC_DIGITS = 8;
 const CRC_ZEROS = Buffer.from('0'.repeat(CRC_DIGITS));
 const HEX_DIGITS = Buffer.from('0123456789abcdef');
 const NO_DIGIT = 16;
+const SPACE = 0x20;
 /** The value of each byte as a digit. */
 const HEX_VALUES = new Uint8Array(256).fill(NO_DIGIT);
 HEX_DIGITS.forEach((byte, value) => {
@@ -62,6 +63,7 @@ export const BATCH_SEAL = sealLayout({
   refused: 14,
   malformed: 14,
   overflowed: 14,
+  cut: 14,
 });
 
 const CRC_FROM_END = SCHEMA_SEAL.numbers.crc.fromEnd;
@@ -91,6 +93,16 @@ export function sealed<Name extends string>(
   const high = readHex(bytes, at, digits - 8);
   const low = readHex(bytes, at + digits - 8, 8);
   return (digits === 16 ? high | 0 : high) * 2 ** 32 + low;
+}
+
+/** The same of a number that earlier versions do not tell: they have spaces there, which make it 0. */
+export function sealedSince<Name extends string>(
+  bytes: Uint8Array,
+  layout: SealLayout<Name>,
+  name: Name,
+): number {
+  const at = bytes.length - layout.numbers[name].fromEnd;
+  return bytes[at] === SPACE ? 0 : sealed(bytes, layout, name);
 }
 
 function writeHex(bytes: Uint8Array, at: number, digits: number, value: number): void {

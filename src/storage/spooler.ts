@@ -270,6 +270,7 @@ export class Spooler {
       refused: losses.refused + counts.refused,
       malformed: losses.malformed + counts.malformed,
       overflowed: losses.overflowed + counts.overflowed,
+      cut: losses.cut + counts.cut,
     };
   }
 

@@ -34,10 +34,17 @@ export type ReadTask =
   | { readonly kind: 'metrics'; readonly times: ExperimentTimes }
   | { readonly kind: 'metricsBy'; readonly key: string; readonly times: ExperimentTimes }
   | { readonly kind: 'windows'; readonly options: WindowedOptions }
-  /** Rows ascending by time that come after `after`, until there are `maxRows` of them or a few more. */
-  | { readonly kind: 'rows'; readonly after: Cursor | null; readonly maxRows: number }
+  /** Rows ascending by time that come after `after`, until they are as many as given or a few more. */
+  | { readonly kind: 'rows'; readonly after: Cursor | null; readonly most: RowsAtOnce }
   /** The last so many rows, ascending. */
   | { readonly kind: 'last'; readonly count: number };
+
+/** How much is handed over together. */
+export interface RowsAtOnce {
+  readonly rows: number;
+  /** Without a column. */
+  readonly bytes: number;
+}
 
 /** What is asked of the rows of several experiments, the baseline's first. */
 export interface CompareTask {
@@ -144,15 +151,16 @@ function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kin
     case 'windows':
       return windowedMetrics(orderedRows(view), task.options, kernelsOfThread());
     case 'rows':
-      return rowsAfter(view, task.after, task.maxRows);
+      return rowsAfter(view, task.after, task.most);
     case 'last':
       return lastRows(view, task.count);
   }
 }
 
-async function rowsAfter(view: View, after: Cursor | null, maxRows: number): Promise<RowsResult> {
+async function rowsAfter(view: View, after: Cursor | null, most: RowsAtOnce): Promise<RowsResult> {
   const parts: PackedRows[] = [];
   let count = 0;
+  let bytes = 0;
   const rest =
     after === null ? view : { ...view, filter: within(view.filter, after.timeUs, Number.POSITIVE_INFINITY) };
   for await (const { table, rows } of orderedRows(rest)) {
@@ -161,7 +169,8 @@ async function rowsAfter(view: View, after: Cursor | null, maxRows: number): Pro
     const packed = table.pack(fresh);
     parts.push(packed);
     count += packed.rows;
-    if (count >= maxRows) return { parts, next: endOf(packed) };
+    bytes += packed.blob.length;
+    if (count >= most.rows || bytes >= most.bytes) return { parts, next: endOf(packed) };
   }
   return { parts, next: null };
 }

@@ -17,7 +17,8 @@ import { Crucible } from '../../dist/src/index.js';
 import { seededRandom } from '../support/disks/random.mjs';
 import { COLUMNS, inspect, Source } from './rows.mjs';
 
-const { dir, journal, producers, seed, rowsPerMs, options, lies, recoverOnly } = JSON.parse(process.argv[2]);
+const task = JSON.parse(process.argv[2]);
+const { dir, journal, producers, seed, rowsPerMs, promptEvery, options, lies, recoverOnly } = task;
 const random = seededRandom(seed);
 const fd = openSync(journal, 'a');
 const nobody = new Int32Array(new SharedArrayBuffer(4));
@@ -63,11 +64,12 @@ for (let producer = 1; producer < producers; producer++) {
     counts,
     seed: seed + producer,
     rowsPerMs,
+    promptEvery,
   };
   new Worker(new URL('./kill-worker.mjs', import.meta.url), { workerData });
 }
 
-const source = new Source(experiment, 0, counts[0]);
+const source = new Source(experiment, 0, counts[0], promptEvery);
 const writtenBefore = experiment.storage.written;
 let isSpooling = false;
 function burst() {

@@ -4,9 +4,9 @@ import { attachExperiment } from '../../dist/src/index.js';
 import { seededRandom } from '../support/disks/random.mjs';
 import { Source } from './rows.mjs';
 
-const { handle, producer, from, counts, seed, rowsPerMs } = workerData;
+const { handle, producer, from, counts, seed, rowsPerMs, promptEvery } = workerData;
 const random = seededRandom(seed);
-const source = new Source(attachExperiment(handle), producer, from);
+const source = new Source(attachExperiment(handle), producer, from, promptEvery);
 const nobody = new Int32Array(new SharedArrayBuffer(4));
 const turns = random() < 0.5;
 

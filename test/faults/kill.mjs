@@ -32,6 +32,7 @@ const SPOOLER_START_MS = 3000;
  * @property {number} [captureMsMax] default 400
  * @property {number} [slackMs] what a machine is allowed that does several things at once; default 200
  * @property {boolean} [lies] the process says that it has flushed although it has not
+ * @property {number} [promptEvery] of so many captured rows one has a text of 50 kB to 1.5 MB; default none
  * @property {object} [options] of the experiment, besides those chosen at random
  * @property {(kills: number) => void} [onProgress]
  *
@@ -39,6 +40,7 @@ const SPOOLER_START_MS = 3000;
  * @property {number} kills
  * @property {number} killedStarting of these, before the process had begun to capture
  * @property {number} rows
+ * @property {number} prompts rows with one, at the end of their experiments
  * @property {number} acknowledged
  * @property {number} lost captured for certain, not acknowledged, not on disk
  * @property {number} oldestLostMs how long before a kill the oldest row lost had been captured, at most, or the
@@ -54,6 +56,7 @@ export async function killRounds(options) {
     kills: 0,
     killedStarting: 0,
     rows: 0,
+    prompts: 0,
     acknowledged: 0,
     lost: 0,
     oldestLostMs: 0,
@@ -71,7 +74,7 @@ export async function killRounds(options) {
 
 /** One experiment. @param {KillOptions} options @param {number} seed @param {KillReport} report */
 async function liveAndDie(
-  { rounds, captureMsMax = 400, slackMs = SLACK_MS, lies = false, options, onProgress },
+  { rounds, captureMsMax = 400, slackMs = SLACK_MS, lies = false, promptEvery = 0, options, onProgress },
   seed,
   report,
 ) {
@@ -89,7 +92,8 @@ async function liveAndDie(
     capacity: pick([8192, 65_536]),
     ...options,
   };
-  const life = { dir, producers, rowsPerMs: pick([5, 20, 20, 100]), options: chosen, lies };
+  const rowsPerMs = promptEvery > 0 ? 10 : pick([5, 20, 20, 100]);
+  const life = { dir, producers, rowsPerMs, promptEvery, options: chosen, lies };
   const generations = 2 + Math.floor(random() * 4);
   const problem = (/** @type {string} */ what) => {
     report.problems.push(`seed ${seed}, ${JSON.stringify(life)}: ${what}`);
@@ -174,6 +178,7 @@ async function liveAndDie(
     for (const { word, text } of readJournal(join(dir, 'journal'))) if (word === 'problem') problem(text);
     const found = await read(dir);
     if (String(found?.counts) !== String(before)) problem('recovering has changed what is there');
+    report.prompts += found?.prompts ?? 0;
   }
   if (report.problems.length === 0) rmSync(dir, { recursive: true });
 }
@@ -197,14 +202,16 @@ export async function read(dir, options) {
     const { experiments } = await crucible.recover(dir, { readOnly: true });
     const [report] = experiments;
     if (report === undefined) return null;
-    if (report.access === 'none') return { rows: 0, counts: [], problems: [JSON.stringify(report.error)] };
+    if (report.access === 'none')
+      return { rows: 0, prompts: 0, counts: [], problems: [JSON.stringify(report.error)] };
     const before = JSON.stringify(digests(report.folder));
     const inspector = await inspect(crucible.experiment(report.id));
     const problems = inspector.conclude(options);
     if (report.damage.length > 0) problems.push(`damage: ${JSON.stringify(report.damage)}`);
     if (report.rows !== inspector.rows) problems.push(`${report.rows} rows reported, ${inspector.rows} read`);
     if (JSON.stringify(digests(report.folder)) !== before) problems.push('reading has changed the folder');
-    return { rows: inspector.rows, counts: inspector.counts, problems };
+    const { rows, prompts, counts } = inspector;
+    return { rows, prompts, counts, problems };
   } finally {
     await crucible.close();
   }

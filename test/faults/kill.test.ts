@@ -32,6 +32,16 @@ describe('a process killed at a random moment', () => {
     expect(report.acknowledged).toBeGreaterThan(0);
   }, 240_000);
 
+  it('leaves the texts of acknowledged rows whole, whatever their size', async () => {
+    const slackMs = Number.POSITIVE_INFINITY;
+    const report = await killRounds({ rounds: 40, seed, promptEvery: 20, captureMsMax: 1000, slackMs });
+    console.log(`SEED=${seed}`, report);
+    expect(report.problems).toEqual([]);
+    expect(report.kills).toBeGreaterThanOrEqual(40);
+    expect(report.acknowledged).toBeGreaterThan(0);
+    expect(report.prompts).toBeGreaterThan(0);
+  }, 240_000);
+
   // A lie is found out at once, but some processes are killed before they tell one.
   it('is found out when it acknowledges what is not kept', async () => {
     const report = await killRounds({ rounds: 200, seed, lies: true });

@@ -2,6 +2,7 @@
  * Long runs of the fault tests, for a person to start after `npm run build`:
  *
  *   node test/faults/long.mjs kill --rounds 1000       processes killed while they capture; about 0.7 s each
+ *   node test/faults/long.mjs kill --prompts 20       the same with a text of 50 kB to 1.5 MB in one of 20 captured rows
  *   node test/faults/long.mjs overload --seconds 60    ten times what the disk takes, with each overflow policy
  *   node test/faults/long.mjs soak --minutes 10        experiments one after the other; what stays behind of them
  *
@@ -20,6 +21,7 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string' },
+    prompts: { type: 'string' },
     seconds: { type: 'string' },
     minutes: { type: 'string' },
     seed: { type: 'string' },
@@ -66,7 +68,8 @@ const RUNS = {
   async kill() {
     const rounds = Number(values.rounds ?? 1000);
     const onProgress = (kills) => progress(`${kills} of ${rounds} kills`);
-    const report = await killRounds({ rounds, seed, onProgress });
+    const promptEvery = Number(values.prompts ?? 0);
+    const report = await killRounds({ rounds, seed, promptEvery, onProgress });
     progress('');
     console.log(report);
     console.log('reopened', await reopenMs());

@@ -41,6 +41,22 @@ const metadataOf = (producer, i) => ({
   ...(i % 24 === 0 ? { deep: { list: [i, producer, null], text: 'ß€😀' } } : {}),
 });
 
+/** Bytes of a prompt: below and above those of a chunk's byte area, and of several. @param {number} i */
+const promptBytesOf = (i) => 50_000 + ((i * 7919) % 1_500_000);
+
+/** A text that no other row has a part of. @param {number} producer @param {number} i @param {number} bytes */
+function promptOf(producer, i, bytes) {
+  const unit = `${producer}/${i}:ß€😀;`;
+  const unitBytes = Buffer.byteLength(unit);
+  return unit.repeat(bytes / unitBytes) + 'x'.repeat(bytes % unitBytes);
+}
+
+/** @param {number} producer @param {number} i */
+function promptIn(producer, i) {
+  const promptBytes = promptBytesOf(i);
+  return { promptBytes, prompt: promptOf(producer, i, promptBytes) };
+}
+
 /** Captures the rows of one producer, in order. */
 export class Source {
   #target;
@@ -48,10 +64,16 @@ export class Source {
   /** Rows captured, those of earlier lives included: the next one's number. */
   count;
 
-  /** @param {Target} target @param {number} producer @param {number} [from] number of the first row */
-  constructor(target, producer, from = 0) {
+  /**
+   * @param {Target} target
+   * @param {number} producer
+   * @param {number} [from] number of the first row
+   * @param {number} [promptEvery] of so many captured rows one has a prompt; default none
+   */
+  constructor(target, producer, from = 0, promptEvery = 0) {
     this.#target = target;
     this.producer = producer;
+    this.promptEvery = promptEvery;
     this.count = from;
     this.#recorder = this.#makeRecorder();
   }
@@ -74,6 +96,7 @@ export class Source {
         model: modelOf(i),
         tokens: { prompt: i % 2 ** 31, completion, total: (i % 2 ** 31) + completion },
         ...(success === null ? {} : success ? { response: 'yes' } : { error: 'no' }),
+        ...(this.promptEvery > 0 && (i >> 2) % this.promptEvery === 0 ? promptIn(producer, i) : {}),
       };
       if (form === 'capture') this.#target.capture(`producer ${producer}`, measurements, metadata);
       else this.#target.captureAt(timeOf(producer, i), `producer ${producer}`, measurements, metadata);
@@ -96,6 +119,8 @@ export class Inspector {
   /** The first few things that are wrong. @type {string[]} */
   problems = [];
   rows = 0;
+  /** Rows with a prompt that is whole. */
+  prompts = 0;
 
   /** @param {import('../../src/index.js').EventRow} row */
   add(row) {
@@ -104,7 +129,8 @@ export class Inspector {
     const producer = Math.floor(latencyMs / PRODUCER_STRIDE);
     const i = latencyMs - producer * PRODUCER_STRIDE;
     const wrong = wrongIn(row, producer, i);
-    if (wrong !== null) return this.#report(`altered (${wrong}): ${JSON.stringify(row)}`);
+    if (wrong !== null) return this.#report(`altered (${wrong}): ${JSON.stringify(row).slice(0, 2000)}`);
+    if (row.metadata.prompt !== undefined) this.prompts++;
     if (this.#ids.has(row.eventId)) this.#report(`event id twice: ${row.eventId}`);
     this.#ids.add(row.eventId);
     this.#sequences[producer] ??= [];
@@ -169,6 +195,9 @@ function wrongIn(row, producer, i) {
       typeof value === 'object' ? JSON.stringify(found) === JSON.stringify(value) : found === value;
     if (!isSame) return `metadata.${key}`;
   }
+  const { promptBytes, prompt } = row.metadata;
+  if (prompt === undefined ? promptBytes !== undefined : prompt !== promptOf(producer, i, promptBytesOf(i)))
+    return 'metadata.prompt';
   if (i % 16 !== 0 && row.metadata.score !== undefined) return 'metadata.score';
   if (i % 5 !== 0 && row.metadata.cached !== undefined) return 'metadata.cached';
   return null;

@@ -67,6 +67,7 @@ describe('a replay', () => {
       refused: 0,
       malformed: 0,
       overflowed: 0,
+      cut: 0,
     });
   });
 

@@ -87,7 +87,7 @@ describe('a segment', () => {
     encoder.begin();
     encoder.bindings(2, bindingOf);
     const rows = [5.9, -3.2, 8.64e18].map((timeUs) => ({ ...PLAIN_ROW, timeUs }));
-    const losses = { overwritten: 2 ** 53 - 1, refused: 3, malformed: 2 ** 32, overflowed: 1 };
+    const losses = { overwritten: 2 ** 53 - 1, refused: 3, malformed: 2 ** 32, overflowed: 1, cut: 2 ** 40 };
     const batch = batchOf(rows, { producer: 31, columns: [] });
     const entry = encoder.batch(batch, 2 ** 43 - 1, 1021, losses);
     expect(entry).toMatchObject({

@@ -56,7 +56,7 @@ export function openBench(wanted: Partial<ExperimentOptions> = {}): Bench {
       },
       overflow: resolved.overflow,
       ...{ fsync, flushIntervalMs, segmentBytes, retention },
-      losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0 },
+      losses: { overwritten: 0, refused: 0, malformed: 0, overflowed: 0, cut: 0 },
       rowsBefore: 0,
       expiredBefore: 0,
     },

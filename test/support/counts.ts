@@ -13,6 +13,7 @@ export function countsOf({ captured = 0, refused, ...rest }: Given): ExperimentC
     retained: captured,
     dropped: 0,
     malformed: 0,
+    cut: 0,
     malformedKeys: {},
     ...rest,
     refused: { ...NOTHING_REFUSED, ...refused },

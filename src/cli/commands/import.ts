@@ -6,6 +6,7 @@ import { UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
 import { EXPORT_FORMATS, formatNamedBy, IMPORT_FORMATS, type NamedFormat } from '../formats.js';
 import type { LibraryExperiment } from '../library.js';
+import { cutLines } from '../report/analysed.js';
 import { filesLines } from '../report/files.js';
 import { leftOutLines } from '../report/imported.js';
 import { metricsLines } from '../report/metrics.js';
@@ -44,9 +45,10 @@ export const importCommand = defineCommand({
     'A file that cannot be read up to its first record, or has none, leaves nothing in that folder. Of one that ends badly later, what came before is kept, and said.',
   ],
   json: [
-    '{ id, name, dir or null, rows, skipped, malformed, reasons: { REASON: number }, untimed,',
+    '{ id, name, dir or null, rows, skipped, malformed, cut, reasons: { REASON: number }, untimed,',
     '  unfilled: [TARGET], errors: [{ line, message }], bytes, elapsedMs,',
-    '  counts: { captured, retained, dropped, malformed }, metrics, files: [{ path, rows, bytes }] }',
+    '  counts: { captured, retained, dropped, malformed, cut }, metrics,',
+    '  files: [{ path, rows, bytes }] }',
   ],
   positionals: { min: 1, max: 1 },
   options: {
@@ -191,6 +193,7 @@ export const importCommand = defineCommand({
           `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(imported.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
           ...leftOutLines(imported).map(style.yellow),
           ...warnings(experiment.counts.dropped).map(style.yellow),
+          ...cutLines(imported.cut ?? 0, { style, width }),
           ...(dir === undefined ? [] : keptLines(dir, [experiment])),
           ...(files.length > 0 ? filesLines(files, { style, width }) : []),
           '',

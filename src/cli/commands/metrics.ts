@@ -22,7 +22,7 @@ export const metrics = defineCommand({
     'Rates are over events whose success is known (decided), intervals are Wilson\'s. "a request" is all cost over decided events, the other means of costs are over events that have one.',
   ],
   json: [
-    '{ id, name, condition, counts: { captured, retained, dropped, malformed }, filter or null,',
+    '{ id, name, condition, counts: { captured, retained, dropped, malformed, cut }, filter or null,',
     '  metrics }',
     'With --by: { id, name, condition, counts, filter, by, groups: [{ key or null, metrics }] }',
     'metrics: { summary: { totalEvents, timeRange: { start, end }, durationSeconds, … },',

@@ -16,7 +16,7 @@ export const show = defineCommand({
   ],
   json: [
     '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status,',
-    '  sampleSize, pauseCount, counts: { captured, retained, dropped, malformed }, interrupted,',
+    '  sampleSize, pauseCount, counts: { captured, retained, dropped, malformed, cut }, interrupted,',
     '  heldBy: { pid, host } or null, options, libraryVersion,',
     '  storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },',
     '  streaming: { count, latency, cost, reliability, tokens, byEvent, … } or null }',
@@ -79,6 +79,7 @@ function experimentLines(
         ['readable', formatNumber(counts.retained)],
         ['dropped', formatNumber(counts.dropped)],
         ['malformed', formatNumber(counts.malformed)],
+        ...(counts.cut === 0 ? [] : [['cut', formatNumber(counts.cut)] as const]),
         ['first', formatTime(timeRange?.[0])],
         ['last', formatTime(timeRange?.[1])],
       ],

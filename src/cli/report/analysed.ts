@@ -49,6 +49,13 @@ export function lossLines(
   });
 }
 
+/** That events are not whole which were too large. */
+export function cutLines(cut: number, { style, width }: Pick<ReportOptions, 'style' | 'width'>): string[] {
+  if (cut === 0) return [];
+  const text = `${formatCount(cut, 'event')} too large to be kept whole: texts are cut at 16 MiB, and events at 32 MiB`;
+  return wrap(text, width, '! ', '  ').map(style.yellow);
+}
+
 /** That there is nothing to show, and what there would be. @param all - metrics without the filter */
 export function emptyLines(
   { experiment }: OpenedExperiment,

@@ -5,11 +5,11 @@ import type { ExportPlan } from '../export-options.js';
 import type { OpenedExperiment } from '../stored-experiments.js';
 import { formatCount, formatDuration, formatNumber } from '../terminal/numbers.js';
 import { oneLine } from '../terminal/text.js';
-import { filterLines, lossLines } from './analysed.js';
+import { cutLines, filterLines, lossLines } from './analysed.js';
 import type { ReportOptions } from './measures.js';
 
 export function exportedLines(
-  { path, rows, bytes, sha256, manifest }: ExportResult,
+  { path, rows, cut, bytes, sha256, manifest }: ExportResult,
   opened: readonly OpenedExperiment[],
   { filter, anonymize }: ExportPlan['options'],
   elapsedMs: number,
@@ -32,6 +32,7 @@ export function exportedLines(
     `${green('✓')} ${formatCount(rows, 'event')} of ${names} in ${formatDuration(elapsedMs)}, ${rate} events/s`,
     ...filterLines(filter ?? null, options),
     ...facts.map(([name, value]) => `  ${dim(name!.padEnd(nameWidth))}   ${value}`),
+    ...cutLines(cut, options),
     ...lossLines(opened, options, 'this file'),
   ];
 }

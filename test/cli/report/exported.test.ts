@@ -7,6 +7,7 @@ const options = { style: NO_STYLE, width: 60 };
 const result = {
   path: '/data/with a long name that no terminal of this width could show/control.csv',
   rows: 1200,
+  cut: 0,
   bytes: 34_567,
   sha256: 'ab'.repeat(32),
   manifest: '/data/control.csv.manifest.json',
@@ -57,6 +58,10 @@ describe('exportedLines', () => {
       '! 3 events of b dropped or damaged, and not in this file; crucible show 295d says which',
     ]);
     expect(lines.join('\n')).not.toContain('secret');
+    const cut = exportedLines({ ...result, cut: 2 }, [opened('a')], {}, 1, { ...options, width: 120 });
+    expect(cut.at(-1)).toBe(
+      '! 2 events too large to be kept whole: texts are cut at 16 MiB, and events at 32 MiB',
+    );
     const dropped = exportedLines(
       result,
       [opened('a')],
