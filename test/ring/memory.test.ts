@@ -28,7 +28,8 @@ describe('an experiment’s memory', () => {
       expect(thrownBy(() => verifyMemory(memory))).toBeUndefined();
       const header = new DataView(memory.buffer);
       header.setUint32(offset, header.getUint32(offset, true) + 1, true);
-      const handle = { experimentId: 'x', memory, geometry, prices: { version: 'none', models: {} } };
+      const prices = { version: 'none', models: {} };
+      const handle = { experimentId: 'x', memory, geometry, prices, events: 'all' };
       for (const act of [() => verifyMemory(memory), () => attachExperiment(handle as never)]) {
         const error = thrownBy(act);
         expect(error).toBeInstanceOf(LayoutError);

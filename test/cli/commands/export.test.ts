@@ -109,6 +109,7 @@ describe('crucible export', () => {
     expect(document).toEqual({
       path: file,
       rows: 10,
+      cut: 0,
       bytes: bytes.length,
       sha256: sha256(bytes),
       manifest: `${file}.manifest.json`,
