@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { CHUNK_ROWS, FLAG_CUT } from '../../assembly/layout.js';
+import { CHUNK_ROWS } from '../../assembly/layout.js';
 import {
   archiveDiffers,
   EventDigest,
@@ -142,7 +142,6 @@ async function* rowGroups(view: View, digest: EventDigest, summary: RowSummary):
     for (let row = 0; row < batch.rows; row++) {
       const event = decodeRow(view.source, batch, row);
       summary.add(event);
-      if ((batch.tags[row] & FLAG_CUT) !== 0) summary.cut++;
       digest.add(event);
     }
   }
