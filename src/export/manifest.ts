@@ -4,6 +4,7 @@ import { FLAG_CUT } from '../../assembly/layout.js';
 import type { RowSource } from '../readers/rows.js';
 import { timeUsOf } from '../ring/batch.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { tellsCut } from '../schema/malformed.js';
 import type { AnonymizeOptions } from './anonymize.js';
 import type { SchemaColumn } from './columns.js';
 import type { EncodeOptions, ExportBlock } from './encoder.js';
@@ -56,6 +57,7 @@ export class RowSummary {
   readonly #experiments = new Map<string, ManifestExperiment>();
 
   add(event: EventRow): void {
+    if (tellsCut(event.malformedKeys)) this.cut++;
     this.#count(event, 1, event.timestamp, event.timestamp);
   }
 

@@ -57,9 +57,12 @@ export interface EventRow {
   correlationId: Json;
   traceId: Json;
   spanId: Json;
-  /** True when some part of the event could not be understood; what could be read is here. */
+  /** True when some part of the event could not be understood, or not kept whole; what could be is here. */
   malformed: boolean;
-  /** Which parts, as far as that is known: `measurements.duration`, `metadata.tokens.prompt`. */
+  /**
+   * Which parts, as far as that is known: `measurements.duration`, `metadata.tokens.prompt`; `metadata.prompt (cut)` for
+   * what was too large to be kept whole. At most 16.
+   */
   malformedKeys: readonly string[];
   /** Fields that belong to the event's category (epoch, loss, modelName, votes, …). */
   fields: Record<string, Json>;

@@ -43,6 +43,14 @@ function expectBeginning(actual: unknown, text: string, bytes: number): void {
   expect(difference(actual, text.slice(0, (actual as string).length))).toBeNull();
 }
 
+/** Whether that, and nothing else, is told of the only event so far. */
+function expectCut(row: EventRow, ...keys: string[]): void {
+  const malformedKeys = keys.map((key) => `${key} (cut)`);
+  expect([row.malformed, row.malformedKeys]).toEqual([true, malformedKeys]);
+  const counted = Object.fromEntries(malformedKeys.map((key) => [key, 1]));
+  expect(experiment.counts).toEqual(countsOf({ captured: 1, malformed: 1, cut: 1, malformedKeys: counted }));
+}
+
 describe('a text', () => {
   it('of 16 MiB is kept whole, in metadata, measurements and within them', async () => {
     expect(TEXT_BYTES_MAX).toBe(16 * MIB);
@@ -71,7 +79,7 @@ describe('a text', () => {
     const row = await captured({ latencyMs: 1 }, { n: 1, text, after: 'whole' });
     expectBeginning(row.metadata.text, text, 16 * MIB);
     expect(row).toMatchObject({ latencyMs: 1, malformed: true, metadata: { n: 1, after: 'whole' } });
-    expect(experiment.counts).toEqual(countsOf({ captured: 1, malformed: 1, cut: 1 }));
+    expectCut(row, 'metadata.text');
   });
 
   it('that is an event’s name is cut as any other', async () => {
@@ -79,7 +87,8 @@ describe('a text', () => {
     experiment.capture(name, { latencyMs: 3 });
     const [row] = await experiment.query();
     expectBeginning(row!.eventName, name, 16 * MIB);
-    expect(row).toMatchObject({ latencyMs: 3, malformed: true });
+    expect(row).toMatchObject({ latencyMs: 3 });
+    expectCut(row!, 'eventName');
   });
 });
 
@@ -114,7 +123,7 @@ describe('an event', () => {
       tokens: { prompt: 1, completion: 2, total: 3 },
       metadata: { model: 'm', score: 0.25 },
     });
-    expect(experiment.counts).toEqual(countsOf({ captured: 1, malformed: 1, cut: 1 }));
+    expectCut(row, 'metadata.a', 'metadata.list', 'measurements.c');
   });
 
   it('that is too large whatever is cut of its texts keeps its scalars and their beginnings', async () => {
@@ -126,7 +135,7 @@ describe('an event', () => {
     expectBeginning(row.metadata.text, text, KIB);
     expect(row).toMatchObject({ latencyMs: 9, model: 'm', malformed: true, measurements: { list: null } });
     expect(row.metadata).toMatchObject({ n: 1, yes: true, score: 0.25, more: null });
-    expect(experiment.counts).toEqual(countsOf({ captured: 1, malformed: 1, cut: 1 }));
+    expectCut(row, 'measurements.list', 'metadata.more', 'metadata.text');
   });
 
   it('of which not even that fits keeps what has columns', async () => {
@@ -134,8 +143,8 @@ describe('an event', () => {
       Array.from({ length: 60_000 }, (_, i) => [`${i}${'k'.repeat(600)}`, i]),
     );
     const row = await captured({ latencyMs: 9, cost: 2 }, { ...metadata, model: 'm', provider: 'p' });
-    expect(row).toMatchObject({ latencyMs: 9, costUsd: 2, model: 'm', provider: 'p', malformed: true });
-    expect(experiment.counts).toEqual(countsOf({ captured: 1, malformed: 1, cut: 1 }));
+    expect(row).toMatchObject({ latencyMs: 9, costUsd: 2, model: 'm', provider: 'p' });
+    expectCut(row, 'metadata', 'measurements');
   });
 
   it('whose getter captures another that is as large is kept whole, as is the other', async () => {
@@ -210,28 +219,62 @@ describe('how much is kept', () => {
   });
 });
 
-describe('an import', () => {
-  it('tells what was cut, as does the export that is read', async () => {
-    const text = longText(16 * MIB + 1, 'long');
-    experiment.capture('e', { latencyMs: 1 }, { text: 'short' });
-    const lines = [
-      { latencyMs: 1, text },
-      { latencyMs: 2, text: 'short' },
-    ];
-    const path = join(dir, 'in.jsonl');
-    writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-    const imported = await experiment.importFile(path);
-    expect(imported).toMatchObject({ rows: 2, skipped: 0, malformed: 0, cut: 1 });
-    const rows = await experiment.query();
-    expectBeginning(rows[1]!.metadata.text, text, 16 * MIB);
-    expect(experiment.counts).toEqual(countsOf({ captured: 3, malformed: 1, cut: 1 }));
+describe('what was cut', () => {
+  const text = longText(16 * MIB + 1, 'long');
 
-    for (const format of ['jsonl', 'parquet'] as const) {
-      const file = join(dir, `out.${format}`);
-      const result = await experiment.export(format, { path: file });
-      expect(result).toMatchObject({ rows: 3, cut: 1 });
-      const manifest = JSON.parse(readFileSync(result.manifest, 'utf8')) as ExportManifest;
-      expect(manifest).toMatchObject({ rows: 3, cut: 1, counts: { cut: 1 } });
-    }
+  it('is told by the import that cuts it', async () => {
+    const path = join(dir, 'in.jsonl');
+    const lines = [
+      { timestamp: '2024-01-01T00:00:00Z', latencyMs: 1, text },
+      { timestamp: '2024-01-01T00:00:01Z', latencyMs: 2, text: 'short' },
+    ];
+    writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    expect(await experiment.importFile(path)).toMatchObject({ rows: 2, skipped: 0, malformed: 0, cut: 1 });
+    const [row] = await experiment.query();
+    expectBeginning(row!.metadata.text, text, 16 * MIB);
+    expect(row).toMatchObject({ malformed: true, malformedKeys: ['metadata.text (cut)'] });
+    expect(experiment.counts).toMatchObject({ captured: 2, malformed: 1, cut: 1 });
+  });
+
+  it.each(['csv', 'jsonl', 'msgpack', 'parquet', 'arrow'] as const)(
+    'is told by exports to %s, by their manifests, and by who reads them back',
+    async (format) => {
+      experiment.capture('e', { latencyMs: 1 }, { text, n: 1 });
+      experiment.capture('e', { latencyMs: 2 }, { text: 'short', n: 2 });
+      for (const options of [{}, { anonymize: { key: '0123456789abcdef' } }]) {
+        const path = join(dir, `out.${format}`);
+        const result = await experiment.export(format, { path, ...options });
+        expect(result).toMatchObject({ rows: 2, cut: 1 });
+        const manifest = JSON.parse(readFileSync(result.manifest, 'utf8')) as ExportManifest;
+        expect(manifest).toMatchObject({ rows: 2, cut: 1, counts: { cut: 1 } });
+      }
+      const path = join(dir, `back.${format}`);
+      await experiment.export(format, { path });
+      const other = crucible.startExperiment({ name: 'other' });
+      expect(await other.importFile(path)).toMatchObject({ rows: 2, malformed: 0, cut: 1 });
+      expect(other.counts).toMatchObject({ captured: 2, malformed: 1, cut: 1 });
+      const [row] = await other.query();
+      expectBeginning(row!.metadata.text, text, 16 * MIB);
+      expect(row).toMatchObject({ malformed: true, malformedKeys: ['metadata.text (cut)'] });
+    },
+    60_000,
+  );
+
+  it('is told by an archive, and after recovery', async () => {
+    const durable = crucible.startExperiment({ name: 'durable', id: 'durable', dir });
+    durable.capture('e', { latencyMs: 1 }, { text, n: 1 });
+    await durable.flush();
+    await crucible.close();
+    crucible = new Crucible({ workers: 0, dir });
+    await crucible.recover();
+    const recovered = crucible.experiment('durable');
+    const counted = { malformed: 1, cut: 1, malformedKeys: { 'metadata.text (cut)': 1 } };
+    expect(recovered.counts).toEqual(countsOf({ captured: 1, ...counted }));
+    const { manifest } = await recovered.archive({ destination: 'local', dir, format: 'parquet' });
+    expect(JSON.parse(readFileSync(manifest!, 'utf8'))).toMatchObject({
+      rows: 1,
+      cut: 1,
+      counts: { cut: 1 },
+    });
   });
 });
