@@ -156,7 +156,7 @@ describe('an Experiment', () => {
       durable: 0,
       pending: 1,
       deadlineExceeded: false,
-      lost: { total: 0, refused: countsOf({}).refused, overwritten: 0, damaged: 0, malformed: 0 },
+      lost: { total: 0, refused: countsOf({}).refused, overwritten: 0, damaged: 0, malformed: 0, cut: 0 },
     });
     expect(await experiment.query()).toHaveLength(1);
     expect(await experiment.window({ lastN: 1 })).toHaveLength(1);

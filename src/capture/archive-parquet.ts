@@ -142,7 +142,6 @@ async function* rowGroups(view: View, digest: EventDigest, summary: RowSummary):
     for (let row = 0; row < batch.rows; row++) {
       const event = decodeRow(view.source, batch, row);
       summary.add(event);
-      if ((batch.tags[row] & FLAG_CUT) !== 0) summary.cut++;
       digest.add(event);
     }
   }
