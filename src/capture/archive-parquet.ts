@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { CHUNK_ROWS, FLAG_CUT } from '../../assembly/layout.js';
+import { CHUNK_ROWS } from '../../assembly/layout.js';
 import {
   archiveDiffers,
   EventDigest,
