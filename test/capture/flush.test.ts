@@ -49,6 +49,7 @@ const NOTHING_LOST = {
   overwritten: 0,
   damaged: 0,
   malformed: 0,
+  cut: 0,
 };
 
 describe('flush and stop', () => {

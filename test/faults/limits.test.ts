@@ -70,7 +70,7 @@ async function captureAndCheck(experiment: Experiment, rows: number): Promise<vo
   expect(experiment.counts).toEqual(countsOf({ captured: source.count }));
   await experiment.stop();
   expect(experiment.storage).toMatchObject({ written: source.count, durable: source.count });
-  expect(await read(dir)).toEqual({ rows: source.count, counts: [source.count], problems: [] });
+  expect(await read(dir)).toEqual({ rows: source.count, counts: [source.count], prompts: 0, problems: [] });
 }
 
 /** Sets words of 32 bits, signed, in the experiment's memory. */
