@@ -36,6 +36,7 @@ describe('exportFile', () => {
     expect(result).toEqual({
       path: join(folder(), 'new', 'deep', 'runs', 'first.csv'),
       rows: 2,
+      cut: 0,
       bytes: content.length,
       sha256: createHash('sha256').update(content).digest('hex'),
       manifest: `${result.path}.manifest.json`,
