@@ -59,7 +59,7 @@ describe('a spooler that hangs', () => {
     control.release();
     await thread.finish(bench.fields, NEVER_MS);
     expect(bench.words.durable).toBe(4500);
-    expect(await read(bench.dir)).toEqual(everything(4500));
+    expect(await read(bench.dir)).toMatchObject(everything(4500));
   });
 
   it('does not hold up the end of the process for longer than it is thought alive', async () => {
@@ -81,7 +81,7 @@ describe('at the end of a process', () => {
     const thread = start(null, { ...IMPATIENT, exitPatienceMs: NEVER_MS });
     capture(5000);
     expect(thread.finishNow(bench.fields, NEVER_MS)).toBe(true);
-    expect(await read(bench.dir)).toEqual(everything(5000));
+    expect(await read(bench.dir)).toMatchObject(everything(5000));
     thread.abandon();
   });
 
@@ -92,7 +92,7 @@ describe('at the end of a process', () => {
     expect(bench.words.durable).toBe(5000);
     // The thread comes too late, and changes nothing.
     await sleep(300);
-    expect(await read(bench.dir)).toEqual(everything(5000));
+    expect(await read(bench.dir)).toMatchObject(everything(5000));
     thread.abandon();
   });
 });
