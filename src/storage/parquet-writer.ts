@@ -114,6 +114,7 @@ class ParquetFile {
     this.#parquet.kvMetadata = footerEntries(text);
     this.#parquet.finish();
     const section = this.#section();
+    if (this.#groups.length === 0) nameNoGroups(section);
     // Without a row group the file's first bytes have not been written yet.
     sealFooter(section.subarray(this.#groups.length === 0 ? 4 : 0), text);
     this.#append(section);
@@ -129,6 +130,16 @@ class ParquetFile {
     this.#bytes = writeFully(this.#files, this.#fd, [section], this.#bytes);
     this.#sink.index = 0;
   }
+}
+
+/** No rows (field 3), and an empty list of row groups (field 4) whose items have no type. */
+const NO_GROUPS = Buffer.from([0x16, 0x00, 0x19, 0x00]);
+const STRUCTS = 0x0c;
+
+/** The library says of an empty list no type of its items, for which arrow-rs and others refuse the file. */
+function nameNoGroups(footer: Buffer): void {
+  const at = footer.indexOf(NO_GROUPS);
+  if (at >= 0) footer[at + NO_GROUPS.length - 1] = STRUCTS;
 }
 
 /** Such a column has no values to be encoded, and not all readers understand a dictionary of none. */

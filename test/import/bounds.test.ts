@@ -83,7 +83,7 @@ describe('lz4Frame', () => {
   it('reads literals, matches that overlap themselves, and matches into an earlier block', () => {
     const first = Buffer.from([0x3f, 0x61, 0x62, 0x63, 3, 0, 4, 0x10, 0x21]);
     const second = Buffer.from([0x04, 24, 0, 0x10, 0x2e]);
-    const expected = `${'abc'.repeat(8)}ab!`.slice(0, 3 + 23) + '!';
+    const expected = `${'abc'.repeat(8)}ab!`;
     expect(Buffer.from(lz4Frame(frame([first]), expected.length)).toString()).toBe(expected);
     const both = lz4Frame(frame([first, second]), expected.length + 9);
     expect(Buffer.from(both).toString().slice(expected.length)).toBe(`${expected.slice(3, 11)}.`);
