@@ -1,11 +1,10 @@
 /** Windows over real traces are what plain arrays give: every value in its window, sorted. */
 
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WindowRow } from '../../src/analysis/types.js';
 import { Crucible, type ImportOptions } from '../../src/index.js';
-import { fixturePath, skipWithout } from '../support/fixtures.js';
+import { needsTraces, tracePath } from '../support/fixtures.js';
 
 const HOUR_US = 3600e6;
 
@@ -18,7 +17,7 @@ interface Point {
 
 /** The trace by itself: every line split at its commas. */
 async function points(name: string, pointOf: (cells: readonly string[]) => Point): Promise<Point[]> {
-  const [, ...lines] = (await readFile(join(fixturePath('traces'), name), 'utf8')).trim().split(/\r?\n/);
+  const [, ...lines] = (await readFile(tracePath(name), 'utf8')).trim().split(/\r?\n/);
   return lines.map((line) => pointOf(line.split(',')));
 }
 
@@ -77,7 +76,7 @@ function expectRollup(row: WindowRow, inside: readonly Point[]): void {
 }
 
 describe('rollups of real traces', () => {
-  beforeEach(skipWithout('traces'));
+  beforeEach(needsTraces);
 
   describe.each(TRACES)('%s', (name, options, pointOf) => {
     it.each([
@@ -86,7 +85,7 @@ describe('rollups of real traces', () => {
     ] as const)('in %s windows', async (_, spec) => {
       await using crucible = new Crucible({ workers: 1 });
       const experiment = crucible.startExperiment({ name, capacity: 32_768 });
-      await experiment.importFile(join(fixturePath('traces'), name), options);
+      await experiment.importFile(tracePath(name), options);
       const all = await points(name, pointOf);
       const rows = await experiment.windowedMetrics(spec);
       const firstUs = Math.min(...all.map(({ timeUs }) => timeUs));

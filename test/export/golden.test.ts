@@ -2,11 +2,11 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type EncodeOptions, exportChunks, exportFile } from '../../src/export/index.js';
 import { type ImportedRecord, importRecords } from '../../src/import/index.js';
 import type { EventRow, Json, Tokens } from '../../src/schema/event.js';
-import { cellValue, fixturePath, skipWithout } from '../support/fixtures.js';
+import { cellValue, fixturePath } from '../support/fixtures.js';
 import { event, readCsv, sourceOf, textOf, useFolder } from './support.js';
 
 const golden = fixturePath('golden');
@@ -61,8 +61,6 @@ function rowOf(from: GoldenEvent, sequence: number): EventRow {
 }
 
 describe('golden exports', () => {
-  beforeEach(skipWithout('golden'));
-
   it.each<[string, EncodeOptions]>([
     ['export_60.csv', {}],
     ['export_flat_false_60.csv', { flatten: false }],

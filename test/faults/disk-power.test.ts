@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FileSystem } from '../../src/storage/file-system.js';
 import { crashStates, type DiskContent, PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
+import { SEED } from '../support/seed.js';
 import { hooked, type RigOptions, recovered, SpoolRig } from '../support/spooling.js';
 
 /** What must be found after a power cut that comes no sooner than this. */
@@ -145,9 +146,6 @@ function usualRun(options: RigOptions, seed: number, steps = 12): Run {
   return run;
 }
 
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-console.log(`disk-power: SEED=${seed}`);
-
 describe('a power cut', () => {
   it.each<[string, RigOptions]>([
     ['fsync: interval', { fsync: 'interval' }],
@@ -163,8 +161,8 @@ describe('a power cut', () => {
       { faults: [{ operation: 'write', bytes: 'random', code: 'ENOSPC', from: 3, until: 6 }] },
     ],
   ])('takes nothing that was reported durable, at any point, with %s', async (_, options) => {
-    const run = usualRun(options, seed);
-    const states = await cutPowerEverywhere(run, { seed, statesPerPoint: 4, duringRecovery: 20 });
+    const run = usualRun(options, SEED);
+    const states = await cutPowerEverywhere(run, { seed: SEED, statesPerPoint: 4, duringRecovery: 20 });
     expect(states).toBeGreaterThan(100);
   });
 });
@@ -172,10 +170,10 @@ describe('a power cut', () => {
 /** Whether a power cut is found, with some seed, that takes what was promised. */
 async function isCaught(wrap: (files: FileSystem) => FileSystem): Promise<boolean> {
   for (let i = 0; i < 10; i++) {
-    const run = usualRun({ wrap, segmentBytes: 20_000 }, seed + i, 6);
+    const run = usualRun({ wrap, segmentBytes: 20_000 }, SEED + i, 6);
     try {
       await cutPowerEverywhere(run, {
-        seed: seed + i,
+        seed: SEED + i,
         statesPerPoint: 3,
         duringRecovery: Number.MAX_SAFE_INTEGER,
       });

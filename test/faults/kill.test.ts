@@ -17,16 +17,15 @@ import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
 import type { BatchEntry } from '../../src/storage/segment-format.js';
 import { readBatch } from '../../src/storage/segment-reader.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
+import { SEED } from '../support/seed.js';
 import { killRounds, read, start } from './kill.mjs';
 import { COLUMNS, Source } from './rows.mjs';
-
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6));
 
 describe('a process killed at a random moment', () => {
   it('leaves every acknowledged row, once and unaltered, and a prefix of what each producer captured', async () => {
     // How long rows may wait to be written is for runs on a machine that does nothing else: long.mjs.
-    const report = await killRounds({ rounds: 100, seed, slackMs: Number.POSITIVE_INFINITY });
-    console.log(`SEED=${seed}`, report);
+    const report = await killRounds({ rounds: 100, seed: SEED, slackMs: Number.POSITIVE_INFINITY });
+    console.log(report);
     expect(report.problems).toEqual([]);
     expect(report.kills).toBeGreaterThanOrEqual(100);
     expect(report.acknowledged).toBeGreaterThan(0);
@@ -34,8 +33,8 @@ describe('a process killed at a random moment', () => {
 
   it('leaves the texts of acknowledged rows whole, whatever their size', async () => {
     const slackMs = Number.POSITIVE_INFINITY;
-    const report = await killRounds({ rounds: 40, seed, promptEvery: 20, captureMsMax: 1000, slackMs });
-    console.log(`SEED=${seed}`, report);
+    const report = await killRounds({ rounds: 40, seed: SEED, promptEvery: 20, captureMsMax: 1000, slackMs });
+    console.log(report);
     expect(report.problems).toEqual([]);
     expect(report.kills).toBeGreaterThanOrEqual(40);
     expect(report.acknowledged).toBeGreaterThan(0);
@@ -44,13 +43,13 @@ describe('a process killed at a random moment', () => {
 
   // A lie is found out at once, but some processes are killed before they tell one.
   it('is found out when it acknowledges what is not kept', async () => {
-    const report = await killRounds({ rounds: 200, seed, lies: true });
+    const report = await killRounds({ rounds: 200, seed: SEED, lies: true });
     expect(report.problems.join()).toMatch(/of \d+ acknowledged/);
   }, 120_000);
 
   it('is found out when its disk forgets', async () => {
     const url = new URL('./forgetful-disk.mjs', import.meta.url).href;
-    const report = await killRounds({ rounds: 200, seed, options: { fileSystem: { url } } });
+    const report = await killRounds({ rounds: 200, seed: SEED, options: { fileSystem: { url } } });
     // A segment that was finished before the kill is missed by recovery itself.
     expect(report.problems.join()).toMatch(
       /of \d+ acknowledged|lost rows captured|damage: .*"rowsLost":[1-9]/,
@@ -65,7 +64,7 @@ describe('while a process captures', () => {
       dir,
       journal: join(dir, 'journal'),
       producers: 1,
-      seed,
+      seed: SEED,
       rowsPerMs: 5,
       options: { events: 'all' },
     });

@@ -16,7 +16,7 @@ import { REFERENCE_PRICES } from '../../src/schema/prices.js';
 import { useBench } from '../capture/support.js';
 import { readCsv } from '../export/support.js';
 import { countsOf } from '../support/counts.js';
-import { cellValue, fixturePath, skipWithout } from '../support/fixtures.js';
+import { cellValue, fixturePath } from '../support/fixtures.js';
 
 const TOLERANCE = 1e-12;
 /** What the reference leaves out of an event's cost and we count: each hedged request's duplicate. */
@@ -59,8 +59,7 @@ function near(actual: number | null | undefined, expected: number, what: string)
 
 const idsOf = (rows: readonly EventRow[]) => rows.map(({ eventId }) => goldenIds.get(eventId));
 
-beforeEach(async (context) => {
-  skipWithout('golden')(context);
+beforeEach(async () => {
   const prices = {
     version: 'golden',
     models: { ...REFERENCE_PRICES.models, 'foo-model': [1, 2] as const },

@@ -1,16 +1,13 @@
 /** Real traces: every one loads whole, and the statistics their authors published come out again. */
 
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ImportedRecord, ImportFileOptions } from '../../src/import/index.js';
-import { fixturePath, skipWithout } from '../support/fixtures.js';
+import { needsTraces, tracePath } from '../support/fixtures.js';
 import { importAll } from './support.js';
 
-const trace = (name: string) => join(fixturePath('traces'), name);
-
 describe('real traces', () => {
-  beforeEach(skipWithout('traces'));
+  beforeEach(needsTraces);
 
   const LOADS: [string, number, ImportFileOptions, Partial<ImportedRecord>][] = [
     [
@@ -108,7 +105,7 @@ describe('real traces', () => {
   ];
 
   it.each(LOADS)('%s: %i rows', async (name, rows, options, first) => {
-    const result = await importAll(trace(name), options);
+    const result = await importAll(tracePath(name), options);
     expect(result).toMatchObject({ rows, skipped: 0, problems: 0 });
     expect(result.records[0]).toMatchObject(first);
     const timed = result.records.filter((record) => record.timestampUs !== null).length;
@@ -116,11 +113,10 @@ describe('real traces', () => {
   });
 
   it('reproduces every published statistic of the LLMPerf leaderboard', async () => {
-    const published = JSON.parse(await readFile(trace('llmperf_published_summaries.json'), 'utf8')) as Record<
-      string,
-      Record<string, number | string>
-    >;
-    const { records } = await importAll(trace('llmperf_requests.csv'), {
+    const published = JSON.parse(
+      await readFile(tracePath('llmperf_published_summaries.json'), 'utf8'),
+    ) as Record<string, Record<string, number | string>>;
+    const { records } = await importAll(tracePath('llmperf_requests.csv'), {
       map: {
         latencyMs: 'end_to_end_latency_s * 1000',
         model: 'model',

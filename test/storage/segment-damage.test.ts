@@ -10,6 +10,7 @@ import { readBatch } from '../../src/storage/segment-reader.js';
 import { type SegmentIndex, scanSegment } from '../../src/storage/segment-scan.js';
 import { sealMessage } from '../../src/storage/segment-seal.js';
 import { seededUniform } from '../support/numeric.js';
+import { SEED } from '../support/seed.js';
 import {
   ALL_COLUMNS,
   differences,
@@ -18,8 +19,6 @@ import {
   type TestSegment,
   trafficSegment,
 } from './segment-support.js';
-
-const SEED = Number(process.env.SEED ?? 20260701);
 
 /** A scan's index; undefined when the segment is refused as a whole. */
 function scanned(bytes: Buffer, verifyBodies: boolean): SegmentIndex | undefined {

@@ -1,28 +1,29 @@
-/** Reference data beside the repository; suites that need it say so and skip where it is absent. */
+/** Figures that tests check against: those of the repository, and real traces beside it. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { describe, it, type TestContext } from 'vitest';
+import { describe, expect, type TestContext } from 'vitest';
 
-const DATA_DIR = '../shared/data';
+const DATA = resolve(import.meta.dirname, '../data');
+const TRACES = resolve(import.meta.dirname, '../../../shared/data/traces');
 
-/** A file or folder of the reference data. */
-export const fixturePath = (name: string) => resolve(DATA_DIR, name);
+/** A file or folder of test/data. */
+export const fixturePath = (name: string) => resolve(DATA, name);
 
-/** For `beforeEach`: skips each test of the suite, with a message, where the file or folder is absent. */
-export function skipWithout(name: string): (context: TestContext) => void {
-  return (context) => {
-    context.skip(!existsSync(fixturePath(name)), `needs ${DATA_DIR}/${name}, which is not here`);
-  };
+/** A file of the real traces. */
+export const tracePath = (name: string) => resolve(TRACES, name);
+
+/** For `beforeEach`: without the traces each test of the suite is skipped, or fails where they are required. */
+export function needsTraces(context: TestContext): void {
+  if (existsSync(TRACES)) return;
+  const message = `needs the traces in ${TRACES}, which are not here`;
+  expect(process.env.CRUCIBLE_TRACES, message).not.toBe('required');
+  context.skip(message);
 }
 
-/** Runs `define` with the parsed file, or reports one skipped test that names the missing file. */
+/** Runs `define` with the parsed file. */
 export function describeWithFixture<T>(file: string, define: (data: T) => void): void {
-  const path = fixturePath(file);
-  describe(file, () => {
-    if (!existsSync(path)) it.skip(`needs ${DATA_DIR}/${file}, which is not here`, () => {});
-    else define(parse(readFileSync(path, 'utf8')) as T);
-  });
+  describe(file, () => define(parse(readFileSync(fixturePath(file), 'utf8')) as T));
 }
 
 /** JSON in which NaN and the infinities are written as strings. */
