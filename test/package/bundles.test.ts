@@ -9,25 +9,11 @@ import { type RollupLog, rollup } from 'rollup';
 import * as vite from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import webpack from 'webpack';
+import { EXPECTED } from '../support/package/expected.js';
 import { applicationFolder, link, run } from '../support/package/installed.js';
 
-const ROWS = 20_001;
-/** Those that are exported to all formats, and imported again. */
+/** Rows that compressing.js exports. */
 const FEW = 2_500;
-const EXPECTED = {
-  median: 2,
-  durable: ROWS,
-  metrics: ROWS,
-  csv: [FEW, FEW],
-  jsonl: [FEW, FEW],
-  msgpack: [FEW, FEW],
-  parquet: [FEW, FEW],
-  arrow: [FEW, FEW],
-  streamed: true,
-  error: ['ConfigError', 'ERR_CONFIG_INVALID', true, 'ConfigError'],
-  compacted: 1,
-  recovered: ROWS,
-};
 
 /** Where the application is, with what it has installed. */
 let application: string;
