@@ -7,7 +7,7 @@ const control = crucible.startExperiment({ name: 'prompt-a', condition: 'control
 const treatment = crucible.startExperiment({ name: 'prompt-b', condition: 'treatment', sampleSize: 20 });
 
 /** Stands in for a model call; the code under test knows of no experiment. */
-async function callModel(latencyMs) {
+async function callModel(latencyMs = 100) {
   await sleep(1);
   telemetry.execute(
     'req_llm.request.stop',
@@ -16,19 +16,21 @@ async function callModel(latencyMs) {
   );
 }
 
-async function runArm(experiment, latencyMs) {
+const arms = [
+  { experiment: control, latencyMs: 100 },
+  { experiment: treatment, latencyMs: 80 },
+].map(async ({ experiment, latencyMs }) => {
   for (let sample = 0; sample < 20; sample++) {
     await experiment.run(() => callModel(latencyMs), { sampleId: sample });
   }
-}
-
-await Promise.all([runArm(control, 100), runArm(treatment, 80)]);
+});
+await Promise.all(arms);
 
 const { treatments } = await crucible.compare([control, treatment]);
 for (const { name, latencyImprovementPct, costDifferenceUsd } of treatments) {
   console.log(
-    `${name}: latency ${latencyImprovementPct.toFixed(1)} %, cost $${costDifferenceUsd.toFixed(4)}`,
+    `${name}: latency ${latencyImprovementPct?.toFixed(1)} %, cost $${costDifferenceUsd?.toFixed(4)}`,
   );
 }
-console.log(`progress ${control.progress.collected}/${control.progress.target}`);
+console.log(`progress ${control.progress?.collected}/${control.progress?.target}`);
 await crucible.close();

@@ -7,8 +7,11 @@ const random = new SeededRandom(2026);
 const uniform = () => (random.nextUint32() + 0.5) / 2 ** 32;
 const normal = () => normalQuantile(uniform());
 
-/** 400 requests, one every 15 s, whose latencies are log-normal around `medianMs`. */
-function runArm(name, { medianMs, promptTokens, successRate }) {
+/** Of each arm 400 requests, one every 15 s, whose latencies are log-normal around `medianMs`. */
+const arms = [
+  { name: 'long prompt', medianMs: 900, promptTokens: 600, successRate: 0.95 },
+  { name: 'short prompt', medianMs: 800, promptTokens: 420, successRate: 0.94 },
+].map(({ name, medianMs, promptTokens, successRate }) => {
   const experiment = crucible.startExperiment({ name, condition: name, events: [] });
   const recorder = experiment.recorder('req_llm.request.stop', { model: 'gpt-4' });
   for (let i = 0; i < 400; i++) {
@@ -20,12 +23,9 @@ function runArm(name, { medianMs, promptTokens, successRate }) {
     recorder.recordAt(timestampUs, latencyMs, costUsd, prompt, completion, uniform() < successRate);
   }
   return experiment;
-}
+});
 
-const long = runArm('long prompt', { medianMs: 900, promptTokens: 600, successRate: 0.95 });
-const short = runArm('short prompt', { medianMs: 800, promptTokens: 420, successRate: 0.94 });
-
-const { treatments, settings } = await crucible.compare([long, short]);
+const { treatments, settings } = await crucible.compare(arms);
 const [treatment] = treatments;
 console.log(`${settings.questions} questions, alpha ${settings.alpha}, adjusted by ${settings.adjust}\n`);
 for (const { metric, verdict, effectSize, requiredN } of Object.values(treatment.metrics)) {

@@ -27,5 +27,5 @@ console.log(`${experiments[0].name}: ${experiments[0].rows} events, ${experiment
 const experiment = crucible.experiment('doomed');
 experiment.recorder('req_llm.request.stop', { model: 'gpt-4' }).record(95); // it goes on
 const { latency } = await experiment.metrics();
-console.log(`${latency.count} latencies, mean ${latency.mean.toFixed(2)} ms`);
+console.log(`${latency.count} latencies, mean ${latency.mean?.toFixed(2)} ms`);
 await crucible.close();

@@ -20,6 +20,6 @@ const imported = await experiment.importFile(file, {
 console.log(`${imported.rows} rows imported, ${imported.malformed} malformed`);
 
 const { summary, latency, tokens, reliability } = await experiment.metrics();
-console.log(`${summary.durationSeconds} s, latency p50 ${latency.p50} ms, p99 ${latency.p99.toFixed(1)} ms`);
+console.log(`${summary.durationSeconds} s, latency p50 ${latency.p50} ms, p99 ${latency.p99?.toFixed(1)} ms`);
 console.log(`${tokens.total} tokens, success rate ${reliability.successRate}`);
 await crucible.close();

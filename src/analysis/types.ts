@@ -52,6 +52,12 @@ export interface TokenStats {
   meanTotal: number;
 }
 
+/**
+ * What is known where there are no values. No other key of the statistics is there; naming them is for the compiler,
+ * which so takes `latency.mean?.toFixed(1)`.
+ */
+export type NoStats<Stats, Known> = Known & { readonly [Key in Exclude<keyof Stats, keyof Known>]?: never };
+
 export interface Summary {
   totalEvents: number;
   timeRange: { start: number | null; end: number | null };
@@ -64,10 +70,10 @@ export interface Summary {
 
 export interface Metrics {
   summary: Summary;
-  latency: LatencyStats | { count: 0 };
-  cost: CostStats | { count: 0; total: 0 };
+  latency: LatencyStats | NoStats<LatencyStats, { count: 0 }>;
+  cost: CostStats | NoStats<CostStats, { count: 0; total: 0 }>;
   reliability: ReliabilityStats | { totalRequests: number; decidedRequests: 0; successRate: null };
-  tokens: TokenStats | { count: 0 };
+  tokens: TokenStats | NoStats<TokenStats, { count: 0 }>;
   events: Record<string, { count: number }>;
 }
 
@@ -105,7 +111,7 @@ export interface StreamingGroup {
   reliability:
     | ReliabilityStats
     | { totalRequests: number; decidedRequests: 0; successful: 0; failed: 0; successRate: null };
-  tokens: TokenStats | { count: 0 };
+  tokens: TokenStats | NoStats<TokenStats, { count: 0 }>;
 }
 
 export interface StreamingMetrics extends StreamingGroup {

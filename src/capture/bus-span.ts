@@ -22,16 +22,18 @@ export interface SpanHandle {
 }
 
 /** What is known of a stream when a span around it ends. */
-export interface SpanStream {
+export interface SpanStream<Chunk = unknown> {
   /** Chunks that its consumer has seen. */
   readonly chunks: number;
   /** Time to the first of them, ms; null where there was none. */
   readonly ttftMs: number | null;
   /** The last of them: where models tell what was used. */
-  readonly last: unknown;
+  readonly last: Chunk | undefined;
   /** Whether its consumer has left before the end. */
   readonly abandoned: boolean;
 }
+
+type ChunkOf<T> = T extends AsyncIterable<infer Chunk> | Iterable<infer Chunk> ? Chunk : unknown;
 
 /**
  * What a span's end says beside what its start said.
@@ -40,7 +42,7 @@ export interface SpanStream {
  */
 export type SpanEnd<T> = (
   result: Awaited<T>,
-  stream: SpanStream | undefined,
+  stream: SpanStream<ChunkOf<Awaited<T>>> | undefined,
 ) => SpanAdditions | undefined | Promise<SpanAdditions | undefined>;
 
 const NOTHING: Measurements = Object.freeze({});

@@ -182,7 +182,7 @@ describe('streaming metrics', () => {
         const { latency, cost, reliability, tokens } = experiment.streamingMetrics();
         const batch = await experiment.metrics();
         if (!('mean' in batch.latency) || !('meanPerRequest' in batch.cost)) throw new Error('no values');
-        const near = (a: number | null, b: number | null) =>
+        const near = (a: number | null | undefined, b: number | null | undefined) =>
           expect(Math.abs((a as number) - (b as number))).toBeLessThanOrEqual(
             1e-9 * Math.abs(b as number) + 1e-9,
           );

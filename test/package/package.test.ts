@@ -6,7 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { applicationFolder } from '../support/package/installed.js';
 
 const run = promisify(execFile);
 
@@ -154,7 +155,13 @@ describe('an experiment nobody closed', () => {
   });
 });
 
-describe('examples', () => {
+describe('examples, as they are installed', () => {
+  let application: string;
+  beforeAll(async () => {
+    application = await applicationFolder();
+  }, 60_000);
+  afterAll(() => rm(application, { recursive: true }));
+
   const EXPECTED: Record<string, RegExp> = {
     'quick-start.js': /^4 events, \$0\.006, success rate 1\n4 rows in .*quick-start\.csv\n$/,
     'ab-test.js': /^prompt-b: latency -20\.0 %, cost \$-0\.0240\nprogress 20\/20\n$/,
@@ -176,7 +183,9 @@ describe('examples', () => {
     const folder = await mkdtemp(join(tmpdir(), 'crucible-example-'));
     try {
       const args = file === 'quick-start.js' || file === 'durable.js' ? [folder] : [];
-      const { stdout, stderr } = await run(process.execPath, [join('examples', file), ...args], {
+      const program = join(application, 'node_modules', manifest.name, 'examples', file);
+      const { stdout, stderr } = await run(process.execPath, [program, ...args], {
+        cwd: folder,
         timeout: 30_000,
       });
       expect(stdout).toMatch(expected);

@@ -105,7 +105,7 @@ function prepare(samples: ArmSamples, stream: number, settings: Settings): Prepa
   const { metrics, sequential } = settings;
   const asked = (...names: MetricName[]) => names.some((name) => metrics.includes(name));
   const latency = observe(asked('latencyMean', 'latencyP95') ? samples.latencyMs : EMPTY);
-  const p95 = p95Of(latency, 'p95' in samples.metrics.latency ? samples.metrics.latency.p95 : null);
+  const p95 = p95Of(latency, samples.metrics.latency.p95 ?? null);
   const resamples = asked('latencyP95') && sequential === null;
   return {
     samples,

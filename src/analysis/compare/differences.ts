@@ -21,7 +21,7 @@ export function differencesOf(
 }
 
 function latencyMean({ latency }: Metrics): number | null {
-  return 'mean' in latency ? latency.mean : null;
+  return latency.mean ?? null;
 }
 
 /** (new − old)/old · 100; null where a side is missing, the old value is 0, or the change has no finite number. */
