@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Everything random in a run comes from one number, which replays it. */
@@ -10,6 +11,8 @@ export default defineConfig({
     setupFiles: ['test/support/seed.ts'],
     // Memories are reserved in full per experiment; forks keep one file's reservations out of another's.
     pool: 'forks',
+    // Many tests wait, for children, threads and disks.
+    maxWorkers: availableParallelism() + 1,
     // Many tests lose events on purpose; those of the warnings listen for them.
     execArgv: ['--disable-warning=CrucibleWarning'],
     testTimeout: 60_000,

@@ -12,6 +12,7 @@ import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Crucible, Experiment, ExportFormat, ExportOptions } from '../../src/index.js';
+import { IS_LONG } from '../support/effort.js';
 import { type Compared, compareColumns, compareDocuments, compareSnapshot } from './compare.js';
 import { type Installed, installed } from './package.js';
 import {
@@ -34,7 +35,6 @@ import {
 } from './readers.js';
 import { type Arm, armsOf, DECLARED, FileOrder, fill } from './truth.js';
 
-const IS_LONG = process.env.CRUCIBLE_LONG === '1';
 const SIZES = IS_LONG ? [1_000_000] : [1, 10, 16_384, 100_000];
 /** A run that has to be complete. */
 const IS_CI = [process.env.CI, process.env.CRUCIBLE_CI].some((value) => value === '1' || value === 'true');

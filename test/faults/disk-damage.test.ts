@@ -11,11 +11,9 @@ import { DOCUMENT, segmentName } from '../../src/storage/paths.js';
 import type { Damage } from '../../src/storage/recovery.js';
 import { scanSegment } from '../../src/storage/segment-scan.js';
 import { type DiskContent, PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
+import { rounds } from '../support/effort.js';
 import { SEED } from '../support/seed.js';
 import { FOLDER, hooked, type ModelRow, recovered, SpoolRig } from '../support/spooling.js';
-
-/** FAULTS=all goes through every byte and 10,000 flips, which takes some minutes. */
-const isThorough = process.env.FAULTS === 'all';
 
 const pathOf = (segment: number): string => `${FOLDER}/${segmentName(segment)}`;
 
@@ -284,7 +282,7 @@ describe.each([
         at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
         bit: fc.nat(7),
       }),
-      { seed: SEED, numRuns: isThorough ? 10_000 : 1000 },
+      { seed: SEED, numRuns: rounds(500, 10_000) },
     );
     for (const { segment: index, at, bit } of flips) {
       const segment = numbers[index] as number;
@@ -303,8 +301,9 @@ describe.each([
     const { entries } = scanSegment(new PowerLossDisk(recorded.content), pathOf(segment));
     const places = new Set(Array.from({ length: 2048 }, (_, at) => at));
     for (const { offset } of entries) for (let at = offset; at < offset + 1024; at++) places.add(at);
+    const every = rounds(8, 1);
     for (const at of places) {
-      if (!isThorough && at % 4 !== SEED % 4) continue;
+      if (at % every !== SEED % every) continue;
       const bytes = bytesOf(recorded, segment).slice();
       bytes[at]! ^= 1 << (at % 8);
       const { damage } = await examine(recorded, changed(recorded, { [pathOf(segment)]: bytes }));

@@ -9,6 +9,7 @@ import type { BatchEntry } from '../../src/storage/segment-format.js';
 import { readBatch } from '../../src/storage/segment-reader.js';
 import { type SegmentIndex, scanSegment } from '../../src/storage/segment-scan.js';
 import { sealMessage } from '../../src/storage/segment-seal.js';
+import { rounds } from '../support/effort.js';
 import { seededUniform } from '../support/numeric.js';
 import { SEED } from '../support/seed.js';
 import {
@@ -134,7 +135,7 @@ describe('a bit that is wrong', () => {
     const uniform = seededUniform(SEED);
     const bodies = messages.filter(({ headEnd, end }) => end > headEnd);
     const dictionaries = bodies.filter(({ start }) => !entries.some(({ offset }) => offset === start));
-    for (let run = 0; run < 6000; run++) {
+    for (let run = 0; run < rounds(1500, 6000); run++) {
       // Batches are far larger than dictionaries; these get every fourth run.
       const from = run % 4 === 0 ? dictionaries : bodies;
       const { start, headEnd, end } = from[Math.floor(uniform() * from.length)]!;
@@ -239,7 +240,7 @@ describe('damage of other kinds', () => {
   it('is met without other errors and without an end of time in metadata that is forged', () => {
     const uniform = seededUniform(SEED);
     const bounds = messageBounds(bytes);
-    for (let run = 0; run < 3000; run++) {
+    for (let run = 0; run < rounds(750, 3000); run++) {
       const forged = Buffer.from(bytes);
       const number = Math.floor(uniform() * (bounds.length - 2));
       const start = bounds[number]!;
