@@ -1,22 +1,18 @@
 /** One arm of a comparison, gathered from its rows in one pass. */
-import {
-  FLAG_BLOB,
-  FLAG_CORRECTED,
-  FLAG_DECLARED,
-  FLAG_METADATA_TOKENS,
-  TAG_BINDING_MASK,
-} from '../../assembly/layout.js';
+import { FLAG_BLOB, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Matches } from '../readers/matches.js';
-import { decodeRow, type RowSource, successOf } from '../readers/rows.js';
+import { type RowSource, successOf } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
-import { type Batch, isValue } from '../ring/batch.js';
+import { isValue } from '../ring/batch.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { lifted } from '../schema/fields.js';
+import { PairMoments } from '../stats/ratio.js';
 import type { ArmSamples, SamplesById, UnkeptSamples } from './compare/samples.js';
 import { streamSeed } from './compare/streams.js';
 import { GatheredValues } from './gathered-values.js';
 import { collected, type ExperimentTimes, MetricsCollector } from './metrics.js';
+import { isFlag, numberReader, type ReadNumber, RowCursor, totalTokens } from './row-values.js';
 
 /** About 200 MB. */
 const IDS_MAX = 1_000_000;
@@ -28,6 +24,10 @@ export interface GatherOptions {
   readonly seed: number;
   /** The arm's place among those compared: equal seeds draw different places of the arms' values. */
   readonly arm: number;
+  /** Measures to gather besides latency, cost, tokens and success. */
+  readonly measures?: readonly string[];
+  /** Pairs of measures whose sums are compared. */
+  readonly ratios?: readonly (readonly [of: string, per: string])[];
   /** Values kept of each measure; default 1,048,576. */
   readonly keptMax?: number;
   /** Distinct sampleIds kept; default 1,000,000. */
@@ -68,91 +68,139 @@ export async function gatherArm(
 }
 
 class ValuesCollector {
-  private readonly source: RowSource;
+  private readonly cursor: RowCursor;
   private readonly latencyMs: GatheredValues;
   private readonly costUsd: GatheredValues;
   private readonly tokens: GatheredValues;
+  private readonly columns: readonly Column[];
+  private readonly ratios: readonly Ratio[];
   private readonly samples: SampleCollector | null;
 
-  constructor(source: RowSource, { withSampleIds, seed, arm, keptMax, idsMax }: GatherOptions) {
-    const [latencyMs, costUsd, tokens] = [0, 1, 2].map(
-      (measure) => new GatheredValues(streamSeed(seed, 'sample', 3 * arm + measure), keptMax),
-    );
-    this.source = source;
-    this.latencyMs = latencyMs;
-    this.costUsd = costUsd;
-    this.tokens = tokens;
-    this.samples = withSampleIds ? new SampleCollector(source, idsMax) : null;
+  constructor(source: RowSource, options: GatherOptions) {
+    const { withSampleIds, seed, arm, keptMax, idsMax, measures = [], ratios = [] } = options;
+    const gathered = (measure: number) =>
+      new GatheredValues(streamSeed(seed, 'sample', (3 + measures.length) * arm + measure), keptMax);
+    this.cursor = new RowCursor(source);
+    this.latencyMs = gathered(0);
+    this.costUsd = gathered(1);
+    this.tokens = gathered(2);
+    this.columns = measures.map((of, i) => ({
+      of,
+      read: numberReader(source, of),
+      ...(isFlag(source, of) ? { flag: { successes: 0, n: 0 } } : { values: gathered(3 + i) }),
+    }));
+    this.ratios = ratios.map(([of, per]) => ({
+      key: `${of}/${per}`,
+      of: numberReader(source, of),
+      per: numberReader(source, per),
+      sums: new PairMoments(),
+    }));
+    this.samples = withSampleIds ? new SampleCollector(source, measures, idsMax) : null;
   }
 
   /** The same rows, with the events that had to be decoded, for whoever comes next. */
   add({ batch, rows, events: known }: Matches): Matches {
+    const { cursor, columns, ratios, samples } = this;
     const events: (EventRow | undefined)[] = [];
+    const others = new Float64Array(columns.length);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
-      const tellsTotal = mayTellTotal(batch, row);
-      const needed = tellsTotal || this.samples?.needsEvent(batch, row);
-      const event = known?.[i] ?? (needed ? decodeRow(this.source, batch, row) : undefined);
-      const tokens = totalTokens(batch, row, tellsTotal ? event : undefined);
+      cursor.move(batch, row, known?.[i]);
+      const tokens = totalTokens(cursor);
       if (isValue(batch.latencyMs[row])) this.latencyMs.push(batch.latencyMs[row]);
       if (isValue(batch.costUsd[row])) this.costUsd.push(batch.costUsd[row]);
       if (!Number.isNaN(tokens)) this.tokens.push(tokens);
-      this.samples?.add(batch, row, event, tokens);
-      events.push(event);
+      for (let c = 0; c < columns.length; c++) others[c] = addTo(columns[c], cursor);
+      for (const { of, per, sums } of ratios) addRatio(sums, of(cursor), per(cursor));
+      samples?.add(cursor, tokens, others);
+      events.push(cursor.decoded);
     }
     return { batch, rows, events };
   }
 
-  result(): Pick<ArmSamples, 'latencyMs' | 'costUsd' | 'tokens' | 'bySampleId'> {
+  result(): Pick<
+    ArmSamples,
+    'latencyMs' | 'costUsd' | 'tokens' | 'columns' | 'flags' | 'ratios' | 'bySampleId'
+  > {
     const [latencyMs, costUsd, tokens] = [this.latencyMs, this.costUsd, this.tokens].map((values) =>
       values.result(),
     );
     const bySampleId = this.samples?.result();
-    return { latencyMs, costUsd, tokens, ...(bySampleId !== undefined && { bySampleId }) };
+    const columns = this.columns.flatMap(({ of, values }) =>
+      values ? [[of, values.result()] as const] : [],
+    );
+    const flags = this.columns.flatMap(({ of, flag }) => (flag ? [[of, { ...flag }] as const] : []));
+    return {
+      latencyMs,
+      costUsd,
+      tokens,
+      ...(columns.length > 0 && { columns: Object.fromEntries(columns) }),
+      ...(flags.length > 0 && { flags: Object.fromEntries(flags) }),
+      ...(this.ratios.length > 0 && {
+        ratios: Object.fromEntries(this.ratios.map(({ key, sums }) => [key, sums.result()])),
+      }),
+      ...(bySampleId !== undefined && { bySampleId }),
+    };
   }
 }
 
-function hasTokens(batch: Batch, row: number): boolean {
-  return batch.promptTokens[row] >= 0 || batch.completionTokens[row] >= 0;
+/** A measure that was asked for besides the usual ones. */
+interface Column {
+  readonly of: string;
+  readonly read: ReadNumber;
+  /** One of the two. */
+  readonly values?: GatheredValues;
+  readonly flag?: { successes: number; n: number };
 }
 
-/** A total of its own is among what is kept beside an event. */
-function mayTellTotal(batch: Batch, row: number): boolean {
-  const isCorrected = (batch.tags[row] & (FLAG_CORRECTED | FLAG_METADATA_TOKENS)) === FLAG_CORRECTED;
-  return isCorrected && hasTokens(batch, row);
+interface Ratio {
+  readonly key: string;
+  readonly of: ReadNumber;
+  readonly per: ReadNumber;
+  readonly sums: PairMoments;
 }
 
-/** NaN where there are none. */
-function totalTokens(batch: Batch, row: number, event: EventRow | undefined): number {
-  if (!hasTokens(batch, row)) return Number.NaN;
-  const sum = Math.max(batch.promptTokens[row], 0) + Math.max(batch.completionTokens[row], 0);
-  return event?.tokens?.total ?? sum;
+/** The row's value, NaN where it has none. */
+function addTo({ read, values, flag }: Column, cursor: RowCursor): number {
+  const value = read(cursor);
+  if (Number.isNaN(value)) return value;
+  values?.push(value);
+  if (flag !== undefined) {
+    flag.n++;
+    flag.successes += value;
+  }
+  return value;
+}
+
+function addRatio(sums: PairMoments, of: number, per: number): void {
+  if (Number.isNaN(of) && Number.isNaN(per)) return;
+  sums.push(Number.isNaN(of) ? 0 : of, Number.isNaN(per) ? 0 : per);
 }
 
 /** Means per sampleId, of what each of its events has; nothing once there are too many of them. */
 class SampleCollector {
   private readonly source: RowSource;
   private readonly idsMax: number;
+  private readonly measures: readonly string[];
   /** Whether a declared column may hold the sampleId. */
   private readonly declared: boolean;
-  private kept: KeptSamples | null = new KeptSamples();
+  private kept: KeptSamples | null;
   private events = 0;
 
-  constructor(source: RowSource, idsMax = IDS_MAX) {
+  constructor(source: RowSource, measures: readonly string[], idsMax = IDS_MAX) {
     this.source = source;
     this.idsMax = idsMax;
+    this.measures = measures;
+    this.kept = new KeptSamples(measures.length);
     this.declared = source.columns.some(({ name }) => name === 'sampleId' || name === 'sample_id');
   }
 
-  /** Whether the row's sampleId, if it has one, is told by its event alone. */
-  needsEvent(batch: Batch, row: number): boolean {
-    if (this.kept === null) return false;
-    return (batch.tags[row] & (this.declared ? FLAG_BLOB | FLAG_DECLARED : FLAG_BLOB)) !== 0;
-  }
-
-  add(batch: Batch, row: number, event: EventRow | undefined, tokens: number): void {
+  add(cursor: RowCursor, tokens: number, others: Float64Array): void {
     if (this.kept === null) return;
-    const tag = batch.tags[row];
+    const { tag } = cursor;
+    // The row's sampleId, if it has one, is its binding's, or else told by its event alone.
+    const needsEvent = (tag & (this.declared ? FLAG_BLOB | FLAG_DECLARED : FLAG_BLOB)) !== 0;
+    const event = needsEvent ? cursor.event : cursor.decoded;
     const id = event?.sampleId ?? lifted(this.source.binding(tag & TAG_BINDING_MASK).bound, 'sampleId');
     if (id === null) return;
     const place = this.kept.place(keyOf(id));
@@ -161,12 +209,12 @@ class SampleCollector {
       return;
     }
     this.events++;
-    this.kept.add(place, batch, row, tokens);
+    this.kept.add(place, cursor, tokens, others);
   }
 
   result(): SamplesById | UnkeptSamples {
     const { kept, idsMax, events } = this;
-    return kept === null ? { ids: null, idsMax, events } : { ...kept.result(), events };
+    return kept === null ? { ids: null, idsMax, events } : { ...kept.result(this.measures), events };
   }
 }
 
@@ -176,6 +224,11 @@ class KeptSamples {
   private readonly costUsd = new Sums();
   private readonly tokens = new Sums();
   private readonly successRate = new Sums();
+  private readonly others: readonly Sums[];
+
+  constructor(others: number) {
+    this.others = Array.from({ length: others }, () => new Sums());
+  }
 
   /** Of the id; the next one if it is new. */
   place(id: string): number {
@@ -185,21 +238,25 @@ class KeptSamples {
     return this.places.size - 1;
   }
 
-  add(place: number, batch: Batch, row: number, tokens: number): void {
+  add(place: number, { batch, row }: RowCursor, tokens: number, others: Float64Array): void {
     const success = successOf(batch.tags[row]);
     this.latencyMs.add(place, isValue(batch.latencyMs[row]) ? batch.latencyMs[row] : Number.NaN);
     this.costUsd.add(place, isValue(batch.costUsd[row]) ? batch.costUsd[row] : Number.NaN);
     this.tokens.add(place, tokens);
     this.successRate.add(place, success === null ? Number.NaN : Number(success));
+    for (let i = 0; i < others.length; i++) this.others[i].add(place, others[i]);
   }
 
-  result(): Omit<SamplesById, 'events'> {
+  result(measures: readonly string[]): Omit<SamplesById, 'events'> {
     return {
       ids: [...this.places.keys()],
       latencyMs: this.latencyMs.means(),
       costUsd: this.costUsd.totals(),
       tokens: this.tokens.totals(),
       successRate: this.successRate.means(),
+      ...(measures.length > 0 && {
+        columns: Object.fromEntries(measures.map((of, i) => [of, this.others[i].means()])),
+      }),
     };
   }
 }

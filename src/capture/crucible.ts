@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, parse } from 'node:path';
 import type { InspectOptionsStylized } from 'node:util';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
+import { checkMeasured, measuresOf } from '../analysis/compare/outcomes.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
@@ -230,10 +231,14 @@ export class Crucible implements AsyncDisposable {
     options: CompareOptions = {},
   ): Promise<Comparison> {
     const resolved = this.#resolve(experiments);
-    const { paired, seed } = resolveCompareOptions(options, resolved.length);
+    const { paired, seed, questions } = resolveCompareOptions(options, resolved.length);
     const { filter, ...how } = options;
-    const gather = { withSampleIds: paired !== false, seed };
     const parts = resolved.map((experiment) => experiment.selected(filter));
+    checkMeasured(
+      questions,
+      parts.flatMap(({ readable }) => readable.store.source.columns),
+    );
+    const gather = { withSampleIds: paired !== false, seed, ...measuresOf(questions) };
     const arms = resolved.map(({ times }, arm) => ({ times, gather: { ...gather, arm } }));
     const task = { kind: 'compare', arms, options: how } as const;
     if (this.#pool === null || areFew(parts, ROWS_HERE_MAX)) return performCompare(rowsOf(parts), task);

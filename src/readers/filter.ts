@@ -128,6 +128,19 @@ export function within(filter: CompiledFilter, fromUs: number, toUs: number): Co
   return { ...filter, timeMinUs, timeMaxUs, nothing: filter.nothing || timeMinUs > timeMaxUs };
 }
 
+/** The same filter for events of some names only. */
+export function ofEvents(filter: CompiledFilter, names: ReadonlySet<string>): CompiledFilter {
+  const accepts = (value: unknown) => names.has(value as string);
+  const condition = { accepts, least: Number.NEGATIVE_INFINITY, greatest: Number.POSITIVE_INFINITY };
+  const test: EventTest = {
+    on: 'eventName',
+    key: 'eventName',
+    condition,
+    passes: ({ eventName }) => accepts(eventName),
+  };
+  return { ...filter, tests: [...filter.tests, test] };
+}
+
 /** metadata[key] where the event has it, else the row's own field; null where it has neither. */
 function fieldOf(event: EventRow, key: string): unknown {
   if (Object.hasOwn(event.metadata, key)) return event.metadata[key] ?? null;

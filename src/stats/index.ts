@@ -65,6 +65,15 @@ export {
   type MannWhitneyResult,
   mannWhitneyU,
 } from './rank-tests.js';
+export {
+  PairMoments,
+  type RatioEstimate,
+  type RatioInput,
+  type RatioResult,
+  type RatioSums,
+  ratioEstimate,
+  ratioOfMeans,
+} from './ratio.js';
 export type { Alternative, Sample, Summary } from './sample.js';
 export {
   confidenceSequenceHalfWidth,

@@ -5,6 +5,7 @@
 import { type GatherOptions, gatherArm } from '../analysis/arm-samples.js';
 import { compareArms } from '../analysis/compare/compare.js';
 import type { ArmSamples } from '../analysis/compare/samples.js';
+import { chooseKind } from '../analysis/kinds.js';
 import { type ExperimentTimes, metricsBy, metricsOf } from '../analysis/metrics.js';
 import type { CompareOptions, Comparison, Metrics, MetricsGroup, WindowRow } from '../analysis/types.js';
 import { type WindowedOptions, windowedMetrics } from '../analysis/windows.js';
@@ -16,7 +17,7 @@ import {
   type FileExportOptions,
 } from '../export/index.js';
 import { kernelsOfThread } from '../kernels/kernels.js';
-import { compileFilter, within } from '../readers/filter.js';
+import { compileFilter, ofEvents, within } from '../readers/filter.js';
 import type { SnapshotLimit } from '../readers/limit.js';
 import { orderedRows } from '../readers/ordered.js';
 import type { PackedRows } from '../readers/row-table.js';
@@ -135,11 +136,28 @@ export async function performCompare(
   parts: readonly SelectedRows[],
   { arms, options }: CompareTask,
 ): Promise<Comparison> {
+  const views = parts.map((rows) => viewOf(rows));
   const samples: ArmSamples[] = [];
-  for (const [i, view] of parts.map((rows) => viewOf(rows)).entries()) {
-    samples.push(await gatherArm(view, arms[i].times, arms[i].gather, kernelsOfThread()));
+  for (const [i, view] of views.entries()) samples.push(await gathered(view, arms[i]));
+  const kind = chooseKind(
+    samples.map(({ metrics }) => metrics.summary.eventTypes),
+    options.event,
+  );
+  for (const [i, view] of views.entries()) {
+    const { metrics } = samples[i];
+    const { names } = kind;
+    // Most often all events are of the kind, and there is nothing to be gathered again.
+    if (names === null || Object.keys(metrics.summary.eventTypes).every((name) => names.has(name))) continue;
+    samples[i] = {
+      ...(await gathered({ ...view, filter: ofEvents(view.filter, names) }, arms[i])),
+      allMetrics: metrics,
+    };
   }
-  return compareArms(samples, options);
+  return compareArms(samples, options, kind);
+}
+
+function gathered(view: View, { times, gather }: CompareTask['arms'][number]): Promise<ArmSamples> {
+  return gatherArm(view, times, gather, kernelsOfThread());
 }
 
 function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kind']]> {

@@ -1,57 +1,83 @@
 /** Comparison of experiments: the first is the baseline, the others are treatments. Pure: no ring, no clock, no I/O. */
 import { adjustPValues } from '../../stats/multiplicity.js';
+import { ALL_EVENTS, type ComparedKind } from '../kinds.js';
 import { changePct, differencesOf } from './differences.js';
 import type { Finding } from './finding.js';
 import { compareMeans, watchMeans } from './means.js';
 import { type Observed, observe } from './observed.js';
 import { resolveCompareOptions, type Settings } from './options.js';
-import { comparePairs, type Matching, matchSamples, type PairedMeasure, pairedValues } from './pairs.js';
-import { compareP95, type P95, p95Of, resampledP95, watchP95 } from './quantiles.js';
+import type { Question } from './outcomes.js';
+import { comparePairs, type Matching, matchSamples, pairedValues } from './pairs.js';
+import {
+  type ArmQuantile,
+  compareQuantiles,
+  quantileOf,
+  resampledQuantile,
+  watchQuantiles,
+} from './quantiles.js';
 import { compareRates, watchRates } from './rates.js';
-import type { ArmSamples } from './samples.js';
-import type { CompareOptions, Comparison, MetricComparison, MetricName } from './types.js';
+import { compareRatios, watchRatios } from './ratios.js';
+import { type ArmSamples, flagOf, valuesOf } from './samples.js';
+import type { CompareOptions, Comparison, MetricComparison } from './types.js';
 import { metricVerdict, treatmentVerdict } from './verdict.js';
-import { MEASURE_OF, type MeasurePair, warningsOf } from './warnings.js';
-import { namesOf } from './words.js';
+import { type MeasurePair, warningsOf } from './warnings.js';
+import { namesOf, valuesText } from './words.js';
 
 /** An arm as the tests take it: what does not depend on the other arm is worked out once. */
-interface PreparedArm {
+class PreparedArm {
   readonly samples: ArmSamples;
-  readonly latency: Observed;
-  readonly cost: Observed;
-  readonly tokens: Observed;
-  readonly p95: P95;
+  readonly #stream: number;
+  readonly #settings: Settings;
+  readonly #observed = new Map<string, Observed>();
+  readonly #quantiles = new Map<string, ArmQuantile>();
+
+  /** @param stream - the arm's place among those compared */
+  constructor(samples: ArmSamples, stream: number, settings: Settings) {
+    this.samples = samples;
+    this.#stream = stream;
+    this.#settings = settings;
+  }
+
+  observed(of: string): Observed {
+    return kept(this.#observed, of, () => observe(valuesOf(this.samples, of)));
+  }
+
+  quantile(of: string, p: number): ArmQuantile {
+    return kept(this.#quantiles, `${of} ${p}`, () => {
+      const { latency } = this.samples.metrics;
+      const exact = of === 'latencyMs' && p === 0.95 ? (latency.p95 ?? null) : null;
+      const quantile = quantileOf(this.observed(of), p, exact);
+      if (this.#settings.sequential !== null) return quantile;
+      return resampledQuantile(quantile, this.#stream, this.#settings);
+    });
+  }
 }
 
-const UNITS: Readonly<Record<MetricName, MetricComparison['unit']>> = {
-  latencyMean: 'ms',
-  latencyP95: 'ms',
-  costMean: 'USD',
-  successRate: 'share',
-  tokensMean: 'tokens',
-};
-
-const PAIRED: Readonly<Record<Exclude<MetricName, 'latencyP95'>, PairedMeasure>> = {
-  latencyMean: 'latencyMs',
-  costMean: 'costUsd',
-  successRate: 'successRate',
-  tokensMean: 'tokens',
-};
-
-const EMPTY = new Float64Array(0);
+function kept<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const value = known.get(key) ?? make();
+  known.set(key, value);
+  return value;
+}
 
 /**
  * Every treatment against the first arm. The same samples and options give the same comparison.
+ * @param kind - the events that the samples are of
  * @throws AnalysisError ERR_TOO_FEW_EXPERIMENTS below two arms
  * @throws ConfigError naming the option
  */
-export function compareArms(samples: readonly ArmSamples[], options: CompareOptions = {}): Comparison {
+export function compareArms(
+  samples: readonly ArmSamples[],
+  options: CompareOptions = {},
+  kind: ComparedKind = ALL_EVENTS,
+): Comparison {
   const settings = resolveCompareOptions(options, samples.length);
-  const arms = samples.map((arm, stream) => prepare(arm, stream, settings));
+  const arms = samples.map((arm, stream) => new PreparedArm(arm, stream, settings));
   const [baseline, ...treatments] = arms;
   const compared = treatments.map((treatment) => {
     const matching = matchSamples(baseline.samples, treatment.samples, settings.paired);
-    const findings = settings.metrics.map((metric) => find(metric, baseline, treatment, matching, settings));
+    const findings = settings.questions.map((question) =>
+      find(question, baseline, treatment, matching, settings),
+    );
     return { treatment, matching, findings };
   });
   const adjusted = adjust(
@@ -61,17 +87,24 @@ export function compareArms(samples: readonly ArmSamples[], options: CompareOpti
   const { id, name, condition } = baseline.samples;
   return {
     baseline: { id, name, condition },
-    experiments: samples.map(({ id, name, condition, metrics }) => ({ id, name, condition, metrics })),
+    event: kind.event,
+    experiments: samples.map(({ id, name, condition, metrics, allMetrics = metrics }) => ({
+      id,
+      name,
+      condition,
+      metrics: allMetrics,
+    })),
     treatments: compared.map(({ treatment, matching, findings }, i) => {
       const names = namesOf(baseline.samples, treatment.samples);
       const metrics = findings.map((finding, j) => {
-        const found = report(settings.metrics[j], finding, adjusted.pValues[i][j], settings);
+        const found = report(settings.questions[j], finding, adjusted.pValues[i][j], settings);
         return { ...found, verdict: metricVerdict(found, names, settings, adjusted.questions) };
       });
       const warnings = warningsOf({
         baseline: baseline.samples,
         treatment: treatment.samples,
         names,
+        kind,
         pairing: matching.pairing,
         expectedRatio: settings.expectedRatio[i + 1] / settings.expectedRatio[0],
         measures: measurePairs(baseline, treatment, matching, settings),
@@ -95,49 +128,44 @@ export function compareArms(samples: readonly ArmSamples[], options: CompareOpti
       sequential: settings.sequential && {
         tuning: settings.sequential.tuning,
         validAtEveryLook: true,
-        without: settings.metrics.filter((metric) => metric === 'latencyP95'),
+        without: settings.questions.filter(hasNoSequence).map(({ name }) => name),
       },
     },
   };
 }
 
-function prepare(samples: ArmSamples, stream: number, settings: Settings): PreparedArm {
-  const { metrics, sequential } = settings;
-  const asked = (...names: MetricName[]) => names.some((name) => metrics.includes(name));
-  const latency = observe(asked('latencyMean', 'latencyP95') ? samples.latencyMs : EMPTY);
-  const p95 = p95Of(latency, samples.metrics.latency.p95 ?? null);
-  const resamples = asked('latencyP95') && sequential === null;
-  return {
-    samples,
-    latency,
-    cost: observe(asked('costMean') ? samples.costUsd : EMPTY),
-    tokens: observe(asked('tokensMean') ? samples.tokens : EMPTY),
-    p95: resamples ? resampledP95(p95, stream, settings) : p95,
-  };
+function hasNoSequence({ summary }: Question): boolean {
+  return typeof summary === 'object' || summary === 'ratio';
 }
 
 function find(
-  metric: MetricName,
+  { of, per, summary, noun }: Question,
   old: PreparedArm,
   now: PreparedArm,
   matching: Matching,
   settings: Settings,
 ): Finding {
   const watching = settings.sequential !== null;
-  if (metric === 'latencyP95') {
-    return watching ? watchP95(old.p95, now.p95) : compareP95(old.p95, now.p95, settings);
+  const what = valuesText(of);
+  if (typeof summary === 'object') {
+    const [before, after] = [old, now].map((arm) => arm.quantile(of, summary.quantile));
+    return watching ? watchQuantiles(before, after) : compareQuantiles(before, after, what, settings);
   }
-  if (matching.pairing.used) {
-    return comparePairs(pairedValues(matching, PAIRED[metric]), PAIRED[metric], settings);
+  if (per !== null) {
+    const [before, after] = [old, now].map(({ samples }) => samples.ratios?.[`${of}/${per}`]);
+    return watching ? watchRatios(before, after, settings) : compareRatios(before, after, noun, settings);
   }
-  if (metric === 'successRate') {
-    const [a, b] = [old, now].map(({ samples }) => ({ successes: samples.successes, n: samples.decided }));
-    return (watching ? watchRates : compareRates)(a, b, settings);
+  const [before, after] = [old, now].map(({ samples }) => flagOf(samples, of));
+  const isRate = before !== null || after !== null;
+  if (matching.pairing.used) return comparePairs(pairedValues(matching, of), isRate, settings);
+  if (isRate) {
+    const known = of === 'success' ? 'events whose success is known' : `events with ${of}`;
+    return (watching ? watchRates : compareRates)(before ?? NO_TRIALS, after ?? NO_TRIALS, known, settings);
   }
-  const measure = MEASURE_OF[metric];
-  const what = { latency: 'latencies', cost: 'costs', tokens: 'token counts' }[measure];
-  return (watching ? watchMeans : compareMeans)(old[measure], now[measure], what, settings);
+  return (watching ? watchMeans : compareMeans)(old.observed(of), now.observed(of), what, settings);
 }
+
+const NO_TRIALS = { successes: 0, n: 0 };
 
 /** All p-values of all treatments are one family; those that are null ask nothing. */
 function adjust(
@@ -154,7 +182,7 @@ function adjust(
 }
 
 function report(
-  metric: MetricName,
+  { name, of, noun, unit, better }: Question,
   finding: Finding,
   adjustedPValue: number | null,
   { alpha }: Settings,
@@ -162,8 +190,10 @@ function report(
   const { baseline, treatment, difference, confidenceInterval, intervalMethod, tests, requiredN } = finding;
   const significant = adjustedPValue !== null && adjustedPValue <= alpha;
   return {
-    metric,
-    unit: UNITS[metric],
+    metric: name,
+    of,
+    label: noun,
+    unit,
     baseline,
     treatment,
     difference,
@@ -176,35 +206,34 @@ function report(
     adjustedPValue,
     significant,
     requiredN,
-    direction: significant ? directionOf(metric, difference) : 'unclear',
+    direction: significant ? directionOf(better, difference) : 'unclear',
     ...(finding.pairs !== undefined && { pairs: finding.pairs }),
     assumptions: finding.assumptions,
     ...(finding.reason !== undefined && { reason: finding.reason }),
   };
 }
 
-function directionOf(metric: MetricName, difference: number | null): MetricComparison['direction'] {
+function directionOf(better: Question['better'], difference: number | null): MetricComparison['direction'] {
   if (difference === null || difference === 0) return 'unclear';
-  if (metric === 'tokensMean') return 'neutral';
-  const higherIsBetter = metric === 'successRate';
-  return difference > 0 === higherIsBetter ? 'better' : 'worse';
+  if (better === 'neutral') return 'neutral';
+  return difference > 0 === (better === 'higher') ? 'better' : 'worse';
 }
 
+/** The values that means and quantiles were taken of, each measure once. */
 function measurePairs(
   old: PreparedArm,
   now: PreparedArm,
   matching: Matching,
-  { metrics }: Settings,
+  { questions }: Settings,
 ): MeasurePair[] {
-  const asked = (['latencyMean', 'costMean', 'tokensMean'] as const).filter(
-    (metric) => metrics.includes(metric) || (metric === 'latencyMean' && metrics.includes('latencyP95')),
+  const isRate = (of: string) => [old, now].some(({ samples }) => flagOf(samples, of) !== null);
+  const measures = new Set(
+    questions.filter(({ per, of }) => per === null && !isRate(of)).map(({ of }) => of),
   );
-  return asked.map((metric) => {
-    const measure = MEASURE_OF[metric];
-    let differences: Observed | null = null;
-    if (matching.pairing.used) {
-      differences = observe(pairedValues(matching, PAIRED[metric]).differences);
-    }
-    return { measure, baseline: old[measure], treatment: now[measure], differences };
-  });
+  return [...measures].map((of) => ({
+    of,
+    baseline: old.observed(of),
+    treatment: now.observed(of),
+    differences: matching.pairing.used ? observe(pairedValues(matching, of).differences) : null,
+  }));
 }

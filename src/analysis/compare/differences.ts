@@ -3,11 +3,9 @@ import type { Metrics } from '../types.js';
 import type { ArmSamples } from './samples.js';
 import type { TreatmentDifferences } from './types.js';
 
-export function differencesOf(
-  baseline: ArmSamples,
-  { id, name, condition, metrics }: ArmSamples,
-): TreatmentDifferences {
-  const old = baseline.metrics;
+export function differencesOf(baseline: ArmSamples, treatment: ArmSamples): TreatmentDifferences {
+  const { id, name, condition } = treatment;
+  const [old, metrics] = [baseline, treatment].map((arm) => arm.allMetrics ?? arm.metrics);
   return {
     id,
     name,

@@ -15,6 +15,8 @@ export interface Finding {
   /** The primary test first; none where there was nothing to test. */
   readonly tests: readonly TestOutcome[];
   readonly requiredN: number | null;
+  /** Of the difference; absent where the method has none. */
+  readonly standardError?: number | null;
   readonly pairs?: MetricComparison['pairs'];
   readonly assumptions: readonly string[];
   readonly reason?: string;

@@ -2,13 +2,16 @@
 import { AnalysisError, ConfigError } from '../../errors.js';
 import type { AdjustmentMethod } from '../../stats/multiplicity.js';
 import { resolveOptions } from '../../stats/options.js';
-import type { CompareOptions, MetricName, SequentialOptions } from './types.js';
+import { METRIC_NAMES, type Question, resolveQuestions } from './outcomes.js';
+import type { CompareOptions, SequentialOptions } from './types.js';
 
 export interface Settings {
   readonly alpha: number;
   readonly confidenceLevel: number;
   readonly adjust: AdjustmentMethod | 'none';
-  readonly metrics: readonly MetricName[];
+  readonly questions: readonly Question[];
+  /** Undefined: to be chosen. */
+  readonly event: string | undefined;
   readonly seed: number;
   readonly resamples: number;
   readonly paired: boolean | 'auto';
@@ -17,14 +20,6 @@ export interface Settings {
   readonly sequential: { readonly tuning: number } | null;
 }
 
-export const METRIC_NAMES: readonly MetricName[] = [
-  'latencyMean',
-  'latencyP95',
-  'costMean',
-  'successRate',
-  'tokensMean',
-];
-
 const ADJUSTMENTS: readonly string[] = ['holm', 'bh', 'by', 'bonferroni', 'hochberg', 'none'];
 const KNOWN: readonly string[] = [
   'filter',
@@ -32,6 +27,7 @@ const KNOWN: readonly string[] = [
   'alpha',
   'adjust',
   'metrics',
+  'event',
   'seed',
   'resamples',
   'paired',
@@ -52,6 +48,7 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
   const {
     adjust = 'holm',
     metrics = METRIC_NAMES,
+    event,
     seed = 1,
     resamples = 10_000,
     paired = 'auto',
@@ -61,11 +58,9 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
   const alpha = resolveAlpha(options.alpha, sequential?.alpha);
   const level = resolveOptions({ alpha, confidenceLevel: options.confidenceLevel });
   if (!ADJUSTMENTS.includes(adjust)) throw new ConfigError('adjust', oneOf(ADJUSTMENTS), adjust);
-  if (!Array.isArray(metrics) || metrics.length === 0) {
-    throw new ConfigError('metrics', 'an array of metric names', metrics);
-  }
-  for (const [i, metric] of metrics.entries()) {
-    if (!METRIC_NAMES.includes(metric)) throw new ConfigError(`metrics[${i}]`, oneOf(METRIC_NAMES), metric);
+  const questions = resolveQuestions(metrics);
+  if (event !== undefined && (typeof event !== 'string' || event === '')) {
+    throw new ConfigError('event', "the name of an event, or 'all'", event);
   }
   if (!Number.isSafeInteger(seed)) throw new ConfigError('seed', 'a whole number', seed);
   if (!(Number.isSafeInteger(resamples) && resamples >= 100 && resamples <= 1e6)) {
@@ -82,7 +77,8 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
     alpha: level.alpha,
     confidenceLevel: level.confidenceLevel,
     adjust,
-    metrics: METRIC_NAMES.filter((metric) => metrics.includes(metric)),
+    questions,
+    event,
     seed,
     resamples,
     paired: sequential === null ? paired : false,

@@ -9,11 +9,9 @@ import { effectSize, type Finding, finiteInterval, noFinding, outcomeOf, POWER }
 import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import { cohensH } from './rates.js';
-import type { ArmSamples, SamplesById } from './samples.js';
+import { type ArmSamples, type SamplesById, sampleValues } from './samples.js';
 import type { ArmEstimate, Pairing, TestOutcome } from './types.js';
 import { counted, list, namesOf } from './words.js';
-
-export type PairedMeasure = 'latencyMs' | 'costUsd' | 'tokens' | 'successRate';
 
 /** Where the samples that both arms have stand in the lists of each. */
 export interface Matching {
@@ -109,9 +107,9 @@ interface PairedValues {
 }
 
 /** The pairs of which both sides have the measure. */
-export function pairedValues(matching: Matching, measure: PairedMeasure): PairedValues {
+export function pairedValues(matching: Matching, of: string): PairedValues {
   const { inBaseline, inTreatment } = matching;
-  const [old, now] = [matching.baseline[measure], matching.treatment[measure]];
+  const [old, now] = [matching.baseline, matching.treatment].map((samples) => sampleValues(samples, of));
   const baseline = new Float64Array(inBaseline.length);
   const treatment = new Float64Array(inBaseline.length);
   const differences = new Float64Array(inBaseline.length);
@@ -133,7 +131,7 @@ export function pairedValues(matching: Matching, measure: PairedMeasure): Paired
 
 export function comparePairs(
   { baseline: old, treatment: now, differences }: PairedValues,
-  measure: PairedMeasure,
+  isRate: boolean,
   { alpha }: Settings,
 ): Finding {
   const n = old.length;
@@ -164,7 +162,7 @@ export function comparePairs(
   };
   const byT = outcomeOf(student, effectSize('cohensDz', dz));
   const bySign = signTest(higher, lower, n);
-  if (measure === 'successRate' && isBinary(old) && isBinary(now)) {
+  if (isRate && isBinary(old) && isBinary(now)) {
     const h = cohensH(baseline.estimate!, treatment.estimate!);
     const mcNemar = { ...bySign, method: 'McNemar exact test', effectSize: h };
     return {

@@ -1,5 +1,5 @@
 /**
- * The difference of two arms' 95th percentiles, by the bootstrap.
+ * The difference of two arms' quantiles, by the bootstrap.
  *
  * A quantile of a resample depends on two of its order statistics only, and where those lie among the data is known
  * in distribution: the k-th smallest of n draws with replacement is the value at n·U, with U the k-th smallest of n
@@ -20,18 +20,19 @@ import { onSample, samplingOf } from './sampling.js';
 import { streamSeed } from './streams.js';
 import type { ArmEstimate, TestOutcome } from './types.js';
 
-const P = 0.95;
 const CONSERVATIVE =
   'conservative: the estimates are of all values, but their spread is that of a random sample, which is wider';
 
-/** Fewest values for which the largest lies above the quantile with probability 1 − alpha/2: 72 at 5 %. */
-export function fewestForP95(alpha: number): number {
-  return Math.ceil(Math.log(alpha / 2) / Math.log(P));
+/** Fewest values of which one lies beyond the quantile, on either side, with probability 1 − alpha/2: 72 at p95 and 5 %. */
+export function fewestFor(p: number, alpha: number): number {
+  return Math.ceil(Math.log(alpha / 2) / Math.log(Math.max(p, 1 - p)));
 }
 
-/** An arm's 95th percentile. */
-export interface P95 {
+/** An arm's quantile. */
+export interface ArmQuantile {
   readonly observed: Observed;
+  /** From 0 to 1. */
+  readonly p: number;
   /** Of all values; null where there are none, or only their summary is known. */
   readonly estimate: number | null;
   /** Of the arm's resamples, in the order drawn; null where there are too few values for it, or nobody asked. */
@@ -39,27 +40,28 @@ export interface P95 {
 }
 
 /** `exact` is of all values, where they are more than are kept. */
-export function p95Of(observed: Observed, exact: number | null): P95 {
+export function quantileOf(observed: Observed, p: number, exact: number | null): ArmQuantile {
   const { n, sorted, sampled } = observed;
-  if (sorted === null || n === 0) return { observed, estimate: null, resampled: null };
+  if (sorted === null || n === 0) return { observed, p, estimate: null, resampled: null };
   const estimate = sampled === null ? null : exact;
-  return { observed, estimate: estimate ?? quantileOfSorted(sorted, P), resampled: null };
+  return { observed, p, estimate: estimate ?? quantileOfSorted(sorted, p), resampled: null };
 }
 
 /**
  * With resamples. Those of a random sample are spread as its percentile is, and that is wider than the percentile of
  * all values; they are moved to lie around the latter, which is known.
  */
-export function resampledP95(p95: P95, stream: number, settings: Settings): P95 {
-  const { sorted } = p95.observed;
-  if (sorted === null || sorted.length < fewestForP95(settings.alpha)) return p95;
+export function resampledQuantile(quantile: ArmQuantile, stream: number, settings: Settings): ArmQuantile {
+  const { p, observed } = quantile;
+  const { sorted } = observed;
+  if (sorted === null || sorted.length < fewestFor(p, settings.alpha)) return quantile;
   const random = new SeededRandom(streamSeed(settings.seed, 'bootstrap', stream));
-  const shift = p95.observed.sampled === null ? 0 : p95.estimate! - quantileOfSorted(sorted, P);
+  const shift = observed.sampled === null ? 0 : quantile.estimate! - quantileOfSorted(sorted, p);
   const resampled = Float64Array.from(
     { length: settings.resamples },
-    () => resampleQuantile(sorted, P, random) + shift,
+    () => resampleQuantile(sorted, p, random) + shift,
   );
-  return { ...p95, resampled };
+  return { ...quantile, resampled };
 }
 
 /** Quantile (type 7) of one resample of the ascending values, of which there are at least two. */
@@ -97,17 +99,23 @@ function uniform(random: SeededRandom): number {
   return (random.nextUint32() + 0.5) / 2 ** 32;
 }
 
-export function compareP95(old: P95, now: P95, settings: Settings): Finding {
+/** `what` names the values: 'latencies'. */
+export function compareQuantiles(
+  old: ArmQuantile,
+  now: ArmQuantile,
+  what: string,
+  settings: Settings,
+): Finding {
   const { alpha, resamples, seed } = settings;
-  const baseline = p95Estimate(old, alpha);
-  const treatment = p95Estimate(now, alpha);
-  const missing = missingFrom(old.observed.n, now.observed.n, 'latencies');
+  const baseline = estimateOf(old, alpha);
+  const treatment = estimateOf(now, alpha);
+  const missing = missingFrom(old.observed.n, now.observed.n, what);
   if (missing !== null) return noFinding(baseline, treatment, missing);
   if (old.resampled === null || now.resampled === null) {
     const summaries = old.observed.sorted === null || now.observed.sorted === null;
     const reason = summaries
       ? 'needs the values, and only their summary is known'
-      : `fewer than ${fewestForP95(alpha)} latencies in an arm: nothing bounds its 95th percentile from above`;
+      : `fewer than ${fewestFor(old.p, alpha)} ${what} in an arm: nothing bounds its ${percentile(old.p)} from ${old.p < 0.5 ? 'below' : 'above'}`;
     return noFinding(baseline, treatment, reason);
   }
   const oldDraws = old.resampled;
@@ -115,7 +123,7 @@ export function compareP95(old: P95, now: P95, settings: Settings): Finding {
   const sampling = samplingOf(old.observed, now.observed, settings);
   const assumptions = [
     'independent observations, of the arms as well, paired or not',
-    'enough values beyond the 95th percentile to show how they are spread',
+    `enough values beyond the ${percentile(old.p)} to show how they are spread`,
     ...(sampling === null ? [] : [CONSERVATIVE]),
   ];
   const nothingVaries = differences[0] === differences[resamples - 1];
@@ -145,7 +153,7 @@ export function compareP95(old: P95, now: P95, settings: Settings): Finding {
 }
 
 /** Why the sequential mode has nothing to say of it. */
-export function watchP95(old: P95, now: P95): Finding {
+export function watchQuantiles(old: ArmQuantile, now: ArmQuantile): Finding {
   const reason = 'a percentile has no sequential version here: compare once, at a time fixed beforehand';
   const [baseline, treatment] = [old, now].map(({ observed: { n }, estimate }) => ({
     estimate,
@@ -155,9 +163,17 @@ export function watchP95(old: P95, now: P95): Finding {
   return noFinding(baseline, treatment, reason);
 }
 
-function p95Estimate({ observed: { n }, estimate, resampled }: P95, alpha: number): ArmEstimate {
+function estimateOf({ observed: { n }, estimate, resampled }: ArmQuantile, alpha: number): ArmEstimate {
   const interval = resampled && finiteInterval(percentileInterval(resampled.slice().sort(), alpha));
   return { estimate, n, confidenceInterval: interval };
+}
+
+/** '95th percentile', '99.9 % quantile'. */
+function percentile(p: number): string {
+  const percent = Number((100 * p).toPrecision(10));
+  return percent > 3 && percent < 100 && Number.isInteger(percent) && ![1, 2, 3].includes(percent % 10)
+    ? `${percent}th percentile`
+    : `${percent} % quantile`;
 }
 
 function percentileInterval(ascending: Float64Array, alpha: number): Interval {
@@ -176,7 +192,12 @@ function signPValue(differences: Float64Array): number {
 }
 
 /** Per arm, the bootstrap's variances shrinking as 1/n. */
-function requiredN(old: P95, now: P95, difference: number | null, alpha: number): number | null {
+function requiredN(
+  old: ArmQuantile,
+  now: ArmQuantile,
+  difference: number | null,
+  alpha: number,
+): number | null {
   if (difference === null || difference === 0) return null;
   const perValue = [old, now].reduce(
     (sum, { observed, resampled }) => sum + observed.sorted!.length * varianceOf(resampled!),

@@ -19,7 +19,8 @@ import type { ArmEstimate } from './types.js';
 /** Below this, a count expected under the null makes the exact test the primary one. */
 const EXPECTED_MIN = 5;
 
-export function compareRates(old: Proportion, now: Proportion, { alpha }: Settings): Finding {
+/** `what` names what is counted: 'events whose success is known'. */
+export function compareRates(old: Proportion, now: Proportion, what: string, { alpha }: Settings): Finding {
   const estimateOf = ({ successes, n }: Proportion): ArmEstimate => ({
     estimate: n === 0 ? null : successes / n,
     n,
@@ -27,7 +28,7 @@ export function compareRates(old: Proportion, now: Proportion, { alpha }: Settin
   });
   const baseline = estimateOf(old);
   const treatment = estimateOf(now);
-  const missing = missingFrom(old.n, now.n, 'events whose success is known');
+  const missing = missingFrom(old.n, now.n, what);
   if (missing !== null) return noFinding(baseline, treatment, missing);
   const z = twoProportionZ(now, old, { alpha });
   const h = cohensH(old.successes / old.n, now.successes / now.n);
@@ -72,7 +73,12 @@ function requiredN(p1: number, p2: number, alpha: number): number | null {
 }
 
 /** Valid at every look, from the first event on. */
-export function watchRates(old: Proportion, now: Proportion, { alpha, sequential }: Settings): Finding {
+export function watchRates(
+  old: Proportion,
+  now: Proportion,
+  what: string,
+  { alpha, sequential }: Settings,
+): Finding {
   const tOpt = sequential!.tuning;
   const estimateOf = ({ successes, n }: Proportion): ArmEstimate => ({
     estimate: n === 0 ? null : successes / n,
@@ -81,7 +87,7 @@ export function watchRates(old: Proportion, now: Proportion, { alpha, sequential
   });
   const baseline = estimateOf(old);
   const treatment = estimateOf(now);
-  const missing = missingFrom(old.n, now.n, 'events whose success is known');
+  const missing = missingFrom(old.n, now.n, what);
   if (missing !== null) return noFinding(baseline, treatment, missing);
   const test = sequentialProportionTest(old, now, { alpha, method: 'exact' });
   return {

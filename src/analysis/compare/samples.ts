@@ -1,4 +1,6 @@
 /** What a comparison works on: plain data of each arm, fit to cross a thread. */
+import type { Proportion } from '../../stats/proportions.js';
+import type { RatioSums } from '../../stats/ratio.js';
 import type { Summary } from '../../stats/sample.js';
 import type { Metrics } from '../types.js';
 
@@ -29,6 +31,8 @@ export interface SamplesById {
   readonly tokens: Float64Array;
   /** Beside `ids`: successes among the sample's events whose success is known; NaN where there are none. */
   readonly successRate: Float64Array;
+  /** Further measures by name, beside `ids`: means over the sample's events. */
+  readonly columns?: Readonly<Record<string, Float64Array>>;
   /** Events that carry a sampleId. */
   readonly events: number;
 }
@@ -46,7 +50,10 @@ export interface ArmSamples {
   readonly id: string;
   readonly name: string;
   readonly condition: string;
+  /** Of the events that are compared. */
   readonly metrics: Metrics;
+  /** Of all kinds of events; absent where those are the ones compared. */
+  readonly allMetrics?: Metrics;
   readonly latencyMs: Observations;
   readonly costUsd: Observations;
   /** Prompt and completion together, per event that has any. */
@@ -58,6 +65,35 @@ export interface ArmSamples {
   /** First and last event, µs since the epoch. */
   readonly timeRange: readonly [startUs: number, endUs: number] | null;
   readonly events: number;
+  /** Further measures that were asked for, by name. */
+  readonly columns?: Readonly<Record<string, Observations>>;
+  /** Those of them that are yes or no, over the events that say which. */
+  readonly flags?: Readonly<Record<string, Proportion>>;
+  /** Sums of two measures over all events, by `of/per`; what an event lacks adds nothing. */
+  readonly ratios?: Readonly<Record<string, RatioSums>>;
   /** Needed for a paired comparison only. */
   readonly bySampleId?: SamplesById | UnkeptSamples;
+}
+
+const NO_VALUES = new Float64Array(0);
+
+/** The values of a measure; none where the arm has nothing of the kind. */
+export function valuesOf(arm: ArmSamples, of: string): Observations {
+  if (of === 'latencyMs' || of === 'costUsd') return arm[of];
+  if (of === 'tokensTotal') return arm.tokens;
+  return arm.columns?.[of] ?? NO_VALUES;
+}
+
+/** Null where the measure is not one of yes and no, as far as the arm can tell. */
+export function flagOf(arm: ArmSamples, of: string): Proportion | null {
+  if (of === 'success') return { successes: arm.successes, n: arm.decided };
+  return arm.flags?.[of] ?? null;
+}
+
+/** Beside `ids`, a measure of each sample. */
+export function sampleValues(samples: SamplesById, of: string): Float64Array {
+  if (of === 'latencyMs' || of === 'costUsd') return samples[of];
+  if (of === 'tokensTotal') return samples.tokens;
+  if (of === 'success') return samples.successRate;
+  return samples.columns?.[of] ?? new Float64Array(samples.ids.length).fill(Number.NaN);
 }

@@ -6,6 +6,27 @@ import type { Metrics } from '../types.js';
 
 export type MetricName = 'latencyMean' | 'latencyP95' | 'costMean' | 'successRate' | 'tokensMean';
 
+/** What is compared of the arms' events. */
+export interface Outcome {
+  /** Under which the result has it; default: the measure, as 'score', 'score.p95' or 'costUsd/success'. */
+  readonly name?: string;
+  /**
+   * 'latencyMs', 'ttftMs', 'costUsd', 'success', 'tokensTotal', 'tokensPrompt', 'tokensCompletion' or a declared column
+   * of type f64, i32, u32 or bool.
+   */
+  readonly of: string;
+  /** Default: the mean, which is a rate where the measure is a yes or no. */
+  readonly summary?: 'mean' | 'rate' | { readonly quantile: number };
+  /** A ratio of sums: of 'costUsd' per 'success' is the cost of a success. */
+  readonly per?: string;
+  /** Which is better; default: lower latency and cost, higher success, neither of anything else. */
+  readonly direction?: 'higher' | 'lower' | 'neutral';
+  /** A guardrail needs a margin; 'secondary' by default. */
+  readonly role?: 'primary' | 'secondary' | 'guardrail';
+  /** Non-inferiority: how much worse is still acceptable, in the measure's unit or relative to the baseline. */
+  readonly margin?: number | { readonly relative: number };
+}
+
 /** To be fixed before the first look. */
 export interface SequentialOptions {
   /** Observations of both arms together at which intervals are to be tightest; 5,000 by default. */
@@ -22,8 +43,13 @@ export interface CompareOptions {
   readonly alpha?: number;
   /** How p-values are adjusted for the number of questions: all metrics × all treatments. Holm by default. */
   readonly adjust?: AdjustmentMethod | 'none';
-  /** Default: all five. */
-  readonly metrics?: readonly MetricName[];
+  /** Default: the five that have names. */
+  readonly metrics?: readonly (MetricName | Outcome)[];
+  /**
+   * Which events are compared: those of this name; those that a span of this name ended with (`.stop`, `.exception`); or
+   * 'all', as the reference does. Default: the kind of which every arm has most, see `Comparison.event`.
+   */
+  readonly event?: string;
   /** Of the bootstrap and of random samples, a whole number; equal seeds give equal results. 1 by default. */
   readonly seed?: number;
   /** Of the bootstrap, 100 to 1,000,000; 10,000 by default. */
@@ -36,7 +62,7 @@ export interface CompareOptions {
   readonly sequential?: boolean | SequentialOptions;
 }
 
-/** What the reference tells of a treatment. */
+/** What the reference tells of a treatment, of events of all kinds. */
 export interface TreatmentDifferences {
   id: string;
   name: string;
@@ -51,6 +77,7 @@ export interface TreatmentDifferences {
 /** What the reference tells of a comparison. */
 export interface ComparisonDifferences {
   baseline: { id: string; name: string; condition: string };
+  /** With the metrics of events of all kinds. */
   experiments: { id: string; name: string; condition: string; metrics: Metrics }[];
   treatments: TreatmentDifferences[];
 }
@@ -95,9 +122,14 @@ export interface TestOutcome {
 }
 
 export interface MetricComparison {
-  metric: MetricName;
-  /** Of estimates, difference and interval; 'share' is from 0 to 1. */
-  unit: 'ms' | 'USD' | 'share' | 'tokens';
+  /** The outcome's name. */
+  metric: string;
+  /** The measure, as the outcome has it. */
+  of: string;
+  /** In words: 'mean latency'. */
+  label: string;
+  /** Of estimates, difference and interval; 'share' is from 0 to 1, 'number' whatever the column holds. */
+  unit: 'ms' | 'USD' | 'share' | 'tokens' | 'number';
   baseline: ArmEstimate;
   treatment: ArmEstimate;
   /** treatment − baseline. */
@@ -134,6 +166,8 @@ export interface MetricComparison {
 
 export type WarningCode =
   | 'noEvents'
+  | 'noCommonEvent'
+  | 'otherEvents'
   | 'missingMetric'
   | 'tooFewSamples'
   | 'belowRequiredN'
@@ -165,7 +199,7 @@ export interface Pairing {
 
 export interface TreatmentComparison extends TreatmentDifferences {
   /** Those asked for. */
-  metrics: { [metric in MetricName]?: MetricComparison };
+  metrics: { [metric in MetricName]?: MetricComparison } & Record<string, MetricComparison>;
   pairing: Pairing;
   warnings: ComparisonWarning[];
   /** What differs, by how much, and what is not shown, in sentences. */
@@ -187,11 +221,13 @@ export interface ComparisonSettings {
     /** p-values and intervals hold at every look. */
     validAtEveryLook: true;
     /** Metrics asked for that have no sequential version. */
-    without: MetricName[];
+    without: string[];
   } | null;
 }
 
 export interface Comparison extends ComparisonDifferences {
+  /** The events that were compared: their name, that of their kind where they have several, or 'all'. */
+  event: string;
   treatments: TreatmentComparison[];
   settings: ComparisonSettings;
 }

@@ -4,17 +4,7 @@
  */
 import type { Settings } from './options.js';
 import type { ComparisonWarning, MetricComparison, WarningCode } from './types.js';
-import {
-  amount,
-  change,
-  decimalsFor,
-  interval,
-  list,
-  NOUNS,
-  percentOf,
-  pText,
-  signedPercent,
-} from './words.js';
+import { amount, change, decimalsFor, interval, list, percentOf, pText, signedPercent } from './words.js';
 
 export interface Names {
   readonly baseline: string;
@@ -25,8 +15,7 @@ type Unworded = Omit<MetricComparison, 'verdict'>;
 
 /** One metric, in one or two sentences. */
 export function metricVerdict(found: Unworded, names: Names, settings: Settings, questions: number): string {
-  const { metric, baseline, treatment, difference, unit, pValue, reason } = found;
-  const noun = NOUNS[metric];
+  const { label: noun, baseline, treatment, difference, unit, pValue, reason } = found;
   if (difference === null) return `No comparison of ${noun}: ${reason}.`;
   const decimals = decimalsOf(found);
   const arms =
@@ -114,7 +103,7 @@ export function treatmentVerdict(
     );
   }
   if (untested.length > 0) {
-    sentences.push(`Not tested: ${list(untested.map(({ metric }) => NOUNS[metric]))}.`);
+    sentences.push(`Not tested: ${list(untested.map(({ label }) => label))}.`);
   }
   if (sentences.length === 0) {
     return `There is nothing to compare ${names.treatment} with ${names.baseline} by.`;
@@ -125,6 +114,6 @@ export function treatmentVerdict(
   return sentences.join(' ');
 
   function measured(found: MetricComparison): string {
-    return `${NOUNS[found.metric]} (${size(found, settings).join('; ')})`;
+    return `${found.label} (${size(found, settings).join('; ')})`;
   }
 }

@@ -1,10 +1,11 @@
 /** What a reader should know before believing the numbers. */
 import { chiSquareSurvival } from '../../stats/distributions.js';
+import { type ComparedKind, countByKind, kindOf } from '../kinds.js';
 import { largestShare, longestRun, type Observed } from './observed.js';
 import type { ArmSamples } from './samples.js';
-import type { ComparisonWarning, MetricComparison, MetricName, Pairing, WarningCode } from './types.js';
+import type { ComparisonWarning, MetricComparison, Pairing, WarningCode } from './types.js';
 import type { Names } from './verdict.js';
-import { counted, list, NOUNS } from './words.js';
+import { counted, list, valuesText } from './words.js';
 
 /** Below this many observations an arm's mean need not be close to normal, whatever the data. */
 const FEW = 30;
@@ -14,11 +15,9 @@ const TIES_MAX = 0.5;
 const EVENTS_PER_SAMPLE_MAX = 1.1;
 const REQUESTS_RATIO_MAX = 1.1;
 
-export type Measure = 'latency' | 'cost' | 'tokens';
-
 /** The values of one measure of both arms, and the metrics made of them. */
 export interface MeasurePair {
-  readonly measure: Measure;
+  readonly of: string;
   readonly baseline: Observed;
   readonly treatment: Observed;
   /** In a paired comparison, what the mean is taken of. */
@@ -29,6 +28,7 @@ export interface Reviewed {
   readonly baseline: ArmSamples;
   readonly treatment: ArmSamples;
   readonly names: Names;
+  readonly kind: ComparedKind;
   readonly pairing: Pairing;
   /** Planned events of the treatment to each of the baseline. */
   readonly expectedRatio: number;
@@ -44,6 +44,7 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
   ];
   if (empty.length > 0) return [warning('noEvents', `no events in ${list(empty)}`)];
   return [
+    ...kindWarnings(reviewed),
     ...metricWarnings(reviewed),
     ...measures.flatMap((pair) => measureWarnings(pair, names)),
     ...samplingWarning(reviewed),
@@ -60,7 +61,7 @@ function warning(code: WarningCode, message: string): ComparisonWarning {
 
 function metricWarnings({ metrics, names }: Reviewed): ComparisonWarning[] {
   const nounsWhere = (test: (metric: MetricComparison) => boolean) =>
-    metrics.filter(test).map(({ metric }) => NOUNS[metric]);
+    metrics.filter(test).map(({ label }) => label);
   const lacking = (side: 'baseline' | 'treatment', other: 'baseline' | 'treatment') => {
     const nouns = nounsWhere((found) => found[side].n === 0 && found[other].n > 0);
     return nouns.length === 0
@@ -76,14 +77,12 @@ function metricWarnings({ metrics, names }: Reviewed): ComparisonWarning[] {
     const fewest = Math.min(baseline.n, treatment.n);
     return fewest > 0 && fewest < FEW;
   });
-  const fewest = few.map(
-    ({ metric, baseline, treatment }) => `${NOUNS[metric]} ${Math.min(baseline.n, treatment.n)}`,
-  );
+  const fewest = few.map(({ label, baseline, treatment }) => `${label} ${Math.min(baseline.n, treatment.n)}`);
   const short = metrics.filter(
     ({ significant, pValue, requiredN, baseline, treatment }) =>
       pValue !== null && !significant && requiredN !== null && Math.min(baseline.n, treatment.n) < requiredN,
   );
-  const required = short.map(({ metric, requiredN }) => `${NOUNS[metric]} needs ${requiredN}`);
+  const required = short.map(({ label, requiredN }) => `${label} needs ${requiredN}`);
   return [
     ...lacking('baseline', 'treatment'),
     ...lacking('treatment', 'baseline'),
@@ -101,19 +100,24 @@ function metricWarnings({ metrics, names }: Reviewed): ComparisonWarning[] {
   ];
 }
 
-const VALUES: Readonly<Record<Measure, string>> = { latency: 'latencies', cost: 'costs', tokens: 'tokens' };
+/** As warnings call the values of a measure. */
+function called(of: string): string {
+  return of === 'tokensTotal' ? 'tokens' : valuesText(of);
+}
 
 function measureWarnings(
-  { measure, baseline, treatment, differences }: MeasurePair,
+  { of: measure, baseline, treatment, differences }: MeasurePair,
   names: Names,
 ): ComparisonWarning[] {
   if (baseline.n === 0 || treatment.n === 0) return [];
   const arms = [
-    [baseline, `${VALUES[measure]} of ${names.baseline}`],
-    [treatment, `${VALUES[measure]} of ${names.treatment}`],
+    [baseline, `${called(measure)} of ${names.baseline}`],
+    [treatment, `${called(measure)} of ${names.treatment}`],
   ] as const;
   const ofMeans =
-    differences === null ? arms : ([[differences, `${measure} differences of the pairs`]] as const);
+    differences === null
+      ? arms
+      : ([[differences, `differences of the pairs in ${called(measure)}`]] as const);
   return [
     ...arms.flatMap(([observed, what]) => [...constant(observed, what), ...ties(observed, what)]),
     ...ofMeans.flatMap(([observed, what]) => tail(observed, what)),
@@ -149,19 +153,17 @@ function tail(observed: Observed, what: string): ComparisonWarning[] {
 /** Once, however many tests looked at a sample. */
 function samplingWarning({ metrics, measures, names }: Reviewed): ComparisonWarning[] {
   const concerned = new Set(
-    metrics
-      .filter(({ tests }) => tests.some(({ sampled }) => sampled !== undefined))
-      .map(({ metric }) => MEASURE_OF[metric as keyof typeof MEASURE_OF]),
+    metrics.filter(({ tests }) => tests.some(({ sampled }) => sampled !== undefined)).map(({ of }) => of),
   );
   const parts = measures
-    .filter(({ measure }) => concerned.has(measure))
-    .map(({ measure, baseline, treatment }) => {
+    .filter(({ of }) => concerned.has(of))
+    .map(({ of: measure, baseline, treatment }) => {
       const arms = [
         { ...baseline, name: names.baseline },
         { ...treatment, name: names.treatment },
       ].filter(({ sampled }) => sampled !== null);
       const of = arms.map(({ n, sorted, name }) => `${counted(sorted!.length)} of ${counted(n)} of ${name}`);
-      return `${VALUES[measure]} (${list(of)})`;
+      return `${called(measure)} (${list(of)})`;
     });
   if (parts.length === 0) return [];
   const message =
@@ -250,28 +252,55 @@ function requestWarnings({ baseline, treatment, names, pairing, measures }: Revi
     const [old, now] = [baseline, treatment].map(
       ({ decided, bySampleId }) => decided / (bySampleId?.ids?.length ?? 0),
     );
-    const concerned = measures.some(({ measure }) => measure !== 'latency');
+    const concerned = measures.some(({ of }) => isSummed(of));
     if (!concerned || !differs(old, now)) return [];
     const message =
       `costs and tokens are added up by sample, and a sample has ${old.toFixed(2)} requests in ${names.baseline} ` +
       `and ${now.toFixed(2)} in ${names.treatment}`;
     return [warning('unequalRequests', message)];
   }
-  return measures.flatMap(({ measure, baseline: old, treatment: now }) => {
-    if (measure === 'latency' || old.n === 0 || now.n === 0) return [];
+  return measures.flatMap(({ of: measure, baseline: old, treatment: now }) => {
+    if (!isSummed(measure) || old.n === 0 || now.n === 0) return [];
     const [before, after] = [old.n / baseline.decided, now.n / treatment.decided];
     if (!differs(before, after)) return [];
     const message =
-      `mean ${measure === 'cost' ? 'cost' : 'token count'} is that of an event, and a request has ` +
-      `${before.toFixed(2)} events with ${VALUES[measure]} in ${names.baseline} and ${after.toFixed(2)} in ` +
+      `mean ${measure === 'costUsd' ? 'cost' : 'token count'} is that of an event, and a request has ` +
+      `${before.toFixed(2)} events with ${called(measure)} in ${names.baseline} and ${after.toFixed(2)} in ` +
       `${names.treatment}: compare totals, or pairs by sampleId`;
     return [warning('unequalRequests', message)];
   });
 }
 
-export const MEASURE_OF: Readonly<Record<Exclude<MetricName, 'successRate'>, Measure>> = {
-  latencyMean: 'latency',
-  latencyP95: 'latency',
-  costMean: 'cost',
-  tokensMean: 'tokens',
-};
+/** What a request may have in several of its events, so that only the sum over them is its own. */
+function isSummed(of: string): boolean {
+  return of === 'costUsd' || of === 'tokensTotal';
+}
+
+/** Kinds of events that are not compared, where one arm has more of them than the other. */
+function kindWarnings({ baseline, treatment, names, kind }: Reviewed): ComparisonWarning[] {
+  const [old, now] = [baseline, treatment].map(({ metrics, allMetrics = metrics }) =>
+    countByKind(allMetrics.summary.eventTypes),
+  );
+  if (kind.isMixture) {
+    const told = (counts: ReadonlyMap<string, number>) => list([...counts.keys()].sort());
+    const message = `the arms have no kind of event in common (${told(old)} in ${names.baseline}, ${told(now)} in ${names.treatment}): all were compared`;
+    return [warning('noCommonEvent', message)];
+  }
+  if (kind.names === null) return [];
+  const compared = new Set([...kind.names].map(kindOf));
+  const others = [...new Set([...old.keys(), ...now.keys()])].filter((name) => !compared.has(name)).sort();
+  const perEvent = (counts: ReadonlyMap<string, number>, name: string, { events }: ArmSamples) =>
+    (counts.get(name) ?? 0) / events;
+  const unequal = others.filter((name) => {
+    const [before, after] = [perEvent(old, name, baseline), perEvent(now, name, treatment)];
+    return Math.max(before, after) > REQUESTS_RATIO_MAX * Math.min(before, after);
+  });
+  if (unequal.length === 0) return [];
+  const told = unequal.map(
+    (name) => `${name} (${counted(old.get(name) ?? 0)} and ${counted(now.get(name) ?? 0)})`,
+  );
+  const message =
+    `compared are events of ${kind.event}; of others ${names.baseline} and ${names.treatment} have different numbers: ` +
+    `${list(told)}. What those cost or take is not in the figures: name one with event, or pool them with event: 'all'`;
+  return [warning('otherEvents', message)];
+}

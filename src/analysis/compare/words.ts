@@ -1,17 +1,19 @@
 /** Numbers and names as sentences have them. */
 import type { Interval } from '../../stats/options.js';
-import type { MetricComparison, MetricName } from './types.js';
+import type { MetricComparison } from './types.js';
 
 export type Unit = MetricComparison['unit'];
 
-/** As after 'a difference in …'. */
-export const NOUNS: Readonly<Record<MetricName, string>> = {
-  latencyMean: 'mean latency',
-  latencyP95: 'p95 latency',
-  costMean: 'mean cost',
-  successRate: 'success rate',
-  tokensMean: 'mean token count',
+const VALUES: Readonly<Record<string, string>> = {
+  latencyMs: 'latencies',
+  costUsd: 'costs',
+  tokensTotal: 'token counts',
 };
+
+/** Values of a measure: 'latencies', 'values of score'. */
+export function valuesText(of: string): string {
+  return Object.hasOwn(VALUES, of) ? VALUES[of] : `values of ${of}`;
+}
 
 /** What is shown is the value times `factor`. */
 const UNITS: Readonly<Record<Unit, { before: string; after: string; factor: number }>> = {
@@ -19,6 +21,7 @@ const UNITS: Readonly<Record<Unit, { before: string; after: string; factor: numb
   USD: { before: '$', after: '', factor: 1 },
   tokens: { before: '', after: ' tokens', factor: 1 },
   share: { before: '', after: ' %', factor: 100 },
+  number: { before: '', after: '', factor: 1 },
 };
 const POINTS = ' percentage points';
 

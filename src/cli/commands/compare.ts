@@ -1,5 +1,6 @@
-import { METRIC_NAMES } from '../../analysis/compare/options.js';
-import type { CompareOptions, Comparison } from '../../index.js';
+import { METRIC_NAMES } from '../../analysis/compare/outcomes.js';
+import { ConfigError } from '../../errors.js';
+import type { CompareOptions, Comparison, Filter, MetricName } from '../../index.js';
 import type { OptionTable, OptionValues } from '../args.js';
 import { defineCommand } from '../command.js';
 import { CommandError, UsageError } from '../errors.js';
@@ -17,10 +18,9 @@ const OPTIONS = {
   metrics: {
     type: 'list',
     value: 'METRIC',
-    choices: METRIC_NAMES,
     default: METRIC_NAMES,
     commas: true,
-    description: 'what to compare; each one more is a question more, and makes each harder to answer',
+    description: `what to compare: ${METRIC_NAMES.join(', ')}; a measure or a declared column, as score; its quantile, as ttftMs.p95; or a ratio of sums, as costUsd/success. Each one more is a question more, and makes each harder to answer`,
   },
   alpha: {
     type: 'number',
@@ -72,7 +72,7 @@ export const compare = defineCommand({
     'The exit status is 1 when there was nothing to compare.',
   ],
   json: [
-    '{ baseline: { id, name, condition }, experiments: [{ id, name, condition, metrics }],',
+    '{ baseline: { id, name, condition }, event, experiments: [{ id, name, condition, metrics }],',
     '  treatments: [{ id, name, condition, latencyImprovementPct, costDifferenceUsd,',
     '    successRateImprovementPct, eventCountDifference, metrics: { latencyMean: {',
     '      baseline and treatment: { estimate, n, confidenceInterval }, difference, relativePct,',
@@ -85,14 +85,15 @@ export const compare = defineCommand({
   options: { ...OPTIONS, ...FILTER_OPTIONS },
   run(context) {
     const { options, positionals, print, printJson, report } = context;
-    const filter = readFilter(options, 'compare');
-    const settings = readSettings(options, positionals.length);
+    const { eventName: event, ...rest } = readFilter(options, 'compare') ?? {};
+    const filter: Filter | null = Object.keys(rest).length === 0 ? null : rest;
+    const settings = { ...readSettings(options, positionals.length), ...(event !== undefined && { event }) };
     return withExperiments(context, 'compare', positionals, async (crucible, opened) => {
       const ids = opened.map(({ experiment }) => experiment.id);
       const comparison = await waitFor(
         context,
         'comparing',
-        crucible.compare(ids, { ...settings, ...(filter !== null && { filter }) }),
+        crucible.compare(ids, { ...settings, ...(filter !== null && { filter }) }).catch(rethrowUsage),
       );
       if (options.json) printJson(comparison);
       else
@@ -116,7 +117,7 @@ function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): Comp
     throw new UsageError('--tuning is for --sequential only', 'compare');
   }
   return {
-    metrics,
+    metrics: metrics.map(readOutcome),
     alpha,
     adjust,
     seed,
@@ -124,6 +125,29 @@ function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): Comp
     ...(sequential && { sequential: tuning === undefined ? true : { tuning } }),
     ...(options.ratio.length > 0 && { expectedRatio: readRatio(options.ratio, arms) }),
   };
+}
+
+/** What is wrong with an outcome is only known once the experiments' columns are. */
+function rethrowUsage(error: unknown): never {
+  if (!(error instanceof ConfigError) || !String(error.context.path).startsWith('metrics.')) throw error;
+  throw new UsageError(`--metrics expects ${error.context.expected}`, 'compare');
+}
+
+/** A name of ours, a measure, its quantile or a ratio. */
+function readOutcome(text: string): NonNullable<CompareOptions['metrics']>[number] {
+  if (METRIC_NAMES.includes(text as MetricName)) return text as MetricName;
+  const [of, per, ...more] = text.split('/');
+  if (of === '' || per === '' || more.length > 0) {
+    throw new UsageError(
+      `--metrics expects a measure, or two as costUsd/success, got ${JSON.stringify(text)}`,
+      'compare',
+    );
+  }
+  if (per !== undefined) return { of: of!, per };
+  const quantile = /^(.+)\.p(\d+(?:\.\d+)?)$/.exec(text);
+  return quantile === null
+    ? { of: text }
+    : { of: quantile[1]!, summary: { quantile: Number(quantile[2]) / 100 } };
 }
 
 function readRatio(texts: readonly string[], arms: number): number[] {

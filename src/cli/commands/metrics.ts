@@ -6,7 +6,7 @@ import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
 import type { LibraryExperiment } from '../library.js';
 import { emptyLines, lossLines, spanText, titleLines } from '../report/analysed.js';
 import type { ReportOptions } from '../report/measures.js';
-import { eventNameLines, groupLines, metricsLines } from '../report/metrics.js';
+import { groupLines, metricsLines } from '../report/metrics.js';
 import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
 import { wrap } from '../terminal/width.js';
 import { waitFor } from '../waiting.js';
@@ -22,7 +22,7 @@ export const metrics = defineCommand({
     'Rates are over events whose success is known (decided), intervals are Wilson\'s. "a request" is all cost over decided events, the other means of costs are over events that have one.',
   ],
   json: [
-    '{ id, name, condition, filter or null, metrics,',
+    '{ id, name, condition, filter or null, metrics, byEvent: [{ key, metrics }],',
     '  counts: { captured, retained, dropped, malformed, cut, refused, malformedKeys } }',
     'With --by: { id, name, condition, counts, filter, by, groups: [{ key or null, metrics }] }',
     'metrics: { summary: { totalEvents, timeRange: { start, end }, durationSeconds, … },',
@@ -77,13 +77,15 @@ async function inAll(
   options: ReportOptions,
 ): Promise<Found> {
   const metrics = await experiment.metrics(filter ?? {});
-  const hasNames = Object.keys(metrics.events).length > 1;
+  // Figures of events of several kinds are of a mixture, which is what nobody wants to read unknowingly.
+  const isMixture = Object.keys(metrics.events).length > 1;
+  const byEvent = isMixture ? await experiment.metricsBy('eventName', filter ?? {}) : [];
   return {
-    document: { metrics },
+    document: { metrics, byEvent },
     lines: [
       ...wrap(spanText(metrics), options.width, '  ', '    ').map(options.style.dim),
+      ...(isMixture ? [...groupLines('event', byEvent, options), '', 'all events together'] : []),
       ...metricsLines([{ name: '', metrics }], options, true),
-      ...(hasNames ? ['', ...eventNameLines(metrics, options)] : []),
     ],
     isEmpty: metrics.summary.totalEvents === 0,
   };

@@ -7,7 +7,6 @@ import type {
   CostStats,
   EffectSize,
   MetricComparison,
-  MetricName,
   TreatmentComparison,
 } from '../../analysis/types.js';
 import {
@@ -30,7 +29,7 @@ const TEXT_WIDTH = 100;
 /** Longer names would leave no room for figures; then the columns say what the arms are. */
 const NAME_MAX = 14;
 
-const LABELS: Readonly<Record<MetricName, string>> = {
+const LABELS: Readonly<Record<string, string>> = {
   latencyMean: 'mean latency',
   latencyP95: 'p95 latency',
   costMean: 'mean cost',
@@ -44,6 +43,7 @@ const SHOWN: Readonly<Record<MetricComparison['unit'], { suffix: string; factor:
   USD: { suffix: ', USD', factor: 1 },
   share: { suffix: ', %', factor: 100 },
   tokens: { suffix: '', factor: 1 },
+  number: { suffix: '', factor: 1 },
 };
 
 const METHODS: Readonly<Record<Exclude<ComparisonSettings['adjust'], 'none'>, string>> = {
@@ -61,6 +61,10 @@ const EFFECTS: Readonly<Record<EffectSize['name'], string>> = {
   cohensDz: "Cohen's dz",
 };
 
+function labelOf({ metric, label }: MetricComparison): string {
+  return LABELS[metric] ?? visible(label);
+}
+
 /**
  * Each treatment against the baseline, and the settings once.
  * @param detailed - with how each metric was tested, and everything that could not be
@@ -76,7 +80,7 @@ export function comparisonLines(comparison: Comparison, options: ReportOptions, 
       const compared = found.filter(({ difference }) => difference !== null);
       return [
         style.bold(visible(`${names.treatment} against ${names.baseline}`)),
-        ...sentences(pairingText(treatment), width, '  ').map(style.dim),
+        ...sentences(`${eventText(comparison)}; ${pairingText(treatment)}`, width, '  ').map(style.dim),
         ...differenceTable(comparison, treatment, compared, names, options),
         ...nearly(compared, settings).flatMap((text) => sentences(text, width, '  ', '    ')),
         ...(detailed && compared.length > 0 ? ['', ...testTable(compared, settings, options)] : []),
@@ -99,6 +103,10 @@ const NO_BREAK_SPACE = '\u00a0';
 function sentences(text: string, width: number, first?: string, rest?: string): string[] {
   const kept = visible(text).replaceAll(/ (?=(?:%|ms)(?!\w))/g, NO_BREAK_SPACE);
   return wrap(kept, width, first, rest).map((line) => line.replaceAll(NO_BREAK_SPACE, ' '));
+}
+
+function eventText({ event }: Comparison): string {
+  return event === 'all' ? 'events of all kinds' : `events of ${visible(event)}`;
 }
 
 function pairingText({ pairing }: TreatmentComparison): string {
@@ -134,12 +142,12 @@ function differenceTable(
 }
 
 function metricRow(found: MetricComparison, style: Style): string[] {
-  const { metric, unit, baseline, treatment, difference, confidenceInterval, relativePct } = found;
+  const { unit, baseline, treatment, difference, confidenceInterval, relativePct } = found;
   const { suffix, factor } = SHOWN[unit];
   const shown = (value: Maybe) => value && value * factor;
   const decimals = decimalsOf(found);
   return [
-    `${LABELS[metric]}${suffix}`,
+    `${labelOf(found)}${suffix}`,
     formatNumber(shown(baseline.estimate), decimals),
     formatNumber(shown(treatment.estimate), decimals),
     formatSigned(shown(difference), decimals),
@@ -173,7 +181,11 @@ function totalRows(comparison: Comparison, treatment: TreatmentComparison): stri
   };
   return [
     ...(costs.some((cost) => cost !== null) ? [row('total cost, USD', costs, usdDecimals(costs))] : []),
-    row('events', [old.summary.totalEvents, now.summary.totalEvents], 0),
+    row(
+      comparison.event === 'all' ? 'events' : 'events, all kinds',
+      [old.summary.totalEvents, now.summary.totalEvents],
+      0,
+    ),
   ];
 }
 
@@ -191,15 +203,16 @@ function testTable(
     ...(isAdjusted ? [{ header: 'adjusted', align: 'right', optional: 1 } as const] : []),
     { header: 'test', align: 'left', shrinks: true },
   ];
-  const rows = compared.flatMap(({ metric, baseline, treatment, tests, pairs, adjustedPValue }) =>
-    tests.map(({ method, pValue, effectSize }, index) => {
+  const rows = compared.flatMap((found) => {
+    const { baseline, treatment, tests, pairs, adjustedPValue } = found;
+    return tests.map(({ method, pValue, effectSize }, index) => {
       const isPrimary = index === 0;
       const values =
         pairs === undefined
           ? `${formatNumber(baseline.n)} / ${formatNumber(treatment.n)}`
           : formatCount(baseline.n, 'pair');
       return [
-        isPrimary ? LABELS[metric] : '',
+        isPrimary ? labelOf(found) : '',
         isPrimary ? values : '',
         effectSize === null ? '' : `${EFFECTS[effectSize.name]} ${formatSigned(effectSize.value, 2)}`,
         pText(pValue),
@@ -207,25 +220,27 @@ function testTable(
         // What follows the comma is said elsewhere, as seed and resamples are, or a variant of the method.
         method.split(', ')[0]!,
       ];
-    }),
-  );
+    });
+  });
   return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Math.floor(options.width / 4) });
 }
 
 /** Where an interval without 0 stands beside a finding that is unclear: why. */
 function nearly(compared: readonly MetricComparison[], { alpha, questions }: ComparisonSettings): string[] {
-  return compared.flatMap(({ metric, pValue, significant }) =>
-    significant || pValue === null || pValue > alpha
+  return compared.flatMap((found) => {
+    const { pValue, significant } = found;
+    return significant || pValue === null || pValue > alpha
       ? []
-      : [`${LABELS[metric]}: significant if asked alone, but not as one of ${questions} questions`],
-  );
+      : [`${labelOf(found)}: significant if asked alone, but not as one of ${questions} questions`];
+  });
 }
 
 /** Why figures of the metric are missing. */
-function reasons({ metric, reason, tests }: MetricComparison): string[] {
+function reasons(found: MetricComparison): string[] {
+  const { reason, tests } = found;
   const [primary, ...others] = tests.map((test) => test.reason);
   const all = [reason ?? primary, ...others].filter((text) => text !== undefined);
-  return all.length === 0 ? [] : [`${LABELS[metric]}: ${[...new Set(all)].join('; ')}`];
+  return all.length === 0 ? [] : [`${labelOf(found)}: ${[...new Set(all)].join('; ')}`];
 }
 
 /** The finding in a word; unclear is what the data do not tell, not what is equal. */

@@ -133,23 +133,6 @@ function levelMet(reliability: ReliabilityStats | null): string {
 /** Long enough to tell event names apart; rather than cutting them further, columns are left out. */
 const KEY_WIDTH = 26;
 
-/** How many events there are of each name, most first. */
-export function eventNameLines({ events }: Metrics, options: ReportOptions): string[] {
-  const counts = Object.entries(events).sort(([, a], [, b]) => b.count - a.count);
-  const total = counts.reduce((sum, [, { count }]) => sum + count, 0);
-  const columns: TableColumn[] = [
-    { header: 'event', align: 'left' },
-    { header: 'events', align: 'right' },
-    { header: 'share, %', align: 'right', optional: 1 },
-  ];
-  const rows = counts.map(([name, { count }]) => [
-    visible(name),
-    formatNumber(count),
-    formatShare(count / total, 1),
-  ]);
-  return tableLines(columns, rows, { ...options, gap: 2, minShrunk: KEY_WIDTH });
-}
-
 /** A line for each group, in the order given. A measure that no group has is no column. */
 export function groupLines(key: string, groups: readonly MetricsGroup[], options: ReportOptions): string[] {
   const all = groups.map(({ metrics }) => metrics);

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareArms } from '../../../src/analysis/compare/compare.js';
-import { METRIC_NAMES } from '../../../src/analysis/compare/options.js';
+import { METRIC_NAMES } from '../../../src/analysis/compare/outcomes.js';
 import type { CompareOptions, Comparison, MetricComparison } from '../../../src/analysis/types.js';
 import { fisherExact } from '../../../src/stats/contingency.js';
 import { describe as describeSample } from '../../../src/stats/describe.js';

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { compareArms } from '../../../src/analysis/compare/compare.js';
 import { resolveCompareOptions } from '../../../src/analysis/compare/options.js';
+import { METRIC_NAMES } from '../../../src/analysis/compare/outcomes.js';
 import type { CompareOptions } from '../../../src/analysis/types.js';
 import { AnalysisError, ConfigError } from '../../../src/errors.js';
 import { useBench } from '../../capture/support.js';
@@ -12,11 +13,13 @@ const bench = useBench();
 
 describe('resolveCompareOptions', () => {
   it('fills in what is left out', () => {
-    expect(resolveCompareOptions({}, 3)).toEqual({
+    const { questions, ...settings } = resolveCompareOptions({}, 3);
+    expect(questions.map(({ name }) => name)).toEqual(METRIC_NAMES);
+    expect(settings).toEqual({
       alpha: 0.05,
       confidenceLevel: 0.95,
       adjust: 'holm',
-      metrics: ['latencyMean', 'latencyP95', 'costMean', 'successRate', 'tokensMean'],
+      event: undefined,
       seed: 1,
       resamples: 10_000,
       paired: 'auto',
@@ -50,6 +53,18 @@ describe('resolveCompareOptions', () => {
     ['metrics', { metrics: 'latencyMean' }],
     ['metrics', { metrics: [] }],
     ['metrics[1]', { metrics: ['costMean', 'latency'] }],
+    ['metrics[0].of', { metrics: [{}] }],
+    ['metrics[0].off', { metrics: [{ of: 'latencyMs', off: 1 }] }],
+    ['metrics[0].summary', { metrics: [{ of: 'latencyMs', summary: 'median' }] }],
+    ['metrics[0].summary', { metrics: [{ of: 'latencyMs', summary: { quantile: 1 } }] }],
+    ['metrics[0].summary', { metrics: [{ of: 'costUsd', per: 'success', summary: 'mean' }] }],
+    ['metrics[0].direction', { metrics: [{ of: 'costUsd', direction: 'up' }] }],
+    ['metrics[0].role', { metrics: [{ of: 'costUsd', role: 'main' }] }],
+    ['metrics[0].margin', { metrics: [{ of: 'costUsd', role: 'guardrail' }] }],
+    ['metrics[0].margin', { metrics: [{ of: 'costUsd', margin: -1 }] }],
+    ['metrics[0].direction', { metrics: [{ of: 'tokensTotal', margin: 1 }] }],
+    ['metrics', { metrics: [{ of: 'costUsd' }, { of: 'costUsd' }] }],
+    ['event', { event: '' }],
     ['seed', { seed: 1.5 }],
     ['resamples', { resamples: 99 }],
     ['resamples', { resamples: 2e6 }],

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { compareArms } from '../../../src/analysis/compare/compare.js';
-import { fewestForP95, resampleQuantile } from '../../../src/analysis/compare/quantiles.js';
+import { fewestFor, resampleQuantile } from '../../../src/analysis/compare/quantiles.js';
 import { incompleteBeta } from '../../../src/stats/beta.js';
 import { bootstrapInterval } from '../../../src/stats/bootstrap.js';
 import { kolmogorovSmirnov } from '../../../src/stats/kolmogorov-smirnov.js';
@@ -95,7 +95,7 @@ describe('the difference of 95th percentiles', () => {
   });
 
   it('needs enough values to be bounded from above', () => {
-    expect(fewestForP95(0.05)).toBe(72);
+    expect(fewestFor(0.95, 0.05)).toBe(72);
     // 0.95^71 > 2.5 % ≥ 0.95^72.
     const found = p95(logNormal(71, 100, 1), logNormal(500, 100, 2));
     expect(found).toMatchObject({ pValue: null, confidenceInterval: null, tests: [] });

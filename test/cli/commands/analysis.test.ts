@@ -65,6 +65,11 @@ describe('crucible metrics', () => {
     expect(await text('metrics', 'c0')).toMatchInlineSnapshot(`
       "control  c0c0c0c0c0c0c0c0 · control
         201 events, 2026-01-02T12:00:00Z to 2026-01-02T12:05:00Z (5 min 0 s)
+        event     events  mean, ms    p50    p95    p99  cost, USD  success, %   95 % interval  tokens
+        llm.stop     200     500.0  500.0  723.9  743.8     0.3875       95.00  91.04 to 97.26  24,400
+        llm.note       1         -      -      -      -          -           -               -       -
+
+      all events together
         requests      decided           200
                       succeeded         190
                       failed             10
@@ -94,10 +99,6 @@ describe('crucible metrics', () => {
         mean tokens   prompt          102.0
                       completion       20.0
                       total           122.0
-
-        event     events  share, %
-        llm.stop     200      99.5
-        llm.note       1       0.5
       "
     `);
   });
@@ -329,17 +330,16 @@ describe('crucible windows', () => {
 describe('crucible compare', () => {
   it('shows differences, tests and a verdict', async () => {
     expect(await text('compare', 'c0', 'ed', '--event', 'llm.stop')).toMatchInlineSnapshot(`
-      "  only: event llm.stop
-      hedged against control
-        not in pairs: fewer than two samples are in both arms
-                           control    hedged  difference           95 % interval  change, %  result
-        mean latency, ms     500.0     300.0      -200.0        -223.5 to -176.5      -40.0  better
-        p95 latency, ms      723.9     434.3      -289.5        -306.5 to -269.6      -40.0  better
-        mean cost, USD    0.001937  0.002906   +0.000969  +0.000897 to +0.001041      +50.0  worse
-        success, %           95.00     98.00       +3.00          -0.78 to +7.14             unclear
-        mean tokens         122.00    122.00        0.00          -0.28 to +0.28        0.0  unclear
-        total cost, USD     0.3875    0.5813     +0.1938                              +50.0
-        events                 200       200           0                                0.0
+      "hedged against control
+        events of llm.stop; not in pairs: fewer than two samples are in both arms
+                            control    hedged  difference           95 % interval  change, %  result
+        mean latency, ms      500.0     300.0      -200.0        -223.5 to -176.5      -40.0  better
+        p95 latency, ms       723.9     434.3      -289.5        -306.5 to -269.6      -40.0  better
+        mean cost, USD     0.001937  0.002906   +0.000969  +0.000897 to +0.001041      +50.0  worse
+        success, %            95.00     98.00       +3.00          -0.78 to +7.14             unclear
+        mean tokens          122.00    122.00        0.00          -0.28 to +0.28        0.0  unclear
+        total cost, USD      0.3875    0.5813     +0.1938                              +50.0
+        events, all kinds       201       201           0                                0.0
 
                       values     effect size                p  adjusted  test
         mean latency  200 / 200  Hedges' g -1.67      < 0.001   < 0.001  Welch two-sample t-test
@@ -434,7 +434,10 @@ describe('crucible compare', () => {
     [[CONTROL], 'compare needs more arguments'],
     [[CONTROL, 'c0c0'], 'compare names one experiment twice: c0c0'],
     [[CONTROL, HEDGED, '--alpha', '1'], '--alpha expects a number above 0 and below 1'],
-    [[CONTROL, HEDGED, '--metrics', 'latency'], '--metrics expects latencyMean or'],
+    [
+      [CONTROL, HEDGED, '--metrics', 'latency'],
+      '--metrics expects a measure or a declared column of numbers or bool (did you mean latencyMs?)',
+    ],
     [[CONTROL, HEDGED, '--adjust', 'holms'], 'did you mean holm?'],
     [[CONTROL, HEDGED, '--ratio', '1,2,3'], '--ratio expects a number above 0 for each of the 2 experiments'],
     [[CONTROL, HEDGED, '--ratio', '1,0'], '--ratio expects'],

@@ -55,7 +55,7 @@ describe('comparisonLines', () => {
   it('tells what differs and by how much, how it was tested, and what it amounts to', () => {
     expect(lines([control, hedged]).join('\n')).toMatchInlineSnapshot(`
       "hedged against control
-        not in pairs: fewer than two samples are in both arms
+        events of all kinds; not in pairs: fewer than two samples are in both arms
                            control    hedged  difference           95 % interval  change, %  result
         mean latency, ms     500.0     320.0      -180.0        -214.0 to -146.0      -36.0  better
         p95 latency, ms      722.7     462.6      -260.2        -284.4 to -229.7      -36.0  better
@@ -91,7 +91,7 @@ describe('comparisonLines', () => {
       lines([control, hedged], { detailed: false, metrics: ['latencyMean'], width: 80 }).join('\n'),
     ).toMatchInlineSnapshot(`
       "hedged against control
-        not in pairs: fewer than two samples are in both arms
+        events of all kinds; not in pairs: fewer than two samples are in both arms
                           control  hedged  difference     95 % interval  result
         mean latency, ms    500.0   320.0      -180.0  -214.0 to -146.0  better
         total cost, USD    0.2000  0.3000     +0.1000
@@ -109,7 +109,7 @@ describe('comparisonLines', () => {
   it('gives the reason for what is not there, and no test of nothing', () => {
     expect(lines([control, emptyArm('nothing')], { width: 80 }).join('\n')).toMatchInlineSnapshot(`
       "nothing against control
-        not in pairs: fewer than two samples are in both arms
+        events of all kinds; not in pairs: fewer than two samples are in both arms
                          control  nothing  difference  95 % interval  change, %
         total cost, USD   0.2000        -           -                         -
         events               100        0        -100                    -100.0

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eventNameLines, groupLines, metricsLines } from '../../../src/cli/report/metrics.js';
+import { groupLines, metricsLines } from '../../../src/cli/report/metrics.js';
 import { NO_STYLE } from '../../../src/cli/terminal/style.js';
 import { metricsOf } from '../support/fake-library.js';
 import { plausibleMetrics } from '../support/plausible-metrics.js';
@@ -92,19 +92,6 @@ describe('metricsLines', () => {
                       completion      211.0
                       total         1,231.0"
     `);
-  });
-});
-
-describe('eventNameLines', () => {
-  it('counts events by name, most first, and cuts no name before it leaves out the share', () => {
-    const events = { 'req_llm.request.exception': { count: 1 }, 'req_llm.request.stop': { count: 1999 } };
-    const metrics = { ...nothing, events };
-    expect(eventNameLines(metrics, options)).toEqual([
-      '  event                      events  share, %',
-      '  req_llm.request.stop        1,999      99.9',
-      '  req_llm.request.exception       1       0.1',
-    ]);
-    expect(eventNameLines(metrics, { ...options, width: 40 })[2]).toBe('  req_llm.request.exception       1');
   });
 });
 

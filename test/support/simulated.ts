@@ -1,0 +1,26 @@
+/** Rates of errors in simulations: short ones in the suite, 2,000 runs with `CRUCIBLE_LONG=1`. */
+import { expect } from 'vitest';
+
+export const IS_LONG = process.env.CRUCIBLE_LONG === '1';
+export const TIMEOUT_MS = IS_LONG ? 1_800_000 : 120_000;
+
+export const runs = (short: number): number => (IS_LONG ? 2000 : short);
+
+/** In how many of the runs, numbered from 0, it happened. */
+export function shareOf(count: number, happens: (run: number) => boolean): number {
+  let hits = 0;
+  for (let run = 0; run < count; run++) if (happens(run)) hits++;
+  return hits / count;
+}
+
+/** Fails where a true rate of at most `rate` would give so large a share in fewer than 1 of 1,000 simulations. */
+export function expectAtMost(share: number, rate: number, count: number, what: string): void {
+  const limit = rate + 3.1 * Math.sqrt((rate * (1 - rate)) / count);
+  expect(share, `${what}: ${share} of ${count} runs`).toBeLessThanOrEqual(limit);
+}
+
+/** Fails where a true rate of at least `rate` would give so small a share in fewer than 1 of 1,000 simulations. */
+export function expectAtLeast(share: number, rate: number, count: number, what: string): void {
+  const limit = rate - 3.1 * Math.sqrt((rate * (1 - rate)) / count);
+  expect(share, `${what}: ${share} of ${count} runs`).toBeGreaterThanOrEqual(limit);
+}
