@@ -31,6 +31,7 @@ const EVERYWHERE = [
   'thread',
   'optional',
   'address-space',
+  'pace',
 ];
 
 const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>

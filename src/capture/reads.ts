@@ -1,8 +1,8 @@
 /** Reads: what can be asked of an experiment's rows, done on the pool's threads, or here where that is quicker. */
 import { ConfigError } from '../errors.js';
+import { Pace } from '../pace.js';
 import { compileFilter } from '../readers/filter.js';
 import type { SnapshotLimit } from '../readers/limit.js';
-import { Pace } from '../readers/pace.js';
 import { eventsOfPacked } from '../readers/row-table.js';
 import type { RowStore } from '../readers/source.js';
 import type { EventRow, Filter } from '../schema/event.js';

@@ -2,7 +2,16 @@
 
 import type { Json } from '../schema/event.js';
 import type { Field, ValueType } from './arrow-schema.js';
-import { base64Of, integerOf, isoOf } from './json-value.js';
+import {
+  base64Of,
+  dateOf,
+  decimalOf,
+  entriesOf,
+  halfOf,
+  integerOf,
+  isoOf,
+  unscaledOf,
+} from './json-value.js';
 import { setOwn } from './reader.js';
 
 export type Column = (row: number) => Json;
@@ -124,7 +133,7 @@ export class ColumnReader {
       }
       case 'decimal': {
         const data = this.#take(type.bytes * length);
-        return (row) => decimalOf(data, row * type.bytes, type.bytes, type.scale);
+        return (row) => decimalOf(littleEndian(data, row * type.bytes, type.bytes), type.scale);
       }
       case 'fixedBinary': {
         if (!(type.bytes >= 0)) throw new RangeError(`values of ${type.bytes} bytes`);
@@ -270,16 +279,6 @@ function range(items: Column, from: number, to: number): Json[] {
   return list;
 }
 
-/** Entries of a map, which are structs of a key and a value. */
-function entriesOf(entries: readonly Json[]): Json {
-  const object: Record<string, Json> = {};
-  for (const entry of entries) {
-    const [key, value] = Object.values(entry as Record<string, Json>);
-    setOwn(object, typeof key === 'string' ? key : JSON.stringify(key), value ?? null);
-  }
-  return object;
-}
-
 /** The buffer where a view of its numbers may begin, whatever was in front of it in the file. */
 function aligned(data: Buffer): Buffer {
   if (data.byteOffset % 8 === 0) return data;
@@ -297,21 +296,7 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-function halfOf(bits: number): number {
-  const sign = bits >> 15 === 0 ? 1 : -1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = (bits & 1023) / 1024;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0 ? sign * 2 ** -14 * fraction : sign * 2 ** (exponent - 15) * (1 + fraction);
-}
-
-function dateOf(days: bigint): string | null {
-  return isoOf(days * 86_400n, 1)?.slice(0, -10) ?? null;
-}
-
-/** The nearest double of a decimal; two's complement, least significant byte first. */
-function decimalOf(data: Buffer, at: number, bytes: number, scale: number): number {
-  let unscaled = BigInt(data.readInt8(at + bytes - 1));
-  for (let i = bytes - 2; i >= 0; i--) unscaled = (unscaled << 8n) | BigInt(data[at + i]);
-  return Number(`${unscaled}e${-scale}`);
+/** Two's complement, least significant byte first. */
+function littleEndian(data: Buffer, at: number, bytes: number): bigint {
+  return unscaledOf(Buffer.from(data.subarray(at, at + bytes)).reverse());
 }

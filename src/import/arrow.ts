@@ -13,6 +13,7 @@ import {
   readMessage,
 } from '../arrow/message.js';
 import { ImportError } from '../errors.js';
+import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
 import { type BatchParts, type ColumnContext, ColumnReader } from './arrow-columns.js';
 import { type Field, readFields } from './arrow-schema.js';
@@ -20,7 +21,7 @@ import { ByteQueue } from './byte-queue.js';
 import { uniqueNames } from './csv.js';
 import { parsedJson } from './json-value.js';
 import { isOwnExport } from './own.js';
-import { type ByteChunks, blankRecord, type RawItem, type RecordReader } from './reader.js';
+import { type ByteChunks, blankRecord, DECODE_MS, type RawItem, type RecordReader } from './reader.js';
 
 /** What a file begins with, padded to 8 bytes. */
 const FILE_MAGIC = 'ARROW1';
@@ -66,6 +67,7 @@ export class ArrowReader implements RecordReader {
   #fields: readonly Field[] = [];
   #blank: Readonly<Record<string, Json>> = {};
   #records = 0;
+  readonly #pace = new Pace(DECODE_MS);
   #context: ColumnContext = { dictionary: (id) => this.#dictionary(id), isOwn: false };
 
   /** @param end - of the same bytes, where it can be reached: some writers put the schema of a file only there */
@@ -158,7 +160,7 @@ export class ArrowReader implements RecordReader {
     const data = header.table(DICTIONARY_DATA);
     const field = dictionaryField(this.#fields, id);
     if (data === undefined || field === undefined) throw new RangeError(`dictionary ${id} is of no column`);
-    const parts = await partsOf(data, body);
+    const parts = await partsOf(data, body, this.#pace);
     const rows = data.size(BATCH_LENGTH);
     if (parts.nodes[0] !== rows) throw new RangeError('a dictionary of another length');
     const column = new ColumnReader(parts, this.#context).column({ ...field, dictionary: null });
@@ -176,7 +178,7 @@ export class ArrowReader implements RecordReader {
 
   async *#batch(header: FlatTable, body: Buffer): AsyncGenerator<RawItem[]> {
     const rows = header.size(BATCH_LENGTH);
-    const parts = await partsOf(header, body);
+    const parts = await partsOf(header, body, this.#pace);
     // Without columns there is nothing that so many rows could have.
     if (this.#fields.length === 0 && rows > 0) throw new RangeError('there are rows, and no columns');
     const reader = new ColumnReader(parts, this.#context);
@@ -206,7 +208,7 @@ function schemaOf(footer: Footer | null): FlatTable {
 }
 
 /** @throws RangeError when a buffer is outside of the body, or cannot be decompressed */
-async function partsOf(batch: FlatTable, body: Buffer): Promise<BatchParts> {
+async function partsOf(batch: FlatTable, body: Buffer, pace: Pace): Promise<BatchParts> {
   const buffers = batch.structs(BATCH_BUFFERS, 2);
   for (let i = 0; i < buffers.length; i += 2) {
     if (buffers[i] + buffers[i + 1] > body.length) throw new RangeError('a buffer is outside of the body');
@@ -214,7 +216,7 @@ async function partsOf(batch: FlatTable, body: Buffer): Promise<BatchParts> {
   const parts = { nodes: batch.structs(BATCH_NODES, 2), variadic: batch.structs(BATCH_VARIADIC, 1) };
   const compression = batch.table(BATCH_COMPRESSION);
   if (compression === undefined) return { ...parts, body, buffers };
-  return { ...parts, ...(await decompressed(body, buffers, compression.int8(0))) };
+  return { ...parts, ...(await decompressed(body, buffers, compression.int8(0), pace)) };
 }
 
 /** The length of what comes out stands in front of each buffer. */
@@ -226,6 +228,7 @@ async function decompressed(
   body: Buffer,
   buffers: readonly number[],
   codec: number,
+  pace: Pace,
 ): Promise<Pick<BatchParts, 'body' | 'buffers'>> {
   const { lz4Frame, zstd } = await import('./decompress.js');
   const lengths: number[] = [];
@@ -243,19 +246,19 @@ async function decompressed(
   const output = Buffer.from(new ArrayBuffer(total));
   const places: number[] = [];
   let at = 0;
-  lengths.forEach((length, i) => {
+  for (const [i, length] of lengths.entries()) {
     const [offset, bytes] = [buffers[2 * i], buffers[2 * i + 1]];
     places.push(at, length);
-    if (length === 0) return;
+    if (length === 0) continue;
     const input = body.subarray(offset + LENGTH_BYTES, offset + bytes);
     const isPlain = body.readBigInt64LE(offset) === UNCOMPRESSED;
     try {
-      output.set(isPlain ? input : (codec === 0 ? lz4Frame : zstd)(input, length), at);
+      output.set(isPlain ? input : await (codec === 0 ? lz4Frame : zstd)(input, length, pace), at);
     } catch (cause) {
       throw new RangeError(`a buffer cannot be decompressed: ${(cause as Error).message}`, { cause });
     }
     at += Math.ceil(length / 8) * 8;
-  });
+  }
   return { body: output, buffers: places };
 }
 

@@ -1,44 +1,222 @@
-/** What Parquet pages and Arrow buffers are compressed by. Each says how many bytes come out, and no more may. */
+/**
+ * What Parquet pages and Arrow buffers are compressed by. Each says how many bytes come out, and no more may. Long ones
+ * are decompressed by threads of Node's, or here with rests in between.
+ */
 
+import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import type { Compressors } from 'hyparquet';
-import { decompressLz4, decompressLz4Raw, decompressZstd } from 'hyparquet-compressors';
+import { Decompress } from 'fzstd';
+import { ImportError } from '../errors.js';
+import type { Pace } from '../pace.js';
+
+interface Limit {
+  readonly maxOutputLength: number;
+}
+type Sync = (input: Uint8Array, options: Limit) => Buffer;
+type Async = (input: Uint8Array, options: Limit, done: (error: Error | null, output: Buffer) => void) => void;
 
 /** Node has Zstandard from 22.15 on; the types of Node 20 do not tell. */
-const { zstdDecompressSync } = zlib as {
-  zstdDecompressSync?: (input: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
-};
+const { zstdDecompressSync, zstdDecompress } = zlib as { zstdDecompressSync?: Sync; zstdDecompress?: Async };
 
-/** Of Parquet; hyparquet knows Snappy itself. */
-export const compressors: Compressors = {
-  GZIP: (input, outputBytes) => zlib.gunzipSync(input, limit(outputBytes)),
-  BROTLI: (input, outputBytes) => zlib.brotliDecompressSync(input, limit(outputBytes)),
-  ZSTD: zstd,
-  LZ4: decompressLz4,
-  LZ4_RAW: decompressLz4Raw,
-};
+/** More than that is decompressed by another thread. */
+const SHORT_BYTES = 128 * 1024;
+/** Done between two looks at the clock. */
+const BYTES_A_LOOK = 256 * 1024;
+/** A block of Zstandard has up to 128 KiB, however few bytes it takes. */
+const ZSTD_INPUT_A_LOOK = 1024;
 
-/** @throws RangeError, Error for bytes that are none of its own, or give more */
-export function zstd(input: Uint8Array, outputBytes: number): Uint8Array {
-  if (zstdDecompressSync !== undefined) return zstdDecompressSync(input, limit(outputBytes));
-  return decompressZstd(input, new Uint8Array(outputBytes));
+/** Codecs, as parquet.thrift numbers them. */
+const SNAPPY = 1;
+const GZIP = 2;
+const LZO = 3;
+const BROTLI = 4;
+const LZ4 = 5;
+const ZSTD = 6;
+const LZ4_RAW = 7;
+
+/**
+ * A page of Parquet.
+ * @throws RangeError for bytes that are not compressed so, or give another number of bytes than `outputBytes`
+ * @throws ImportError for a codec that is not supported
+ */
+export async function decompress(
+  codec: number,
+  input: Uint8Array,
+  outputBytes: number,
+  pace: Pace,
+): Promise<Buffer> {
+  switch (codec) {
+    case SNAPPY:
+      return snappy(input, outputBytes, pace);
+    case GZIP:
+      return byNode(input, outputBytes, zlib.gunzipSync as Sync, zlib.gunzip as Async);
+    case BROTLI:
+      return byNode(input, outputBytes, zlib.brotliDecompressSync as Sync, zlib.brotliDecompress as Async);
+    case ZSTD:
+      return zstd(input, outputBytes, pace);
+    case LZ4:
+      return lz4Hadoop(input, outputBytes, pace);
+    case LZ4_RAW:
+      return lz4Raw(input, outputBytes, pace);
+    default: {
+      const name = codec === LZO ? 'LZO' : `number ${codec}`;
+      const message = `Parquet with the codec ${name} is an unsupported feature`;
+      throw new ImportError('ERR_UNSUPPORTED_FORMAT', message, { feature: `codec ${name}` });
+    }
+  }
 }
 
-/** zlib takes no limit of 0. */
-function limit(outputBytes: number): { maxOutputLength: number } {
-  return { maxOutputLength: Math.max(1, outputBytes) };
+async function byNode(input: Uint8Array, outputBytes: number, sync: Sync, async: Async): Promise<Buffer> {
+  // zlib takes no limit of 0.
+  const options = { maxOutputLength: Math.max(1, outputBytes) };
+  let output: Buffer;
+  try {
+    output = outputBytes <= SHORT_BYTES ? sync(input, options) : await promisify(async)(input, options);
+  } catch (cause) {
+    throw new RangeError(`bytes cannot be decompressed: ${(cause as Error).message}`, { cause });
+  }
+  return exactly(output, output.length, outputBytes);
+}
+
+function exactly(output: Buffer, bytes: number, expected: number): Buffer {
+  if (bytes !== expected)
+    throw new RangeError(`${bytes} of ${expected} bytes come out of what is compressed`);
+  return output;
+}
+
+const tooMany = () => new RangeError('more bytes come out of what is compressed than it says');
+const endsEarly = () => new RangeError('what is compressed ends early');
+
+/** @throws RangeError for bytes that are none of its own, or give more or less */
+export async function zstd(input: Uint8Array, outputBytes: number, pace: Pace): Promise<Buffer> {
+  if (zstdDecompressSync !== undefined && zstdDecompress !== undefined) {
+    return byNode(input, outputBytes, zstdDecompressSync, zstdDecompress);
+  }
+  const output = Buffer.alloc(outputBytes);
+  let written = 0;
+  let isEnded = false;
+  const stream = new Decompress((chunk, isLast) => {
+    if (chunk.length > outputBytes - written) throw tooMany();
+    output.set(chunk, written);
+    written += chunk.length;
+    isEnded ||= isLast === true;
+  });
+  try {
+    for (let at = 0; at < input.length; at += ZSTD_INPUT_A_LOOK) {
+      const end = at + ZSTD_INPUT_A_LOOK;
+      // What is pushed is kept and changed.
+      stream.push(input.slice(at, end), end >= input.length);
+      if (pace.isDue) await pace.rest();
+    }
+  } catch (cause) {
+    throw new RangeError(`bytes cannot be decompressed: ${(cause as Error).message}`, { cause });
+  }
+  if (!isEnded) throw endsEarly();
+  return exactly(output, written, outputBytes);
+}
+
+/** @throws RangeError as `zstd` */
+async function snappy(input: Uint8Array, outputBytes: number, pace: Pace): Promise<Buffer> {
+  let at = 0;
+  const next = (): number => {
+    if (at >= input.length) throw endsEarly();
+    return input[at++];
+  };
+  let stated = 0;
+  for (let shift = 0; ; shift += 7) {
+    const byte = next();
+    if (shift > 28) throw new RangeError('bytes are not compressed by Snappy');
+    stated += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) break;
+  }
+  const output = exactly(Buffer.alloc(outputBytes), stated, outputBytes);
+  let to = 0;
+  let look = BYTES_A_LOOK;
+  while (at < input.length) {
+    const tag = input[at++];
+    let length = tag >> 2;
+    let distance = 0;
+    switch (tag & 3) {
+      case 0: {
+        let extra = 0;
+        if (length >= 60) {
+          for (let i = 0; i < length - 59; i++) extra += next() * 2 ** (8 * i);
+          length = extra;
+        }
+        length++;
+        if (length > input.length - at) throw endsEarly();
+        if (length > outputBytes - to) throw tooMany();
+        output.set(input.subarray(at, at + length), to);
+        at += length;
+        to += length;
+        break;
+      }
+      case 1:
+        distance = ((tag >> 5) << 8) | next();
+        length = (length & 7) + 4;
+        to = repeat(output, to, distance, length);
+        break;
+      default: {
+        distance = next() | (next() << 8);
+        if ((tag & 3) === 3) distance += (next() | (next() << 8)) * 65_536;
+        to = repeat(output, to, distance, length + 1);
+      }
+    }
+    if (to >= look) {
+      look = to + BYTES_A_LOOK;
+      if (pace.isDue) await pace.rest();
+    }
+  }
+  return exactly(output, to, outputBytes);
+}
+
+/** Writes again what came out `distance` bytes ago. @returns where it ends */
+function repeat(output: Buffer, to: number, distance: number, length: number): number {
+  if (distance === 0 || distance > to) throw new RangeError('what is compressed refers to what is not there');
+  if (length > output.length - to) throw tooMany();
+  if (distance >= length) output.copyWithin(to, to - distance, to - distance + length);
+  // Byte by byte, since it overlaps itself.
+  else for (let i = to; i < to + length; i++) output[i] = output[i - distance];
+  return to + length;
 }
 
 const LZ4_MAGIC = 0x184d2204;
 const LZ4_VERSION = 1;
-const MIN_MATCH = 4;
+const LZ4_MATCH_MIN = 4;
+
+/** @throws RangeError as `zstd` */
+async function lz4Raw(input: Uint8Array, outputBytes: number, pace: Pace): Promise<Buffer> {
+  const output = Buffer.alloc(outputBytes);
+  return exactly(output, await lz4Block(input, output, 0, pace), outputBytes);
+}
+
+/** As Hadoop writes it, blocks behind their lengths; some have written a frame, or one block, instead. */
+async function lz4Hadoop(input: Uint8Array, outputBytes: number, pace: Pace): Promise<Buffer> {
+  const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  if (input.length >= 7 && view.getUint32(0, true) === LZ4_MAGIC) return lz4Frame(input, outputBytes, pace);
+  const blocks: Uint8Array[] = [];
+  let stated = 0;
+  let at = 0;
+  while (input.length - at >= 8) {
+    const bytes = view.getUint32(at + 4);
+    if (bytes > input.length - at - 8) break;
+    stated += view.getUint32(at);
+    blocks.push(input.subarray(at + 8, at + 8 + bytes));
+    at += 8 + bytes;
+  }
+  if (at !== input.length || stated !== outputBytes) return lz4Raw(input, outputBytes, pace);
+  const output = Buffer.alloc(outputBytes);
+  let to = 0;
+  for (const block of blocks) to = await lz4Block(block, output, to, pace);
+  return exactly(output, to, outputBytes);
+}
 
 /**
  * LZ4 in its frame format, whose blocks may refer to what came out of earlier ones. Checksums are passed over: Arrow has
  * none to compare.
  * @throws RangeError for bytes that are no frame, or give more or less than `outputBytes`
  */
-export function lz4Frame(input: Uint8Array, outputBytes: number): Uint8Array {
+export async function lz4Frame(input: Uint8Array, outputBytes: number, pace: Pace): Promise<Buffer> {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   if (input.length < 7 || view.getUint32(0, true) !== LZ4_MAGIC) throw new RangeError('no frame of LZ4');
   const flags = input[4];
@@ -46,7 +224,7 @@ export function lz4Frame(input: Uint8Array, outputBytes: number): Uint8Array {
   const hasBlockChecksum = (flags & 0x10) !== 0;
   const hasContentSize = (flags & 0x08) !== 0;
   const hasDictionaryId = (flags & 0x01) !== 0;
-  const output = new Uint8Array(outputBytes);
+  const output = Buffer.alloc(outputBytes);
   let written = 0;
   let at = 7 + (hasContentSize ? 8 : 0) + (hasDictionaryId ? 4 : 0);
   for (;;) {
@@ -54,30 +232,30 @@ export function lz4Frame(input: Uint8Array, outputBytes: number): Uint8Array {
     at += 4;
     if (head === 0) break;
     const bytes = head & 0x7fffffff;
-    if (bytes > input.length - at) throw new RangeError('a block of LZ4 ends early');
+    if (bytes > input.length - at) throw endsEarly();
     const block = input.subarray(at, at + bytes);
     if (head >>> 31 === 1) {
-      if (bytes > outputBytes - written) throw new RangeError('LZ4 gives more bytes than it says');
+      if (bytes > outputBytes - written) throw tooMany();
       output.set(block, written);
       written += bytes;
     } else {
-      written = lz4Block(block, output, written);
+      written = await lz4Block(block, output, written, pace);
     }
     at += bytes + (hasBlockChecksum ? 4 : 0);
   }
-  if (written !== outputBytes) throw new RangeError(`LZ4 gives ${written} of ${outputBytes} bytes`);
-  return output;
+  return exactly(output, written, outputBytes);
 }
 
 /** Decompresses one block behind `from` of the output. @returns where it ends there */
-function lz4Block(block: Uint8Array, output: Uint8Array, from: number): number {
+async function lz4Block(block: Uint8Array, output: Buffer, from: number, pace: Pace): Promise<number> {
   let to = from;
   let at = 0;
+  let look = from + BYTES_A_LOOK;
   const next = (): number => {
-    if (at >= block.length) throw new RangeError('a block of LZ4 ends early');
+    if (at >= block.length) throw endsEarly();
     return block[at++];
   };
-  const length = (first: number): number => {
+  const lengthOf = (first: number): number => {
     if (first < 15) return first;
     let sum = first;
     for (let byte = 255; byte === 255; sum += byte) byte = next();
@@ -85,21 +263,20 @@ function lz4Block(block: Uint8Array, output: Uint8Array, from: number): number {
   };
   while (at < block.length) {
     const token = next();
-    const literals = length(token >> 4);
-    if (literals > block.length - at || literals > output.length - to)
-      throw new RangeError('LZ4 gives too much');
+    const literals = lengthOf(token >> 4);
+    if (literals > block.length - at) throw endsEarly();
+    if (literals > output.length - to) throw tooMany();
     output.set(block.subarray(at, at + literals), to);
     at += literals;
     to += literals;
     // The last sequence has literals only.
     if (at === block.length) break;
     const distance = next() | (next() << 8);
-    const matched = length(token & 15) + MIN_MATCH;
-    if (distance === 0 || distance > to || matched > output.length - to) {
-      throw new RangeError('a match of LZ4 is outside of what came out');
+    to = repeat(output, to, distance, lengthOf(token & 15) + LZ4_MATCH_MIN);
+    if (to >= look) {
+      look = to + BYTES_A_LOOK;
+      if (pace.isDue) await pace.rest();
     }
-    // Byte by byte, since a match may overlap itself.
-    for (let i = 0; i < matched; i++, to++) output[to] = output[to - distance];
   }
   return to;
 }

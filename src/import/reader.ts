@@ -63,6 +63,9 @@ export interface RecordReader {
   batches(): AsyncIterable<readonly RawItem[]>;
 }
 
+/** Readers let the process do other things at least so often, as far as one value allows. */
+export const DECODE_MS = 8;
+
 /** The most columns, or keys of one record, that a file may have. */
 export const COLUMNS_MAX = 16_384;
 

@@ -135,11 +135,16 @@ export class SourceFile {
     }
   }
 
-  #checkOutput(outputBytes: number): void {
+  /** Bytes that may come out of so many. */
+  outputMax(bytes: number): number {
     const { maxOutputBytes = Number.POSITIVE_INFINITY, maxRatio = RATIO_MAX } = this.#limits;
-    const limit = Math.min(maxOutputBytes, Math.max(RATIO_FREE_BYTES, maxRatio * this.#bytes));
+    return Math.min(maxOutputBytes, Math.max(RATIO_FREE_BYTES, maxRatio * bytes));
+  }
+
+  #checkOutput(outputBytes: number): void {
+    const limit = this.outputMax(this.#bytes);
     if (outputBytes <= limit) return;
-    const option = limit === maxOutputBytes ? 'maxOutputBytes' : 'maxRatio';
+    const option = limit === this.#limits.maxOutputBytes ? 'maxOutputBytes' : 'maxRatio';
     throw new ImportError(
       'ERR_FILE_TOO_LARGE',
       `${this.path}: more than ${limit} bytes come out of the first ${this.#bytes}; ${option} allows for more`,

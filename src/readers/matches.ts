@@ -1,8 +1,8 @@
 /** The rows that pass a filter, batch by batch, in capture order. */
 import { TAG_BINDING_MASK } from '../../assembly/layout.js';
+import { Pace } from '../pace.js';
 import type { Batch, BatchRoom } from '../ring/batch.js';
 import type { CompiledFilter } from './filter.js';
-import { Pace } from './pace.js';
 import { type MatchingRows, RowTests } from './row-tests.js';
 import { decodeRow, successOf } from './rows.js';
 import type { View } from './source.js';

@@ -6,10 +6,11 @@
  * A slice is read from the refs that meet it, gathered in a table and sorted. Where times ascend with capture that
  * reads each ref about once; where they do not, refs are read once for each slice that they meet.
  */
+
+import { Pace } from '../pace.js';
 import { type Batch, type BatchRef, type BatchRoom, timeUsOf } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
 import { ColumnFilter } from './matches.js';
-import { Pace } from './pace.js';
 import { RowTable } from './row-table.js';
 import { type MatchingRows, RowTests } from './row-tests.js';
 import { estimateCuts, type Slice, slicesBetween, TimeSample } from './slices.js';

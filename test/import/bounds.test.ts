@@ -5,9 +5,11 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { TelemetryError } from '../../src/errors.js';
 import { lz4Frame } from '../../src/import/decompress.js';
+import { Pace } from '../../src/pace.js';
 import { importAll, useScratch } from './support.js';
 
 const write = useScratch();
+const pace = new Pace();
 
 const ARROW = tableToIPC(
   tableFromArrays({
@@ -80,25 +82,25 @@ describe('lz4Frame', () => {
       Buffer.alloc(4),
     ]);
 
-  it('reads literals, matches that overlap themselves, and matches into an earlier block', () => {
+  it('reads literals, matches that overlap themselves, and matches into an earlier block', async () => {
     const first = Buffer.from([0x3f, 0x61, 0x62, 0x63, 3, 0, 4, 0x10, 0x21]);
     const second = Buffer.from([0x04, 24, 0, 0x10, 0x2e]);
     const expected = `${'abc'.repeat(8)}ab!`;
-    expect(Buffer.from(lz4Frame(frame([first]), expected.length)).toString()).toBe(expected);
-    const both = lz4Frame(frame([first, second]), expected.length + 9);
-    expect(Buffer.from(both).toString().slice(expected.length)).toBe(`${expected.slice(3, 11)}.`);
+    expect((await lz4Frame(frame([first]), expected.length, pace)).toString()).toBe(expected);
+    const both = await lz4Frame(frame([first, second]), expected.length + 9, pace);
+    expect(both.toString().slice(expected.length)).toBe(`${expected.slice(3, 11)}.`);
   });
 
-  it('gives no more than it should, and nothing out of what is damaged', () => {
+  it('gives no more than it should, and nothing out of what is damaged', async () => {
     const good = frame([Buffer.from([0x3f, 0x61, 0x62, 0x63, 3, 0, 4, 0x10, 0x21])]);
-    expect(() => lz4Frame(good, 10)).toThrow(RangeError);
-    expect(() => lz4Frame(good, 1000)).toThrow(RangeError);
+    await expect(lz4Frame(good, 10, pace)).rejects.toThrow(RangeError);
+    await expect(lz4Frame(good, 1000, pace)).rejects.toThrow(RangeError);
     for (let at = 0; at < good.length; at++) {
       for (const value of [0, 0x7f, 0xff]) {
         const changed = Buffer.from(good);
         changed[at] = value;
         try {
-          lz4Frame(changed, 27);
+          await lz4Frame(changed, 27, pace);
         } catch (error) {
           expect(error).toBeInstanceOf(RangeError);
         }

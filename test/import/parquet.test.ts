@@ -107,7 +107,7 @@ describe('Parquet', () => {
     bytes[5] = 0x7f;
     await expect(importAll(await write('page.parquet', bytes))).rejects.toMatchObject({
       code: 'ERR_FILE_CORRUPT',
-      message: expect.stringContaining('has a damaged head'),
+      message: expect.stringContaining('the head of a page'),
     });
   });
 
