@@ -67,6 +67,7 @@ export const HEADER_SPOOL_WRITTEN_OFFSET = 1024; // i64 atomic, rows handed to t
 export const HEADER_SPOOL_DURABLE_OFFSET = 1088; // i64 atomic, rows synced to the disk
 export const HEADER_SPOOL_EXPIRED_OFFSET = 1152; // i64 atomic, rows in segments that were deleted for their age or size
 export const HEADER_SPOOL_TAKEN_OFFSET = 1216; // i64 atomic, rows taken to be written, but for those given back or lost
+export const HEADER_SPOOL_EXPIRED_THROUGH_OFFSET = 1280; // i64 atomic, the last segment that was so deleted
 
 // What could not be understood: the dictionary ids of keys, each with the number of events that had it, and others.
 export const MALFORMED_KEYS_MAX = 64;

@@ -46,7 +46,7 @@ export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } 
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
 export type { CompactionReport } from './storage/compactor.js';
+export type { DamagedBatch } from './storage/damage.js';
 export type { CutTail, Damage } from './storage/recovery.js';
-export type { DamagedBatch } from './storage/segments.js';
 export type { FsyncPolicy, Retention } from './storage/spooler.js';
 export { VERSION } from './version.js';

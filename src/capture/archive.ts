@@ -2,6 +2,7 @@
 import { ConfigError, ExportError } from '../errors.js';
 import {
   archiveJsonl,
+  countsNow,
   type ExportManifest,
   type ExportTarget,
   exportTarget,
@@ -94,18 +95,20 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
   try {
     const { bytes, sha256, summary, schema } = data;
     const { rows, cut } = summary;
+    const damaged = view.damage?.rows ?? 0;
     const manifestOf = (file: string) => {
       const content: ArchiveManifest = {
         file,
         format,
         rows,
         cut,
+        damaged,
         bytes,
         sha256,
         timeRange: summary.timeRange(),
         experiments: summary.experiments(),
         experiment: metadata,
-        counts: metadata.counts,
+        counts: countsNow(metadata.counts, new Map([[view.source.experimentId, damaged]])),
         libraryVersion: VERSION,
         options: {},
         schema,

@@ -7,6 +7,7 @@ import type { Json } from '../schema/event.js';
 import { atExit, sayAtExit } from '../storage/at-exit.js';
 import { listCompacted } from '../storage/compact.js';
 import { type CompactionReport, Compactor } from '../storage/compactor.js';
+import { type DamagedBatch, DamageLedger } from '../storage/damage.js';
 import {
   type ExperimentDocument,
   FORMAT,
@@ -19,7 +20,7 @@ import { ensureFolder, type FileSystem, nodeFileSystem } from '../storage/file-s
 import { acquireLock, LOCK_REFRESH_MS, type Lock } from '../storage/lock.js';
 import { DOCUMENT, experimentFolder } from '../storage/paths.js';
 import { NO_LOSSES, type RingLosses } from '../storage/segment-format.js';
-import { type DamagedBatch, Segments } from '../storage/segments.js';
+import { Segments } from '../storage/segments.js';
 import type { FlushOutcome } from '../storage/spooler-thread.js';
 import { SpoolerThread } from '../storage/spooler-thread.js';
 import { guarded } from '../system-errors.js';
@@ -39,7 +40,7 @@ export interface StorageStatus {
   readonly error: TelemetryError | null;
   /** Threads that had to take the place of one that died or hung. */
   readonly restarts: number;
-  /** Batches that could not be read because their bytes have changed. */
+  /** What has been found lost of the files: parts that are not as they were written, or missing. */
   readonly damaged: readonly DamagedBatch[];
 }
 
@@ -50,8 +51,9 @@ export interface Past {
   readonly expired: number;
   /** Rows that the document lists, deleted ones included, whether they can be read or not. */
   readonly listed: number;
-  /** Rows that cannot be read although they were written. */
+  /** Rows that cannot be read although they were written, and what is to blame. */
   readonly damaged: number;
+  readonly damages: readonly DamagedBatch[];
   readonly losses: RingLosses;
 }
 
@@ -60,6 +62,7 @@ export const NO_PAST: Past = {
   expired: 0,
   listed: 0,
   damaged: 0,
+  damages: [],
   losses: NO_LOSSES,
 };
 
@@ -74,35 +77,61 @@ export class Durability {
   #writing: Writing | undefined;
   /** Of the last thread, once there is none. */
   #restarts = 0;
-  #damagedElsewhere: readonly DamagedBatch[] = [];
+  readonly #ledger: DamageLedger;
   /** What is done to the folder while nobody captures, one thing after the other. */
   #amendments: Promise<unknown> = Promise.resolve();
 
-  /** @param past - what was there before */
-  constructor(folder: string, options: ResolvedOptions, memory: SharedMemory, past: Past) {
+  /**
+   * @param past - what was there before
+   * @param onDamaged - told of what is found lost from now on
+   */
+  constructor(
+    folder: string,
+    options: ResolvedOptions,
+    memory: SharedMemory,
+    past: Past,
+    onDamaged: (damage: DamagedBatch) => void,
+  ) {
     this.folder = folder;
     this.past = past;
     this.#options = options;
-    this.segments = new Segments(nodeFileSystem, folder, options.columns, options.id);
+    const known = new Set(past.damages);
+    this.#ledger = new DamageLedger(folder, (damage) => {
+      if (!known.has(damage)) onDamaged(damage);
+    });
+    this.noteDamaged(past.damages);
+    this.segments = new Segments(nodeFileSystem, folder, options.columns, options.id, this.#ledger);
     this.#words = new SpoolWords(memory);
   }
 
   /** Rows in segments, of this process and of those before. */
   get written(): number {
-    return this.past.rows + this.past.expired + this.#words.written;
+    return this.#kept(this.#words.written);
   }
 
   get durable(): number {
-    return this.past.rows + this.past.expired + this.#words.durable;
+    return this.#kept(this.#words.durable);
   }
 
+  #kept(rows: number): number {
+    const { past, damaged } = this;
+    return past.rows + past.expired + rows - (damaged - past.damaged);
+  }
+
+  /** Rows that have expired. What was lost before is not among them. */
   get expired(): number {
-    return this.past.expired + this.#words.expired;
+    const { expired, expiredThrough } = this.#words;
+    return this.past.expired + expired - this.#ledger.rowsThrough(expiredThrough);
   }
 
-  /** What other threads could not read. */
+  /** Rows that were written and cannot be read. */
+  get damaged(): number {
+    return this.#ledger.rows;
+  }
+
+  /** What was found elsewhere: by other threads, or by whoever opened the folder. */
   noteDamaged(damaged: readonly DamagedBatch[]): void {
-    this.#damagedElsewhere = union(this.#damagedElsewhere, damaged);
+    for (const damage of damaged) this.#ledger.add(damage);
   }
 
   get status(): StorageStatus {
@@ -115,7 +144,7 @@ export class Durability {
       expired,
       error: thread?.error ?? null,
       restarts: thread?.restarts ?? this.#restarts,
-      damaged: union(this.segments.damaged, this.#damagedElsewhere),
+      damaged: this.segments.damaged,
     };
   }
 
@@ -167,6 +196,7 @@ export class Durability {
           compactor.run(true).catch((error) => warn(options.name, error));
         }
       },
+      (damaged) => this.noteDamaged(damaged),
     );
     const compactor = new Compactor({ folder: this.folder, fileSystem }, (segment, bytes) =>
       thread.compacted(segment, bytes),
@@ -310,10 +340,4 @@ export function createFolder(
 function warn(name: string, error: TelemetryError | null): void {
   if (error === null) return;
   process.emitWarning(`${name}: ${error.message}`, { type: 'CrucibleWarning', code: error.code });
-}
-
-/** The same damage, seen by two threads, is one. */
-function union(a: readonly DamagedBatch[], b: readonly DamagedBatch[]): DamagedBatch[] {
-  const placeOf = ({ path, offset }: DamagedBatch) => `${path}:${offset}`;
-  return [...new Map([...b, ...a].map((damage) => [placeOf(damage), damage])).values()];
 }

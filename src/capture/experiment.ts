@@ -21,6 +21,7 @@ import { compileFilter } from '../readers/filter.js';
 import { limitNow, limitOf } from '../readers/limit.js';
 import { MemoryStore } from '../readers/memory-store.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
+import type { SharedMemory } from '../ring/wasm.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compactor.js';
@@ -56,6 +57,8 @@ export interface ExperimentCounts {
   retained: number;
   /** Lost: refused, overwritten by newer ones, or damaged on disk. */
   dropped: number;
+  /** Of those, damaged: they were on disk, in files that are missing or not as they were written. */
+  damaged: number;
   /** Taken in with only what could be read of them. */
   malformed: number;
   /** Of those, too large to be kept whole: a text of more than 16 MiB, or more than 32 MiB in all. */
@@ -143,6 +146,7 @@ export interface FlushReport {
 interface FlushAim {
   readonly captured: number;
   readonly overwritten: number;
+  readonly damaged: number;
   readonly durable: number;
   /** Rows that are to be durable, those that were already included. */
   readonly toKeep: number;
@@ -246,14 +250,14 @@ export class Experiment {
       const { memory } = this.#stores;
       const created =
         options.durable && createFolder(options.durable, this.id, this.#fields(), this.startedAt);
-      this.#durability = created && new Durability(created.folder, options, memory, NO_PAST);
+      this.#durability = created && this.#durabilityOf(created.folder, memory, NO_PAST);
       lock = created?.lock ?? null;
     } else {
       const { past, stores, folder, state } = reopened;
       lock = reopened.lock;
       this.startedAt = state.startedAt;
       this.#stores = stores;
-      this.#durability = new Durability(folder, options, stores.memory, past);
+      this.#durability = this.#durabilityOf(folder, stores.memory, past);
       this.#status = state.status;
       this.#stoppedAt = state.stoppedAt;
       this.#pausedAt = state.pausedAt;
@@ -284,6 +288,12 @@ export class Experiment {
     if (lock !== null) this.#startWriting(lock);
   }
 
+  #durabilityOf(folder: string, memory: SharedMemory, past: Past): Durability {
+    return new Durability(folder, this.#options, memory, past, ({ path, rows, reason }) => {
+      if (rows !== 0) this.#losses.damaged(`${path}: ${reason}`);
+    });
+  }
+
   get status(): ExperimentStatus {
     return this.#status;
   }
@@ -302,9 +312,9 @@ export class Experiment {
 
   get counts(): ExperimentCounts {
     const { captured, retained, malformedKeys } = this.#finalTally ?? this.#tally();
-    const { total, malformed, cut, refused } = this.#lost();
+    const { total, damaged, malformed, cut, refused } = this.#lost();
     const keys = { malformedKeys: { ...malformedKeys } };
-    return { captured, retained, dropped: total, malformed, cut, ...keys, refused };
+    return { captured, retained, dropped: total, damaged, malformed, cut, ...keys, refused };
   }
 
   #lost(): LostEvents {
@@ -320,11 +330,12 @@ export class Experiment {
     const overwritten = past.losses.overwritten + ring.overwritten;
     const captured = past.rows + past.expired + past.damaged + past.losses.overwritten + ring.published;
     const expired = this.#durability?.expired ?? 0;
+    const damaged = this.#durability?.damaged ?? 0;
     return {
       captured,
-      retained: captured - overwritten - expired - past.damaged,
+      retained: captured - overwritten - expired - damaged,
       overwritten,
-      damaged: past.damaged,
+      damaged,
       malformed: past.losses.malformed + ring.malformed,
       malformedKeys: stores.malformedKeys.all(),
       cut: past.losses.cut + ring.cut,
@@ -581,6 +592,14 @@ export class Experiment {
         { cause: durability.status.error ?? undefined },
       );
     }
+    const damaged = report.lost.damaged - aim.damaged;
+    if (damaged > 0) {
+      throw new StorageError(
+        'ERR_FLUSH_INCOMPLETE',
+        `${damaged} of ${report.captured} events of ${this.name} are lost: their files in ${durability.folder} were deleted or changed; storage.damaged says which`,
+        { path: durability.folder, report },
+      );
+    }
     // The oldest are overwritten first, but how many of the others were is not known.
     const overwritten = Math.min(report.lost.overwritten - aim.overwritten, aim.toKeep - aim.durable);
     if (report.pending > 0 || overwritten > 0) {
@@ -758,7 +777,7 @@ export class Experiment {
     return {
       stores,
       store,
-      access: { key, memory, geometry, fields, folder },
+      access: { key, memory, geometry, fields, folder, damaged: durability?.segments.ledger.entries ?? [] },
       overwrites: durability === null && this.#options.overflow === 'overwrite' && !stores.control.isStopped,
       retainedRows: this.counts.retained,
       limit: () =>
@@ -777,7 +796,7 @@ export class Experiment {
     const { captured, overwritten, damaged } = this.#finalTally ?? this.#tally();
     const durable = this.#durability?.durable ?? 0;
     // Rows that have expired are durable as well: they were, and are not wanted any more.
-    return { captured, overwritten, durable, toKeep: captured - overwritten - damaged };
+    return { captured, overwritten, damaged, durable, toKeep: captured - overwritten - damaged };
   }
 
   #report(aim: FlushAim, deadlineExceeded: boolean): FlushReport {
@@ -785,7 +804,8 @@ export class Experiment {
     const durable = Math.min(captured, this.#durability?.durable ?? 0);
     const lost = this.#lost();
     // What was overwritten meanwhile were the oldest rows: there is nothing left of them to be made durable.
-    const pending = Math.max(0, toKeep - (lost.overwritten - aim.overwritten) - durable);
+    const gone = lost.overwritten - aim.overwritten + lost.damaged - aim.damaged;
+    const pending = Math.max(0, toKeep - gone - durable);
     return { captured, durable, pending, deadlineExceeded, lost };
   }
 

@@ -34,7 +34,7 @@ const WARNINGS: Readonly<
   overwritten: { code: 'CRUCIBLE_OVERWRITTEN', count: 'dropped', bit: 2 },
   malformed: { code: 'CRUCIBLE_MALFORMED', count: 'malformed', bit: 4 },
   cut: { code: 'CRUCIBLE_CUT', count: 'cut', bit: 8 },
-  damaged: { code: 'CRUCIBLE_DAMAGED', count: 'dropped', bit: 16 },
+  damaged: { code: 'CRUCIBLE_DAMAGED', count: 'damaged', bit: 16 },
 };
 
 /** Why an experiment takes no more events, as its owner has said. */
@@ -131,6 +131,12 @@ export class Losses implements LossListener {
     const what = `cuts texts of more than 16 MiB, and all of an event of more than 32 MiB${firstIn(event)}`;
     const help = 'malformedKeys of their rows say which. Keep what is larger in files of your own';
     this.warn('cut', what, help);
+  }
+
+  /** Events that were on disk are not any more. @param where - and why */
+  damaged(where: string): void {
+    const help = 'storage.damaged says where, and how many events each place has cost';
+    this.warn('damaged', `has lost events that were on disk: ${where}`, help);
   }
 
   /**

@@ -6,7 +6,7 @@ import type { SnapshotLimit } from '../readers/limit.js';
 import { eventsOfPacked } from '../readers/row-table.js';
 import type { RowStore } from '../readers/source.js';
 import type { EventRow, Filter } from '../schema/event.js';
-import type { DamagedBatch } from '../storage/segments.js';
+import type { DamagedBatch } from '../storage/damage.js';
 import type { ExperimentAccess } from '../workers/access.js';
 import type { RowsAccess } from '../workers/analysis.worker.js';
 import type { AnalysisPool } from '../workers/pool.js';

@@ -256,7 +256,14 @@ async function reopenLocked(
   const damaged = damage.reduce((sum, { rowsLost }) => sum + (rowsLost ?? 0), 0);
   const expired = document.expired.rows;
   const listed = document.segments.reduce((sum, segment) => sum + segment.rows, expired);
-  const past = { rows, expired, listed, damaged, losses };
+  const damages = damage.map(({ file, offset, bytes, rowsLost, reason }) => ({
+    path: join(folder, file),
+    offset: offset ?? 0,
+    bytes,
+    rows: rowsLost,
+    reason,
+  }));
+  const past = { rows, expired, listed, damaged, damages, losses };
   return {
     options: resolved,
     reopened: {

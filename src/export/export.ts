@@ -21,7 +21,7 @@ import type {
 } from './encoder.js';
 import { newStaging, stagedPath, stageFile } from './file.js';
 import { formatNamed } from './formats.js';
-import { describeOptions, type ExportManifest, RowSummary } from './manifest.js';
+import { countsNow, describeOptions, type ExportManifest, RowSummary } from './manifest.js';
 import { ColumnPlan } from './plan.js';
 import { type ExportTarget, exportTarget, publish, type TargetOptions } from './target.js';
 import { jsonText } from './text.js';
@@ -35,7 +35,7 @@ export interface StreamOptions extends EncodeOptions {
 export interface FileExportOptions extends StreamOptions, TargetOptions {
   /** What `path`, or `dir` and `name`, have come to already. */
   target?: ExportTarget;
-  /** Counters of the experiment, told in the manifest. */
+  /** Counters of the experiment, or of several by their ids, told in the manifest with what reading finds lost. */
   counts?: Json;
   libraryVersion?: string;
   /** What temporary names are made of, for whoever has to remove them from elsewhere. */
@@ -54,6 +54,8 @@ export interface ExportResult {
   rows: number;
   /** Of those, events that were too large to be kept whole when they were captured. */
   cut: number;
+  /** Events of the experiments that were on disk and are lost, whether they would be in this file or not. */
+  damaged: number;
   bytes: number;
   /** Lower-case hex. */
   sha256: string;
@@ -125,17 +127,20 @@ export async function exportFile(
   try {
     const { rows, cut } = summary;
     const { bytes, sha256 } = data;
+    const lost = damageOf(source);
+    const damaged = [...lost.values()].reduce((sum, rows) => sum + rows, 0);
     const manifestOf = (file: string) => {
       const manifest: ExportManifest = {
         file,
         format,
         rows,
         cut,
+        damaged,
         bytes,
         sha256,
         timeRange: summary.timeRange(),
         experiments: summary.experiments(),
-        counts: options.counts ?? null,
+        counts: countsNow(options.counts, lost),
         libraryVersion: options.libraryVersion ?? null,
         options: describeOptions(options),
         schema: encoder.schema,
@@ -144,7 +149,7 @@ export async function exportFile(
       return `${jsonText(manifest as unknown as Json, 2)}\n`;
     };
     const { path, manifest } = await publish(data, target, manifestOf, manifestStaging(staging));
-    return { path, rows, cut, bytes, sha256, manifest: manifest as string };
+    return { path, rows, cut, damaged, bytes, sha256, manifest: manifest as string };
   } finally {
     await data.discard();
   }
@@ -155,6 +160,12 @@ const manifestStaging = (staging: string) => `${staging}-manifest`;
 /** Removes what an export has left that was ended from outside. */
 export async function discardStaged(path: string, staging: string): Promise<void> {
   for (const name of [staging, manifestStaging(staging)]) await rm(stagedPath(path, name), { force: true });
+}
+
+/** Rows that were on disk and are lost, as far as anybody has found out, by their experiments' ids. */
+function damageOf(source: ExportSource): Map<string, number> {
+  if (typeof source === 'function') return new Map();
+  return new Map(source.map(({ source: { experimentId }, damage }) => [experimentId, damage?.rows ?? 0]));
 }
 
 /** @throws ExportError ERR_EXPORT_PATH, ERR_UNSUPPORTED_FORMAT; ConfigError for a compression that cannot be */

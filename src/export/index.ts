@@ -28,6 +28,7 @@ export { nameFile, newStaging, replaceFile, type StagedFile, stageFile, type Wri
 export { formatNamed } from './formats.js';
 export { jsonlFormat, jsonRecord, openJsonl } from './jsonl.js';
 export {
+  countsNow,
   type ExportManifest,
   type ManifestExperiment,
   type ManifestTimeRange,

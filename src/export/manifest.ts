@@ -33,12 +33,14 @@ export interface ExportManifest {
   rows: number;
   /** Rows whose events were too large to be kept whole when they were captured. */
   cut: number;
+  /** Events of the experiments that were on disk and are lost, whether they would be in this file or not. */
+  damaged: number;
   bytes: number;
   /** Of the file's bytes, lower-case hex. */
   sha256: string;
   timeRange: ManifestTimeRange;
   experiments: ManifestExperiment[];
-  /** The experiment's counters as the caller gave them (captured, retained, dropped, malformed, cut). */
+  /** The experiment's counters as the caller gave them (captured, retained, dropped, …), and what reading found lost. */
   counts: Json;
   libraryVersion: string | null;
   options: EncodeOptions & { anonymize?: { mode: string; fields: string[] } };
@@ -97,6 +99,33 @@ export class RowSummary {
   experiments(): ManifestExperiment[] {
     return [...this.#experiments.values()];
   }
+}
+
+/**
+ * Counts that were taken before the rows were read, with what has been found lost since.
+ * @param counts - of the one experiment, or by id
+ * @param damaged - rows that are lost, by id
+ */
+export function countsNow(counts: Json | undefined, damaged: ReadonlyMap<string, number>): Json {
+  if (typeof counts !== 'object' || counts === null || Array.isArray(counts)) return counts ?? null;
+  let now: { readonly [key: string]: Json } = counts;
+  for (const [id, rows] of damaged) {
+    const of = now[id];
+    const isById = typeof of === 'object' && of !== null && !Array.isArray(of);
+    now = isById ? { ...now, [id]: withDamage(of, rows) } : withDamage(now, rows);
+  }
+  return now;
+}
+
+function withDamage(
+  counts: { readonly [key: string]: Json },
+  damaged: number,
+): { readonly [key: string]: Json } {
+  const { damaged: before, retained, dropped } = counts;
+  if (typeof before !== 'number' || typeof retained !== 'number' || typeof dropped !== 'number')
+    return counts;
+  const more = Math.max(0, damaged - before);
+  return { ...counts, damaged: before + more, retained: retained - more, dropped: dropped + more };
 }
 
 const ENCODE_OPTIONS = [

@@ -5,10 +5,11 @@ import type { RingReader } from '../ring/reader.js';
 import type { Segments } from '../storage/segments.js';
 import { mergeRefs } from './merge-refs.js';
 import type { RowSource } from './rows.js';
-import { meets, type RowStore, type Snapshot } from './source.js';
+import { type KnownDamage, meets, type RowStore, type Snapshot } from './source.js';
 
 export class DurableStore implements RowStore {
   readonly source: RowSource;
+  readonly damage: KnownDamage;
   readonly #reader: RingReader;
   readonly #segments: Segments;
 
@@ -24,6 +25,7 @@ export class DurableStore implements RowStore {
     this.#segments = segments;
     this.#reader = reader;
     this.source = source;
+    this.damage = segments.ledger;
     this.#learn = learn;
   }
 

@@ -10,8 +10,15 @@ export interface Snapshot {
   readonly refs: readonly BatchRef[];
 }
 
+/** What has been found lost of rows that were on disk. It grows as they are read. */
+export interface KnownDamage {
+  readonly rows: number;
+}
+
 export interface RowStore {
   readonly source: RowSource;
+  /** Absent where nothing is on disk. */
+  readonly damage?: KnownDamage;
   /** What can be read now; may leave out what holds no time of the range (µs, both ends inclusive). */
   snapshot(timeMinUs: number, timeMaxUs: number): Snapshot;
 }
@@ -22,6 +29,8 @@ export interface View {
   readonly filter: CompiledFilter;
   /** Those of the snapshot whose time range meets the filter's. */
   readonly refs: readonly BatchRef[];
+  /** Of the store. */
+  readonly damage?: KnownDamage | undefined;
   /** Ends whatever reads the view, with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,12 +42,13 @@ export function openView(
   limit?: SnapshotLimit,
   signal?: AbortSignal,
 ): View {
-  const { source } = store;
+  const { source, damage } = store;
   const { timeMinUs, timeMaxUs, nothing } = filter;
-  if (nothing) return { source, filter, refs: [], signal };
+  if (nothing) return { source, filter, refs: [], damage, signal };
   const { refs } = store.snapshot(timeMinUs, timeMaxUs);
   const within = limit === undefined ? refs : limited(refs, limit);
-  return { source, filter, refs: within.filter((ref) => meets(ref, timeMinUs, timeMaxUs)), signal };
+  const refsWithin = within.filter((ref) => meets(ref, timeMinUs, timeMaxUs));
+  return { source, filter, refs: refsWithin, damage, signal };
 }
 
 /** Whether rows of that time range may lie in the given one, both ends inclusive. */

@@ -17,6 +17,7 @@ import {
   HEADER_SPOOL_DURABLE_OFFSET,
   HEADER_SPOOL_EPOCH_OFFSET,
   HEADER_SPOOL_EXPIRED_OFFSET,
+  HEADER_SPOOL_EXPIRED_THROUGH_OFFSET,
   HEADER_SPOOL_REQUESTED_OFFSET,
   HEADER_SPOOL_TAKEN_OFFSET,
   HEADER_SPOOL_WAKE_OFFSET,
@@ -65,15 +66,23 @@ export class SpoolWords {
 
   /**
    * For a spooler that takes over.
-   * @param rows - written, and durable but for `unsyncedRows`; `expiredRows` of them have been deleted since
+   * @param rows - written, and durable but for `unsyncedRows`; `expiredRows` of them have been deleted since, in
+   *   segments up to `throughSegment`
    */
-  setKept(rows: number, unsyncedRows: number, expiredRows: number): void {
+  setKept(rows: number, unsyncedRows: number, expiredRows: number, throughSegment: number): void {
+    Atomics.store(this.#i64, HEADER_SPOOL_EXPIRED_THROUGH_OFFSET >> 3, BigInt(throughSegment));
     Atomics.store(this.#i64, HEADER_SPOOL_WRITTEN_OFFSET >> 3, BigInt(rows));
     Atomics.store(this.#i64, HEADER_SPOOL_DURABLE_OFFSET >> 3, BigInt(rows - unsyncedRows));
     Atomics.store(this.#i64, HEADER_SPOOL_EXPIRED_OFFSET >> 3, BigInt(expiredRows));
   }
 
-  addExpired(rows: number): void {
+  /** The last segment that was deleted on purpose. */
+  get expiredThrough(): number {
+    return this.#count(HEADER_SPOOL_EXPIRED_THROUGH_OFFSET);
+  }
+
+  addExpired(rows: number, throughSegment: number): void {
+    Atomics.store(this.#i64, HEADER_SPOOL_EXPIRED_THROUGH_OFFSET >> 3, BigInt(throughSegment));
     Atomics.add(this.#i64, HEADER_SPOOL_EXPIRED_OFFSET >> 3, BigInt(rows));
   }
 

@@ -1,6 +1,7 @@
 /** Compacting all finished segments of an experiment. */
 import { serializeError, type WireError } from '../errors.js';
 import { compactSegment } from './compact.js';
+import { lossOf } from './damage.js';
 import { readDocument } from './document.js';
 import { isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
@@ -35,12 +36,11 @@ export async function compactAll(
       } catch (error) {
         // Deleted meanwhile, since it had become too old.
         if (!isListed(files, folder, record.segment)) continue;
-        if (!isCorrupt(error)) throw error;
-        post({
-          kind: 'skipped',
-          file: segmentName(record.segment),
-          reason: String(error.context.reason ?? error.message),
-        });
+        const file = segmentName(record.segment);
+        const loss = lossOf(files, folder, record);
+        if (loss !== undefined) post({ kind: 'skipped', file, reason: loss.reason });
+        else if (!isCorrupt(error)) throw error;
+        else post({ kind: 'skipped', file, reason: String(error.context.reason ?? error.message) });
       }
     }
     post({ kind: 'ended', error: null });

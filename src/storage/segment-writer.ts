@@ -4,7 +4,7 @@
  * A write that fails part way is repeated from where it began; bytes already there are the same.
  */
 import type { SegmentRecord } from './document.js';
-import { clearUp } from './errors.js';
+import { clearUp, ifThere } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { SegmentEncoder } from './segment-encoder.js';
 import type { BatchEntry, BatchPlace, SegmentIdentity } from './segment-format.js';
@@ -23,16 +23,16 @@ export interface Take {
 
 export class SegmentWriter {
   readonly number: number;
+  readonly path: string;
   readonly encoder: SegmentEncoder;
   /** In the encoder, or in `#pending`. */
   staged: Take[] = [];
   /** Written, and not known to be on disk. */
   unsynced: Take[] = [];
+  /** What is on disk. */
+  readonly synced: Take[] = [];
   readonly #files: FileSystem;
   readonly #fd: number;
-  readonly #path: string;
-  /** Of what is synced. */
-  readonly #summary = new Summary();
   /** The encoder's bytes, while a write of them has not succeeded. A view: nothing may be staged until it has. */
   #pending: Uint8Array | undefined;
   #writtenBytes = 0;
@@ -44,7 +44,7 @@ export class SegmentWriter {
   constructor(files: FileSystem, fd: number, path: string, identity: SegmentIdentity) {
     this.#files = files;
     this.#fd = fd;
-    this.#path = path;
+    this.path = path;
     this.number = identity.segment;
     this.encoder = new SegmentEncoder(identity);
     this.encoder.begin();
@@ -100,14 +100,18 @@ export class SegmentWriter {
     this.#syncedBytes = this.#writtenBytes;
     const synced = this.unsynced;
     this.unsynced = [];
-    this.#summary.add(synced);
+    this.synced.push(...synced);
     return synced;
   }
 
   /** Closes a segment of which everything is synced. */
   end(): SegmentRecord {
     this.close();
-    return this.#summary.record(this.number, this.#syncedBytes, true);
+    return recordOf(this.number, {
+      entries: entriesOf(this.synced),
+      validBytes: this.#syncedBytes,
+      ended: true,
+    });
   }
 
   /**
@@ -122,14 +126,24 @@ export class SegmentWriter {
     clearUp(() => this.#files.truncate(this.#fd, bytes));
     this.close();
     if (bytes === 0) {
-      clearUp(() => this.#files.unlink(this.#path));
+      clearUp(() => this.#files.unlink(this.path));
       return undefined;
     }
     const unsynced = this.unsynced.slice(0, kept);
+    const entries = entriesOf([...this.synced, ...unsynced]);
+    const record = recordOf(this.number, { entries, validBytes: bytes, ended: false });
     const unsyncedRows = unsynced.reduce((sum, { rows }) => sum + rows, 0);
-    this.#summary.add(unsynced);
-    const record = this.#summary.record(this.number, bytes, false);
     return unsyncedRows === 0 ? record : { ...record, unsyncedRows };
+  }
+
+  /**
+   * Whether readers find the file where they look for it, with all that was written. A folder that is cleared up, or a
+   * file that is moved, cut off or replaced, fails no write.
+   */
+  isInPlace(): boolean {
+    const { bytes, links, id } = this.#files.stat(this.#fd);
+    if (links === 0 || bytes < this.#writtenBytes) return false;
+    return ifThere(() => this.#files.stat(this.path))?.id === id;
   }
 
   /** Lets go of the file as it is. */
@@ -138,45 +152,32 @@ export class SegmentWriter {
   }
 }
 
-/** What a record says about a segment's rows. */
-class Summary {
-  #rows = 0;
-  #timeMinUs = Number.POSITIVE_INFINITY;
-  #timeMaxUs = Number.NEGATIVE_INFINITY;
-  #lastChunk = -1;
+const entriesOf = (takes: readonly Take[]): BatchEntry[] => takes.map(({ entry }) => entry);
 
-  add(takes: readonly Take[]): void {
-    for (const { entry } of takes) this.addEntry(entry);
-  }
-
-  addEntry(entry: BatchPlace): void {
-    this.#rows += entry.rows;
-    this.#timeMinUs = Math.min(this.#timeMinUs, entry.timeMinUs);
-    this.#timeMaxUs = Math.max(this.#timeMaxUs, entry.timeMaxUs);
-    this.#lastChunk = Math.max(this.#lastChunk, entry.chunk);
-  }
-
-  record(segment: number, bytes: number, ended: boolean): SegmentRecord {
-    const empty = this.#rows === 0;
-    return {
-      segment,
-      form: 'arrow',
-      bytes,
-      rows: this.#rows,
-      timeMinUs: empty ? null : this.#timeMinUs,
-      timeMaxUs: empty ? null : this.#timeMaxUs,
-      lastChunk: empty ? null : this.#lastChunk,
-      ended,
-    };
-  }
-}
-
-/** The record of a segment that somebody else wrote. */
+/** What a document says of a segment: the rows that were written to it, and the bytes that it must have. */
 export function recordOf(
   segment: number,
-  index: { entries: readonly BatchPlace[]; validBytes: number; ended: boolean },
+  { entries, validBytes, ended }: { entries: readonly BatchPlace[]; validBytes: number; ended: boolean },
 ): SegmentRecord {
-  const summary = new Summary();
-  for (const entry of index.entries) summary.addEntry(entry);
-  return summary.record(segment, index.validBytes, index.ended);
+  let rows = 0;
+  let timeMinUs = Number.POSITIVE_INFINITY;
+  let timeMaxUs = Number.NEGATIVE_INFINITY;
+  let lastChunk = -1;
+  for (const entry of entries) {
+    rows += entry.rows;
+    timeMinUs = Math.min(timeMinUs, entry.timeMinUs);
+    timeMaxUs = Math.max(timeMaxUs, entry.timeMaxUs);
+    lastChunk = Math.max(lastChunk, entry.chunk);
+  }
+  const isEmpty = rows === 0;
+  return {
+    segment,
+    form: 'arrow',
+    bytes: validBytes,
+    rows,
+    timeMinUs: isEmpty ? null : timeMinUs,
+    timeMaxUs: isEmpty ? null : timeMaxUs,
+    lastChunk: isEmpty ? null : lastChunk,
+    ended,
+  };
 }

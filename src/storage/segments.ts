@@ -7,13 +7,23 @@
  */
 import { join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
+import { TelemetryError } from '../errors.js';
 import type { Batch, BatchRef } from '../ring/batch.js';
 import { systemCodeOf } from '../system-errors.js';
-import { isCorrupt } from './errors.js';
+import { type DamagedBatch, DamageLedger, lossOf } from './damage.js';
+import { readDocument, type SegmentRecord } from './document.js';
+import { ifThere, isCorrupt } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { readParquetIndex } from './parquet-footer.js';
 import { DecodedGroups, groupOf, ParquetFileReader } from './parquet-reader.js';
-import { compactedName, parseCompactedName, parseSegmentName, segmentName } from './paths.js';
+import {
+  compactedName,
+  DOCUMENT,
+  parseCompactedName,
+  parseSegmentName,
+  segmentFileName,
+  segmentName,
+} from './paths.js';
 import type {
   BatchEntry,
   BatchPlace,
@@ -23,15 +33,6 @@ import type {
 } from './segment-format.js';
 import { readBatch } from './segment-reader.js';
 import { type SegmentIndex, scanSegment } from './segment-scan.js';
-
-/** Part of a segment that is no longer what was written. */
-export interface DamagedBatch {
-  readonly path: string;
-  readonly offset: number;
-  /** Rows that cannot be read because of it; null when nobody can tell. */
-  readonly rows: number | null;
-  readonly reason: string;
-}
 
 /** Which files of a segment are there: both while it is being compacted. */
 export interface SegmentFiles {
@@ -63,37 +64,49 @@ export class Segments {
   readonly columns: SegmentColumns;
   readonly #folder: string;
   readonly #experimentId: string;
+  /** What has been found lost. */
+  readonly ledger: DamageLedger;
   readonly #known = new Map<number, KnownSegment>();
   /** Files that cannot be used at all, by their paths, and why. */
   readonly #unusable = new Map<string, string>();
-  /** Batches that could not be read, and the damage that is to blame, which others may share. */
-  readonly #damaged = new Map<SegmentRef, { path: string; offset: number; reason: string }>();
+  /** Batches that could not be read. */
+  readonly #broken = new Set<SegmentRef>();
+  /** Finished segments as the document lists them, and the document that did. */
+  #listed: ReadonlyMap<number, SegmentRecord> = new Map();
+  #documentSeen = '';
   /** The file that was read last stays open for the next batch. */
   #open: { path: string; fd: number } | undefined;
   #openParquet: ParquetFileReader | undefined;
   readonly #groups = new DecodedGroups();
 
-  constructor(files: FileSystem, folder: string, columns: SegmentColumns, experimentId: string) {
+  /** @param ledger - is told of what is found lost */
+  constructor(
+    files: FileSystem,
+    folder: string,
+    columns: SegmentColumns,
+    experimentId: string,
+    ledger = new DamageLedger(folder),
+  ) {
     this.files = files;
     this.#folder = folder;
     this.columns = columns;
     this.#experimentId = experimentId;
+    this.ledger = ledger;
   }
 
-  /** What was found damaged, when the segments were last listed or when batches were read since. */
+  /** What has been found damaged, and what is of no use in the files as they were last listed. */
   get damaged(): DamagedBatch[] {
+    const { entries } = this.ledger;
     const found: DamagedBatch[] = [];
-    for (const [path, reason] of this.#unusable) found.push({ path, offset: 0, rows: null, reason });
+    const note = (path: string, offset: number, reason: string) => {
+      const isKnown = entries.some((entry) => entry.path === path && entry.offset <= offset);
+      if (!isKnown) found.push({ path, offset, bytes: null, rows: null, reason });
+    };
+    for (const [path, reason] of this.#unusable) note(path, 0, reason);
     for (const [segment, { arrow }] of this.#known) {
-      const path = this.#path(segment);
-      for (const { offset, reason } of arrow?.damage ?? []) found.push({ path, offset, rows: null, reason });
+      for (const { offset, reason } of arrow?.damage ?? []) note(this.#path(segment), offset, reason);
     }
-    const unread = new Map<string, DamagedBatch>();
-    for (const [{ rows }, damage] of this.#damaged) {
-      const key = `${damage.path}:${damage.offset}`;
-      unread.set(key, { ...damage, rows: rows + (unread.get(key)?.rows ?? 0) });
-    }
-    return [...found, ...unread.values()];
+    return [...entries, ...found];
   }
 
   /** The dictionaries that batches refer to: each segment's continue those of the one before. */
@@ -114,13 +127,50 @@ export class Segments {
     this.#unusable.clear();
     for (const number of this.#known.keys()) if (!numbers.has(number)) this.#forget(number);
     for (const found of present) this.#update(found);
+    this.#readListed();
+    for (const record of this.#listed.values()) this.#compare(record);
     const refs = present.flatMap(({ segment }) => this.#known.get(segment)?.refs ?? []);
-    if (this.#damaged.size === 0) return refs;
-    const sound = refs.filter((ref) => !this.#damaged.has(ref));
-    // After an error of the disk, rows are written again elsewhere, and their first batch is cut off.
-    const ascending = [...sound].sort((a, b) => a.firstSequence - b.firstSequence);
-    for (const ref of this.#damaged.keys()) if (isCovered(ref, ascending)) this.#damaged.delete(ref);
-    return sound;
+    return this.#broken.size === 0 ? refs : refs.filter((ref) => !this.#broken.has(ref));
+  }
+
+  /** What the document lists; what it last listed, while it cannot be read. */
+  #readListed(): void {
+    const stat = ifThere(() => this.files.stat(join(this.#folder, DOCUMENT)));
+    if (stat === undefined) return;
+    const seen = `${stat.id} ${stat.modifiedMs} ${stat.bytes}`;
+    if (seen === this.#documentSeen) return;
+    try {
+      const { segments } = readDocument(this.files, this.#folder);
+      this.#listed = new Map(segments.map((record) => [record.segment, record]));
+      this.#documentSeen = seen;
+    } catch (error) {
+      if (!(error instanceof TelemetryError)) throw error;
+    }
+  }
+
+  /** Whether a finished segment still has the rows that it is listed with. */
+  #compare(record: SegmentRecord): void {
+    const loss = lossOf(this.files, this.#folder, record) ?? this.#missingIn(record);
+    if (loss === undefined) return;
+    // It may have expired, or been compacted, since the document was read.
+    this.#readListed();
+    if (this.#listed.get(record.segment)?.form === record.form) this.ledger.add(loss);
+  }
+
+  /** What is missing of a file that is as long as it was. */
+  #missingIn({ segment, form, bytes, rows }: SegmentRecord): DamagedBatch | undefined {
+    const path = join(this.#folder, segmentFileName(segment, form));
+    const whole = { path, offset: 0, bytes: null };
+    const unusable = this.#unusable.get(path);
+    if (unusable !== undefined) return { ...whole, rows, reason: unusable };
+    const known = this.#known.get(segment);
+    // Of a file that grows it is the past that was looked at.
+    if (known?.arrow == null || form !== 'arrow' || known.arrow.fileBytes < bytes) return undefined;
+    const missing = rows - known.refs.reduce((sum, ref) => sum + ref.rows, 0);
+    if (missing <= 0) return undefined;
+    const at = known.arrow.damage.find((damage) => damage.bytes === null);
+    const reason = at?.reason ?? 'it has fewer rows than it had';
+    return { ...whole, offset: at?.offset ?? known.arrow.validBytes, rows: missing, reason };
   }
 
   #update({ segment, arrow }: SegmentFiles): void {
@@ -147,16 +197,13 @@ export class Segments {
 
   #updateArrow(segment: number, path: string): void {
     const known = this.#known.get(segment);
-    if (known !== undefined && known.arrow?.ended !== false) return;
-    const index = scanSegment(this.files, path, { from: known?.arrow ?? undefined });
+    if (known?.arrow === null) return;
+    if (known?.arrow.ended === true && this.files.stat(path).bytes >= known.arrow.validBytes) return;
+    const index = scanSegment(this.files, path, { from: known?.arrow });
     if (known !== undefined && index.fileBytes < index.validBytes) {
+      // Cut off: whoever listed it, or is writing it, tells what that has cost.
       this.#forget(segment);
-      this.#attempt(path, () => this.#updateArrow(segment, path));
-      const { length } = this.#known.get(segment)?.refs ?? [];
-      for (const ref of known.refs.slice(length)) {
-        const { offset } = ref.place as BatchEntry;
-        this.#damaged.set(ref, { path, offset, reason: 'the file was cut off before it' });
-      }
+      this.#updateArrow(segment, path);
     } else if (this.#isMine(path, index.identity)) {
       this.#know(segment, { arrow: index, texts: index, refs: known?.refs ?? [] }, index.entries);
     }
@@ -184,7 +231,7 @@ export class Segments {
   }
 
   #forget(segment: number): void {
-    for (const ref of this.#known.get(segment)?.refs ?? []) this.#damaged.delete(ref);
+    for (const ref of this.#known.get(segment)?.refs ?? []) this.#broken.delete(ref);
     this.#known.delete(segment);
   }
 
@@ -216,8 +263,23 @@ export class Segments {
     } catch (error) {
       // Compacted since the ref was made: it has the same batches.
       if (isGone(error)) return this.#readCompacted(ref);
+      if (isCorrupt(error) && this.#isCut(ref, path, place)) return undefined;
       return this.#blame(error, path, [ref]);
     }
+  }
+
+  /** Whether the file ends before a batch's end. It was cut off: by its writer, who keeps the rows elsewhere, or by others. */
+  #isCut({ segment }: SegmentRef, path: string, { offset, bytes }: BatchEntry): boolean {
+    const stat = ifThere(() => this.files.stat(path));
+    if (stat !== undefined && stat.bytes >= offset + bytes) return false;
+    this.#compareListed(segment);
+    return true;
+  }
+
+  #compareListed(segment: number): void {
+    this.#readListed();
+    const record = this.#listed.get(segment);
+    if (record !== undefined) this.#compare(record);
   }
 
   async #readCompacted(ref: SegmentRef): Promise<Batch | undefined> {
@@ -235,16 +297,39 @@ export class Segments {
       affected = refs.filter((other) => other.batch >= firstBatch && other.batch < firstBatch + batches);
       return await this.#groups.batch(reader, batch);
     } catch (error) {
-      if (isGone(error)) return undefined;
-      return this.#blame(error, path, affected);
+      if (!isGone(error)) return this.#blame(error, path, affected);
+      this.#compareListed(segment);
+      return undefined;
     }
   }
 
   /** Notes that `refs` cannot be read. @throws the error, unless it says that bytes have changed */
   #blame(error: unknown, path: string, refs: readonly SegmentRef[]): undefined {
     if (!isCorrupt(error)) throw error;
-    const damage = { path, offset: Number(error.context.offset), reason: error.message };
-    for (const ref of refs) this.#damaged.set(ref, damage);
+    for (const ref of refs) this.#broken.add(ref);
+    const lost = refs.filter((ref) => !this.#isElsewhere(ref));
+    const { offset, bytes, reason } = error.context;
+    this.ledger.add({
+      path,
+      offset: typeof offset === 'number' ? offset : 0,
+      bytes: typeof bytes === 'number' ? bytes : null,
+      rows: lost.reduce((sum, { rows }) => sum + rows, 0),
+      reason: String(reason ?? error.message),
+    });
+  }
+
+  /** Whether other batches have all of a batch's rows: of a copy, or written again after an error of the disk. */
+  #isElsewhere({ firstSequence, rows }: SegmentRef): boolean {
+    const end = firstSequence + rows;
+    const others = [...this.#known.values()]
+      .flatMap(({ refs }) => refs)
+      .filter((ref) => ref.firstSequence < end && ref.firstSequence + ref.rows > firstSequence)
+      .filter((ref) => !this.#broken.has(ref))
+      .sort((a, b) => a.firstSequence - b.firstSequence);
+    let covered = firstSequence;
+    for (const ref of others)
+      if (ref.firstSequence <= covered) covered = Math.max(covered, ref.firstSequence + ref.rows);
+    return covered >= end;
   }
 
   /** Lets go of the open files; reading opens them again. */
@@ -296,17 +381,7 @@ class SegmentRef implements BatchRef {
   }
 }
 
-/** @param others - ascending */
-function isCovered(ref: BatchRef, others: readonly BatchRef[]): boolean {
-  const end = ref.firstSequence + ref.rows;
-  let covered = ref.firstSequence;
-  for (const { firstSequence, rows } of others) {
-    if (firstSequence <= covered) covered = Math.max(covered, firstSequence + rows);
-  }
-  return covered >= end;
-}
-
-/** Deleted on purpose: the rows have expired, or are in the segment's other file. */
+/** Deleted: its rows have expired, are in the segment's other file, or were taken away. */
 function isGone(error: unknown): boolean {
   return systemCodeOf(error) === 'ENOENT';
 }

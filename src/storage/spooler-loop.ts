@@ -5,6 +5,7 @@
  */
 import { serializeError, TelemetryError, type WireError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
+import type { DamagedBatch } from './damage.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { heldLock, LOCK_REFRESH_MS, type Lock, type LockPlace } from './lock.js';
 import { type ExperimentFields, Spooler, type SpoolerOptions, Superseded } from './spooler.js';
@@ -33,6 +34,8 @@ export type SpoolerNews =
   | { readonly kind: 'state'; readonly error: WireError | null }
   /** The order to finish is done, or it failed and the spooler goes on. */
   | { readonly kind: 'finished'; readonly error: WireError | null }
+  /** Everything that has been found lost of what was written. */
+  | { readonly kind: 'damaged'; readonly damaged: readonly DamagedBatch[]; readonly error: null }
   /** The document lists segments that it did not list before. */
   | { readonly kind: 'listed'; readonly error: null }
   /** The order about that segment's Parquet file is done. */
@@ -47,6 +50,8 @@ export interface SpoolerDesk {
 
 /** How soon to look again for what could not be taken. */
 const RETRY_MS = 1;
+/** Between two looks at whether finished segments are where they were, unless somebody flushes. */
+const INSPECTION_MS = 1000;
 /** With fsync 'always', how long rows may wait that do not fill a chunk. */
 const ALWAYS_INTERVAL_MS = 10;
 
@@ -88,6 +93,8 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
   // A row written just after a pass waits for the next: twice an interval keeps to the interval.
   let nextPassMs = 0;
   let nextSyncMs = 0;
+  let nextInspectionMs = 0;
+  let damagedTold: readonly DamagedBatch[] = [];
   let retryAtMs = 0;
   for (;;) {
     const wakes = words.wakes;
@@ -121,14 +128,22 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
       const isAnnounced = spooler.segments === listed;
       for (const { segment, bytes } of compacted) spooler.compacted(segment, bytes);
       if (isAnnounced) listed = spooler.segments;
-      const complete = spooler.step({ everything, sync: asked || finishing || syncDue });
+      let complete = spooler.step({ everything, sync: asked || finishing || syncDue });
+      if (asked || finishing || nowMs >= nextInspectionMs) {
+        spooler.inspect();
+        nextInspectionMs = nowMs + INSPECTION_MS;
+      }
       for (const { segment } of compacted) desk.post({ kind: 'compacted', segment, error: null });
       compacted = [];
       if (spooler.segments !== listed) desk.post({ kind: 'listed', error: null });
       listed = spooler.segments;
       if (complete && everything) nextPassMs = nowMs + intervalMs / 2;
       if (complete && syncDue) nextSyncMs = nowMs + intervalMs;
-      if (complete && finishing) spooler.finish();
+      if (complete && finishing) complete = spooler.finish();
+      // Before a flush is answered, whose report is to tell it.
+      const { damaged } = spooler;
+      if (damaged !== damagedTold && damaged.length > 0) desk.post({ kind: 'damaged', damaged, error: null });
+      damagedTold = damaged;
       // Had it taken long, somebody else might write by now, and what was written last might be of no use.
       lock?.keep();
       failure = null;

@@ -5,6 +5,7 @@ import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threa
 import { deserializeError, StorageError, type TelemetryError } from '../errors.js';
 import { SpoolWords } from '../ring/spool.js';
 import { startThread } from '../thread.js';
+import type { DamagedBatch } from './damage.js';
 import { nodeFileSystem } from './file-system.js';
 import type { FileSystemModule } from './file-system-module.js';
 import type { ExperimentFields, SpoolerOptions } from './spooler.js';
@@ -64,6 +65,7 @@ export class SpoolerThread {
   readonly #words: SpoolWords;
   readonly #onState: (error: TelemetryError | null) => void;
   readonly #onListed: () => void;
+  readonly #onDamaged: (damaged: readonly DamagedBatch[]) => void;
   readonly #timing: SpoolerTiming;
   /** By segment; a spooler that takes over is told again. */
   readonly #compacted = new Map<number, { order: CompactedOrder; settle: () => void }>();
@@ -90,6 +92,7 @@ export class SpoolerThread {
   /**
    * @param onState - told when the storage fails, and with null when it works again
    * @param onListed - told when the document lists segments that it did not list before
+   * @param onDamaged - told everything that has been found lost of what was written, when it is more than before
    */
   constructor(
     options: Omit<SpoolerOptions, 'epoch'>,
@@ -97,6 +100,7 @@ export class SpoolerThread {
     fileSystem: FileSystemModule | null,
     onState: (error: TelemetryError | null) => void,
     onListed: () => void,
+    onDamaged: (damaged: readonly DamagedBatch[]) => void,
     timing = TIMING,
   ) {
     this.#options = options;
@@ -104,6 +108,7 @@ export class SpoolerThread {
     this.#fileSystem = fileSystem;
     this.#onState = onState;
     this.#onListed = onListed;
+    this.#onDamaged = onDamaged;
     this.#timing = timing;
     this.#hangMs = timing.hangMs;
     this.#restartDelayMs = timing.restartMs;
@@ -287,6 +292,7 @@ export class SpoolerThread {
     if (news.kind === 'state') this.#setError(error);
     else if (news.kind === 'finished') this.#finish?.settle(error);
     else if (news.kind === 'listed') this.#onListed();
+    else if (news.kind === 'damaged') this.#onDamaged(news.damaged);
     else if (news.kind === 'compacted') this.#settleCompacted(news.segment);
     else {
       this.#restartDelayMs = this.#timing.restartMs;

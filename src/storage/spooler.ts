@@ -24,6 +24,7 @@ import type { Json } from '../schema/event.js';
 import { MsgpackReader } from '../schema/msgpack.js';
 import { guarded, isFull, systemCodeOf } from '../system-errors.js';
 import { withCompacted } from './compact.js';
+import { type DamagedBatch, DamageLedger, lossOf } from './damage.js';
 import {
   type ExperimentDocument,
   permissionsIn,
@@ -37,7 +38,7 @@ import type { LockPlace } from './lock.js';
 import { readParquetIndex } from './parquet-footer.js';
 import { compactedName, segmentFileName, segmentName } from './paths.js';
 import { ReadyIds } from './ready-ids.js';
-import type { BatchPlace, RingLosses, SegmentIdentity } from './segment-format.js';
+import type { BatchEntry, BatchPlace, RingLosses, SegmentIdentity } from './segment-format.js';
 import { type SegmentIndex, scanSegment } from './segment-scan.js';
 import { recordOf, SegmentWriter, type Take } from './segment-writer.js';
 import { segmentFiles } from './segments.js';
@@ -91,6 +92,8 @@ const SYNC_BYTES = 16 << 20;
 const LOCK_PATIENCE_MS = 1000;
 /** Another spooler has taken over. */
 export class Superseded extends Error {}
+/** Rows were given back to the ring that were taken in this pass: another one takes them in their order. */
+class TakenBack extends Error {}
 
 /** Wall clock and monotonic milliseconds; tests supply their own. */
 export interface SpoolerClock {
@@ -131,6 +134,7 @@ export class Spooler {
   readonly #compacted = new Set<number>();
   /** Whether half of the ring, or more, was waiting to be taken when the last pass began. */
   #isBehind = false;
+  readonly #ledger: DamageLedger;
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
@@ -155,6 +159,7 @@ export class Spooler {
     this.#readyBindings = new ReadyIds(this.#bindings, clock);
     this.#readyStrings = new ReadyIds(this.#strings, clock);
     this.#dictColumns = geometry.columns.flatMap(({ type }, i) => (type === 'dict' ? [i] : []));
+    this.#ledger = new DamageLedger(options.folder);
     this.#isKnown = (chunk, generation, rows) => this.#ring.taken(chunk, generation) >= rows;
     this.#document = guarded('take over', options.folder, () => readDocument(files, options.folder));
     // Numbers are never used again: what has one that has expired is deleted.
@@ -181,6 +186,21 @@ export class Spooler {
     this.#compacted.add(segment);
   }
 
+  /** What has been found lost of what was written. */
+  get damaged(): readonly DamagedBatch[] {
+    return this.#ledger.entries;
+  }
+
+  /** Looks whether all finished segments are where they were. */
+  inspect(): void {
+    guarded('look at the segments in', this.#options.folder, () => {
+      for (const record of this.#document.segments) {
+        const loss = lossOf(this.#files, this.#options.folder, record);
+        if (loss !== undefined) this.#ledger.add(loss);
+      }
+    });
+  }
+
   /** Finished segments; another array when there are others. */
   get segments(): readonly SegmentRecord[] {
     return this.#document.segments;
@@ -194,7 +214,7 @@ export class Spooler {
    */
   step({ everything, sync }: StepOptions): boolean {
     this.#beat();
-    return guarded('write a segment at', this.#options.folder, () => {
+    return this.#pass('write a segment at', () => {
       if (this.#segment?.isEnding) this.#endSegment();
       this.#write();
       const published = everything ? this.#publishForAll() : true;
@@ -212,16 +232,30 @@ export class Spooler {
     });
   }
 
-  /** Ends the segment in good order and writes the document. Every row must have been taken by a `step` before. */
-  finish(): void {
+  /**
+   * Ends the segment in good order and writes the document. Every row must have been taken by a `step` before.
+   * @returns false when rows have to be taken again; so must `step` be called
+   */
+  finish(): boolean {
     this.#beat();
-    guarded('end a segment at', this.#options.folder, () => {
+    return this.#pass('end a segment at', () => {
       if (this.#segment !== undefined) this.#endSegment();
       // What was lost after the last rows were taken is in no batch.
       const isToldOfLosses = isSame(this.#document.losses, this.#countLosses());
       if (this.#documentIsStale || !isToldOfLosses) this.#writeDocument();
       this.#removeCompacted();
+      return true;
     });
+  }
+
+  /** @returns what `work` does; false when the segment that it wrote to was lost */
+  #pass(what: string, work: () => boolean): boolean {
+    try {
+      return guarded(what, this.#options.folder, work);
+    } catch (error) {
+      if (error instanceof TakenBack) return false;
+      throw error;
+    }
   }
 
   /** Lets go of the open file, whatever its state. */
@@ -356,6 +390,7 @@ export class Spooler {
     const segment = this.#segment;
     if (segment === undefined) return;
     this.#beat();
+    this.#requireInPlace(segment);
     try {
       const written = segment.write();
       for (const { chunk, generation, from, rows } of written)
@@ -375,13 +410,68 @@ export class Spooler {
     this.#beat();
     try {
       const synced = segment.sync(this.#options.folder);
+      this.#requireInPlace(segment);
       this.#words.addDurable(rowsOf(synced));
       if (this.#options.fsync !== 'never') this.#keep(synced);
     } catch (error) {
       // After a failed sync nobody knows what of the file is on disk, and a second one may claim that all is.
-      this.#abandon();
+      if (!(error instanceof TakenBack)) this.#abandon();
       throw error;
     }
+  }
+
+  /** @throws TakenBack when the open segment's file is not where readers look for it, or not whole */
+  #requireInPlace(segment: SegmentWriter): void {
+    if (segment.isInPlace()) return;
+    this.#forsake(segment);
+    throw new TakenBack('the segment was taken away, or cut off');
+  }
+
+  /**
+   * Gives a segment up whose file somebody has deleted, moved, cut off or replaced. What is whole under its name stays
+   * there; of the rest, rows that the ring still has are taken again from there, and others are lost.
+   */
+  #forsake(segment: SegmentWriter): void {
+    const { synced, unsynced, staged, number, path, bytes } = segment;
+    // First, since it may fail: then the segment is still the open one, and the next pass tries again.
+    const index = this.#finish(number, true);
+    this.#segment = undefined;
+    segment.close();
+    const placeOf = ({ offset, bytes }: BatchEntry) => `${offset} ${bytes}`;
+    const whole = new Set(index?.entries.map(placeOf));
+    // Newest first: a chunk's rows are given back from their end.
+    const takenBack = (takes: readonly Take[], isKept: boolean) => {
+      const missing = takes.filter(({ entry }) => !whole.has(placeOf(entry))).reverse();
+      const lost = missing.filter((take) => !this.#takeBack(take, isKept));
+      return { lost, rows: rowsOf(missing) - rowsOf(lost) };
+    };
+    const neverWritten = rowsOf(takenBack(staged, false).lost);
+    const written = takenBack(unsynced, this.#options.fsync === 'never');
+    const durable = takenBack(synced, true);
+    if (neverWritten > 0) this.#ring.loseTaken(neverWritten);
+    this.#words.addWritten(-written.rows - durable.rows);
+    this.#words.addDurable(-durable.rows);
+    const gone = [...durable.lost, ...written.lost].map(({ entry }) => entry);
+    if (gone.length === 0) return;
+    // Listed with what is missing, so that everybody finds that it is.
+    const entries = [...(index?.entries ?? []), ...gone];
+    const record = recordOf(number, { entries, validBytes: bytes, ended: false });
+    const others = this.#document.segments.filter((other) => other.segment !== number);
+    this.#document = { ...this.#document, segments: others };
+    this.#addRecord(record);
+    const { reason } = lossOf(this.#files, this.#options.folder, record) ?? { reason: 'it was replaced' };
+    this.#ledger.add({ path, offset: index?.validBytes ?? 0, bytes: null, rows: rowsOf(gone), reason });
+  }
+
+  /** Gives rows back to the ring, if it still has them. @param isKept - whether their chunk may have been given back */
+  #takeBack({ chunk, generation, from }: Take, isKept: boolean): boolean {
+    const kept = this.#kept.get(chunk);
+    const isHeld = kept?.generation === generation;
+    // A chunk that was given back may be anybody's by now.
+    if (isKept && !isHeld && this.#options.overflow !== 'overwrite') return false;
+    if (!this.#ring.untake(chunk, generation, from)) return false;
+    if (isHeld && kept.rows > from) this.#kept.set(chunk, { generation, rows: from });
+    return true;
   }
 
   #keep(takes: readonly Take[]): void {
@@ -497,7 +587,7 @@ export class Spooler {
         bytes: before.bytes + expired.reduce((sum, { bytes }) => sum + bytes, 0),
       },
     });
-    this.#words.addExpired(rowsOf(expired));
+    this.#words.addExpired(rowsOf(expired), expired[expired.length - 1].segment);
     this.#expired.push(...expired.map(({ segment, form }) => segmentFileName(segment, form)));
     this.#deleteExpired();
   }
@@ -534,7 +624,7 @@ export class Spooler {
       const record = records.get(segment);
       if (record !== undefined && (record.lastChunk ?? -1) < oldestChunk) continue;
       if (record === undefined && !arrow) continue;
-      const places = record === undefined ? this.#finishForOther(segment)?.entries : this.#placesIn(record);
+      const places = record === undefined ? this.#finish(segment, false)?.entries : this.#placesIn(record);
       for (const { chunk, firstRow, rows } of places ?? []) {
         onDisk.set(chunk, Math.max(onDisk.get(chunk) ?? 0, firstRow + rows));
       }
@@ -554,7 +644,7 @@ export class Spooler {
     const { segments, expired } = this.#document;
     const rows = rowsOf(segments) + expired.rows - rowsBefore;
     const unsyncedRows = segments.reduce((sum, record) => sum + (record.unsyncedRows ?? 0), 0);
-    this.#words.setKept(rows, unsyncedRows, expired.rows - expiredBefore);
+    this.#words.setKept(rows, unsyncedRows, expired.rows - expiredBefore, expired.throughSegment);
     // What was taken, is not written, and has been overwritten since it was taken.
     const lost = this.#ring.takenRows - rows;
     if (overflow === 'overwrite' && lost > 0) this.#ring.loseTaken(lost);
@@ -572,31 +662,36 @@ export class Spooler {
     }
   }
 
-  /** Lists a segment that its spooler did not live to list. @returns undefined when there is nothing of ours in it */
-  #finishForOther(number: number): SegmentIndex | undefined {
+  /**
+   * Lists a segment as far as it is whole.
+   * @param isOurs - it was not a spooler before this one that wrote it: whatever follows damage is written elsewhere
+   * @returns undefined when there is nothing of ours in it
+   */
+  #finish(number: number, isOurs: boolean): SegmentIndex | undefined {
     const path = join(this.#options.folder, segmentName(number));
     const index = this.#scanUnfinished(path);
     if (index === undefined) return undefined;
     const { experimentId } = this.#options.identity;
     // Somebody put it there: whoever opens the folder next says so.
     if (index.identity.experimentId !== experimentId || index.identity.segment !== number) return undefined;
+    // Otherwise what follows damage is not cut off: it is for whoever opens the folder next to report.
+    const isCut = index.torn || isOurs;
     const fd = this.#files.open(path, 'r+');
     try {
-      if (index.torn) this.#files.truncate(fd, index.validBytes);
+      if (isCut) this.#files.truncate(fd, index.validBytes);
       this.#files.sync(fd);
     } finally {
       this.#files.close(fd);
     }
-    // What follows damage is not cut off: it is for whoever opens the folder next to report.
-    const bytes = index.torn ? index.validBytes : index.fileBytes;
+    const bytes = isCut ? index.validBytes : index.fileBytes;
     this.#addRecord({ ...recordOf(number, index), bytes });
     return index;
   }
 
-  /** @returns undefined when not even the first message of the segment is whole */
+  /** @returns undefined when it is gone, or not even its first message is whole */
   #scanUnfinished(path: string): SegmentIndex | undefined {
     try {
-      return scanSegment(this.#files, path, { verifyBodies: true });
+      return ifThere(() => scanSegment(this.#files, path, { verifyBodies: true }));
     } catch (error) {
       if (!isCorrupt(error)) throw error;
       // Created, and nothing came of it.

@@ -9,8 +9,9 @@ import { Dictionary } from '../ring/dictionary.js';
 import type { Geometry } from '../ring/memory.js';
 import { RingReader } from '../ring/reader.js';
 import type { SharedMemory } from '../ring/wasm.js';
+import type { DamagedBatch } from '../storage/damage.js';
 import { nodeFileSystem } from '../storage/file-system.js';
-import { type DamagedBatch, Segments } from '../storage/segments.js';
+import { Segments } from '../storage/segments.js';
 
 /** What is the same for all rows of an experiment, as it can be sent. */
 export type SourceFields = Omit<RowSource, 'binding' | 'text'>;
@@ -24,6 +25,8 @@ export interface ExperimentAccess {
   readonly fields: SourceFields;
   /** Of its segments; null for an experiment in memory. */
   readonly folder: string | null;
+  /** What is known to be lost of them. */
+  readonly damaged: readonly DamagedBatch[];
 }
 
 /** An experiment as this thread reads it. Its dictionaries are those in the memory, which know all that is on disk. */
@@ -48,7 +51,12 @@ export class OpenedExperiment {
         : new DurableStore(this.#segments, reader, source, () => {});
   }
 
-  /** Batches that could not be read because their bytes have changed. */
+  /** What somebody else has found lost. */
+  noteDamaged(damaged: readonly DamagedBatch[]): void {
+    for (const damage of damaged) this.#segments?.ledger.add(damage);
+  }
+
+  /** What has been found lost of the files. */
   get damaged(): readonly DamagedBatch[] {
     return this.#segments?.damaged ?? [];
   }
@@ -77,6 +85,7 @@ export function openExperiment(access: ExperimentAccess): OpenedExperiment {
     opened.set(access.key, known);
   }
   known.users++;
+  known.experiment.noteDamaged(access.damaged);
   clearTimeout(known.timer);
   return known.experiment;
 }

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { serializeError, type WireError } from '../errors.js';
-import type { DamagedBatch } from '../storage/segments.js';
+import type { DamagedBatch } from '../storage/damage.js';
 import { type ExperimentAccess, openExperiment, releaseExperiment } from './access.js';
 import {
   type CompareTask,

@@ -9,7 +9,7 @@ import type { Piscina } from 'piscina';
 import { Piscina as PiscinaClass } from '../../generated/piscina.js';
 import { AnalysisError, deserializeError, StateError, TelemetryError } from '../errors.js';
 import type { ExportProgress } from '../export/index.js';
-import type { DamagedBatch } from '../storage/segments.js';
+import type { DamagedBatch } from '../storage/damage.js';
 import { checkThreadSpace, threadStart } from '../thread.js';
 import type { ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
 import { ANALYSIS_HANDLER } from './handler.js';

@@ -7,7 +7,7 @@
  * and others wait until one of those ends.
  */
 import { AnalysisError, deserializeError, StateError, TelemetryError } from '../errors.js';
-import type { DamagedBatch } from '../storage/segments.js';
+import type { DamagedBatch } from '../storage/damage.js';
 import type { StreamRequest } from './stream.worker.js';
 import { StreamThread } from './stream-thread.js';
 

@@ -1,7 +1,7 @@
 /** A thread that encodes exports for streams: many at a time, each no faster than it is read. */
 import type { MessagePort } from 'node:worker_threads';
 import { serializeError, type WireError } from '../errors.js';
-import type { DamagedBatch } from '../storage/segments.js';
+import type { DamagedBatch } from '../storage/damage.js';
 import { type OpenedExperiment, openExperiment, releaseExperiment } from './access.js';
 import type { RowsAccess } from './analysis.worker.js';
 import { serve } from './serve.js';

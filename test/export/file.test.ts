@@ -37,6 +37,7 @@ describe('exportFile', () => {
       path: join(folder(), 'new', 'deep', 'runs', 'first.csv'),
       rows: 2,
       cut: 0,
+      damaged: 0,
       bytes: content.length,
       sha256: createHash('sha256').update(content).digest('hex'),
       manifest: `${result.path}.manifest.json`,

@@ -227,7 +227,11 @@ describe('an experiment on disk', () => {
     truncateSync(path, second!.offset + second!.bytes + 10);
     const rest = entries.slice(2).reduce((sum, { rows }) => sum + rows, 0);
     expect((await experiment.query()).length).toBe(all - second!.rows - rest);
-    expect(experiment.storage!.damaged.length).toBe(entries.length - 1);
+    expect(experiment.storage!.damaged).toMatchObject([{ rows: second!.rows }, { rows: rest }]);
+    expect(experiment.counts).toMatchObject({
+      retained: all - second!.rows - rest,
+      damaged: second!.rows + rest,
+    });
   });
 });
 

@@ -34,10 +34,11 @@ describe('the words of a spooler', () => {
     words.addWritten(2 ** 40);
     words.addWritten(-3);
     words.addDurable(5);
-    words.addExpired(2);
+    words.addExpired(2, 3);
     expect([words.written, words.durable, words.expired]).toEqual([2 ** 40 + 7, 5, 2]);
-    words.setKept(100, 10, 4);
-    expect([words.written, words.durable, words.expired]).toEqual([100, 90, 4]);
+    expect(words.expiredThrough).toBe(3);
+    words.setKept(100, 10, 4, 5);
+    expect([words.written, words.durable, words.expired, words.expiredThrough]).toEqual([100, 90, 4, 5]);
   });
 
   it('number flushes, past 2^31 too', () => {

@@ -125,7 +125,7 @@ describe('segments', () => {
     expect(segments.damaged).toEqual([]);
   });
 
-  it('list rows that were cut off, until they are there again', () => {
+  it('that are being written and become shorter have fewer rows, until they are there again: whoever writes tells why', () => {
     write(100);
     write(50);
     segments.refs();
@@ -134,7 +134,7 @@ describe('segments', () => {
     const { offset } = (second as unknown as { place: { offset: number } }).place;
     replace(pathOf(1), bytes.slice(0, offset));
     expect(rowsOf(segments)).toBe(100);
-    expect(segments.damaged).toMatchObject([{ path: pathOf(1), offset, rows: 50 }]);
+    expect(segments.damaged).toEqual([]);
     replace(pathOf(1), bytes);
     expect(rowsOf(segments)).toBe(150);
     expect(segments.damaged).toEqual([]);

@@ -28,6 +28,7 @@ function start(spec: BrokenSpec | null, timing = IMPATIENT): SpoolerThread {
     fileSystem,
     (error) => states.push(error),
     () => {},
+    () => {},
     timing,
   );
 }

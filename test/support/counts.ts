@@ -12,6 +12,7 @@ export function countsOf({ captured = 0, refused, ...rest }: Given): ExperimentC
     captured,
     retained: captured,
     dropped: 0,
+    damaged: 0,
     malformed: 0,
     cut: 0,
     malformedKeys: {},

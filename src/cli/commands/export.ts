@@ -23,7 +23,7 @@ export const exportCommand = defineCommand({
     `${FILTER_DETAIL} With a key, user and session ids are hashed; one key gives one id the same hash in all exports. docs/exports.md tells how to read the files in pandas, polars, DuckDB, R and jq.`,
   ],
   json: [
-    '{ path, rows, cut, bytes, sha256, manifest, format, elapsedMs, filter or null,',
+    '{ path, rows, cut, damaged, bytes, sha256, manifest, format, elapsedMs, filter or null,',
     '  anonymized: { mode, fields } or null, experiments: [{ id, name, condition, counts }] }',
   ],
   positionals: { min: 1, max: 100 },

@@ -110,6 +110,7 @@ describe('crucible export', () => {
       path: file,
       rows: 10,
       cut: 0,
+      damaged: 0,
       bytes: bytes.length,
       sha256: sha256(bytes),
       manifest: `${file}.manifest.json`,

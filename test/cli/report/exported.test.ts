@@ -8,6 +8,7 @@ const result = {
   path: '/data/with a long name that no terminal of this width could show/control.csv',
   rows: 1200,
   cut: 0,
+  damaged: 0,
   bytes: 34_567,
   sha256: 'ab'.repeat(32),
   manifest: '/data/control.csv.manifest.json',

@@ -136,7 +136,15 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
 }
 
 function exported(path: string, rows: number, bytes: number): ExportResult {
-  return { path, rows, cut: 0, bytes, sha256: 'ab'.repeat(32), manifest: `${path}.manifest.json` };
+  return {
+    path,
+    rows,
+    cut: 0,
+    damaged: 0,
+    bytes,
+    sha256: 'ab'.repeat(32),
+    manifest: `${path}.manifest.json`,
+  };
 }
 
 function armOf(id: string, name: string, rows: readonly Row[]): ArmSamples {
