@@ -7,6 +7,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC } from 'apache-arrow';
 import fc from 'fast-check';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type EventRow, type Experiment, type ExportFormat } from '../../src/index.js';
 import { nodeFileSystem as files } from '../../src/storage/file-system.js';
@@ -199,7 +200,7 @@ describe('other readers', () => {
     const arrow = tableFromIPC(readFileSync(paths.get('arrow')!));
     check('apache-arrow', [...arrow.getChild('metadata_prompt')!]);
     const file = await asyncBufferFromFile(paths.get('parquet')!);
-    const rows = (await parquetReadObjects({ file })) as { metadata_prompt: string }[];
+    const rows = (await parquetReadObjects({ file, compressors })) as { metadata_prompt: string }[];
     check(
       'hyparquet',
       rows.map(({ metadata_prompt }) => metadata_prompt),
