@@ -14,7 +14,6 @@ import {
   type StagedFile,
 } from '../export/index.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
-import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { Json } from '../schema/event.js';
@@ -49,7 +48,7 @@ export interface StagedArchive extends StagedFile {
   readonly schema: readonly SchemaColumn[];
 }
 
-/** @throws StorageError; nothing is left of the file then */
+/** @throws StorageError, and the signal's reason; nothing is left of the file then */
 export async function stageParquet(path: string, parts: ArchiveParts): Promise<StagedArchive> {
   const files = nodeFileSystem;
   const folder = dirname(path);
@@ -59,9 +58,11 @@ export async function stageParquet(path: string, parts: ArchiveParts): Promise<S
     ensureFolder(files, folder);
     const written = await write(files, temporary, parts);
     const { source } = parts.view;
-    const sha256 = await verify(files, temporary, path, source, written.digest).catch((error) => {
-      throw isCorrupt(error) ? archiveDiffers(path, error.message, error) : error;
-    });
+    const sha256 = await verify(files, temporary, path, source, written.digest, parts.signal).catch(
+      (error) => {
+        throw isCorrupt(error) ? archiveDiffers(path, error.message, error) : error;
+      },
+    );
     return {
       bytes: written.bytes,
       sha256,
@@ -72,6 +73,7 @@ export async function stageParquet(path: string, parts: ArchiveParts): Promise<S
     };
   } catch (error) {
     await discard();
+    parts.signal?.throwIfAborted();
     throw storageError(error, 'write an archive at', { path });
   }
 }
@@ -112,7 +114,7 @@ async function write(files: FileSystem, path: string, parts: ArchiveParts) {
   const summary = new RowSummary();
   const fd = files.open(path, 'wx');
   try {
-    const groups = rowGroups(parts.view, digest, summary);
+    const groups = rowGroups(parts, digest, summary);
     const bytes = await writeParquetFile(files, fd, identityOf(parts), textsOf(parts.stores), groups);
     files.sync(fd);
     return { bytes, digest, summary };
@@ -122,7 +124,11 @@ async function write(files: FileSystem, path: string, parts: ArchiveParts) {
 }
 
 /** The rows of the view; the event loop has a turn after each group. @param summary - told of them, as is the digest */
-async function* rowGroups(view: View, digest: EventDigest, summary: RowSummary): AsyncGenerator<RowGroup> {
+async function* rowGroups(
+  { view, signal }: ArchiveParts,
+  digest: EventDigest,
+  summary: RowSummary,
+): AsyncGenerator<RowGroup> {
   let batches: Batch[] = [];
   let rows = 0;
   let bytes = 0;
@@ -132,6 +138,7 @@ async function* rowGroups(view: View, digest: EventDigest, summary: RowSummary):
     if (batches.length > 0 && (rows + batch.rows > GROUP_ROWS || bytes + batch.blob.length > GROUP_BYTES)) {
       yield groupOf(batches);
       await turn();
+      signal?.throwIfAborted();
       batches = [];
       rows = 0;
       bytes = 0;
@@ -159,6 +166,7 @@ async function verify(
   path: string,
   source: RowSource,
   written: EventDigest,
+  signal: AbortSignal | undefined,
 ): Promise<string> {
   const index = readParquetIndex(files, temporary);
   const bindings = index.bindings.map(bindingOf);
@@ -172,6 +180,7 @@ async function verify(
         for (let row = 0; row < batch.rows; row++) digest.add(decodeRow(own, batch, row));
       }
       await turn();
+      signal?.throwIfAborted();
     }
   } finally {
     reader.close();

@@ -25,6 +25,8 @@ export interface ArchiveOptions {
   dir?: string;
   /** Default 'jsonl'. */
   format?: 'jsonl' | 'parquet';
+  /** Gives it up: nothing is left of the file, and the experiment is stopped, not archived. */
+  signal?: AbortSignal;
   [option: string]: unknown;
 }
 
@@ -58,9 +60,10 @@ export interface ArchiveParts {
   readonly priceVersion: string;
   /** Microseconds since the Unix epoch. */
   readonly createdUs: number;
+  readonly signal: AbortSignal | undefined;
 }
 
-const OPTIONS: readonly string[] = ['destination', 'path', 'dir', 'format'];
+const OPTIONS: readonly string[] = ['destination', 'path', 'dir', 'format', 'signal'];
 
 /** @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH */
 export async function archiveTarget(options: ArchiveOptions, name: string): Promise<ArchiveTarget> {
@@ -81,14 +84,14 @@ export async function archiveTarget(options: ArchiveOptions, name: string): Prom
   return { ...(await exportTarget(format, { path, dir, name: `${name}_archive` })), format };
 }
 
-/** @throws StorageError; nothing is left of the file then */
+/** @throws StorageError, and the signal's reason; nothing is left of the file then */
 export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): Promise<ArchiveResult> {
   const { format } = target;
-  const { view } = parts;
+  const { view, signal } = parts;
   const metadata: Record<string, Json> = { ...parts.metadata, libraryVersion: VERSION };
   const expected = view.refs.reduce((sum, { rows }) => sum + rows, 0);
   if (format === 'jsonl') {
-    const file = await archiveJsonl(target, metadata, () => orderedEvents(view));
+    const file = await archiveJsonl(target, metadata, () => orderedEvents(view), signal);
     return { ...file, format, manifest: null, unreadable: expected - file.rows, verified: true };
   }
   const data = await stageParquet(target.path, parts);

@@ -193,7 +193,7 @@ export class Durability {
       (error) => warn(options.name, error),
       () => {
         if (compact !== null && !compactor.isDue) {
-          compactor.run(true).catch((error) => warn(options.name, error));
+          compactor.run({ background: true }).catch((error) => warn(options.name, error));
         }
       },
       (damaged) => this.noteDamaged(damaged),
@@ -233,13 +233,13 @@ export class Durability {
   }
 
   /** Turns finished segments into Parquet. @throws StorageError; StateError ERR_LOCKED when somebody else writes */
-  compact(): Promise<CompactionReport> {
-    if (this.#writing !== undefined) return this.#writing.compactor.run();
+  compact(signal?: AbortSignal): Promise<CompactionReport> {
+    if (this.#writing !== undefined) return this.#writing.compactor.run({ signal });
     const fileSystem = this.#options.durable?.fileSystem ?? null;
     return this.exclusively(() => {
       const list = async (segment: number, bytes: number) =>
         listCompacted(nodeFileSystem, this.folder, segment, bytes);
-      return new Compactor({ folder: this.folder, fileSystem }, list).run();
+      return new Compactor({ folder: this.folder, fileSystem }, list).run({ signal });
     });
   }
 

@@ -616,12 +616,13 @@ export class Experiment {
    * Turns the finished segments of a durable experiment into Parquet files: smaller, and read by the same methods as
    * before and by everything that reads Parquet. A thread of its own does the work; every file is read again and
    * compared before the segment is deleted. Of an experiment in memory there is nothing to compact.
+   * @param options - with a signal that ends it after the segment that is at work; what was done until then stays so
    * @throws StorageError when that cannot be done; what was compacted until then stays so
    * @throws StateError ERR_LOCKED when another process writes the experiment, ERR_CLOSED after cleanup
    */
-  async compact(): Promise<CompactionReport> {
+  async compact({ signal }: { signal?: AbortSignal } = {}): Promise<CompactionReport> {
     this.#open();
-    return this.#durability?.compact() ?? NOTHING_COMPACTED;
+    return this.#durability?.compact(signal) ?? NOTHING_COMPACTED;
   }
 
   // ── Reading ────────────────────────────────────────────────────────────────────────────────────
@@ -736,6 +737,7 @@ export class Experiment {
         metadata: { ...this.toJSON(), status: 'archived' } as Record<string, Json>,
         priceVersion: this.#owner.prices.version,
         createdUs: this.#clock.nowUs(),
+        signal: options.signal,
       });
       durability?.redescribe({ ...this.#fields(), status: 'archived' });
       this.#status = 'archived';

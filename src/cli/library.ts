@@ -73,7 +73,7 @@ export interface LibraryExperiment {
   windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]>;
   stop(): Promise<unknown>;
   archive(options: ArchiveOptions): Promise<ArchiveResult>;
-  compact(): Promise<CompactionReport>;
+  compact(options: { signal: AbortSignal }): Promise<CompactionReport>;
   cleanup(): Promise<void>;
   /** The fields of SEMANTICS. */
   toJSON(): Record<string, unknown>;

@@ -1,6 +1,6 @@
 /** Experiments of a folder, opened to look at: every event is verified, and nothing is changed. */
 
-import type { RecoveredExperiment, StoredExperiment } from '../index.js';
+import type { RecoveredExperiment, RecoverOptions, StoredExperiment } from '../index.js';
 import type { CommandContext } from './command.js';
 import { CommandError, hintFor, UsageError } from './errors.js';
 import { experimentFolder, openDir } from './folder.js';
@@ -41,7 +41,8 @@ export async function withExperiments(
   if (twice >= 0) throw new UsageError(`${command} names one experiment twice: ${ids[twice]}`, command);
   const crucible = library.open();
   try {
-    await use(crucible, await openAll(context, library, crucible, folders));
+    const stored = await Promise.all(folders.map((folder) => storedExperiment(library, folder)));
+    await use(crucible, await openAll(context, crucible, stored, { readOnly: true }));
   } finally {
     await crucible.close();
   }
@@ -65,13 +66,8 @@ export async function withWritable(
   refuseHeld(stored, command);
   const crucible = library.open();
   try {
-    const { experiments } = await crucible.recover(folder, { resume: false });
-    const [report] = experiments;
-    if (report === undefined) throw notFound(folder);
-    if (report.error !== null) {
-      throw new CommandError(report.error.code, `${report.id} cannot be opened: ${reasonText(report.error)}`);
-    }
-    await use(crucible.experiment(report.id), stored);
+    const [opened] = await openAll(context, crucible, [stored], { resume: false });
+    await use(opened!.experiment, stored);
   } finally {
     await crucible.close();
   }
@@ -99,11 +95,10 @@ export function withExperiment(
 
 async function openAll(
   { stderr, style, live, nowMs, signal }: CommandContext,
-  library: Library,
   crucible: LibraryCrucible,
-  folders: readonly string[],
+  stored: readonly StoredExperiment[],
+  how: RecoverOptions,
 ): Promise<OpenedExperiment[]> {
-  const stored = await Promise.all(folders.map((folder) => storedExperiment(library, folder)));
   const total = stored.reduce((sum, { bytes }) => sum + bytes, 0);
   const progress = new Progress(stderr, style, live, nowMs);
   let doneBytes = 0;
@@ -111,7 +106,7 @@ async function openAll(
   try {
     for (const one of stored) {
       const { experiments } = await crucible.recover(one.folder, {
-        readOnly: true,
+        ...how,
         onProgress({ bytes }) {
           signal.throwIfAborted();
           const done = Math.min(total, doneBytes + bytes);

@@ -46,18 +46,19 @@ export interface ArchivedFile extends WrittenFile {
 /**
  * Writes an archive, reads it again and compares it with what was to be written; only then it gets its name. Memory is
  * bounded, whatever the number of events.
- * @throws StorageError ERR_STORAGE_FULL, ERR_STORAGE_IO; nothing is left of the file then
+ * @throws StorageError ERR_STORAGE_FULL, ERR_STORAGE_IO, and the signal's reason; nothing is left of the file then
  */
 export async function archiveJsonl(
   target: ExportTarget,
   metadata: Json,
   source: EventSource,
+  signal?: AbortSignal,
 ): Promise<ArchivedFile> {
   const digest = new EventDigest();
   const head = `{"type":"experiment_metadata","data":${jsonText(metadata)}}`;
-  const staged = await stageFile(target.path, lines(head, source, digest));
+  const staged = await stageFile(target.path, lines(head, source, digest, signal));
   try {
-    await verify(target.path, staged.temporaryPath, staged, head, digest);
+    await verify(target.path, staged.temporaryPath, staged, head, digest, signal);
     const { path } = await publish(staged, target, null);
     return { path, rows: digest.rows, bytes: staged.bytes, sha256: staged.sha256 };
   } finally {
@@ -65,11 +66,17 @@ export async function archiveJsonl(
   }
 }
 
-async function* lines(head: string, source: EventSource, digest: EventDigest): AsyncGenerator<string> {
+async function* lines(
+  head: string,
+  source: EventSource,
+  digest: EventDigest,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string> {
   let text = `${head}\n`;
   for await (const event of source()) {
     text += `{"type":"event","data":${digest.add(event)}}\n`;
     if (text.length < CHUNK_CHARS) continue;
+    signal?.throwIfAborted();
     yield text;
     text = '';
   }
@@ -83,12 +90,17 @@ async function verify(
   written: WrittenFile,
   head: string,
   digest: EventDigest,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const hash = createHash('sha256');
   const read = new EventDigest();
   let isFirst = true;
+  const onChunk = (chunk: Buffer) => {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+  };
   try {
-    for await (const line of linesOf(temporaryPath, (chunk) => hash.update(chunk))) {
+    for await (const line of linesOf(temporaryPath, onChunk)) {
       const { type, data } = JSON.parse(line) as { type: string; data: EventRow };
       const isExpected = isFirst ? line === head : type === 'event';
       if (!isExpected) throw archiveDiffers(path, 'a line is none of an archive');
@@ -96,6 +108,7 @@ async function verify(
       isFirst = false;
     }
   } catch (cause) {
+    signal?.throwIfAborted();
     throw cause instanceof StorageError ? cause : archiveDiffers(path, 'it cannot be read again', cause);
   }
   if (hash.digest('hex') !== written.sha256) throw archiveDiffers(path, 'it has other bytes');

@@ -21,15 +21,20 @@ export type CompactionNews =
   /** There is nothing left to do, or it cannot be done. */
   | { readonly kind: 'ended'; readonly error: WireError | null };
 
-/** Writes the Parquet files of all segments that the document lists and that have none. */
+/**
+ * Writes the Parquet files of all segments that the document lists and that have none.
+ * @param goesOn - asked before each of them
+ */
 export async function compactAll(
   files: FileSystem,
   folder: string,
   post: (news: CompactionNews) => void,
+  goesOn = () => true,
 ): Promise<void> {
   try {
     for (const record of readDocument(files, folder).segments) {
       if (record.form === 'parquet') continue;
+      if (!goesOn()) break;
       try {
         const bytes = await compactSegment(files, folder, record);
         post({ kind: 'compacted', segment: record.segment, bytesBefore: record.bytes, bytes });

@@ -24,8 +24,13 @@ export const NOTHING_COMPACTED: CompactionReport = {
   skipped: [],
 };
 
+export interface CompactorRun {
+  readonly background?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class Compactor {
-  readonly #data: CompactorWorkerData;
+  readonly #data: Omit<CompactorWorkerData, 'isEnough'>;
   readonly #list: (segment: number, bytes: number) => Promise<void>;
   #worker: Worker | undefined;
   #round: Promise<CompactionReport> = Promise.resolve(NOTHING_COMPACTED);
@@ -33,23 +38,26 @@ export class Compactor {
   #isStopped = false;
 
   /** @param list - makes the document list a segment's Parquet file, and deletes the Arrow file */
-  constructor(data: CompactorWorkerData, list: (segment: number, bytes: number) => Promise<void>) {
+  constructor(
+    data: Omit<CompactorWorkerData, 'isEnough'>,
+    list: (segment: number, bytes: number) => Promise<void>,
+  ) {
     this.#data = data;
     this.#list = list;
   }
 
   /**
    * Compacts every segment that the document lists now, once the round at work is done.
-   * @param background - does not keep the process alive
+   * @param options - `background` does not keep the process alive; `signal` ends the round after the segment at work
    * @throws StorageError when that cannot be done; what was compacted until then stays so
    */
-  run(background = false): Promise<CompactionReport> {
+  run({ background = false, signal }: CompactorRun = {}): Promise<CompactionReport> {
     this.#roundsWaiting++;
     const round = this.#round
       .catch(() => {})
       .then(() => {
         this.#roundsWaiting--;
-        return this.#isStopped ? NOTHING_COMPACTED : this.#compact(background);
+        return this.#isStopped || signal?.aborted ? NOTHING_COMPACTED : this.#compact(background, signal);
       });
     this.#round = round;
     return round;
@@ -69,8 +77,12 @@ export class Compactor {
     await this.#worker?.terminate();
   }
 
-  #compact(background: boolean): Promise<CompactionReport> {
-    const worker = startThread('compactor', { data: this.#data, heapMb: HEAP_MB });
+  #compact(background: boolean, signal: AbortSignal | undefined): Promise<CompactionReport> {
+    const isEnough = new Int32Array(new SharedArrayBuffer(4));
+    const data: CompactorWorkerData = { ...this.#data, isEnough };
+    const worker = startThread('compactor', { data, heapMb: HEAP_MB });
+    const enough = () => void Atomics.store(isEnough, 0, 1);
+    signal?.addEventListener('abort', enough, { once: true });
     if (background) worker.unref();
     this.#worker = worker;
     let { segments, bytesBefore, bytesAfter } = NOTHING_COMPACTED;
@@ -98,6 +110,7 @@ export class Compactor {
       });
       worker.on('exit', () => {
         this.#worker = undefined;
+        signal?.removeEventListener('abort', enough);
         const ended = Promise.all(listing).then(() => {
           if (failure !== undefined) throw failure;
           return { segments, bytesBefore, bytesAfter, skipped };

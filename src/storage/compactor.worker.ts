@@ -6,10 +6,14 @@ import { type FileSystemModule, openFileSystem } from './file-system-module.js';
 export interface CompactorWorkerData {
   readonly folder: string;
   readonly fileSystem: FileSystemModule | null;
+  /** Shared; not 0 once no further segment is to be begun. */
+  readonly isEnough: Int32Array<SharedArrayBuffer>;
 }
 
 /** @param data - CompactorWorkerData */
 export async function runCompactorThread(data: unknown, port: MessagePort): Promise<void> {
-  const { folder, fileSystem } = data as CompactorWorkerData;
-  await compactAll(await openFileSystem(fileSystem), folder, (news) => port.postMessage(news));
+  const { folder, fileSystem, isEnough } = data as CompactorWorkerData;
+  const files = await openFileSystem(fileSystem);
+  const goesOn = () => Atomics.load(isEnough, 0) === 0;
+  await compactAll(files, folder, (news) => port.postMessage(news), goesOn);
 }

@@ -13,6 +13,7 @@ import {
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parquetMetadata } from 'hyparquet';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -329,6 +330,34 @@ describe.each(['jsonl', 'parquet'] as const)('when it cannot be written, %s', (f
     expect(experiment.status).toBe('stopped');
     expect(readdirSync(folder)).toEqual(['file']);
     expect((await experiment.archive({ destination: 'local', dir, format })).rows).toBe(50);
+  });
+
+  it('since it is given up, whenever that is, leaves nothing, and the experiment stopped', async () => {
+    const experiment = start();
+    fill(experiment, 8000);
+    const path = join(dir, 'archive');
+    const outcomes: string[] = [];
+    for (let turns = 0; outcomes.at(-1) !== 'archived'; turns = 2 * turns + 1) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const outcome = experiment.archive({ destination: 'local', path, format, signal }).then(
+        ({ rows }) => {
+          expect(rows).toBe(8000);
+          return 'archived';
+        },
+        (error: Error) => error.message,
+      );
+      for (let turn = 0; turn < turns; turn++) await setImmediate();
+      controller.abort(new Error('given up'));
+      outcomes.push(await outcome);
+      expect(existsSync(dir) ? readdirSync(dir).filter((name) => /tmp/.test(name)) : []).toEqual([]);
+      expect({ there: existsSync(path), status: experiment.status }).toEqual(
+        outcomes.at(-1) === 'archived'
+          ? { there: true, status: 'archived' }
+          : { there: false, status: 'stopped' },
+      );
+    }
+    expect(new Set(outcomes)).toEqual(new Set(['given up', 'archived']));
   });
 
   it('as it should be, says so and leaves nothing', async () => {

@@ -2,6 +2,7 @@
 import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type Experiment, type ExperimentOptions } from '../../src/index.js';
 import { nodeFileSystem } from '../../src/storage/file-system.js';
@@ -85,6 +86,28 @@ async function reopened(experiment: Experiment): Promise<Experiment> {
 }
 
 describe('compact()', () => {
+  it('ends after the segment at work when it is told to, and goes on another time', async () => {
+    const experiment = start();
+    await fill(experiment);
+    await experiment.stop();
+    const before = await answersOf(experiment);
+    const all = filesOf(experiment, '.arrows').length;
+    expect(all).toBeGreaterThan(2);
+    expect(await experiment.compact({ signal: AbortSignal.abort() })).toMatchObject({ segments: 0 });
+    const controller = new AbortController();
+    const compacting = experiment.compact({ signal: controller.signal });
+    while (filesOf(experiment, '.parquet').length === 0) await setImmediate();
+    controller.abort();
+    const { segments } = await compacting;
+    expect(segments).toBeGreaterThan(0);
+    expect(filesOf(experiment, '.parquet')).toHaveLength(segments);
+    expect(filesOf(experiment, '.arrows')).toHaveLength(all - segments);
+    expect(readdirSync(experiment.storage!.folder).filter((name) => name.startsWith('.tmp'))).toEqual([]);
+    expect(await answersOf(experiment)).toEqual(before);
+    expect(await experiment.compact()).toMatchObject({ segments: all - segments });
+    expect(await answersOf(experiment)).toEqual(before);
+  });
+
   it('of a stopped experiment changes nothing that it answers, then or when it is reopened', async () => {
     const experiment = start();
     await fill(experiment);

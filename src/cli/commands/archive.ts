@@ -1,6 +1,7 @@
 import { defineCommand } from '../command.js';
 import { withWritable } from '../stored-experiments.js';
 import { formatBytes, formatCount } from '../terminal/numbers.js';
+import { waitFor } from '../waiting.js';
 
 export const archive = defineCommand({
   name: 'archive',
@@ -18,11 +19,13 @@ export const archive = defineCommand({
   run(context) {
     const { options, print, printJson } = context;
     return withWritable(context, 'archive', async (experiment) => {
-      const result = await experiment.archive({
+      const archiving = experiment.archive({
         destination: 'local',
+        signal: context.signal,
         ...(options.format !== undefined && { format: options.format }),
         ...(options.out !== undefined && { path: options.out }),
       });
+      const result = await waitFor(context, 'writing and reading again', archiving);
       if (options.json) {
         printJson({ id: experiment.id, ...result });
         return;

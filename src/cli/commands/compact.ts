@@ -13,18 +13,23 @@ export const compact = defineCommand({
   positionals: { min: 1, max: 1 },
   options: {},
   run(context) {
-    const { options, print, printJson } = context;
+    const { options, print, printJson, signal } = context;
     return withWritable(context, 'compact', async (experiment) => {
-      const report = await experiment.compact();
+      // Ctrl-C waits for the segment that is at work; those that are done stay so.
+      const report = await experiment.compact({ signal });
       if (options.json) {
         printJson({ id: experiment.id, ...report });
         return;
       }
       const { segments, bytesBefore, bytesAfter, skipped } = report;
       print(
-        segments === 0
-          ? 'There was nothing to compact.'
-          : `${formatCount(segments, 'segment')} compacted: ${formatBytes(bytesBefore)} are ${formatBytes(bytesAfter)} now.`,
+        ...(segments === 0 && !signal.aborted ? ['There was nothing to compact.'] : []),
+        ...(segments > 0
+          ? [
+              `${formatCount(segments, 'segment')} compacted: ${formatBytes(bytesBefore)} are ${formatBytes(bytesAfter)} now.`,
+            ]
+          : []),
+        ...(signal.aborted ? ['! Stopped early: what is left can be compacted another time.'] : []),
         ...skipped.map(({ file, reason }) => `! ${file} stays as it is: ${reason}`),
       );
     });
