@@ -103,13 +103,17 @@ export class StorageError extends TelemetryError {
   }
 }
 
-/** ERR_NO_DATA: there is no record in it, and there should be. */
+/**
+ * ERR_NO_DATA: there is no record in it, and there should be. ERR_MANIFEST_MISMATCH: the file is not what the manifest
+ * beside it says.
+ */
 export type ImportCode =
   | 'ERR_UNSUPPORTED_FORMAT'
   | 'ERR_FILE_CORRUPT'
   | 'ERR_FILE_CHANGED'
   | 'ERR_FILE_ENCODING'
   | 'ERR_FILE_TOO_LARGE'
+  | 'ERR_MANIFEST_MISMATCH'
   | 'ERR_NO_DATA';
 
 /** A file cannot be read further as what it is. What was imported before stays; `context` names path and format. */

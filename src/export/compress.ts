@@ -14,7 +14,10 @@ const SUFFIXES = { gzip: '.gz', zstd: '.zst' } as const;
 export type WholeFileCodec = keyof typeof SUFFIXES;
 
 /** Node has it since 22.15; its types know it only then. */
-const { createZstdCompress } = zlib as typeof zlib & { createZstdCompress?: () => Transform };
+const { createZstdCompress, constants } = zlib as unknown as {
+  createZstdCompress?: (options: { params: Record<number, number> }) => Transform;
+  constants: { ZSTD_c_checksumFlag: number };
+};
 
 /**
  * How the whole file is to be compressed, if at all.
@@ -38,6 +41,11 @@ export function suffixOf(codec: WholeFileCodec | undefined): string {
   return codec === undefined ? '' : SUFFIXES[codec];
 }
 
+/** With a checksum of what is in it, as gzip has. */
+function zstd(): Transform {
+  return createZstdCompress!({ params: { [constants.ZSTD_c_checksumFlag]: 1 } });
+}
+
 /** The chunks compressed, if so wanted. They may be used again once the next one has been asked for. */
 export async function* compressed(
   chunks: AsyncIterable<Uint8Array>,
@@ -47,7 +55,7 @@ export async function* compressed(
     yield* chunks;
     return;
   }
-  const through = codec === 'gzip' ? zlib.createGzip() : (createZstdCompress as () => Transform)();
+  const through = codec === 'gzip' ? zlib.createGzip() : zstd();
   const fed = pipeline(Readable.from(copies(chunks)), through);
   // Told by the loop below, which ends with the same error.
   fed.catch(() => {});

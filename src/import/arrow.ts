@@ -4,6 +4,7 @@
  */
 
 import { constants } from 'node:buffer';
+import { hasChecksum, verifyChecksum } from '../arrow/checksum.js';
 import { FlatTable } from '../arrow/flatbuffer-reader.js';
 import {
   CONTINUATION,
@@ -11,6 +12,7 @@ import {
   HEADER_DICTIONARY,
   HEADER_SCHEMA,
   readMessage,
+  readSchemaMetadata,
 } from '../arrow/message.js';
 import { ImportError } from '../errors.js';
 import { Pace } from '../pace.js';
@@ -20,7 +22,7 @@ import { type Field, readFields } from './arrow-schema.js';
 import { ByteQueue } from './byte-queue.js';
 import { uniqueNames } from './csv.js';
 import { parsedJson } from './json-value.js';
-import { isOwnExport } from './own.js';
+import { COLUMNS_KEY, tellsColumns } from './own-marks.js';
 import { type ByteChunks, blankRecord, DECODE_MS, type RawItem, type RecordReader } from './reader.js';
 
 /** What a file begins with, padded to 8 bytes. */
@@ -60,12 +62,15 @@ export interface EndOfFile {
 export class ArrowReader implements RecordReader {
   readonly textual = false;
   columns: readonly string[] | null = null;
+  isOwn = false;
   readonly #chunks: ByteChunks;
   readonly #end: EndOfFile | null;
   #isFile = false;
   readonly #dictionaries = new Map<number, Json[]>();
   #fields: readonly Field[] = [];
   #blank: Readonly<Record<string, Json>> = {};
+  /** Whether each message has one. */
+  #hasChecksums = false;
   #records = 0;
   readonly #pace = new Pace(DECODE_MS);
   #context: ColumnContext = { dictionary: (id) => this.#dictionary(id), isOwn: false };
@@ -91,6 +96,7 @@ export class ArrowReader implements RecordReader {
         const { headerType, header, bodyBytes } = readMessage(metadata);
         if (bodyBytes > BODY_BYTES_MAX) throw new RangeError(`a message with a body of ${bodyBytes} bytes`);
         const body = await bytes.take(bodyBytes);
+        this.#verify(metadata, body);
         if (headerType === HEADER_SCHEMA) {
           this.#schema(header);
           continue;
@@ -109,6 +115,14 @@ export class ArrowReader implements RecordReader {
     }
   }
 
+  /** Where the first message has a checksum, all have one. @throws RangeError */
+  #verify(metadata: Buffer, body: Buffer): void {
+    const hasOne = hasChecksum(metadata);
+    if (hasOne) verifyChecksum(metadata, body);
+    else if (this.#hasChecksums) throw new RangeError('a message has lost its checksum');
+    if (this.columns === null) this.#hasChecksums = hasOne;
+  }
+
   /**
    * The next message's metadata; null at the end.
    * @param footerStart - of a file whose end can be reached
@@ -116,8 +130,9 @@ export class ArrowReader implements RecordReader {
   async #metadata(bytes: ByteQueue, footerStart: number | null): Promise<Buffer | null> {
     if (footerStart !== null && bytes.position >= footerStart) return null;
     if ((await bytes.peek(1)).length === 0) {
-      // A stream may simply end; a file goes on with its footer.
+      // A stream of others may simply end; a file goes on with its footer.
       if (this.#isFile) throw new RangeError('the file is cut short: it has no footer');
+      if (this.#hasChecksums) throw new RangeError('the stream is cut short: nothing marks its end');
       return null;
     }
     let size = (await bytes.take(4)).readInt32LE(0);
@@ -151,8 +166,8 @@ export class ArrowReader implements RecordReader {
     );
     this.columns = names;
     this.#blank = blankRecord(names);
-    const isOwn = isOwnExport(names);
-    this.#context = { dictionary: (id) => this.#dictionary(id), isOwn };
+    this.isOwn = tellsColumns(readSchemaMetadata(header).get(COLUMNS_KEY), names);
+    this.#context = { dictionary: (id) => this.#dictionary(id), isOwn: this.isOwn };
   }
 
   async #learn(header: FlatTable, body: Buffer): Promise<void> {

@@ -1,5 +1,6 @@
 /** The mapping of a file, bound to what its records have. */
 
+import type { Json } from '../schema/event.js';
 import { detectMapping } from './defaults.js';
 import {
   type BoundMapping,
@@ -10,7 +11,8 @@ import {
   type MappingOptions,
   type RecordMapper,
 } from './mapping.js';
-import { type Destination, hasOwnId, isOwnExport, type OwnMapper, ownMapper } from './own.js';
+import { type Destination, type OwnMapper, ownMapper } from './own.js';
+import { hasOwnColumns, isOwnMap, isOwnRow } from './own-marks.js';
 import type { RawItem, RecordReader } from './reader.js';
 
 /** What is bound to a file once its columns are known. */
@@ -37,14 +39,18 @@ const MAPPING_OPTIONS = ['rest', 'event', 'timestampUnit', 'timestampOrigin', 'd
 
 /** @throws ConfigError for a map that does not fit */
 export function bind(
-  { columns: named, textual }: RecordReader,
+  { columns: named, textual, isOwn: marked }: Pick<RecordReader, 'columns' | 'textual' | 'isOwn'>,
   peeked: readonly RawItem[],
   options: BindOptions,
 ): (into: Destination | undefined) => BoundMapper {
   const columns = named ?? columnsOfRecords(peeked, options.columns);
-  const isOwn =
-    isOwnExport(columns) && hasOwnId(peeked.find(({ record }) => record !== null)?.record?.event_id);
-  if (isOwn && options.map === undefined && !MAPPING_OPTIONS.some((key) => key in options)) {
+  const isOwn = marked ?? isOwnRecord(peeked.find(({ record }) => record !== null)?.record, textual);
+  if (
+    isOwn &&
+    hasOwnColumns(columns) &&
+    options.map === undefined &&
+    !MAPPING_OPTIONS.some((key) => key in options)
+  ) {
     const form = textual ? 'text' : named === null ? 'maps' : 'columns';
     return (into) => ({ ...ownMapper(columns, form, into), unfilled: () => [] });
   }
@@ -60,6 +66,11 @@ export function bind(
   const map = { ...detectMapping(columns), ...stated };
   const bound = compileMapping(map, options).bind({ columns, textual, isTimed: 'timestamp' in map });
   return () => ({ map: bound.map, unfilled: () => wanted(bound) });
+}
+
+function isOwnRecord(record: Readonly<Record<string, Json>> | null | undefined, textual: boolean): boolean {
+  if (record == null) return false;
+  return textual ? isOwnRow(record) : isOwnMap(record);
 }
 
 /** The mapping of records that name their own keys: what is recognised is found out for each shape of record. */

@@ -4,7 +4,7 @@ import { ConfigError, ImportError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { checkDialect, type DialectOptions, findDialect, SAMPLE_CHARS, withPoint } from './csv-dialect.js';
 import { CsvParser, type CsvRow, RFC_4180 } from './csv-parser.js';
-import { hasOwnId, isOwnExport } from './own.js';
+import { hasOwnColumns, isOwnRow } from './own-marks.js';
 import { blankRecord, COLUMNS_MAX, type RawItem, type RecordReader, setOwn } from './reader.js';
 import type { TextDecoding } from './text.js';
 import { parseTimestamp } from './timestamps.js';
@@ -68,6 +68,8 @@ export class CsvReader implements RecordReader {
   readonly textual = true;
   readonly #text: TextDecoding;
   readonly #options: CsvOptions;
+  /** A manifest says that it is one of our own exports. */
+  readonly #vouched: boolean;
   #isOwn = false;
   /** Words that mean null; none in our own exports. */
   #nulls: ReadonlySet<string> = new Set();
@@ -75,9 +77,13 @@ export class CsvReader implements RecordReader {
   #columns: readonly string[] | null = null;
   #blank: Readonly<Record<string, Json>> = {};
 
-  /** @throws ConfigError for options that cannot be */
-  constructor(text: TextDecoding, options: CsvOptions = {}) {
+  /**
+   * @param vouched - whether something beside the file says that it is one of our own exports
+   * @throws ConfigError for options that cannot be
+   */
+  constructor(text: TextDecoding, options: CsvOptions = {}, vouched = false) {
     checkCsvOptions(options);
+    this.#vouched = vouched;
     this.#text = text;
     this.#options = options;
   }
@@ -86,15 +92,19 @@ export class CsvReader implements RecordReader {
     return this.#columns;
   }
 
+  get isOwn(): boolean {
+    return this.#isOwn;
+  }
+
   /** @throws ImportError ERR_FILE_ENCODING for bytes at the beginning that are not of the encoding */
   async *batches(): AsyncGenerator<RawItem[]> {
     const texts = this.#text.texts();
-    const first = await gathered(texts);
+    const { text: first, rows: begun } = await gathered(texts);
     this.#text.refuseInvalid();
     const isCr = endsInCr(first);
     const withLf = (text: string) => (isCr ? text.replaceAll('\r', '\n') : text);
     const sample = withLf(first);
-    const { parser, skippedLines } = this.#begin(sample.slice(0, SAMPLE_CHARS));
+    const { parser, skippedLines } = this.#begin(sample.slice(0, SAMPLE_CHARS), begun);
 
     const { columns } = this.#options;
     const items: RawItem[] = columns === undefined ? [] : this.#name(uniqueNames(columns), 1);
@@ -112,15 +122,13 @@ export class CsvReader implements RecordReader {
   }
 
   /** Decides how the file is written. Our own exports are written one way, and mean what they say. */
-  #begin(sample: string): { parser: CsvParser; skippedLines: number } {
+  #begin(sample: string, begun: readonly CsvRow[]): { parser: CsvParser; skippedLines: number } {
     const { maxRecordChars, nulls = NULL_WORDS } = this.#options;
-    const plain = new CsvParser(RFC_4180);
-    const rows: CsvRow[] = [];
-    plain.push(sample, rows);
-    plain.end(rows);
-    const [header, row] = rows.map(({ fields }) => fields);
+    const [header, row] = begun.map(({ fields }) => fields);
     this.#isOwn =
-      header != null && isOwnExport(header) && (row == null || hasOwnId(row[header.indexOf('event_id')]));
+      header != null &&
+      hasOwnColumns(header) &&
+      (this.#vouched || (row != null && isOwnRow(keyed(header, row))));
     if (this.#isOwn) return { parser: new CsvParser(RFC_4180, maxRecordChars), skippedLines: 0 };
     const dialect = findDialect(sample, this.#options);
     this.#decimal = dialect.decimal;
@@ -203,15 +211,31 @@ function endsInCr(text: string): boolean {
   return false;
 }
 
-/** Texts until there are enough to tell how the file is written. */
-async function gathered(texts: AsyncGenerator<string>): Promise<string> {
-  let sample = '';
-  while (sample.length < SAMPLE_CHARS) {
+/**
+ * Texts until there are enough to tell how the file is written, and its first rows, if it is one of our own exports:
+ * those may be long.
+ */
+async function gathered(texts: AsyncGenerator<string>): Promise<{ text: string; rows: readonly CsvRow[] }> {
+  const parser = new CsvParser(RFC_4180);
+  const rows: CsvRow[] = [];
+  let text = '';
+  const mayBeOwn = () =>
+    rows.length === 0 ? text.includes('event_id') : hasOwnColumns(rows[0]!.fields ?? []);
+  const isEnough = () => text.length >= SAMPLE_CHARS && (rows.length >= 2 || !mayBeOwn());
+  while (!isEnough()) {
     const { done, value } = await texts.next();
-    if (done === true) break;
-    sample += value;
+    if (done === true) {
+      parser.end(rows);
+      break;
+    }
+    text += value;
+    if (rows.length < 2) parser.push(value, rows);
   }
-  return sample;
+  return { text, rows };
+}
+
+function keyed(names: readonly string[], fields: readonly string[]): Record<string, Json> {
+  return Object.fromEntries(names.map((name, i) => [name, fields[i] ?? null]));
 }
 
 function withoutLines(text: string, lines: number): string {

@@ -2,6 +2,7 @@
 
 import { extname } from 'node:path';
 import { ConfigError } from '../errors.js';
+import { MANIFEST_SUFFIX } from './manifest.js';
 
 export type ImportFormat = 'csv' | 'jsonl' | 'yaml' | 'msgpack' | 'parquet' | 'arrow';
 export type Compression = 'gzip' | 'zstd';
@@ -36,7 +37,7 @@ export function innerExtension(path: string): string {
 
 /** Whether a name is one of a file that can be read; the manifest beside an export is none. */
 export function isImportable(path: string): boolean {
-  return !path.endsWith('.manifest.json') && Object.hasOwn(BY_EXTENSION, innerExtension(path));
+  return !path.endsWith(MANIFEST_SUFFIX) && Object.hasOwn(BY_EXTENSION, innerExtension(path));
 }
 
 /** @throws ConfigError for a format that there is not */

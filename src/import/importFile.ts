@@ -12,6 +12,7 @@ import { type BoundMapper, bind, columnsOfRecords, PEEK_RECORDS } from './bind.j
 import { type CsvOptions, CsvReader, checkCsvOptions } from './csv.js';
 import { checkFormat, formatOf, type ImportFormat, innerExtension } from './format.js';
 import { JsonReader } from './json.js';
+import { checkManifest, checkManifestUse, type ManifestUse } from './manifest.js';
 import { compileMapping, type ImportedRecord, type ImportMap, type MappingOptions } from './mapping.js';
 import { MsgpackReader } from './msgpack.js';
 import type { Destination } from './own.js';
@@ -34,6 +35,11 @@ export interface ImportFileOptions extends MappingOptions, CsvOptions, Decompres
   map?: ImportMap;
   /** Of text, as TextDecoder names it. Default: UTF-8, or UTF-16 where the file's first bytes show it. */
   encoding?: string;
+  /**
+   * 'check' (default): a file with a manifest beside it (`<path>.manifest.json`) is read whole before its first record,
+   * and refused where its size or SHA-256 is another. 'ignore': it is read as if there were none.
+   */
+  manifest?: ManifestUse;
 }
 
 export interface ImportProgress {
@@ -113,7 +119,8 @@ export class ImportSource implements AsyncDisposable {
    * misspelt name is an error and not a column of nulls.
    *
    * @throws StorageError ERR_STORAGE_IO (with cause) when the file cannot be opened or read
-   * @throws ImportError ERR_FILE_CORRUPT, ERR_FILE_CHANGED, ERR_UNSUPPORTED_FORMAT where there is no record before that
+   * @throws ImportError ERR_FILE_CORRUPT, ERR_FILE_CHANGED, ERR_UNSUPPORTED_FORMAT where there is no record before that;
+   *   ERR_MANIFEST_MISMATCH where the manifest beside it does not fit
    * @throws ConfigError for a format that is not known, or a map that does not parse or fit the columns
    */
   static async open(
@@ -129,7 +136,9 @@ export class ImportSource implements AsyncDisposable {
     // What cannot be used is reported before the file is touched.
     checkCsvOptions(options);
     if (options.encoding !== undefined) checkEncoding(options.encoding);
+    checkManifestUse(options.manifest);
     compileMapping(options.map ?? {}, options);
+    const isVouched = !isStream && options.manifest !== 'ignore' && (await checkManifest(from));
     const tally = new Tally();
     const onBytes: OnBytes = (bytes, totalBytes) => tally.bytes(bytes, totalBytes);
     const file = isStream
@@ -137,8 +146,8 @@ export class ImportSource implements AsyncDisposable {
       : await SourceFile.open(from, onBytes, options);
     let source: ImportSource | null = null;
     try {
-      source = new ImportSource(file, openReader(file, options), tally);
-      await source.#begin(options);
+      source = new ImportSource(file, openReader(file, options, isVouched), tally);
+      await source.#begin(options, isVouched);
       return source;
     } catch (error) {
       await (source ?? file).close();
@@ -216,7 +225,7 @@ export class ImportSource implements AsyncDisposable {
   }
 
   /** Reads until the columns are known and a record is there, or to the end. */
-  async #begin(options: ImportFileOptions): Promise<void> {
+  async #begin(options: ImportFileOptions, isVouched: boolean): Promise<void> {
     const wanted = () => (this.#reader.columns === null ? PEEK_RECORDS : 1);
     while (this.#items.length < wanted() || !this.hasRecords) {
       // However many records cannot be understood, they are not kept.
@@ -227,7 +236,10 @@ export class ImportSource implements AsyncDisposable {
       this.#leaveOut();
       if (this.#failure !== null) throw this.#failure;
     }
-    this.#bound = bind(this.#reader, this.#items, options);
+    const { columns, textual, isOwn } = this.#reader;
+    // Where the format has no place to say so, the manifest does.
+    const marked = isOwn ?? (isVouched ? true : null);
+    this.#bound = bind({ columns, textual, isOwn: marked }, this.#items, options);
   }
 
   #leaveOut(): void {
@@ -354,12 +366,12 @@ function located(error: ImportError, path: string): ImportError {
   return new ImportError(code as ImportCode, `${path}: ${message}`, { ...context, path }, { cause: error });
 }
 
-function openReader(file: SourceFile, options: ImportFileOptions): RecordReader {
+function openReader(file: SourceFile, options: ImportFileOptions, isVouched: boolean): RecordReader {
   const format = options.format ?? formatOf(file.path, file.head);
   switch (format) {
     case 'csv':
       refuseBinary(file, options);
-      return new CsvReader(textOf(file, options), csvOptions(file.path, options));
+      return new CsvReader(textOf(file, options), csvOptions(file.path, options), isVouched);
     case 'jsonl':
       return new JsonReader(textOf(file, options), options.maxRecordChars);
     case 'yaml':

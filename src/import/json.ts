@@ -18,6 +18,7 @@ const SAMPLE_LINES = 100;
 export class JsonReader implements RecordReader {
   readonly columns = null;
   readonly textual = false;
+  readonly isOwn = null;
   readonly #text: TextDecoding;
   readonly #maxRecordChars: number;
 

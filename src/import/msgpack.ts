@@ -6,7 +6,7 @@
 import { ImportError } from '../errors.js';
 import type { Json } from '../schema/event.js';
 import { MsgpackParser, renamedBack } from './msgpack-parser.js';
-import { isOwnExport } from './own.js';
+import { isOwnMap } from './own-marks.js';
 import type { ByteChunks, RawItem, RecordReader } from './reader.js';
 import { isSnapshotHeader, recordsOfBatch } from './snapshot.js';
 
@@ -22,6 +22,11 @@ export class MsgpackReader implements RecordReader {
 
   constructor(chunks: ByteChunks) {
     this.#chunks = chunks;
+  }
+
+  /** A snapshot says what it is; a stream of maps does not. */
+  get isOwn(): true | null {
+    return this.#isSnapshot ? true : null;
   }
 
   async *batches(): AsyncGenerator<RawItem[]> {
@@ -65,7 +70,7 @@ export class MsgpackReader implements RecordReader {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       return { line, record: null, error: 'the value is not a map' };
     }
-    const isRenamed = hasRenamed && isOwnExport(Object.keys(value));
+    const isRenamed = hasRenamed && isOwnMap(value);
     return { line, record: isRenamed ? (renamedBack(value) as typeof value) : value, error: null };
   }
 }

@@ -53,16 +53,17 @@ type Raw = Readonly<Record<string, Json>>;
 type Report = (message: string) => void;
 type Fields = Record<string, Json>;
 
-const REQUIRED = ['event_id', 'event_name', 'experiment_id', 'timestamp'];
 const TOKENS_MAX = 2 ** 31 - 1;
 
 /** Columns that are no open part of the event. */
 const FIXED = new Set([
-  ...REQUIRED,
   'condition',
   'cost_source',
   'cost_usd',
   'datetime',
+  'event_id',
+  'event_name',
+  'experiment_id',
   'experiment_name',
   'latency_ms',
   'malformed',
@@ -72,6 +73,7 @@ const FIXED = new Set([
   'sequence',
   'success',
   'tags',
+  'timestamp',
   'tokens',
   'tokens_prompt',
   'tokens_completion',
@@ -88,22 +90,6 @@ const LIFTED: readonly (readonly [column: string, field: keyof EventRow & string
   ['user_id', 'userId'],
 ];
 const LIFTED_COLUMNS = new Set(LIFTED.map(([column]) => column));
-
-/** An event's id as rows have it: experiment, producer (2 hexadecimal digits), sequence (10 or more). */
-const OWN_EVENT_ID = /^[\w-]{1,64}-[0-9a-f]{2}-[0-9a-f]{10,14}$/;
-
-/**
- * Whether a record of a file with the columns of our own exports is one of theirs: names can be anybody's, and ids of
- * that form are not.
- */
-export function hasOwnId(eventId: Json | undefined): boolean {
-  return typeof eventId === 'string' && OWN_EVENT_ID.test(eventId);
-}
-
-/** Whether a file with these columns, or a record with these keys, may be one of our own exports. */
-export function isOwnExport(columns: readonly string[]): boolean {
-  return REQUIRED.every((name) => columns.includes(name));
-}
 
 /** @param into - absent: what is told of the experiment is left out */
 export function ownMapper(

@@ -7,9 +7,10 @@ import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
 import { uniqueNames } from './csv.js';
 import { parsedJson } from './json-value.js';
-import { isOwnExport } from './own.js';
+import { COLUMNS_KEY, tellsColumns } from './own-marks.js';
 import { assemble } from './parquet/assemble.js';
 import { Budget } from './parquet/budget.js';
+import { sealedGroups, verifyGroup } from './parquet/checksums.js';
 import { Column } from './parquet/column.js';
 import { type RowGroup, readMetadata } from './parquet/metadata.js';
 import type { PageContext } from './parquet/pages.js';
@@ -28,6 +29,7 @@ const WINDOW_BYTES_MAX = 256 * 1024;
 export class ParquetReader implements RecordReader {
   readonly textual = false;
   columns: readonly string[] | null = null;
+  isOwn = false;
   readonly #file: SourceFile;
   #records = 0;
 
@@ -49,11 +51,14 @@ export class ParquetReader implements RecordReader {
         false,
       );
       this.columns = names;
-      const isOwn = isOwnExport(names);
-      const schema = isOwn ? readSchema(metadata.schema, true) : plain;
-      const jsonColumns = isOwn
-        ? jsonColumnsOf(metadata.keyValues.get('crucible.columns') ?? null)
-        : new Set<string>();
+      const told = metadata.keyValues.get(COLUMNS_KEY);
+      this.isOwn = tellsColumns(
+        told,
+        plain.columns.map(([name]) => name),
+      );
+      const schema = this.isOwn ? readSchema(metadata.schema, true) : plain;
+      const jsonColumns = this.isOwn ? jsonColumnsOf(told) : new Set<string>();
+      const sealed = await sealedGroups(this.#file, size, metadata.keyValues);
       const columns = schema.columns.map(([, node], i) => ({
         name: names[i],
         node,
@@ -67,7 +72,9 @@ export class ParquetReader implements RecordReader {
         windowBytes: Math.min(WINDOW_BYTES_MAX, Math.max(WINDOW_BYTES_MIN, windowBytes)),
       };
       const blank = blankRecord(names);
+      let index = 0;
       for (const group of metadata.rowGroups()) {
+        if (sealed !== null) await verifyGroup(context, sealed[index++]);
         for await (const records of this.#rowsOf(group, schema, columns, blank, context)) yield records;
         await this.#file.advance(Math.max(0, ...group.columns.map(({ end }) => end)));
       }
@@ -132,11 +139,11 @@ export class ParquetReader implements RecordReader {
 }
 
 /** Columns of one of our own exports whose values are JSON text. */
-function jsonColumnsOf(text: string | null): Set<string> {
-  const told = parsedJson(text);
+function jsonColumnsOf(told: string | undefined): Set<string> {
+  const columns = parsedJson(told ?? null);
   const names = new Set<string>();
-  if (!Array.isArray(told)) return names;
-  for (const column of told) {
+  if (!Array.isArray(columns)) return names;
+  for (const column of columns) {
     if (typeof column !== 'object' || column === null || Array.isArray(column)) continue;
     if (column.encoding === 'json' && typeof column.name === 'string') names.add(column.name);
   }

@@ -59,6 +59,11 @@ export interface RecordReader {
   readonly columns: readonly string[] | null;
   /** Values are text, as in CSV: numbers are recognised in metadata, and empty fields are left out of it. */
   readonly textual: boolean;
+  /**
+   * Whether it is one of our own exports, as the file itself says, known as soon as the columns are; null where the
+   * format has no place to say so.
+   */
+  readonly isOwn: boolean | null;
   /** Records in file order, some at a time. @throws ImportError where the file cannot be read further */
   batches(): AsyncIterable<readonly RawItem[]>;
 }

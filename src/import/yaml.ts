@@ -25,6 +25,7 @@ const ITEM_START = /^( *)-(?=\s|$)/;
 export class YamlReader implements RecordReader {
   readonly columns = null;
   readonly textual = false;
+  readonly isOwn = null;
   readonly #chunks: ByteChunks;
   readonly #maxRecordChars: number;
 

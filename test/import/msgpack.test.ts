@@ -61,7 +61,7 @@ describe('MessagePack', () => {
   });
 
   it('takes off what our exports put behind `__proto__`, and leaves the files of others as they are', async () => {
-    const own = { event_id: 'a', event_name: 'e', experiment_id: 'x', timestamp: 1 };
+    const own = { event_id: 'x-00-0000000001', event_name: 'e', experiment_id: 'x', timestamp: 1 };
     const metadata = { __proto___: [{ __proto_____: 1 }], __proto: 2, ['__proto__'.padEnd(60, '_')]: 3 };
     const [kept, back, plain] = await read(
       encode({ metadata }),

@@ -5,6 +5,7 @@
  * file format refuse dictionaries that are replaced, and some do not know those that grow.
  */
 
+import { CHECKSUM, setChecksum } from '../../arrow/checksum.js';
 import { FILE_HEADER, fileFooter, type MessageBlock } from '../../arrow/file.js';
 import {
   alignUp,
@@ -72,8 +73,10 @@ class ArrowFile implements ColumnarFile {
     this.#metadata = metadata;
     this.#isFile = layout === 'file';
     const bufferCount = columns.reduce((sum, column) => sum + (isPlainText(column) ? 3 : 2), 0);
-    this.#template = batchTemplate(columns.length, bufferCount, {});
-    const parts = [this.#isFile ? FILE_HEADER : Buffer.alloc(0), schemaMessage(this.#fields, this.#metadata)];
+    this.#template = batchTemplate(columns.length, bufferCount, CHECKSUM);
+    const schema = schemaMessage(this.#fields, this.#metadata, CHECKSUM);
+    setChecksum(schema, schema.length);
+    const parts = [this.#isFile ? FILE_HEADER : Buffer.alloc(0), schema];
     this.#bytes = parts.reduce((sum, part) => sum + part.length, 0);
     for (const [id, { texts }] of columns.entries()) {
       if (texts === null) continue;
@@ -91,6 +94,7 @@ class ArrowFile implements ColumnarFile {
     for (const [index, column] of this.#columns.entries()) body.add(column, stages[index]);
     const { bytes, nodes, buffers, bodyBytes } = body;
     writeMessage(bytes, this.#template, { rows, nodes, buffers, bodyBytes });
+    setChecksum(bytes, headBytes);
     this.#note(this.#batches, headBytes, bytes.length);
     return bytes;
   }
@@ -113,7 +117,7 @@ function isPlainText({ type, texts }: TypedColumn): boolean {
 }
 
 function dictionaryMessage(id: number, values: readonly string[]): { bytes: Uint8Array; headBytes: number } {
-  const template = batchTemplate(1, 3, {}, id);
+  const template = batchTemplate(1, 3, CHECKSUM, id);
   const headBytes = template.bytes.length;
   const texts = values.map((text) => Buffer.from(text));
   const dataBytes = texts.reduce((sum, text) => sum + text.length, 0);
@@ -129,5 +133,6 @@ function dictionaryMessage(id: number, values: readonly string[]): { bytes: Uint
   }
   const buffers = [0, 0, 0, offsetsBytes, dataAt, dataBytes];
   writeMessage(bytes, template, { rows: values.length, nodes: [values.length, 0], buffers, bodyBytes });
+  setChecksum(bytes, headBytes);
   return { bytes, headBytes };
 }

@@ -1,5 +1,6 @@
 /** A column chunk: the gathered values of one column, encoded and compressed as pages. */
 
+import { crc32 } from 'node:zlib';
 import type { ColumnChunk, ColumnMetaData, Encoding, SchemaElement, Statistics } from 'hyparquet';
 import type { ByteWriter } from 'hyparquet-writer';
 import type { writePageHeader } from 'hyparquet-writer/src/datapage.js';
@@ -232,6 +233,7 @@ export class ChunkWriter {
       type: 'DICTIONARY_PAGE',
       uncompressed_page_size: written.length,
       compressed_page_size: compressed.length,
+      crc: crcOf(compressed),
       dictionary_page_header: { num_values: size, encoding: 'PLAIN' },
     });
     const headerBytes = this.out.offset - start;
@@ -251,6 +253,7 @@ export class ChunkWriter {
       type: 'DATA_PAGE_V2',
       uncompressed_page_size: levels.length + values.length,
       compressed_page_size: levels.length + stored.length,
+      crc: crcOf(levels, stored),
       data_page_header_v2: {
         num_values: rows,
         num_nulls: nullCount,
@@ -274,6 +277,12 @@ export class ChunkWriter {
     this.present = new Uint8Array(rows);
     this.localOffsets = new Int32Array(rows + 1);
   }
+}
+
+/** CRC-32 of bytes that stand one after the other, as the int32 that Parquet has for it. */
+function crcOf(...parts: readonly Uint8Array[]): number {
+  // Of no bytes at all, zlib's result is 0, whatever it began with.
+  return parts.reduce((crc, bytes) => (bytes.length === 0 ? crc : crc32(bytes, crc)), 0) | 0;
 }
 
 /** Whether all differences between the numbers, and the numbers themselves, can be worked out exactly. */

@@ -17,6 +17,7 @@ import { fileMetadata, type TypedColumn, typedColumns } from '../columnar/schema
 import type { ValueType } from '../columns.js';
 import type { EncodeOptions, ExperimentAbout, ExportEncoder, ExportFormatDefinition } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
+import { CHECKSUMS_KEY, FileChecksums } from './checksums.js';
 import { ChunkWriter } from './chunk.js';
 import { type Codec, codecOf } from './codecs.js';
 
@@ -35,6 +36,11 @@ interface Library {
   readonly ByteWriter: typeof ByteWriter;
   readonly ParquetWriter: typeof ParquetWriter;
   readonly writePageHeader: typeof import('hyparquet-writer/src/datapage.js')['writePageHeader'];
+}
+
+interface KeyValue {
+  key: string;
+  value: string;
 }
 
 const ELEMENTS: Readonly<Record<ValueType, Partial<SchemaElement>>> = {
@@ -86,13 +92,16 @@ class ParquetFile implements ColumnarFile {
   readonly #sink: ByteWriter;
   readonly #file: ParquetWriter;
   readonly #chunks: ChunkWriter;
+  readonly #checksums = new FileChecksums();
+  readonly #metadata: readonly KeyValue[];
 
   constructor(
     library: Library,
     codec: Codec,
     columns: readonly TypedColumn[],
-    kvMetadata: { key: string; value: string }[],
+    metadata: readonly KeyValue[],
   ) {
+    this.#metadata = metadata;
     this.#columns = columns;
     this.#elements = columns.map(elementOf);
     this.#sink = new library.ByteWriter();
@@ -100,7 +109,6 @@ class ParquetFile implements ColumnarFile {
       writer: this.#sink,
       schema: [{ name: 'event', num_children: columns.length }, ...this.#elements],
       createdBy: `crucible-telemetry version ${VERSION}`,
-      kvMetadata,
     });
     this.#chunks = new ChunkWriter(this.#sink, codec, library.writePageHeader);
     this.head = this.#written().slice();
@@ -121,12 +129,17 @@ class ParquetFile implements ColumnarFile {
       total_compressed_size: BigInt(this.#sink.offset - start),
     });
     this.#file.num_rows += BigInt(rows);
-    return this.#written();
+    const group = this.#written();
+    this.#checksums.addGroup(group);
+    return group;
   }
 
   end(): Uint8Array {
+    this.#file.kvMetadata = [...this.#metadata, { key: CHECKSUMS_KEY, value: this.#checksums.text }];
     void this.#file.finish();
-    return this.#written();
+    const footer = this.#written();
+    this.#checksums.seal(footer);
+    return footer;
   }
 
   /** What the library holds, which is forgotten; until it writes again. */
@@ -142,10 +155,7 @@ function elementOf({ name, type, nullable }: TypedColumn): SchemaElement {
 }
 
 /** Besides what all files tell, the schema as Arrow sees it, from which readers take what Parquet has no place for. */
-function keyValues(
-  columns: readonly TypedColumn[],
-  about: readonly ExperimentAbout[],
-): { key: string; value: string }[] {
+function keyValues(columns: readonly TypedColumn[], about: readonly ExperimentAbout[]): KeyValue[] {
   const metadata = fileMetadata(columns, about);
   // Dictionaries of categories would be Arrow's own: here each row group has its own.
   const fields = columns.map((column, index) => arrowField({ ...column, texts: null }, index));
