@@ -50,14 +50,13 @@ export async function checkManifest(path: string): Promise<boolean> {
 /** Null where there is none, or the manifest of another program. */
 async function read(manifest: string, path: string): Promise<Stated | null> {
   const text = await textOf(manifest);
-  if (text === null || text === '') return null;
+  if (text === null || !text.startsWith('{')) return null;
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw mismatch(path, manifest, 'the manifest is no JSON');
   }
-  if (typeof value !== 'object' || value === null) return null;
   const { bytes, sha256 } = value as Record<string, unknown>;
   return typeof bytes === 'number' && typeof sha256 === 'string' ? { bytes, sha256 } : null;
 }

@@ -112,7 +112,7 @@ describe('a manifest', () => {
     await expect(importAll(path, { manifest: 'no' as 'ignore' })).rejects.toMatchObject({
       code: 'ERR_CONFIG_INVALID',
     });
-    for (const other of ['', '[]', '{"files": 3}']) {
+    for (const other of ['', '[]', 'a,b\n', '{"files": 3}']) {
       writeFileSync(manifest, other);
       expect((await importAll(path)).rows).toBe(40);
     }
