@@ -17,7 +17,8 @@ export async function runInMemory(
   commands: readonly Command[],
   options: {
     env?: Record<string, string>;
-    terminal?: boolean;
+    /** With so many columns; 100 if only true. */
+    terminal?: boolean | number;
     signal?: AbortSignal;
     onEmit?: (event: string) => void;
     /** Of each text on stderr. */
@@ -26,7 +27,8 @@ export async function runInMemory(
     loadLibrary?: () => Promise<Library>;
   } = {},
 ): Promise<CliRun> {
-  const size = options.terminal === true ? { columns: 100, rows: 40 } : undefined;
+  const { terminal = false } = options;
+  const size = terminal === false ? undefined : { columns: terminal === true ? 100 : terminal, rows: 40 };
   const [stdout, stderr] = [new CollectedStream(size), new CollectedStream(size, options.onStderr)];
   const library = fakeLibrary(options.onEmit);
   const environment: CliEnvironment = {
