@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applicationFolder } from '../support/package/installed.js';
@@ -65,6 +65,20 @@ describe('the package', () => {
     );
     expect(files.length).toBeGreaterThan(15);
     expect(packed).toEqual(expect.arrayContaining(files));
+  });
+
+  it('holds what its pages link to, and names no source map', () => {
+    for (const path of packed.filter((file) => file.endsWith('.md'))) {
+      const links = readFileSync(path, 'utf8').matchAll(/\]\((?![a-z]+:)([^)#\s]+)/g);
+      for (const { 1: link } of links) {
+        const target = join(dirname(path), link!);
+        const isThere = packed.some((file) => file === target || file.startsWith(join(target, '/')));
+        expect(isThere, `${path}: ${link}`).toBe(true);
+      }
+    }
+    for (const path of packed.filter((file) => /\.[jt]s$/.test(file))) {
+      expect(readFileSync(path, 'utf8'), path).not.toMatch(/^\/\/# sourceMappingURL/m);
+    }
   });
 
   it('names the packages whose code the threads program contains, with their licences', () => {
