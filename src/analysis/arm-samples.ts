@@ -1,18 +1,18 @@
 /** One arm of a comparison, gathered from its rows in one pass. */
-import { FLAG_BLOB, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Matches } from '../readers/matches.js';
-import { type RowSource, successOf } from '../readers/rows.js';
+import type { RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import { isValue } from '../ring/batch.js';
-import type { EventRow, Json } from '../schema/event.js';
-import { lifted } from '../schema/fields.js';
+import type { EventRow } from '../schema/event.js';
 import { PairMoments } from '../stats/ratio.js';
-import type { ArmSamples, SamplesById, UnkeptSamples } from './compare/samples.js';
+import type { ArmSamples } from './compare/samples.js';
 import { streamSeed } from './compare/streams.js';
 import { GatheredValues } from './gathered-values.js';
 import { collected, type ExperimentTimes, MetricsCollector } from './metrics.js';
-import { isFlag, numberReader, type ReadNumber, RowCursor, totalTokens } from './row-values.js';
+import { RepeatedIds } from './repeated-ids.js';
+import { flagValue, isFlag, numberReader, type ReadNumber, RowCursor, totalTokens } from './row-values.js';
+import { UnitCollector } from './unit-sums.js';
 
 /** About 200 MB. */
 const IDS_MAX = 1_000_000;
@@ -28,11 +28,20 @@ export interface GatherOptions {
   readonly measures?: readonly string[];
   /** Pairs of measures whose sums are compared. */
   readonly ratios?: readonly (readonly [of: string, per: string])[];
+  /** What was randomised: what is summed up by. 'event', the default, sums up nothing. */
+  readonly unit?: string;
+  /** Measures whose values are kept by unit, because quantiles of them are wanted. */
+  readonly quantilesOf?: readonly string[];
   /** Values kept of each measure; default 1,048,576. */
   readonly keptMax?: number;
   /** Distinct sampleIds kept; default 1,000,000. */
   readonly idsMax?: number;
 }
+
+type ArmAbout = Pick<
+  ArmSamples,
+  'id' | 'name' | 'condition' | 'metrics' | 'allMetrics' | 'successes' | 'decided' | 'timeRange' | 'events'
+>;
 
 /** Holds values of the arm, as many as the options allow, and nothing of its rows. */
 export async function gatherArm(
@@ -67,6 +76,9 @@ export async function gatherArm(
   });
 }
 
+/** In the order in which collectors are given a row's values, before those that were asked for besides. */
+const USUAL = ['latencyMs', 'costUsd', 'tokensTotal', 'success'] as const;
+
 class ValuesCollector {
   private readonly cursor: RowCursor;
   private readonly latencyMs: GatheredValues;
@@ -74,10 +86,22 @@ class ValuesCollector {
   private readonly tokens: GatheredValues;
   private readonly columns: readonly Column[];
   private readonly ratios: readonly Ratio[];
-  private readonly samples: SampleCollector | null;
+  private readonly samples: UnitCollector | null;
+  private readonly units: UnitCollector | null;
+  private readonly repeats: RepeatedIds | null;
+  private readonly measures: readonly string[];
 
   constructor(source: RowSource, options: GatherOptions) {
-    const { withSampleIds, seed, arm, keptMax, idsMax, measures = [], ratios = [] } = options;
+    const {
+      withSampleIds,
+      seed,
+      arm,
+      keptMax,
+      idsMax = IDS_MAX,
+      measures = [],
+      ratios = [],
+      unit = 'event',
+    } = options;
     const gathered = (measure: number) =>
       new GatheredValues(streamSeed(seed, 'sample', (3 + measures.length) * arm + measure), keptMax);
     this.cursor = new RowCursor(source);
@@ -95,37 +119,59 @@ class ValuesCollector {
       per: numberReader(source, per),
       sums: new PairMoments(),
     }));
-    this.samples = withSampleIds ? new SampleCollector(source, measures, idsMax) : null;
+    this.measures = [...USUAL, ...measures];
+    const wanted = options.quantilesOf ?? [];
+    this.samples = withSampleIds
+      ? new UnitCollector(source, 'sampleId', this.measures, [], [], idsMax)
+      : null;
+    this.units =
+      unit === 'event'
+        ? null
+        : new UnitCollector(
+            source,
+            unit,
+            this.measures,
+            this.ratios.map(({ key }) => key),
+            wanted,
+            idsMax,
+          );
+    this.repeats = unit === 'event' ? new RepeatedIds(source, withSampleIds) : null;
   }
 
   /** The same rows, with the events that had to be decoded, for whoever comes next. */
   add({ batch, rows, events: known }: Matches): Matches {
-    const { cursor, columns, ratios, samples } = this;
+    const { cursor, columns, ratios, samples, units, repeats, measures } = this;
     const events: (EventRow | undefined)[] = [];
-    const others = new Float64Array(columns.length);
+    const values = new Float64Array(measures.length);
+    const pairs = new Float64Array(2 * ratios.length);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
       cursor.move(batch, row, known?.[i]);
+      const latencyMs = isValue(batch.latencyMs[row]) ? batch.latencyMs[row] : Number.NaN;
+      const costUsd = isValue(batch.costUsd[row]) ? batch.costUsd[row] : Number.NaN;
       const tokens = totalTokens(cursor);
-      if (isValue(batch.latencyMs[row])) this.latencyMs.push(batch.latencyMs[row]);
-      if (isValue(batch.costUsd[row])) this.costUsd.push(batch.costUsd[row]);
+      if (!Number.isNaN(latencyMs)) this.latencyMs.push(latencyMs);
+      if (!Number.isNaN(costUsd)) this.costUsd.push(costUsd);
       if (!Number.isNaN(tokens)) this.tokens.push(tokens);
-      for (let c = 0; c < columns.length; c++) others[c] = addTo(columns[c], cursor);
-      for (const { of, per, sums } of ratios) addRatio(sums, of(cursor), per(cursor));
-      samples?.add(cursor, tokens, others);
+      values[0] = latencyMs;
+      values[1] = costUsd;
+      values[2] = tokens;
+      values[3] = flagValue(batch.tags[row]);
+      for (let c = 0; c < columns.length; c++) values[USUAL.length + c] = addTo(columns[c], cursor);
+      for (let r = 0; r < ratios.length; r++) addRatio(ratios[r], cursor, pairs, 2 * r);
+      samples?.add(cursor, values, pairs);
+      units?.add(cursor, values, pairs);
+      repeats?.add(cursor);
       events.push(cursor.decoded);
     }
     return { batch, rows, events };
   }
 
-  result(): Pick<
-    ArmSamples,
-    'latencyMs' | 'costUsd' | 'tokens' | 'columns' | 'flags' | 'ratios' | 'bySampleId'
-  > {
+  result(): Omit<ArmSamples, keyof ArmAbout> {
     const [latencyMs, costUsd, tokens] = [this.latencyMs, this.costUsd, this.tokens].map((values) =>
       values.result(),
     );
-    const bySampleId = this.samples?.result();
+    const bySampleId = this.samples?.samples();
     const columns = this.columns.flatMap(({ of, values }) =>
       values ? [[of, values.result()] as const] : [],
     );
@@ -140,6 +186,8 @@ class ValuesCollector {
         ratios: Object.fromEntries(this.ratios.map(({ key, sums }) => [key, sums.result()])),
       }),
       ...(bySampleId !== undefined && { bySampleId }),
+      ...(this.units !== null && { byUnit: this.units.units() }),
+      ...(this.repeats !== null && { repeats: this.repeats.result() }),
     };
   }
 }
@@ -172,121 +220,9 @@ function addTo({ read, values, flag }: Column, cursor: RowCursor): number {
   return value;
 }
 
-function addRatio(sums: PairMoments, of: number, per: number): void {
-  if (Number.isNaN(of) && Number.isNaN(per)) return;
-  sums.push(Number.isNaN(of) ? 0 : of, Number.isNaN(per) ? 0 : per);
-}
-
-/** Means per sampleId, of what each of its events has; nothing once there are too many of them. */
-class SampleCollector {
-  private readonly source: RowSource;
-  private readonly idsMax: number;
-  private readonly measures: readonly string[];
-  /** Whether a declared column may hold the sampleId. */
-  private readonly declared: boolean;
-  private kept: KeptSamples | null;
-  private events = 0;
-
-  constructor(source: RowSource, measures: readonly string[], idsMax = IDS_MAX) {
-    this.source = source;
-    this.idsMax = idsMax;
-    this.measures = measures;
-    this.kept = new KeptSamples(measures.length);
-    this.declared = source.columns.some(({ name }) => name === 'sampleId' || name === 'sample_id');
-  }
-
-  add(cursor: RowCursor, tokens: number, others: Float64Array): void {
-    if (this.kept === null) return;
-    const { tag } = cursor;
-    // The row's sampleId, if it has one, is its binding's, or else told by its event alone.
-    const needsEvent = (tag & (this.declared ? FLAG_BLOB | FLAG_DECLARED : FLAG_BLOB)) !== 0;
-    const event = needsEvent ? cursor.event : cursor.decoded;
-    const id = event?.sampleId ?? lifted(this.source.binding(tag & TAG_BINDING_MASK).bound, 'sampleId');
-    if (id === null) return;
-    const place = this.kept.place(keyOf(id));
-    if (place === this.idsMax) {
-      this.kept = null;
-      return;
-    }
-    this.events++;
-    this.kept.add(place, cursor, tokens, others);
-  }
-
-  result(): SamplesById | UnkeptSamples {
-    const { kept, idsMax, events } = this;
-    return kept === null ? { ids: null, idsMax, events } : { ...kept.result(this.measures), events };
-  }
-}
-
-class KeptSamples {
-  private readonly places = new Map<string, number>();
-  private readonly latencyMs = new Sums();
-  private readonly costUsd = new Sums();
-  private readonly tokens = new Sums();
-  private readonly successRate = new Sums();
-  private readonly others: readonly Sums[];
-
-  constructor(others: number) {
-    this.others = Array.from({ length: others }, () => new Sums());
-  }
-
-  /** Of the id; the next one if it is new. */
-  place(id: string): number {
-    const known = this.places.get(id);
-    if (known !== undefined) return known;
-    this.places.set(id, this.places.size);
-    return this.places.size - 1;
-  }
-
-  add(place: number, { batch, row }: RowCursor, tokens: number, others: Float64Array): void {
-    const success = successOf(batch.tags[row]);
-    this.latencyMs.add(place, isValue(batch.latencyMs[row]) ? batch.latencyMs[row] : Number.NaN);
-    this.costUsd.add(place, isValue(batch.costUsd[row]) ? batch.costUsd[row] : Number.NaN);
-    this.tokens.add(place, tokens);
-    this.successRate.add(place, success === null ? Number.NaN : Number(success));
-    for (let i = 0; i < others.length; i++) this.others[i].add(place, others[i]);
-  }
-
-  result(measures: readonly string[]): Omit<SamplesById, 'events'> {
-    return {
-      ids: [...this.places.keys()],
-      latencyMs: this.latencyMs.means(),
-      costUsd: this.costUsd.totals(),
-      tokens: this.tokens.totals(),
-      successRate: this.successRate.means(),
-      ...(measures.length > 0 && {
-        columns: Object.fromEntries(measures.map((of, i) => [of, this.others[i].means()])),
-      }),
-    };
-  }
-}
-
-/** 1 and '1' are one sample: whoever logs ids as text in one arm and as numbers in the other means the same. */
-function keyOf(id: Json): string {
-  return typeof id === 'string' ? id : JSON.stringify(id);
-}
-
-/** Sums per place; NaN is no value. */
-class Sums {
-  private readonly sums: number[] = [];
-  private readonly counts: number[] = [];
-
-  add(place: number, value: number): void {
-    while (this.sums.length <= place) {
-      this.sums.push(0);
-      this.counts.push(0);
-    }
-    if (Number.isNaN(value)) return;
-    this.sums[place] += value;
-    this.counts[place]++;
-  }
-
-  /** 0/0 is NaN, as it should be. */
-  means(): Float64Array {
-    return Float64Array.from(this.sums, (sum, place) => sum / this.counts[place]);
-  }
-
-  totals(): Float64Array {
-    return Float64Array.from(this.sums, (sum, place) => (this.counts[place] === 0 ? Number.NaN : sum));
-  }
+function addRatio({ of, per, sums }: Ratio, cursor: RowCursor, into: Float64Array, at: number): void {
+  const [above, below] = [of(cursor), per(cursor)];
+  into[at] = Number.isNaN(above) ? 0 : above;
+  into[at + 1] = Number.isNaN(below) ? 0 : below;
+  if (!(Number.isNaN(above) && Number.isNaN(below))) sums.push(into[at], into[at + 1]);
 }

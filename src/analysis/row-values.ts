@@ -62,16 +62,19 @@ export function numberReader(source: RowSource, of: string): ReadNumber {
 const OWN: Readonly<Record<string, ReadNumber>> = {
   latencyMs: ({ batch, row }) => valueOrNaN(batch.latencyMs[row]),
   costUsd: ({ batch, row }) => valueOrNaN(batch.costUsd[row]),
-  success: ({ tag }) => {
-    const success = successOf(tag);
-    return success === null ? Number.NaN : Number(success);
-  },
+  success: ({ tag }) => flagValue(tag),
   tokensTotal: totalTokens,
   tokensPrompt: ({ batch, row }) =>
     hasTokens(batch, row) ? Math.max(batch.promptTokens[row], 0) : Number.NaN,
   tokensCompletion: ({ batch, row }) =>
     hasTokens(batch, row) ? Math.max(batch.completionTokens[row], 0) : Number.NaN,
 };
+
+/** Of whether the row's event succeeded. */
+export function flagValue(tag: number): number {
+  const success = successOf(tag);
+  return success === null ? Number.NaN : Number(success);
+}
 
 function valueOrNaN(value: number): number {
   return isValue(value) ? value : Number.NaN;

@@ -231,14 +231,14 @@ export class Crucible implements AsyncDisposable {
     options: CompareOptions = {},
   ): Promise<Comparison> {
     const resolved = this.#resolve(experiments);
-    const { paired, seed, questions } = resolveCompareOptions(options, resolved.length);
+    const { paired, seed, questions, unit } = resolveCompareOptions(options, resolved.length);
     const { filter, ...how } = options;
     const parts = resolved.map((experiment) => experiment.selected(filter));
     checkMeasured(
       questions,
       parts.flatMap(({ readable }) => readable.store.source.columns),
     );
-    const gather = { withSampleIds: paired !== false, seed, ...measuresOf(questions) };
+    const gather = { withSampleIds: paired !== false, seed, unit, ...measuresOf(questions) };
     const arms = resolved.map(({ times }, arm) => ({ times, gather: { ...gather, arm } }));
     const task = { kind: 'compare', arms, options: how } as const;
     if (this.#pool === null || areFew(parts, ROWS_HERE_MAX)) return performCompare(rowsOf(parts), task);

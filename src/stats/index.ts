@@ -8,6 +8,16 @@ export {
   bootstrapInterval,
   type Statistic,
 } from './bootstrap.js';
+export {
+  type ClusterEstimate,
+  type ClusteredMeanResult,
+  type ClusteredTestResult,
+  type ClusterTotals,
+  clusterEstimate,
+  clusteredMean,
+  clusteredTest,
+  clusterTotals,
+} from './clustered.js';
 export { type ChiSquareResult, chiSquare, type FisherResult, fisherExact } from './contingency.js';
 export { type CorrelationResult, pearson, spearman } from './correlation.js';
 export { type Description, describe } from './describe.js';

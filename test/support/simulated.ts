@@ -1,10 +1,10 @@
 /** Rates of errors in simulations: short ones in the suite, 2,000 runs with `CRUCIBLE_LONG=1`. */
 import { expect } from 'vitest';
+import { IS_LONG, rounds } from './effort.js';
 
-export const IS_LONG = process.env.CRUCIBLE_LONG === '1';
 export const TIMEOUT_MS = IS_LONG ? 1_800_000 : 120_000;
 
-export const runs = (short: number): number => (IS_LONG ? 2000 : short);
+export const runs = (short: number): number => rounds(short, 2000);
 
 /** In how many of the runs, numbered from 0, it happened. */
 export function shareOf(count: number, happens: (run: number) => boolean): number {

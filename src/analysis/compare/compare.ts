@@ -19,6 +19,7 @@ import { compareRates, watchRates } from './rates.js';
 import { compareRatios, watchRatios } from './ratios.js';
 import { type ArmSamples, flagOf, valuesOf } from './samples.js';
 import type { CompareOptions, Comparison, MetricComparison } from './types.js';
+import { compareUnits, watchUnits } from './units.js';
 import { metricVerdict, treatmentVerdict } from './verdict.js';
 import { type MeasurePair, warningsOf } from './warnings.js';
 import { namesOf, valuesText } from './words.js';
@@ -123,12 +124,15 @@ export function compareArms(
       alpha: settings.alpha,
       adjust: settings.adjust,
       questions: adjusted.questions,
+      unit: settings.unit,
       seed: settings.seed,
       resamples: settings.resamples,
       sequential: settings.sequential && {
         tuning: settings.sequential.tuning,
         validAtEveryLook: true,
-        without: settings.questions.filter(hasNoSequence).map(({ name }) => name),
+        without: settings.questions
+          .filter((question) => settings.unit !== 'event' || hasNoSequence(question))
+          .map(({ name }) => name),
       },
     },
   };
@@ -138,14 +142,24 @@ function hasNoSequence({ summary }: Question): boolean {
   return typeof summary === 'object' || summary === 'ratio';
 }
 
+/** Whether pairs have it: means and rates. */
+function isPaired({ per, summary }: Question): boolean {
+  return per === null && typeof summary !== 'object';
+}
+
 function find(
-  { of, per, summary, noun }: Question,
+  question: Question,
   old: PreparedArm,
   now: PreparedArm,
   matching: Matching,
   settings: Settings,
 ): Finding {
+  const { of, per, summary, noun } = question;
   const watching = settings.sequential !== null;
+  const [oldUnits, nowUnits] = [old.samples.byUnit, now.samples.byUnit];
+  if (oldUnits !== undefined && nowUnits !== undefined && !(matching.pairing.used && isPaired(question))) {
+    return (watching ? watchUnits : compareUnits)(question, oldUnits, nowUnits, settings);
+  }
   const what = valuesText(of);
   if (typeof summary === 'object') {
     const [before, after] = [old, now].map((arm) => arm.quantile(of, summary.quantile));

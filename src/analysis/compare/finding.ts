@@ -17,6 +17,8 @@ export interface Finding {
   readonly requiredN: number | null;
   /** Of the difference; absent where the method has none. */
   readonly standardError?: number | null;
+  /** Of the difference's t distribution; absent for a normal one. */
+  readonly df?: number | null;
   readonly pairs?: MetricComparison['pairs'];
   readonly assumptions: readonly string[];
   readonly reason?: string;

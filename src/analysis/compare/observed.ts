@@ -13,25 +13,49 @@ export interface Observed {
   readonly sampled: SampledValues | null;
   /** g₁ = m₃/m₂^1.5; null for a constant and for a summary. */
   readonly skewness: number | null;
+  /** Correlation of each value with the one before, in capture order; null where the order is not known. */
+  readonly serial: number | null;
 }
 
 export function observe(observations: Observations): Observed {
   if (!(observations instanceof Float64Array)) {
     const { n } = observations;
     if (!('sample' in observations)) {
-      return { n, summary: observations, sorted: null, sampled: null, skewness: null };
+      return { n, summary: observations, sorted: null, sampled: null, skewness: null, serial: null };
     }
     const { sample, skewness, largestShare: _, ...summary } = observations;
-    return { n, summary, sorted: finiteValues(ascending(sample)), sampled: observations, skewness };
+    return {
+      n,
+      summary,
+      sorted: finiteValues(ascending(sample)),
+      sampled: observations,
+      skewness,
+      serial: null,
+    };
   }
   const sorted = finiteValues(ascending(observations));
   const n = sorted.length;
   const sampled = null;
-  if (n === 0) return { n, summary: { n, mean: null, variance: null }, sorted, sampled, skewness: null };
+  if (n === 0) {
+    return { n, summary: { n, mean: null, variance: null }, sorted, sampled, skewness: null, serial: null };
+  }
   const { mean, meanLow, m2, m3, scale } = sampleMoments(sorted);
   const variance = n > 1 ? finiteOrNull((m2 / (n - 1)) * scale * scale) : null;
   const skewness = m2 > 0 ? m3 / n / (m2 / n) ** 1.5 : null;
-  return { n, summary: { n, mean, meanLow, variance }, sorted, sampled, skewness };
+  const serial = n < 3 || m2 === 0 ? null : serialCorrelation(observations, mean, m2 * scale * scale);
+  return { n, summary: { n, mean, meanLow, variance }, sorted, sampled, skewness, serial };
+}
+
+function serialCorrelation(values: Float64Array, mean: number, squares: number): number | null {
+  let products = 0;
+  let before = Number.NaN;
+  for (const value of values) {
+    const deviation = value - mean;
+    const product = before * deviation;
+    if (Number.isFinite(product)) products += product;
+    before = deviation;
+  }
+  return finiteOrNull(products / squares);
 }
 
 /** Sorting puts what is not finite at the ends: −∞ first, then +∞ and NaN last. */

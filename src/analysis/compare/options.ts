@@ -15,6 +15,7 @@ export interface Settings {
   readonly seed: number;
   readonly resamples: number;
   readonly paired: boolean | 'auto';
+  readonly unit: string;
   /** One per arm. */
   readonly expectedRatio: readonly number[];
   readonly sequential: { readonly tuning: number } | null;
@@ -31,6 +32,7 @@ const KNOWN: readonly string[] = [
   'seed',
   'resamples',
   'paired',
+  'unit',
   'expectedRatio',
   'sequential',
 ];
@@ -52,6 +54,7 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
     seed = 1,
     resamples = 10_000,
     paired = 'auto',
+    unit = 'event',
     expectedRatio = new Array<number>(arms).fill(1),
   } = options;
   const sequential = resolveSequential(options.sequential);
@@ -72,6 +75,7 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
   if (paired === true && sequential !== null) {
     throw new ConfigError('paired', "false or 'auto' beside sequential", paired);
   }
+  checkUnit(unit, paired);
   checkRatio(expectedRatio, arms);
   return {
     alpha: level.alpha,
@@ -81,7 +85,9 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
     event,
     seed,
     resamples,
-    paired: sequential === null ? paired : false,
+    // Samples that are units of their own may be pairs; those of other units are not independent of each other.
+    paired: sequential === null && (unit === 'event' || unit === 'sampleId') ? paired : false,
+    unit,
     expectedRatio,
     sequential: sequential && { tuning: sequential.tuning ?? TUNING_DEFAULT },
   };
@@ -106,6 +112,19 @@ function resolveAlpha(own: number | undefined, sequential: number | undefined): 
     throw new ConfigError('sequential.alpha', `alpha = ${own}, or none`, sequential);
   }
   return own ?? sequential;
+}
+
+function checkUnit(unit: unknown, paired: unknown): void {
+  if (typeof unit !== 'string' || unit === '') {
+    throw new ConfigError(
+      'unit',
+      "'event', 'userId', 'sessionId', 'sampleId' or a path into the metadata",
+      unit,
+    );
+  }
+  if (paired === true && unit !== 'event' && unit !== 'sampleId') {
+    throw new ConfigError('paired', `false or 'auto' beside unit '${unit}'`, paired);
+  }
 }
 
 function checkRatio(ratio: readonly number[], arms: number): void {

@@ -222,10 +222,14 @@ const ALWAYS: readonly string[] = ['latencyMs', 'costUsd', 'success', 'tokensTot
 export function measuresOf(questions: readonly Question[]): {
   measures: string[];
   ratios: [of: string, per: string][];
+  quantilesOf: string[];
 } {
   const single = questions.filter(({ per }) => per === null).map(({ of }) => of);
   return {
     measures: [...new Set(single)].filter((of) => !ALWAYS.includes(of)),
     ratios: questions.flatMap(({ of, per }) => (per === null ? [] : [[of, per]])),
+    quantilesOf: [
+      ...new Set(questions.filter(({ summary }) => typeof summary === 'object').map(({ of }) => of)),
+    ],
   };
 }

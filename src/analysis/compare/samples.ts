@@ -1,4 +1,5 @@
 /** What a comparison works on: plain data of each arm, fit to cross a thread. */
+import type { ClusterTotals } from '../../stats/clustered.js';
 import type { Proportion } from '../../stats/proportions.js';
 import type { RatioSums } from '../../stats/ratio.js';
 import type { Summary } from '../../stats/sample.js';
@@ -37,6 +38,35 @@ export interface SamplesById {
   readonly events: number;
 }
 
+/** An arm's events by what was randomised: what each unit adds to the sums over all events. */
+export interface UnitTotals {
+  /** 'userId', … */
+  readonly unit: string;
+  /** Distinct. */
+  readonly ids: readonly string[];
+  /** By measure, beside `ids`: the sum of the unit's values, and their number. */
+  readonly measures: Readonly<Record<string, ClusterTotals>>;
+  /** By `of/per`. */
+  readonly ratios: Readonly<Record<string, ClusterTotals>>;
+  /** By measure: all values, and the place of each one's unit; null where they were too many. */
+  readonly values: Readonly<
+    Record<string, { readonly values: Float64Array; readonly units: Uint32Array } | null>
+  >;
+  /** Events that belong to a unit, and that do not. */
+  readonly events: number;
+  readonly without: number;
+}
+
+/** How many events share an id, as far as they were looked at. */
+export interface RepeatedId {
+  readonly key: 'userId' | 'sessionId' | 'sampleId';
+  readonly ids: number;
+  /** Events that carry one. */
+  readonly events: number;
+  /** Whether all events were looked at. */
+  readonly isComplete: boolean;
+}
+
 /** More samples than are kept: they are not paired. */
 export interface UnkeptSamples {
   readonly ids: null;
@@ -71,6 +101,10 @@ export interface ArmSamples {
   readonly flags?: Readonly<Record<string, Proportion>>;
   /** Sums of two measures over all events, by `of/per`; what an event lacks adds nothing. */
   readonly ratios?: Readonly<Record<string, RatioSums>>;
+  /** Where a unit was named. */
+  readonly byUnit?: UnitTotals;
+  /** Where none was: ids that several events share, most events per id first. */
+  readonly repeats?: readonly RepeatedId[];
   /** Needed for a paired comparison only. */
   readonly bySampleId?: SamplesById | UnkeptSamples;
 }

@@ -58,6 +58,11 @@ export interface CompareOptions {
   readonly paired?: boolean | 'auto';
   /** Events that were planned per arm, in the order of the arms, up to a factor; equal by default. */
   readonly expectedRatio?: readonly number[];
+  /**
+   * What was randomised: 'event' by default; 'userId', 'sessionId', 'sampleId' or a path into the metadata, as
+   * 'tenant.id'. Standard errors are by unit then, and the sample ratio is that of units.
+   */
+  readonly unit?: string;
   /** Results that hold at every look, so that a running experiment may be watched and stopped. Off by default. */
   readonly sequential?: boolean | SequentialOptions;
 }
@@ -86,6 +91,8 @@ export interface ComparisonDifferences {
 export interface ArmEstimate {
   estimate: number | null;
   n: number;
+  /** Units that have some of it; absent where the unit is the event. */
+  units?: number;
   confidenceInterval: Interval | null;
 }
 
@@ -179,6 +186,10 @@ export type WarningCode =
   | 'littleTimeOverlap'
   | 'unequalTimeSpans'
   | 'repeatedSamples'
+  | 'repeatedUnits'
+  | 'serialCorrelation'
+  | 'withoutUnit'
+  | 'sharedUnits'
   | 'unequalRequests'
   | 'unpairedSamples';
 
@@ -213,6 +224,8 @@ export interface ComparisonSettings {
   adjust: AdjustmentMethod | 'none';
   /** p-values that were adjusted together. */
   questions: number;
+  /** What was taken as randomised. */
+  unit: string;
   seed: number;
   resamples: number;
   /** Null: the results hold for one look, at a time that was fixed beforehand. */

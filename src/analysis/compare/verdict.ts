@@ -74,6 +74,12 @@ const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
     'the arms ran at different times, so what changed over time is part of the differences',
   ],
   ['repeatedSamples', 'events of one sample were counted as independent, so intervals may be too narrow'],
+  [
+    'repeatedUnits',
+    'events of one user or session were counted as independent, so intervals may be too narrow',
+  ],
+  ['serialCorrelation', 'values that follow each other are alike, so intervals may be too narrow'],
+  ['sharedUnits', 'some units were in both arms'],
   ['tooFewSamples', 'there are few observations'],
   ['heavyTail', 'some means rest on a few large values'],
 ];
@@ -107,6 +113,11 @@ export function treatmentVerdict(
   }
   if (sentences.length === 0) {
     return `There is nothing to compare ${names.treatment} with ${names.baseline} by.`;
+  }
+  if (settings.unit !== 'event') {
+    sentences.push(
+      `What was randomised is taken to be the ${settings.unit}: events of one are not taken as independent.`,
+    );
   }
   const codes = new Set(warnings.map(({ code }) => code));
   const cautions = CAUTIONS.filter(([code]) => codes.has(code)).map(([, words]) => words);

@@ -2,8 +2,8 @@
 import { chiSquareSurvival } from '../../stats/distributions.js';
 import { type ComparedKind, countByKind, kindOf } from '../kinds.js';
 import { largestShare, longestRun, type Observed } from './observed.js';
-import type { ArmSamples } from './samples.js';
-import type { ComparisonWarning, MetricComparison, Pairing, WarningCode } from './types.js';
+import type { ArmSamples, RepeatedId } from './samples.js';
+import type { ArmEstimate, ComparisonWarning, MetricComparison, Pairing, WarningCode } from './types.js';
 import type { Names } from './verdict.js';
 import { counted, list, valuesText } from './words.js';
 
@@ -16,6 +16,10 @@ const EVENTS_PER_SAMPLE_MAX = 1.1;
 const REQUESTS_RATIO_MAX = 1.1;
 
 /** The values of one measure of both arms, and the metrics made of them. */
+/** Correlation of consecutive values that widens an interval by a fifth; and in its standard errors. */
+const SERIAL_MAX = 0.2;
+const SERIAL_ERRORS = 4;
+
 export interface MeasurePair {
   readonly of: string;
   readonly baseline: Observed;
@@ -49,6 +53,8 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...measures.flatMap((pair) => measureWarnings(pair, names)),
     ...samplingWarning(reviewed),
     ...(pairing.used ? [] : ratioWarning(reviewed)),
+    ...unitWarnings(reviewed),
+    ...serialWarnings(reviewed),
     ...timeWarnings(reviewed),
     ...sampleWarnings(reviewed),
     ...requestWarnings(reviewed),
@@ -74,10 +80,10 @@ function metricWarnings({ metrics, names }: Reviewed): ComparisonWarning[] {
         ];
   };
   const few = metrics.filter(({ baseline, treatment }) => {
-    const fewest = Math.min(baseline.n, treatment.n);
+    const fewest = fewestOf(baseline, treatment);
     return fewest > 0 && fewest < FEW;
   });
-  const fewest = few.map(({ label, baseline, treatment }) => `${label} ${Math.min(baseline.n, treatment.n)}`);
+  const fewest = few.map(({ label, baseline, treatment }) => `${label} ${fewestOf(baseline, treatment)}`);
   const short = metrics.filter(
     ({ significant, pValue, requiredN, baseline, treatment }) =>
       pValue !== null && !significant && requiredN !== null && Math.min(baseline.n, treatment.n) < requiredN,
@@ -98,6 +104,11 @@ function metricWarnings({ metrics, names }: Reviewed): ComparisonWarning[] {
           ),
         ]),
   ];
+}
+
+/** Independent observations of the arm that has fewer: units, where there are such. */
+function fewestOf(baseline: ArmEstimate, treatment: ArmEstimate): number {
+  return Math.min(baseline.units ?? baseline.n, treatment.units ?? treatment.n);
 }
 
 /** As warnings call the values of a measure. */
@@ -172,19 +183,78 @@ function samplingWarning({ metrics, measures, names }: Reviewed): ComparisonWarn
   return [warning('sampledValues', message)];
 }
 
+/** Of what was randomised: by events, users who are fairly split would hardly ever seem so. */
 function ratioWarning({ baseline, treatment, names, expectedRatio }: Reviewed): ComparisonWarning[] {
-  const total = baseline.events + treatment.events;
+  const [old, now, what] = randomised(baseline, treatment);
+  const total = old + now;
   const expected = total / (1 + expectedRatio);
-  const chiSquare = (baseline.events - expected) ** 2 * (1 / expected + 1 / (total - expected));
+  const chiSquare = (old - expected) ** 2 * (1 / expected + 1 / (total - expected));
   const pValue = chiSquareSurvival(chiSquare, 1);
   if (pValue >= RATIO_ALPHA) return [];
   return [
     warning(
       'sampleRatioMismatch',
-      `${baseline.events} events in ${names.baseline} and ${treatment.events} in ${names.treatment} do not fit ` +
+      `${old} ${what} in ${names.baseline} and ${now} in ${names.treatment} do not fit ` +
         `1 : ${Number(expectedRatio.toPrecision(3))} (chi-square ${chiSquare.toFixed(1)}, p < 0.001)`,
     ),
   ];
+}
+
+/** Units; without any named the ids that most events share, which may well be what was randomised; else events. */
+function randomised(baseline: ArmSamples, treatment: ArmSamples): [old: number, now: number, what: string] {
+  if (baseline.byUnit !== undefined && treatment.byUnit !== undefined) {
+    return [baseline.byUnit.ids.length, treatment.byUnit.ids.length, `units (${baseline.byUnit.unit})`];
+  }
+  for (const key of ['userId', 'sessionId'] as const) {
+    const [old, now] = [baseline, treatment].map(({ repeats = [] }) =>
+      repeats.find((found) => found.key === key),
+    );
+    if (old?.isComplete && now?.isComplete && (isRepeated(old) || isRepeated(now))) {
+      return [old.ids, now.ids, ID_NOUNS[key]];
+    }
+  }
+  return [baseline.events, treatment.events, 'events'];
+}
+
+const ID_NOUNS = { userId: 'users', sessionId: 'sessions', sampleId: 'samples' } as const;
+
+function isRepeated({ ids, events }: RepeatedId): boolean {
+  return events > EVENTS_PER_SAMPLE_MAX * ids;
+}
+
+/** Values that follow each other are alike: as many are worth fewer, as if they were of few units. */
+function serialWarnings({ baseline, measures, names, pairing }: Reviewed): ComparisonWarning[] {
+  if (pairing.used || baseline.byUnit !== undefined) return [];
+  return measures.flatMap(({ of, ...arms }) =>
+    (['baseline', 'treatment'] as const).flatMap((side) => {
+      const { serial, n } = arms[side];
+      if (serial === null || serial < SERIAL_MAX || serial * Math.sqrt(n) < SERIAL_ERRORS) return [];
+      const worth = Math.max(1, Math.round((n * (1 - serial)) / (1 + serial)));
+      const message =
+        `consecutive ${called(of)} of ${names[side]} are alike (correlation ${serial.toFixed(2)}): ` +
+        `${counted(n)} are worth about ${counted(worth)} independent ones`;
+      return [warning('serialCorrelation', message)];
+    }),
+  );
+}
+
+function unitWarnings({ baseline, treatment, names }: Reviewed): ComparisonWarning[] {
+  const [old, now] = [baseline.byUnit, treatment.byUnit];
+  if (old === undefined || now === undefined) return [];
+  const { unit } = old;
+  const found: ComparisonWarning[] = [];
+  if (old.without + now.without > 0) {
+    const told = `${counted(old.without)} events of ${names.baseline} and ${counted(now.without)} of ${names.treatment}`;
+    found.push(warning('withoutUnit', `${told} have no ${unit}, and are left out`));
+  }
+  const ids = new Set(old.ids);
+  const shared = now.ids.filter((id) => ids.has(id)).length;
+  // Samples in both arms are what a comparison of prompts is made of.
+  if (shared > 0 && unit !== 'sampleId') {
+    const message = `${counted(shared)} units (${unit}) are in both arms, and counted as if they were two: assign each unit to one arm`;
+    found.push(warning('sharedUnits', message));
+  }
+  return found;
 }
 
 function timeWarnings({ baseline, treatment, names }: Reviewed): ComparisonWarning[] {
@@ -226,12 +296,14 @@ function sampleWarnings({ baseline, treatment, names, pairing }: Reviewed): Comp
     const message = `${unpaired.baseline} samples of ${names.baseline} and ${unpaired.treatment} of ${names.treatment} are in no pair, and left out`;
     return [warning('unpairedSamples', message)];
   }
+  if (baseline.byUnit !== undefined) return [];
   return (
     [
       [baseline, names.baseline],
       [treatment, names.treatment],
     ] as const
-  ).flatMap(([{ bySampleId }, name]) => {
+  ).flatMap(([{ bySampleId, repeats }, name]) => {
+    if (repeats !== undefined) return repeats.filter(isRepeated).map((found) => repeatedWarning(found, name));
     if (bySampleId === undefined) return [];
     const ids = bySampleId.ids === null ? bySampleId.idsMax : bySampleId.ids.length;
     const perSample = bySampleId.events / ids;
@@ -240,6 +312,15 @@ function sampleWarnings({ baseline, treatment, names, pairing }: Reviewed): Comp
     const message = `${name} has ${perSample.toFixed(1)} events per sample${of}, counted as if they were independent`;
     return [warning('repeatedSamples', message)];
   });
+}
+
+function repeatedWarning({ key, ids, events, isComplete }: RepeatedId, name: string): ComparisonWarning {
+  const noun = ID_NOUNS[key].slice(0, -1);
+  const among = isComplete ? '' : ` among the ${counted(events)} looked at`;
+  const message =
+    `${name} has ${(events / ids).toFixed(1)} events per ${noun}${among}, counted as if they were independent: ` +
+    `unit: '${key}' takes them as they are`;
+  return warning(key === 'sampleId' ? 'repeatedSamples' : 'repeatedUnits', message);
 }
 
 /**

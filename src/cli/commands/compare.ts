@@ -42,6 +42,12 @@ const OPTIONS = {
     default: 'auto',
     description: 'compare sample by sample, by sampleId; auto: where the arms share 80 % of their samples',
   },
+  unit: {
+    type: 'string',
+    value: 'KEY',
+    description:
+      'what was randomised: userId, sessionId, sampleId or a path into the metadata; standard errors are by unit then. Events if not given',
+  },
   sequential: {
     type: 'flag',
     description: 'results that hold at every look, for an experiment that is watched while it runs',
@@ -108,7 +114,7 @@ export const compare = defineCommand({
 });
 
 function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): CompareOptions {
-  const { metrics, alpha, adjust, seed, sequential, tuning } = options;
+  const { metrics, alpha, adjust, seed, sequential, tuning, unit } = options;
   const paired = PAIRED[options.paired];
   if (sequential && paired === true) {
     throw new UsageError('--paired yes and --sequential exclude each other', 'compare');
@@ -122,6 +128,7 @@ function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): Comp
     adjust,
     seed,
     paired,
+    ...(unit !== undefined && { unit }),
     ...(sequential && { sequential: tuning === undefined ? true : { tuning } }),
     ...(options.ratio.length > 0 && { expectedRatio: readRatio(options.ratio, arms) }),
   };

@@ -273,7 +273,7 @@ function pText(p: Maybe): string {
 }
 
 function settingsText(settings: ComparisonSettings): string {
-  const { confidenceLevel, alpha, adjust, questions, seed, resamples, sequential } = settings;
+  const { confidenceLevel, alpha, adjust, questions, unit, seed, resamples, sequential } = settings;
   const adjusted =
     adjust === 'none' || questions < 2
       ? 'p-values not adjusted'
@@ -282,7 +282,7 @@ function settingsText(settings: ComparisonSettings): string {
     sequential === null
       ? `Bootstrap of ${formatNumber(resamples)} resamples, seed ${seed}.`
       : `Valid at every look; tightest at ${formatNumber(sequential.tuning)} observations.`;
-  return `Intervals of ${percent(confidenceLevel)}, for each metric alone; significance at ${percent(alpha)}, ${adjusted}. ${looks}`;
+  return `Intervals of ${percent(confidenceLevel)}, for each metric alone; significance at ${percent(alpha)}, ${adjusted}. ${unit === 'event' ? '' : `Unit: ${visible(unit)}. `}${looks}`;
 }
 
 function percent(share: number): string {

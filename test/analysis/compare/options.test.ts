@@ -24,6 +24,7 @@ describe('resolveCompareOptions', () => {
       resamples: 10_000,
       paired: 'auto',
       expectedRatio: [1, 1, 1],
+      unit: 'event',
       sequential: null,
     });
   });
@@ -65,6 +66,8 @@ describe('resolveCompareOptions', () => {
     ['metrics[0].direction', { metrics: [{ of: 'tokensTotal', margin: 1 }] }],
     ['metrics', { metrics: [{ of: 'costUsd' }, { of: 'costUsd' }] }],
     ['event', { event: '' }],
+    ['unit', { unit: '' }],
+    ['paired', { unit: 'userId', paired: true }],
     ['seed', { seed: 1.5 }],
     ['resamples', { resamples: 99 }],
     ['resamples', { resamples: 2e6 }],

@@ -5,9 +5,12 @@ import { compareArms } from '../../../src/analysis/compare/compare.js';
 import type { CompareOptions } from '../../../src/analysis/types.js';
 import { type ArmSpec, armOf } from './support.js';
 
-/** Evenly spread around a mean: no randomness to explain. */
+/** Evenly spread around a mean, in no order: no randomness to explain. */
 const around = (mean: number, spread: number, n = 400) =>
-  Float64Array.from({ length: n }, (_, i) => mean + spread * (((2 * i + 1) / n - 1) * Math.sqrt(3)));
+  Float64Array.from({ length: n }, (_, i) => {
+    const place = (i * 163) % n;
+    return mean + spread * (((2 * place + 1) / n - 1) * Math.sqrt(3));
+  });
 
 const treatmentOf = (old: ArmSpec, now: ArmSpec, options: CompareOptions = {}) =>
   compareArms([armOf('control', old), armOf('short prompt', now)], options).treatments[0]!;

@@ -355,9 +355,16 @@ describe('crucible compare', () => {
         -177 ms), a lower p95 latency (-290 ms, -40 %; 95 % interval -306 to -270 ms) and a higher mean
         cost (+$0.00097, +50 %; 95 % interval +$0.00090 to +$0.00104). No difference is shown in success
         rate (+3.00 percentage points; 95 % interval -0.78 to +7.14 percentage points) or mean token count
-        (0.000 tokens, 0.0 %; 95 % interval -0.279 to +0.279 tokens).
+        (0.000 tokens, 0.0 %; 95 % interval -0.279 to +0.279 tokens). To be read with care: values that
+        follow each other are alike, so intervals may be too narrow.
       ! too few observations per arm to find, with 80 % power, a difference as large as the one observed:
         success rate needs 588
+      ! consecutive latencies of control are alike (correlation 0.98): 200 are worth about 2 independent
+        ones
+      ! consecutive latencies of hedged are alike (correlation 0.98): 200 are worth about 2 independent
+        ones
+      ! consecutive costs of control are alike (correlation 0.35): 200 are worth about 97 independent ones
+      ! consecutive costs of hedged are alike (correlation 0.34): 200 are worth about 97 independent ones
 
       Intervals of 95 %, for each metric alone; significance at 5 %, 5 p-values adjusted together by Holm.
       Bootstrap of 10,000 resamples, seed 1.

@@ -12,7 +12,8 @@ const EMPTY = new Float64Array(0);
 
 /** An arm of 100 requests whose latencies and costs lie evenly around their means, `failed` of which failed. */
 function arm(name: string, meanMs: number, meanUsd: number, failed: number): ArmSamples {
-  const around = (mean: number) => Float64Array.from({ length: 100 }, (_, i) => mean * (0.505 + i / 100));
+  const around = (mean: number) =>
+    Float64Array.from({ length: 100 }, (_, i) => mean * (0.505 + ((i * 43) % 100) / 100));
   const [latencyMs, costUsd] = [around(meanMs), around(meanUsd)];
   const rows = Array.from(latencyMs, (ms, i) => ({
     event: 'e',
