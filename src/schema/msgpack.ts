@@ -411,6 +411,49 @@ export class MsgpackReader {
   }
 }
 
+/** Whether a value that begins with this byte is a text. */
+export function isStoredText(head: number): boolean {
+  return (head >= 0xa0 && head < 0xc0) || head === 0xd9 || head === 0xdb;
+}
+
+/** Where the value at `at` ends; -1 unless it is whole, and one that MsgpackWriter writes. */
+export function endOfStored(bytes: Buffer, at: number, depth = 0): number {
+  const { length } = bytes;
+  if (at >= length) return -1;
+  const head = bytes[at];
+  let end = at + 1;
+  if (head >= 0xa0 && head < 0xc0) end += head & 31;
+  else if (head === 0xcb) end += 8;
+  else if (head === 0xce) end += 4;
+  else if (head === 0xd9) end += end < length ? 1 + bytes[end] : length;
+  else if (head === 0xdb || head === 0xdd) {
+    if (end + 4 > length) return -1;
+    const size = bytes.readUInt32BE(end);
+    end += 4;
+    if (head === 0xdb) end += size;
+    else return endOfValues(bytes, end, size, false, depth);
+  } else if (head === 0xde) {
+    if (end + 2 > length) return -1;
+    return endOfValues(bytes, end + 2, bytes.readUInt16BE(end), true, depth);
+  } else if (!(head < 0x80 || head === 0xc0 || head === 0xc2 || head === 0xc3)) return -1;
+  return end <= length ? end : -1;
+}
+
+/** @param hasKeys - each has a text before it */
+function endOfValues(bytes: Buffer, at: number, count: number, hasKeys: boolean, depth: number): number {
+  // What is kept beside an event is one level deeper than what is in it.
+  if (depth > DEPTH_MAX + 1) return -1;
+  for (let left = count; left > 0 && at >= 0; left--) {
+    if (hasKeys) {
+      if (!isStoredText(bytes[at])) return -1;
+      at = endOfStored(bytes, at);
+      if (at < 0) return -1;
+    }
+    at = endOfStored(bytes, at, depth + 1);
+  }
+  return at;
+}
+
 /** Sets an own property whatever its name; assigning `__proto__` would set the prototype instead. */
 export function setOwn<T>(object: Record<string, T>, key: string, value: T): void {
   if (key === '__proto__') {

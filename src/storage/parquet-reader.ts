@@ -1,12 +1,14 @@
 /** Reading a Parquet segment, a row group at a time: verified, then decoded, and kept for the next batch of it. */
 import { crc32 } from 'node:zlib';
 import type { FileMetaData } from 'hyparquet';
-import { StorageError } from '../errors.js';
+import { StorageError, TelemetryError } from '../errors.js';
 import type { Batch } from '../ring/batch.js';
+import { systemCodeOf } from '../system-errors.js';
 import { isCorrupt } from './errors.js';
 import { type FileSystem, readFully } from './file-system.js';
 import { type ParquetGroup, type ParquetIndex, readFooter } from './parquet-footer.js';
 import { batchesOf, columnsNeeded, type RowGroupValues, SegmentTexts } from './parquet-rows.js';
+import { flawIn } from './segment-rows.js';
 
 /** Row groups that are kept decoded: of one reader the last, and of another. */
 const GROUPS_KEPT = 2;
@@ -42,14 +44,21 @@ export class ParquetFileReader {
   async batches(group: ParquetGroup): Promise<Batch[]> {
     const { identity, places, bindings, strings } = this.index;
     this.#texts ??= new SegmentTexts(bindings, strings);
-    const values = await this.values(group, columnsNeeded(identity.columns));
+    const mine = places.slice(group.firstBatch, group.firstBatch + group.batches);
+    let batches: Batch[];
     try {
-      const mine = places.slice(group.firstBatch, group.firstBatch + group.batches);
-      return batchesOf(values, mine, identity.columns, this.#texts);
+      const values = await this.values(group, columnsNeeded(identity.columns));
+      batches = batchesOf(values, mine, identity.columns, this.#texts);
     } catch (error) {
-      if (error instanceof RangeError) throw this.#damaged(group, error.message, error);
-      throw error;
+      if (error instanceof TelemetryError || systemCodeOf(error)?.startsWith('ERR_') === false) throw error;
+      // The bytes are as they were written: by somebody who did not write what he says.
+      throw this.#damaged(group, (error as Error).message, error);
     }
+    for (const batch of batches) {
+      const flaw = flawIn(batch, identity.columns, { bindings, strings });
+      if (flaw !== undefined) throw this.#damaged(group, flaw);
+    }
+    return batches;
   }
 
   /** Values of a row group's columns. @throws StorageError ERR_SEGMENT_CORRUPT */

@@ -101,7 +101,8 @@ export function isBindingText(text: string): boolean {
     if (!Array.isArray(binding) || typeof binding[0] !== 'string') return false;
     const [, model = null, provider = null, bound = {}] = binding;
     const isName = (value: unknown) => value === null || typeof value === 'string';
-    return isName(model) && isName(provider) && typeof bound === 'object' && bound !== null;
+    const isObject = typeof bound === 'object' && bound !== null && !Array.isArray(bound);
+    return isName(model) && isName(provider) && isObject;
   } catch {
     return false;
   }

@@ -1,11 +1,12 @@
 /** Reading one record batch of a segment. */
 import { crc32 } from 'node:zlib';
-import { CHUNK_ROWS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import { CHUNK_ROWS } from '../../assembly/layout.js';
 import { StorageError } from '../errors.js';
 import type { Batch } from '../ring/batch.js';
 import { type FileSystem, readFully } from './file-system.js';
 import type { BatchEntry, BatchPlace, Dictionaries, SegmentColumns } from './segment-format.js';
 import { batchContentOf, openMessage, parsed, placeOf, Unsound } from './segment-message.js';
+import { flawIn } from './segment-rows.js';
 import {
   BINDING,
   bitsPerRow,
@@ -46,7 +47,8 @@ export function readBatch(
     const message = Buffer.allocUnsafeSlow(bytes);
     if (readFully(files, fd, message, offset) < bytes) throw new Unsound('the file ends within the batch');
     const batch = decode(message, entry, columns);
-    requireSound(batch, columns, texts);
+    const flaw = flawIn(batch, columns, texts);
+    if (flaw !== undefined) throw new Unsound(flaw);
     return batch;
   } catch (error) {
     if (!(error instanceof Unsound)) throw error;
@@ -111,23 +113,6 @@ function decode(message: Buffer, entry: BatchEntry, columns: SegmentColumns): Ba
       return integers(valid, new IntegerArray(memory, at(valuesBuffer(column)), rows));
     }),
   };
-}
-
-/** What a reader would follow without looking must lead somewhere. @throws Unsound */
-function requireSound(batch: Batch, columns: SegmentColumns, { bindings, strings }: Dictionaries): void {
-  const { rows, tags, blobOffsets, blob, declared } = batch;
-  let end = blob.length;
-  for (let row = rows - 1; row >= 0; row--) {
-    if ((tags[row] & TAG_BINDING_MASK) >= bindings.length) throw new Unsound('a row names no event');
-    if (blobOffsets[row] > end) throw new Unsound('what has no column lies outside of the batch');
-    end = blobOffsets[row];
-  }
-  columns.forEach(({ type }, column) => {
-    const codes = declared[column];
-    for (let row = 0; type === 'dict' && row < rows; row++) {
-      if (codes[row] >>> 0 >= strings.length && codes[row] !== 0) throw new Unsound('a row names no text');
-    }
-  });
 }
 
 function isSamePlace(place: BatchPlace, entry: BatchEntry): boolean {
