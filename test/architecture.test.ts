@@ -24,6 +24,8 @@ const EVERYWHERE = [
   'errors',
   'system-errors',
   'make-folder',
+  'process-identity',
+  'staging',
   'clock',
   'assembly',
   'generated',

@@ -3,7 +3,7 @@
  * segment keeps, and read again event by event.
  */
 import { createHash } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import {
@@ -17,6 +17,7 @@ import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { Json } from '../schema/event.js';
+import { newStaging, stagedPath } from '../staging.js';
 import { clearUp, isCorrupt } from '../storage/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem, readFully } from '../storage/file-system.js';
 import { readParquetIndex } from '../storage/parquet-footer.js';
@@ -24,7 +25,6 @@ import { ParquetFileReader } from '../storage/parquet-reader.js';
 import { SegmentTexts } from '../storage/parquet-rows.js';
 import { type ParquetColumn, parquetColumns } from '../storage/parquet-schema.js';
 import { type RowGroup, writeParquetFile } from '../storage/parquet-writer.js';
-import { randomToken } from '../storage/paths.js';
 import {
   type BatchPlace,
   FORMAT_VERSION,
@@ -50,13 +50,14 @@ export interface StagedArchive extends StagedFile {
 
 /** @throws StorageError, and the signal's reason; nothing is left of the file then */
 export async function stageParquet(path: string, parts: ArchiveParts): Promise<StagedArchive> {
+  const { modes } = parts;
   const files = nodeFileSystem;
   const folder = dirname(path);
-  const temporary = join(folder, `.crucible-${randomToken()}.tmp`);
+  const temporary = stagedPath(path, newStaging());
   const discard = async () => clearUp(() => files.unlink(temporary));
   try {
-    ensureFolder(files, folder);
-    const written = await write(files, temporary, parts);
+    ensureFolder(files, folder, modes.folderMode);
+    const written = await write(files, temporary, parts, modes.fileMode);
     const { source } = parts.view;
     const sha256 = await verify(files, temporary, path, source, written.digest, parts.signal).catch(
       (error) => {
@@ -109,10 +110,10 @@ function told({ element }: ParquetColumn): SchemaColumn {
   };
 }
 
-async function write(files: FileSystem, path: string, parts: ArchiveParts) {
+async function write(files: FileSystem, path: string, parts: ArchiveParts, fileMode?: number) {
   const digest = new EventDigest();
   const summary = new RowSummary();
-  const fd = files.open(path, 'wx');
+  const fd = files.open(path, 'wx', fileMode);
   try {
     const groups = rowGroups(parts, digest, summary);
     const bytes = await writeParquetFile(files, fd, identityOf(parts), textsOf(parts.stores), groups);

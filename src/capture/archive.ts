@@ -1,4 +1,5 @@
 /** Archives of an experiment: which file, in which format, and what is told of it. */
+import { dirname } from 'node:path';
 import { ConfigError, ExportError } from '../errors.js';
 import {
   archiveJsonl,
@@ -9,9 +10,11 @@ import {
   jsonText,
   publish,
 } from '../export/index.js';
+import type { Modes } from '../make-folder.js';
 import { orderedEvents } from '../readers/ordered.js';
 import type { View } from '../readers/source.js';
 import type { Json } from '../schema/event.js';
+import { removeAbandoned } from '../staging.js';
 import { VERSION } from '../version.js';
 import { stageParquet } from './archive-parquet.js';
 import type { Stores } from './stores.js';
@@ -27,6 +30,9 @@ export interface ArchiveOptions {
   format?: 'jsonl' | 'parquet';
   /** Gives it up: nothing is left of the file, and the experiment is stopped, not archived. */
   signal?: AbortSignal;
+  /** Who may use the file, and folders that are created for it; default: as the experiment's own. */
+  folderMode?: number;
+  fileMode?: number;
   [option: string]: unknown;
 }
 
@@ -61,9 +67,18 @@ export interface ArchiveParts {
   /** Microseconds since the Unix epoch. */
   readonly createdUs: number;
   readonly signal: AbortSignal | undefined;
+  readonly modes: Modes;
 }
 
-const OPTIONS: readonly string[] = ['destination', 'path', 'dir', 'format', 'signal'];
+const OPTIONS: readonly string[] = [
+  'destination',
+  'path',
+  'dir',
+  'format',
+  'folderMode',
+  'fileMode',
+  'signal',
+];
 
 /** @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH */
 export async function archiveTarget(options: ArchiveOptions, name: string): Promise<ArchiveTarget> {
@@ -87,11 +102,12 @@ export async function archiveTarget(options: ArchiveOptions, name: string): Prom
 /** @throws StorageError, and the signal's reason; nothing is left of the file then */
 export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): Promise<ArchiveResult> {
   const { format } = target;
-  const { view, signal } = parts;
+  const { view, modes, signal } = parts;
+  await removeAbandoned(dirname(target.path));
   const metadata: Record<string, Json> = { ...parts.metadata, libraryVersion: VERSION };
   const expected = view.refs.reduce((sum, { rows }) => sum + rows, 0);
   if (format === 'jsonl') {
-    const file = await archiveJsonl(target, metadata, () => orderedEvents(view), signal);
+    const file = await archiveJsonl(target, metadata, () => orderedEvents(view), modes, signal);
     return { ...file, format, manifest: null, unreadable: expected - file.rows, verified: true };
   }
   const data = await stageParquet(target.path, parts);
@@ -119,7 +135,7 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
       };
       return `${jsonText(content as unknown as Json, 2)}\n`;
     };
-    const { path, manifest } = await publish(data, target, manifestOf);
+    const { path, manifest } = await publish(data, target, manifestOf, undefined, modes);
     return { path, format, rows, bytes, sha256, manifest, unreadable: expected - rows, verified: true };
   } finally {
     await data.discard();

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import type { ExportResult } from '../export/index.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
+import { removeAbandoned } from '../staging.js';
 import { absolutePath } from '../system-errors.js';
 import { VERSION } from '../version.js';
 import { AnalysisPool } from '../workers/pool.js';
@@ -20,7 +21,13 @@ import { type ExportOptions, writeExport } from './exporting.js';
 import { filesOf, type ImportedFiles, type ImportFilesOptions, importInto } from './importing.js';
 import { INSPECT, type Inspect, inspected } from './inspection.js';
 import { memoryLimitBytes } from './memory-limit.js';
-import { checkPlace, type ExperimentOptions, type PlaceOptions, resolveOptions } from './options.js';
+import {
+  checkModes,
+  checkPlace,
+  type ExperimentOptions,
+  type PlaceOptions,
+  resolveOptions,
+} from './options.js';
 import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
 import {
   checkRecoverOptions,
@@ -143,6 +150,7 @@ export class Crucible implements AsyncDisposable {
     const how = checkRecoverOptions(options);
     const { onProgress } = options;
     const found: RecoveredExperiment[] = [];
+    if (!how.readOnly) await removeAbandoned(top);
     const folders = experimentFolders(top);
     const { reopen } = how;
     const missing =
@@ -200,6 +208,7 @@ export class Crucible implements AsyncDisposable {
       prices: this.#prices,
       pool: this.#pool,
       streams: this.#streams,
+      modes: this.#place,
       forget: ({ id }) => this.#experiments.delete(id),
     };
   }
@@ -256,6 +265,10 @@ export class Crucible implements AsyncDisposable {
     return writeExport(this.#pool, parts, format, {
       name: 'experiments',
       ...options,
+      ...checkModes({
+        folderMode: options.folderMode ?? this.#place.folderMode,
+        fileMode: options.fileMode ?? this.#place.fileMode,
+      }),
       counts: Object.fromEntries(arms.map(({ id, counts }) => [id, { ...counts }])),
       about: arms.map((experiment) => experiment.about()),
       libraryVersion: VERSION,

@@ -16,6 +16,7 @@ import {
   type ImportReason,
   ImportSource,
 } from '../import/index.js';
+import type { Modes } from '../make-folder.js';
 import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter } from '../readers/filter.js';
 import { limitNow, limitOf } from '../readers/limit.js';
@@ -40,7 +41,7 @@ import { INSPECT, type Inspect, inspected, shownCounts } from './inspection.js';
 import { LateRuns } from './late-runs.js';
 import { listen, unlisten } from './listening.js';
 import { howToReopen, type Losses, type RefusedCounts } from './losses.js';
-import { type ResolvedOptions, storedOptions } from './options.js';
+import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import type { Recorder } from './recorder.js';
 import { bindTo, runIn } from './results/bind.js';
@@ -159,6 +160,8 @@ export interface ExperimentOwner {
   /** Threads for analysis; null when the calling thread does it. */
   readonly pool: AnalysisPool | null;
   readonly streams: ExportStreams;
+  /** Of what is written for experiments in memory. */
+  readonly modes: Modes;
   forget(experiment: Experiment): void;
 }
 
@@ -697,7 +700,13 @@ export class Experiment {
    * @throws StorageError when the file cannot be written
    */
   async export(format: ExportFormat, options: ExportOptions = {}): Promise<ExportResult> {
-    const file = { name: this.name, ...options, counts: { ...this.counts }, about: [this.about()] };
+    const file = {
+      name: this.name,
+      ...options,
+      ...this.#modes(options),
+      counts: { ...this.counts },
+      about: [this.about()],
+    };
     const selected = this.selected(options.filter);
     return writeExport(this.#owner.pool, [selected], format, { ...file, libraryVersion: VERSION });
   }
@@ -726,6 +735,7 @@ export class Experiment {
    */
   async archive(options: ArchiveOptions): Promise<ArchiveResult> {
     const target = await archiveTarget(options, this.name);
+    const modes = this.#modes(options);
     this.#open();
     await this.stop();
     const durability = this.#durability;
@@ -738,6 +748,7 @@ export class Experiment {
         priceVersion: this.#owner.prices.version,
         createdUs: this.#clock.nowUs(),
         signal: options.signal,
+        modes,
       });
       durability?.redescribe({ ...this.#fields(), status: 'archived' });
       this.#status = 'archived';
@@ -758,6 +769,16 @@ export class Experiment {
     const { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts } = this;
     const { columns } = this.#options;
     return { id, name, condition, hypothesis, tags, metadata, columns, startedAt, stoppedAt, counts };
+  }
+
+  /** Who may use what is written outside of the experiment's folder: as its own, unless that is said. @throws ConfigError */
+  #modes({ folderMode, fileMode }: Modes): Modes {
+    const { durable } = this.#options;
+    const own = durable ?? this.#owner.modes;
+    return checkModes({
+      folderMode: folderMode ?? own.folderMode,
+      fileMode: fileMode ?? own.fileMode,
+    });
   }
 
   /** All retained rows. */

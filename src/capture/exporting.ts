@@ -1,4 +1,5 @@
 /** Exports to files, encoded by other threads or, where that cannot be or is not worth it, by this one. */
+import { dirname } from 'node:path';
 import { ExportError } from '../errors.js';
 import {
   choices,
@@ -9,9 +10,9 @@ import {
   type FileExportOptions,
   formatTarget,
   isTaken,
-  newStaging,
 } from '../export/index.js';
 import type { Filter } from '../schema/event.js';
+import { newStaging, removeAbandoned } from '../staging.js';
 import type { AnalysisPool } from '../workers/pool.js';
 import { performExport } from '../workers/tasks.js';
 import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
@@ -42,6 +43,7 @@ export async function writeExport(
   { onProgress = () => {}, signal, filter: _, ...given }: FileExportOptions & ExportOptions,
 ): Promise<ExportResult> {
   const { path, target } = await reserved(await formatTarget(format, given));
+  await removeAbandoned(dirname(path));
   const staging = newStaging();
   const task = { kind: 'export', format, options: { ...given, target, staging } } as const;
   try {

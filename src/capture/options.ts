@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { CHUNK_ROWS, MEMORY_BYTES_MAX, PRODUCER_MAX } from '../../assembly/layout.js';
 import { ConfigError } from '../errors.js';
-import { PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
+import { type Modes, PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
 import { chunkBytesOf, type OverflowPolicy } from '../ring/memory.js';
 import { type ColumnType, checkColumns } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
@@ -408,11 +408,16 @@ function requireMode(path: string, mode: unknown, least: number): void {
 }
 
 /** @throws ConfigError */
-export function checkPlace({ dir, folderMode, fileMode }: PlaceOptions): PlaceOptions {
+export function checkModes({ folderMode, fileMode }: Modes): Modes {
   if (folderMode !== undefined) requireMode('folderMode', folderMode, PRIVATE_FOLDER);
   if (fileMode !== undefined) requireMode('fileMode', fileMode, PRIVATE_FILE);
+  return { folderMode, fileMode };
+}
+
+/** @throws ConfigError */
+export function checkPlace({ dir, ...modes }: PlaceOptions): PlaceOptions {
   // Once: another working folder later changes nothing.
-  return { dir: dir === undefined ? undefined : absolutePath('dir', dir), folderMode, fileMode };
+  return { dir: dir === undefined ? undefined : absolutePath('dir', dir), ...checkModes(modes) };
 }
 
 function requireText(path: string, value: unknown): void {

@@ -5,7 +5,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { StorageError } from '../errors.js';
+import type { Modes } from '../make-folder.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { newStaging } from '../staging.js';
 import type { EventSource } from './encoder.js';
 import { stageFile, type WrittenFile } from './file.js';
 import { type ExportTarget, publish } from './target.js';
@@ -52,11 +54,12 @@ export async function archiveJsonl(
   target: ExportTarget,
   metadata: Json,
   source: EventSource,
+  modes: Modes,
   signal?: AbortSignal,
 ): Promise<ArchivedFile> {
   const digest = new EventDigest();
   const head = `{"type":"experiment_metadata","data":${jsonText(metadata)}}`;
-  const staged = await stageFile(target.path, lines(head, source, digest, signal));
+  const staged = await stageFile(target.path, lines(head, source, digest, signal), newStaging(), modes);
   try {
     await verify(target.path, staged.temporaryPath, staged, head, digest, signal);
     const { path } = await publish(staged, target, null);

@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { ExportError } from '../errors.js';
+import type { Modes } from '../make-folder.js';
 import { matches } from '../readers/matches.js';
 import { mergeEvents } from '../readers/merge-events.js';
 import { mergedRows } from '../readers/merge-rows.js';
@@ -9,6 +10,7 @@ import { type OrderOptions, orderedEvents } from '../readers/ordered.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { manifestStaging, newStaging, stagedPath } from '../staging.js';
 import { type AnonymizeOptions, anonymizer } from './anonymize.js';
 import { compressed, suffixOf, wholeFileCodec } from './compress.js';
 import type {
@@ -19,7 +21,7 @@ import type {
   ExportFormatDefinition,
   ExportSource,
 } from './encoder.js';
-import { newStaging, stagedPath, stageFile } from './file.js';
+import { stageFile } from './file.js';
 import { formatNamed } from './formats.js';
 import { countsNow, describeOptions, type ExportManifest, RowSummary } from './manifest.js';
 import { ColumnPlan } from './plan.js';
@@ -32,7 +34,7 @@ export interface StreamOptions extends EncodeOptions {
   about?: readonly ExperimentAbout[];
 }
 
-export interface FileExportOptions extends StreamOptions, TargetOptions {
+export interface FileExportOptions extends StreamOptions, TargetOptions, Modes {
   /** What `path`, or `dir` and `name`, have come to already. */
   target?: ExportTarget;
   /** Counters of the experiment, or of several by their ids, told in the manifest with what reading finds lost. */
@@ -123,7 +125,7 @@ export async function exportFile(
   const encoder = await openEncoder(await formatNamed(format), rows, { ...options, about });
   const { staging = newStaging() } = options;
   const told = telling(encoder.encode(blocksOf(rows, summary)), summary, onProgress);
-  const data = await stageFile(target.path, compressed(told, codec), staging);
+  const data = await stageFile(target.path, compressed(told, codec), staging, options);
   try {
     const { rows, cut } = summary;
     const { bytes, sha256 } = data;
@@ -148,14 +150,12 @@ export async function exportFile(
       };
       return `${jsonText(manifest as unknown as Json, 2)}\n`;
     };
-    const { path, manifest } = await publish(data, target, manifestOf, manifestStaging(staging));
+    const { path, manifest } = await publish(data, target, manifestOf, manifestStaging(staging), options);
     return { path, rows, cut, damaged, bytes, sha256, manifest: manifest as string };
   } finally {
     await data.discard();
   }
 }
-
-const manifestStaging = (staging: string) => `${staging}-manifest`;
 
 /** Removes what an export has left that was ended from outside. */
 export async function discardStaged(path: string, staging: string): Promise<void> {

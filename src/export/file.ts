@@ -5,10 +5,11 @@
  * temporary file is removed and the target is what it was before.
  */
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { makeFolder, PRIVATE_FILE } from '../make-folder.js';
+import { dirname } from 'node:path';
+import { type Modes, makeFolder, PRIVATE_FILE } from '../make-folder.js';
+import { newStaging, stagedPath } from '../staging.js';
 import { storageError } from '../system-errors.js';
 import type { Chunk } from './encoder.js';
 
@@ -25,27 +26,19 @@ export interface StagedFile extends WrittenFile {
   discard(): Promise<void>;
 }
 
-/** A name that no other staged file has. */
-export function newStaging(): string {
-  return randomBytes(8).toString('hex');
-}
-
-/** Where a file is before it gets its name. */
-export function stagedPath(path: string, staging: string): string {
-  return join(dirname(path), `.crucible-${staging}.tmp`);
-}
-
 /**
  * Writes chunks beside `path`, ready to be renamed there. Missing folders are created, on the first chunk: a
  * stream that fails before it leaves nothing, and neither does an empty one that throws.
  *
  * @param staging - what its temporary name is made of, for whoever has to remove it from elsewhere
+ * @param modes - of the file, and of folders that are created
  * @throws StorageError ERR_STORAGE_FULL or ERR_STORAGE_IO, with cause; what `chunks` throws is passed on
  */
 export async function stageFile(
   path: string,
   chunks: AsyncIterable<Chunk>,
   staging = newStaging(),
+  { folderMode, fileMode = PRIVATE_FILE }: Modes = {},
 ): Promise<StagedFile> {
   const folder = dirname(path);
   const temporary = stagedPath(path, staging);
@@ -55,9 +48,11 @@ export async function stageFile(
   // Clearing up must not hide the error that led here.
   const discard = () => rm(temporary, { force: true }).catch(() => {});
   const create = async (): Promise<FileHandle> => {
-    makeFolder(folder);
-    // It may hold prompts, and ids of users.
-    return open(temporary, 'wx', PRIVATE_FILE);
+    makeFolder(folder, folderMode);
+    // It may hold prompts, and ids of users: nobody else sees it before its mode says that they may.
+    const created = await open(temporary, 'wx', PRIVATE_FILE);
+    if (fileMode !== PRIVATE_FILE) await created.chmod(fileMode);
+    return created;
   };
   try {
     for await (const chunk of chunks) {

@@ -24,7 +24,7 @@ export {
   formatTarget,
   type StreamOptions,
 } from './export.js';
-export { nameFile, newStaging, replaceFile, type StagedFile, stageFile, type WrittenFile } from './file.js';
+export { nameFile, replaceFile, type StagedFile, stageFile, type WrittenFile } from './file.js';
 export { formatNamed } from './formats.js';
 export { jsonlFormat, jsonRecord, openJsonl } from './jsonl.js';
 export {

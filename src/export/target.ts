@@ -9,6 +9,7 @@
 import { lstat, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ExportError } from '../errors.js';
+import type { Modes } from '../make-folder.js';
 import { nameFile, replaceFile, type StagedFile, stageFile } from './file.js';
 import { checkLengths, explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
 
@@ -94,6 +95,7 @@ export interface Published {
  * Gives a staged file its name, and a manifest beside it: both, or, unless the process dies in between, neither.
  * @param manifestOf - the manifest's text for a file of that name; null for no manifest
  * @param staging - what the manifest's temporary name is made of
+ * @param modes - of the manifest
  * @throws StorageError, ExportError ERR_EXPORT_PATH; the staged file is still there then
  */
 export async function publish(
@@ -101,13 +103,16 @@ export async function publish(
   target: ExportTarget,
   manifestOf: ((file: string) => string) | null,
   staging?: string,
+  modes?: Modes,
 ): Promise<Published> {
   for (const choice of choices(target)) {
     const { path } = choice;
     if (await isTaken(target, path)) continue;
     const manifest = path + MANIFEST_SUFFIX;
     const told =
-      manifestOf === null ? null : await stageFile(manifest, single(manifestOf(basename(path))), staging);
+      manifestOf === null
+        ? null
+        : await stageFile(manifest, single(manifestOf(basename(path))), staging, modes);
     try {
       if (target.number === null) await replaceFile(staged.temporaryPath, path);
       else if (!(await nameFile(staged.temporaryPath, path))) continue;

@@ -118,16 +118,7 @@ export const nodeFileSystem: FileSystem = {
   link: linkSync,
   unlink: unlinkSync,
   list: (path) => readdirSync(path),
-  makeFolder(path, permissions = PRIVATE_FOLDER) {
-    makeFolder(path, permissions);
-    if (permissions === PRIVATE_FOLDER || process.platform === 'win32') return;
-    const fd = openSync(path, 'r');
-    try {
-      setPermissions(fd, permissions);
-    } finally {
-      closeSync(fd);
-    }
-  },
+  makeFolder,
 };
 
 function openRegular(path: string, flags: number): number {

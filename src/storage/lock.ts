@@ -19,12 +19,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../clock.js';
 import { StateError } from '../errors.js';
+import { isRunning, type ProcessIdentity, thisProcess } from '../process-identity.js';
 import { guarded } from '../system-errors.js';
 import { permissionsIn } from './document.js';
 import { clearUp, ifThere, isCorrupt } from './errors.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { lockName, parseLockName, parseTemporaryName, randomToken, temporaryName } from './paths.js';
-import { isRunning, type ProcessIdentity, thisProcess } from './process.js';
 
 /** How often `Lock.refresh` must be called at least. */
 export const LOCK_REFRESH_MS = 10_000;

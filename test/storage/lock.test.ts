@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StateError } from '../../src/errors.js';
+import { isRunning, parseProcStat, thisProcess } from '../../src/process-identity.js';
 import { type FileSystem, nodeFileSystem } from '../../src/storage/file-system.js';
 import {
   acquireLock,
@@ -16,7 +17,6 @@ import {
   stealLocks,
 } from '../../src/storage/lock.js';
 import { lockName } from '../../src/storage/paths.js';
-import { isRunning, parseProcStat, thisProcess } from '../../src/storage/process.js';
 import { createFileSystem as createFaultyDisk } from '../support/disks/faulty-disk.mjs';
 import { InterleavedTask, interleavedDisk, type Perform } from '../support/disks/interleaved.js';
 import { PowerLossDisk } from '../support/disks/power-loss-disk.mjs';

@@ -2,7 +2,7 @@
 
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { systemCodeOf } from '../system-errors.js';
+import { systemCodeOf } from './system-errors.js';
 
 /** A process, told apart from all others, a later one with its number included. Null where the system does not say. */
 export interface ProcessIdentity {
