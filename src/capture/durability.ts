@@ -272,7 +272,8 @@ export class Durability {
   abandon(): void {
     void this.#writing?.compactor.stop();
     this.#writing?.thread.abandon();
-    this.#release();
+    // What led here is told already.
+    clearUp(() => this.#release());
   }
 
   /** Lets go of the files that reading has opened. */
@@ -287,7 +288,7 @@ export class Durability {
     this.#restarts = writing.thread.restarts;
     clearInterval(writing.refresh);
     writing.forget();
-    writing.lock.release();
+    letGoOf(writing.lock);
   }
 }
 
@@ -297,6 +298,21 @@ interface Writing {
   readonly compactor: Compactor;
   readonly refresh: NodeJS.Timeout;
   readonly forget: () => void;
+}
+
+/** Removes a lock; where the disk does not let itself be written, as soon as it does. @throws StorageError the first time */
+function letGoOf(lock: Lock): void {
+  try {
+    lock.release();
+  } catch (error) {
+    const again = setInterval(() => {
+      clearUp(() => {
+        lock.release();
+        clearInterval(again);
+      });
+    }, LOCK_REFRESH_MS).unref();
+    throw error;
+  }
 }
 
 /** Whoever writes finds out for itself that it may not any more. */

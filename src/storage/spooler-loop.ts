@@ -96,7 +96,8 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
   let nextInspectionMs = 0;
   let damagedTold: readonly DamagedBatch[] = [];
   let retryAtMs = 0;
-  for (;;) {
+  // Looked at here as well, since what fails before any other look would be tried for ever.
+  while (words.epoch === options.epoch) {
     const wakes = words.wakes;
     // Before the orders: a flush that is asked for after an order is not answered without it.
     let ticket = words.requested;
@@ -179,4 +180,5 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
       finishing = false;
     }
   }
+  spooler?.close();
 }

@@ -30,6 +30,7 @@ import {
   bitsOf,
   differences,
   logicalRow,
+  payloadWith,
   segmentOf,
   someRow,
   type TestRow,
@@ -168,7 +169,7 @@ describe('a compacted segment', () => {
   });
 
   it('is cut where payloads are large', async () => {
-    const payload = new Uint8Array(100_000).fill(7);
+    const payload = payloadWith(new Uint8Array(100_000).fill(7));
     const rows = Array.from({ length: 50 }, () => plainRow({ payload }));
     const batches = Array.from({ length: 8 }, (_, i) => batchOf(rows, { firstSequence: 1024 * i }));
     const segment = segmentOf(

@@ -13,6 +13,7 @@ import {
   differences,
   fileOf,
   identityOf,
+  payloadWith,
   segmentOf,
   someRow,
   type TestRow,
@@ -119,7 +120,7 @@ describe('a segment', () => {
   });
 
   it('takes chunks of 1,024 rows with large payloads', () => {
-    const payload = Buffer.alloc(9000, 'payload');
+    const payload = payloadWith(Buffer.alloc(9000, 'payload'));
     const batch = batchOf(Array.from({ length: 1024 }, (_, prompt) => ({ ...PLAIN_ROW, prompt, payload })));
     const files = fileOf(segmentOf([batch], [{ bindings: 2, strings: 1 }]).bytes);
     const index = scanSegment(files, 'segment', { verifyBodies: true });
@@ -133,7 +134,7 @@ describe('SegmentEncoder', () => {
     encoder.begin();
     return encoder;
   };
-  const batch = batchOf([PLAIN_ROW, { ...PLAIN_ROW, payload: Buffer.from('abc') }]);
+  const batch = batchOf([PLAIN_ROW, { ...PLAIN_ROW, payload: payloadWith(Buffer.from('abc')) }]);
 
   it('stages no message where nothing is new', () => {
     const encoder = started();

@@ -64,6 +64,13 @@ export function bitsOf(value: number): DoubleBits {
   return [low!, high!];
 }
 
+/** What a row has without a column: metadata with a text of these bytes, no measurements, and a name for who has no other. */
+export function payloadWith(bytes: Uint8Array): Buffer {
+  const head = Buffer.from([0xde, 0, 1, 0xa1, 0x70, 0xdb, 0, 0, 0, 0]);
+  head.writeUInt32BE(bytes.length, 6);
+  return Buffer.concat([head, bytes, Buffer.from([0xde, 0, 0, 0xa1, 0x65])]);
+}
+
 /** Columns as a ring's reader would bring them; whatever stands in unused places is not 0. */
 export function batchOf(
   rows: readonly TestRow[],
@@ -201,7 +208,7 @@ export function someRow({ bindings, strings }: IdLimits): fc.Arbitrary<TestRow> 
           ((others << 16) & ~(FLAG_BLOB | FLAG_DECLARED | FLAG_SUCCEEDED | FLAG_FAILED)) | decided,
       )
       .map((flags) => flags >>> 16),
-    payload: fc.option(fc.uint8Array({ maxLength: 40 })),
+    payload: fc.option(fc.uint8Array({ maxLength: 40 }).map(payloadWith)),
     declared: fc.option(
       fc.tuple(
         fc.double({ noDefaultInfinity: true }),
