@@ -40,9 +40,11 @@ export {
   type ImportProgress,
   ImportSource,
 } from './import/index.js';
+export { type InstrumentOptions, instrument, type Source } from './instrument/instrument.js';
 export type { ColumnType } from './schema/columns.js';
 export type { NumberCondition, Operators } from './schema/condition.js';
 export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
+export { LLM_COLUMNS } from './schema/llm-columns.js';
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
 export type { CompactionReport } from './storage/compactor.js';

@@ -184,6 +184,13 @@ function usageKeys(): ReadonlyMap<string, UsageKey> {
 /** Keys under which an event itself may have counts, without a usage object. */
 export const COUNT_KEYS: readonly string[] = [...USAGE_KEYS.keys()].filter((key) => !ONLY_INSIDE.has(key));
 
+/** Counts that tell of a kind of tokens. */
+const KINDS: Readonly<Record<'cached' | 'cacheWrite' | 'reasoning', readonly Count[]>> = {
+  cached: ['cached', 'cachedBeside'],
+  cacheWrite: ['cacheWrite', 'cacheWriteBeside', 'cacheWrite1h'],
+  reasoning: ['reasoning', 'thoughts'],
+};
+
 const TOKENS_MAX = 2 ** 31 - 1;
 /** Bits of the counts that need no more than to be taken over. */
 const SIMPLE = (1 << INPUT) | (1 << OUTPUT) | (1 << TOTAL);
@@ -314,6 +321,13 @@ export class Usage {
       this.total = this.values[TOTAL];
     }
     return knowsInput || knowsOutput || (told & (1 << TOTAL)) !== 0;
+  }
+
+  /** After `settle`, of a kind of tokens among the others: how many there were; null where that was not told. */
+  reported(kind: 'cached' | 'cacheWrite' | 'reasoning'): number | null {
+    const isTold = KINDS[kind].some((count) => (this.told & (1 << PLACE[count])) !== 0);
+    if (!isTold) return null;
+    return kind === 'reasoning' ? this.some(PLACE.reasoning) || this.some(THOUGHTS) : this[kind];
   }
 
   /** The count; 0 where it was not told. */

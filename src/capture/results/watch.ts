@@ -12,6 +12,10 @@ import { isAbort, isIteration, isNodeStream, type Watchable, wasAborted, watchab
 
 /** Is told how a result ends, and of the chunks until then. Of several ends the first counts. */
 export interface ResultObserver {
+  /** A promise has given what it stood for. */
+  arrived?(result: unknown): void;
+  /** A method that reads a whole body has given this. */
+  read?(value: unknown): void;
   /** Once for each, whatever branches of a stream see of it. */
   chunk(value: unknown): void;
   /**
@@ -34,7 +38,10 @@ export function watch<T>(value: T, observer: ResultObserver, by?: unknown): T {
   const kind = kindOf(value);
   if (kind === 'promise') {
     const seen = {
-      fulfilled: <V>(settled: V) => watch(settled, observer),
+      fulfilled: <V>(settled: V) => {
+        observer.arrived?.(settled);
+        return watch(settled, observer);
+      },
       rejected: (error: unknown) => observer.failed(error),
     };
     return observePromise(value as Promise<unknown>, seen, by) as T;
@@ -185,7 +192,12 @@ class Watch {
     const result = proceed();
     if (isRefused) return result;
     // Some runtimes read a body past its stream.
-    if (key !== 'clone') return this.#later(tap, result, () => this.#done(tap));
+    if (key !== 'clone') {
+      return this.#later(tap, result, (value) => {
+        this.#observer.read?.(value);
+        this.#done(tap);
+      });
+    }
     // A clone has a stream of its own, and so has what it was cloned from, from then on.
     for (const branch of [self, result]) this.#bodyOf(branch as Message, () => branchOf(tap), true);
     return result;

@@ -1,0 +1,181 @@
+/**
+ * A fetch that sees the calls of models that pass through it.
+ *
+ * Requests and answers are those of the fetch underneath: same promises, same objects, same bytes, in the same order
+ * and at the same pace. What becomes of an answer is seen from its consumption (capture/results). Whatever goes wrong
+ * here costs the call its event, is counted and warned of once, and never reaches the caller.
+ */
+import type { ActiveRun } from '../capture/context.js';
+import { type ResultObserver, watch } from '../capture/results/watch.js';
+import { isAbort } from '../capture/results/watchable.js';
+import { type BodyReader, bodyReader, isStreamType } from './body.js';
+import { Endpoints } from './endpoints.js';
+import { guarded } from './guard.js';
+import { isSuppressed } from './layers.js';
+import { type CallOutcome, ModelCall } from './model-call.js';
+import { modelIn, type Sent, sent } from './request.js';
+import { retries } from './retries.js';
+
+export interface FetchTapOptions {
+  /** Hosts of models beside the known ones, each `host` or `host:port`. */
+  readonly hosts?: readonly string[];
+  /** @internal Where calls belong that are made outside of any run; default: to every experiment that listens. */
+  readonly run?: ActiveRun | undefined;
+}
+
+/** Marks a fetch that is tapped: one is enough. */
+const TAPPED = Symbol.for('crucible-telemetry.tapped');
+
+export function isTapped(fetch: typeof globalThis.fetch): boolean {
+  return TAPPED in fetch;
+}
+
+/**
+ * @param underneath - called with the caller's own arguments
+ * @returns a fetch with the same name and length; the same one where it is tapped already
+ */
+export function tapFetch(underneath: typeof fetch, { hosts = [], run }: FetchTapOptions = {}): typeof fetch {
+  if (isTapped(underneath)) return underneath;
+  const endpoints = new Endpoints(hosts);
+  const tapped = function fetch(
+    this: unknown,
+    ...args: Parameters<typeof globalThis.fetch>
+  ): Promise<Response> {
+    const call = guarded(() => begin(endpoints, run, args), null);
+    const answer = Reflect.apply(underneath, this, args) as Promise<Response>;
+    return call === null ? answer : guarded(() => watch(answer, call, underneath), answer);
+  };
+  Object.defineProperties(tapped, {
+    name: { value: underneath.name },
+    length: { value: underneath.length },
+    [TAPPED]: { value: true },
+  });
+  return tapped;
+}
+
+function begin(
+  endpoints: Endpoints,
+  run: ActiveRun | undefined,
+  args: Parameters<typeof fetch>,
+): Attempt | null {
+  if (isSuppressed()) return null;
+  const request = sent(args);
+  if (request.method !== 'POST') return null;
+  const endpoint = endpoints.of(request.url);
+  if (endpoint === null) return null;
+  const call = retries.resume(request) ?? new ModelCall(endpoint, modelIn(request.body), run);
+  return new Attempt(call, request);
+}
+
+/** One request of a call, and what becomes of its answer. */
+class Attempt implements ResultObserver {
+  readonly #call: ModelCall;
+  readonly #request: Sent;
+  #body: BodyReader | undefined;
+  #hasBytes = false;
+  #response: WeakRef<Response> | undefined;
+
+  constructor(call: ModelCall, request: Sent) {
+    this.#call = call;
+    this.#request = request;
+  }
+
+  arrived(response: unknown): void {
+    guarded(() => {
+      const { status, headers } = response as Response;
+      const type = headers.get('content-type');
+      const call = this.#call;
+      call.statusCode = status;
+      call.isStream = isStreamType(type);
+      const cost = Number(headers.get('x-litellm-response-cost') ?? Number.NaN);
+      if (Number.isFinite(cost)) call.costUsd = cost;
+      this.#body = bodyReader(type, call.reply);
+      this.#response = new WeakRef(response as Response);
+    }, undefined);
+  }
+
+  chunk(value: unknown): void {
+    guarded(() => {
+      this.#call.chunk();
+      if (!(value instanceof Uint8Array)) return;
+      this.#take(value);
+      // What a provider calls the end is one, whether somebody reads on or not.
+      if (this.#call.isStream && this.#call.reply.isComplete) this.#concluded();
+    }, undefined);
+  }
+
+  /** The runtime has read a body past its stream. */
+  read(value: unknown): void {
+    guarded(() => {
+      if (this.#hasBytes) return;
+      if (typeof value === 'string') this.#take(Buffer.from(value));
+      else if (value instanceof ArrayBuffer) this.#take(new Uint8Array(value));
+      else if (value instanceof Uint8Array) this.#take(value);
+      else this.#call.reply.take(value);
+    }, undefined);
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#hasBytes = true;
+    this.#body?.take(bytes);
+  }
+
+  completed(): void {
+    guarded(() => {
+      this.#body?.end();
+      this.#concluded();
+    }, undefined);
+  }
+
+  /** The answer is all there. */
+  #concluded(): void {
+    const { reply, statusCode, isStream } = this.#call;
+    if (statusCode !== null && statusCode >= 400) this.#end('error', reply.error ?? `http_${statusCode}`);
+    else if (reply.error !== null) this.#end('error', reply.error);
+    else if (reply.isCut) this.#end('incomplete');
+    else if (!isStream || reply.isComplete || reply.finishReason !== null) this.#end('ok');
+    else this.#end('incomplete');
+  }
+
+  abandoned(): void {
+    guarded(() => {
+      const { statusCode } = this.#call;
+      if (statusCode !== null && statusCode >= 400) {
+        // An SDK lets a refusal go unread when it is about to try again.
+        this.#hold(`http_${statusCode}`);
+      } else this.#end(this.#request.signal?.aborted === true ? 'aborted' : 'abandoned');
+    }, undefined);
+  }
+
+  forgotten(): void {
+    this.abandoned();
+  }
+
+  failed(error: unknown): void {
+    guarded(() => {
+      const isTimeout = isAbort(error) && this.#call.elapsedMs() >= this.#request.timeoutMs;
+      const name = isTimeout ? 'timeout' : errorName(error);
+      if (isAbort(error) && !isTimeout) this.#end('aborted');
+      else if (this.#response === undefined) this.#hold(name);
+      else this.#end('error', name);
+    }, undefined);
+  }
+
+  /** The next attempt may follow; if none does, this was the call's end. */
+  #hold(error: string): void {
+    const retryAfterS = Number(this.#response?.deref()?.headers.get('retry-after') ?? Number.NaN);
+    retries.hold(this.#request, this.#call, error, retryAfterS);
+  }
+
+  #end(outcome: CallOutcome, error?: string): void {
+    this.#call.end(outcome, error);
+  }
+}
+
+/** The code of what Node reports, else the class of the error. Never its text, which may have parts of the request. */
+function errorName(error: unknown): string {
+  const { code, name, cause } = (error ?? {}) as { code?: unknown; name?: unknown; cause?: unknown };
+  const inner = (cause ?? {}) as { code?: unknown };
+  for (const found of [inner.code, code, name]) if (typeof found === 'string' && found !== '') return found;
+  return 'error';
+}

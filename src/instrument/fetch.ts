@@ -1,0 +1,22 @@
+/** `crucible-telemetry/fetch`: the tap as the `fetch` option of a client. */
+import { activeRun } from '../capture/context.js';
+import type { Experiment } from '../capture/experiment.js';
+import { tapFetch } from './fetch-tap.js';
+
+export interface CrucibleFetchOptions {
+  /** Hosts of models beside the known ones, each `host` or `host:port`. */
+  readonly hosts?: readonly string[];
+  /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
+  readonly experiment?: Experiment;
+  /** What is called underneath; default: the global fetch as it is at each call. */
+  readonly fetch?: typeof fetch;
+}
+
+/**
+ * A fetch that captures the calls of models that pass through it: `new OpenAI({ fetch: crucibleFetch() })`. Requests,
+ * answers and errors are those of the fetch underneath.
+ */
+export function crucibleFetch(options: CrucibleFetchOptions = {}): typeof fetch {
+  const { hosts = [], experiment, fetch: underneath = (...args) => globalThis.fetch(...args) } = options;
+  return tapFetch(underneath, { hosts, run: experiment?.run(() => activeRun.getStore()) });
+}

@@ -1,0 +1,58 @@
+/** What is read of a request: of its headers the count of attempts and their deadline, of its body the model. */
+
+/** A request as the tap sees it. */
+export interface Sent {
+  readonly url: string;
+  readonly method: string;
+  /** Null where it is no text, or stands in a Request, whose body can be read only once. */
+  readonly body: string | null;
+  readonly signal: AbortSignal | null;
+  /** Attempts before this one, where the SDK counts them. */
+  readonly retry: number | null;
+  /** After so long the SDK itself aborts the attempt; infinite where it does not say. */
+  readonly timeoutMs: number;
+}
+
+/** The SDKs of OpenAI and Anthropic count attempts there, and tell in whole seconds how long one may take. */
+const RETRY_HEADER = 'x-stainless-retry-count';
+const TIMEOUT_HEADER = 'x-stainless-timeout';
+
+export function sent([input, init]: Parameters<typeof fetch>): Sent {
+  const request = typeof input === 'object' && 'url' in input ? input : null;
+  const headers = init?.headers ?? request?.headers;
+  const retry = headerOf(headers, RETRY_HEADER);
+  const timeoutS = retry === null ? null : headerOf(headers, TIMEOUT_HEADER);
+  return {
+    url: request?.url ?? String(input),
+    method: (init?.method ?? request?.method ?? 'GET').toUpperCase(),
+    body: typeof init?.body === 'string' ? init.body : null,
+    signal: init?.signal ?? request?.signal ?? null,
+    retry: retry === null ? null : Number(retry),
+    timeoutMs: Number(timeoutS) > 0 ? Number(timeoutS) * 1000 : Number.POSITIVE_INFINITY,
+  };
+}
+
+function headerOf(headers: unknown, name: string): string | null {
+  if (typeof headers !== 'object' || headers === null) return null;
+  if (headers instanceof Headers) return headers.get(name);
+  const entries = Array.isArray(headers) ? (headers as [string, string][]) : Object.entries(headers);
+  const found = entries.find(([key]) => key.length === name.length && key.toLowerCase() === name);
+  return found === undefined ? null : String(found[1]);
+}
+
+/** A name with its model; quotes inside of texts are escaped, so that it stands in none. */
+const MODEL = /"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"/g;
+
+/** The model that a body of JSON names. */
+export function modelIn(body: string | null): string | null {
+  if (body === null || !body.startsWith('{')) return null;
+  const [first, second] = body.matchAll(MODEL);
+  if (first === undefined) return null;
+  // Where there are several, one of them is somebody else's.
+  const name = second === undefined ? (JSON.parse(`"${first[1]}"`) as unknown) : topLevelModel(body);
+  return typeof name === 'string' ? name : null;
+}
+
+function topLevelModel(body: string): unknown {
+  return (JSON.parse(body) as { readonly model?: unknown }).model;
+}

@@ -1,0 +1,70 @@
+/** Attempts that have failed, until the next one of the same call comes, or none does. */
+import type { ModelCall } from './model-call.js';
+import type { Sent } from './request.js';
+
+/** The SDKs wait 8 s at most, unless the provider names a time, of which they accept a minute. */
+const PATIENCE_MS = 10_000;
+const RETRY_AFTER_MAX_S = 60;
+/** Calls that may wait at a time; an older one ends then. */
+const HELD_MAX = 1024;
+
+interface Held {
+  readonly call: ModelCall;
+  readonly retry: number;
+  readonly url: string;
+  readonly body: string | null;
+  readonly error: string;
+  readonly timer: NodeJS.Timeout;
+}
+
+class Retries {
+  /** By age. */
+  readonly #held = new Set<Held>();
+  #isListening = false;
+
+  /** Keeps a call open, whose attempt has failed. */
+  hold({ url, body, retry }: Sent, call: ModelCall, error: string, retryAfterS: number): void {
+    if (retry === null) {
+      call.end('error', error);
+      return;
+    }
+    if (this.#held.size >= HELD_MAX) this.#end(this.#held.values().next().value as Held);
+    const waitMs = retryAfterS > 0 && retryAfterS <= RETRY_AFTER_MAX_S ? retryAfterS * 1000 : 0;
+    const timer = setTimeout(() => this.#end(held), waitMs + PATIENCE_MS);
+    timer.unref();
+    const held: Held = { call, retry, url, body, error, timer };
+    this.#held.add(held);
+    if (!this.#isListening) process.on('beforeExit', () => this.#endAll());
+    this.#isListening = true;
+  }
+
+  /** The call that a request is another attempt of; null for a first one. */
+  resume({ url, body, retry }: Sent): ModelCall | null {
+    if (retry === null || retry === 0) return null;
+    for (const held of this.#held) {
+      if (held.retry !== retry - 1 || held.url !== url || held.body !== body) continue;
+      this.#forget(held);
+      held.call.retry();
+      return held.call;
+    }
+    return null;
+  }
+
+  /** What waits when the process ends has ended. */
+  #endAll(): void {
+    for (const held of this.#held) this.#end(held);
+  }
+
+  #end(held: Held): void {
+    this.#forget(held);
+    held.call.end('error', held.error);
+  }
+
+  #forget(held: Held): void {
+    clearTimeout(held.timer);
+    this.#held.delete(held);
+  }
+}
+
+/** Those of this thread, whichever tap has seen them. */
+export const retries = new Retries();
