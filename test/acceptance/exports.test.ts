@@ -2,7 +2,8 @@
  * What leaves here opens everywhere: files made by nothing but the packed package, read by programs of others, and each
  * cell compared with what was put in. Every format meets every number of rows, and every format every option.
  *
- * `CRUCIBLE_LONG=1` (npm run test:long) does the same with a million rows.
+ * `CRUCIBLE_LONG=1` (npm run test:long) does the same with a million rows, `CRUCIBLE_LONG=once` (npm run
+ * test:acceptance) one case of each format.
  */
 
 import { createHash } from 'node:crypto';
@@ -12,7 +13,7 @@ import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Crucible, Experiment, ExportFormat, ExportOptions } from '../../src/index.js';
-import { IS_LONG } from '../support/effort.js';
+import { IS_LONG, IS_ONCE } from '../support/effort.js';
 import { type Compared, compareColumns, compareDocuments, compareSnapshot } from './compare.js';
 import { type Installed, installed } from './package.js';
 import {
@@ -163,7 +164,7 @@ function casesOf({ compressions, flattens, layout }: Subject, subject: number): 
       ...(flattens && { flatten: ((at + subject) & 1) === 0 }),
     },
   });
-  return Array.from({ length: 4 }, (_, at) => place(at));
+  return Array.from({ length: IS_ONCE ? 1 : 4 }, (_, at) => place(at));
 }
 
 let product: Installed;
