@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Experiment } from '../../src/index.js';
-import { IS_LONG } from '../support/effort.js';
+import { IS_LONG, LONG_ROWS } from '../support/effort.js';
 import { type Compared, compareDocuments, compareSegment } from './compare.js';
 import { type Installed, installed } from './package.js';
 import {
@@ -23,7 +23,7 @@ import {
 } from './readers.js';
 import { type Arm, armsOf, DECLARED, eventOf, FileOrder, fill, type JsonObject, trueRow } from './truth.js';
 
-const SIZES = IS_LONG ? [1_000_000] : [0, 1, 10, 16_384, 100_000];
+const SIZES = IS_LONG ? [LONG_ROWS] : [0, 1, 10, 16_384, 100_000];
 const TIMEOUT_MS = IS_LONG ? 1_800_000 : 300_000;
 
 const PARQUET: Readonly<Record<string, Reader>> = {

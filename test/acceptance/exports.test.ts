@@ -3,7 +3,7 @@
  * cell compared with what was put in. Every format meets every number of rows, and every format every option.
  *
  * `CRUCIBLE_LONG=1` (npm run test:long) does the same with a million rows, `CRUCIBLE_LONG=once` (npm run
- * test:acceptance) one case of each format.
+ * test:acceptance) one case of each format with 400,000.
  */
 
 import { createHash } from 'node:crypto';
@@ -13,7 +13,7 @@ import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Crucible, Experiment, ExportFormat, ExportOptions } from '../../src/index.js';
-import { IS_LONG, IS_ONCE } from '../support/effort.js';
+import { IS_LONG, IS_ONCE, LONG_ROWS } from '../support/effort.js';
 import { type Compared, compareColumns, compareDocuments, compareSnapshot } from './compare.js';
 import { type Installed, installed } from './package.js';
 import {
@@ -36,7 +36,7 @@ import {
 } from './readers.js';
 import { type Arm, armsOf, DECLARED, FileOrder, fill } from './truth.js';
 
-const SIZES = IS_LONG ? [1_000_000] : [1, 10, 16_384, 100_000];
+const SIZES = IS_LONG ? [LONG_ROWS] : [1, 10, 16_384, 100_000];
 /** A run that has to be complete. */
 const IS_CI = [process.env.CI, process.env.CRUCIBLE_CI].some((value) => value === '1' || value === 'true');
 const TIMEOUT_MS = IS_LONG ? 1_800_000 : 300_000;
