@@ -175,6 +175,7 @@ export class EventWriter {
     this.bindings = new BindingTable(memory.buffer);
     this.strings = new Dictionary(memory.buffer, STRINGS);
     this.malformedKeys = new MalformedKeys(memory.buffer, this.strings);
+    this.ring.malformedKeys = this.malformedKeys;
     this.prices = new PriceBook(prices);
     this.clock = clock;
     const { scratchAddress, scratchBytes } = this.ring;

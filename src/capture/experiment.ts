@@ -68,7 +68,7 @@ export interface ExperimentCounts {
   refused: RefusedCounts;
   /**
    * Events by what could not be understood of them (`measurements.duration`), the most frequent first: 64 keys, and
-   * what is more as `(other)`. An event may have several. Not in it is what recorders were given that is no number.
+   * what is more as `(other)`. An event may have several.
    */
   malformedKeys: Record<string, number>;
 }

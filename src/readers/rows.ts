@@ -14,7 +14,7 @@ import {
   UNPRICED_MASK,
   UNPRICED_SHIFT,
 } from '../../assembly/layout.js';
-import { type Batch, type Columns, isValue, timeUsOf } from '../ring/batch.js';
+import { type Batch, type Columns, isValue, recordedKeys, timeUsOf } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
 import { tokensOf, toldName, UNPRICED } from '../schema/enrich.js';
@@ -150,21 +150,12 @@ export function decode(
     traceId: who.traceId,
     spanId: who.spanId,
     malformed: own.malformed || !isReadable,
-    malformedKeys: own.malformed && !captured ? recordedKeys(batch, index) : NO_KEYS,
+    malformedKeys:
+      own.malformed && !captured ? recordedKeys(batch.latencyMs[index], batch.costUsd[index]) : NO_KEYS,
     fields: categoryFields(category, measurements, metadata),
   };
   // What cannot be seen from here, such as what was malformed, or the id that an imported event had before.
   return corrections === undefined ? event : Object.assign(event, corrections);
-}
-
-/** What a recorder was given that is no number, or else no time. */
-function recordedKeys({ latencyMs, costUsd }: Columns, index: number): string[] {
-  const isOdd = (value: number) => !Number.isNaN(value) && !isValue(value);
-  const keys = [
-    ...(isOdd(latencyMs[index]) ? ['latencyMs'] : []),
-    ...(isOdd(costUsd[index]) ? ['costUsd'] : []),
-  ];
-  return keys.length > 0 ? keys : ['timestamp'];
 }
 
 /** None where somebody other than this library wrote what is stored there. */
@@ -180,14 +171,16 @@ function malformedKeysAt(stored: Buffer, offset: number): string[] {
   }
 }
 
+function malformedKeysOf({ tags, latencyMs, costUsd, blob, blobOffsets }: Columns, row: number): string[] {
+  if ((tags[row] & FLAG_BLOB) === 0) return recordedKeys(latencyMs[row], costUsd[row]);
+  return (tags[row] & FLAG_CORRECTED) === 0 ? [] : malformedKeysAt(blob, blobOffsets[row]);
+}
+
 /** Adds the batch's events to those that had what could not be understood, by what that was. */
 export function countMalformedKeys(batch: Columns, into: Map<string, number>): void {
-  const wanted = FLAG_MALFORMED | FLAG_CORRECTED | FLAG_BLOB;
   for (let row = 0; row < batch.rows; row++) {
-    if ((batch.tags[row] & wanted) !== wanted) continue;
-    for (const key of malformedKeysAt(batch.blob, batch.blobOffsets[row])) {
-      into.set(key, (into.get(key) ?? 0) + 1);
-    }
+    if ((batch.tags[row] & FLAG_MALFORMED) === 0) continue;
+    for (const key of malformedKeysOf(batch, row)) into.set(key, (into.get(key) ?? 0) + 1);
   }
 }
 

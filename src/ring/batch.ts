@@ -146,6 +146,13 @@ export function isValue(value: number): boolean {
   return Math.abs(value) <= VALUE_MAX;
 }
 
+/** What a recorder was given that is no number, or else no time, of a row that is malformed. */
+export function recordedKeys(latencyMs: number, costUsd: number): string[] {
+  const isOdd = (value: number) => !Number.isNaN(value) && !isValue(value);
+  const keys = [...(isOdd(latencyMs) ? ['latencyMs'] : []), ...(isOdd(costUsd) ? ['costUsd'] : [])];
+  return keys.length > 0 ? keys : ['timestamp'];
+}
+
 /** A row's time as readers tell it: whole microseconds. */
 export function timeUsOf(batch: Columns, index: number): number {
   return Math.floor(batch.timeUs[index]);

@@ -24,6 +24,8 @@ import {
   COLUMN_LATENCY_OFFSET,
   COLUMN_TAG_OFFSET,
   COLUMN_TOKENS_OFFSET,
+  FLAG_BLOB,
+  FLAG_MALFORMED,
   HEADER_BLOCK_MS_OFFSET,
   HEADER_CHUNK_STRIDE_OFFSET,
   HEADER_CHUNKS_OFFSET,
@@ -48,9 +50,11 @@ import {
   PRODUCERS,
 } from '../../assembly/layout.js';
 import { StateError } from '../errors.js';
+import { recordedKeys } from './batch.js';
 import { forEachPiece, JOINED_BYTES_MAX } from './byte-area.js';
 import { insist } from './insist.js';
 import { type LossListener, NOBODY } from './losses.js';
+import type { MalformedKeys } from './malformed-keys.js';
 import type { ColumnPlacement, Geometry } from './memory.js';
 import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
 
@@ -117,6 +121,10 @@ export class RingWriter {
   private refusedAt: number | undefined;
   private refusedChunks = 1;
   private readonly losses: LossListener;
+  /** Where it is counted what could not be understood. */
+  malformedKeys: MalformedKeys | null = null;
+  /** Malformed events of this producer that have told what was so. */
+  private malformedKnown = 0;
   // Made once: what is made as rows come is garbage of theirs.
   private readonly publishOnce = (force: 0 | 1) =>
     this.module.publish(this.producer, this.rows, this.blobEnd, force);
@@ -143,6 +151,7 @@ export class RingWriter {
     this.chunkStrideBytes = this.i32[HEADER_CHUNK_STRIDE_OFFSET >> 2];
     this.scratchBytes = geometry.scratchBytes;
     this.scratchAddress = geometry.scratchAddress + this.producer * geometry.scratchBytes;
+    this.malformedKnown = this.malformed;
     this.landing = (geometry.landingAddress + this.producer * LANDING_BYTES) / 8 + BATCH_MASK;
     this.position = this.landing;
   }
@@ -179,11 +188,29 @@ export class RingWriter {
   /** Makes all rows written so far readable and folds them into the accumulators. */
   publish(): void {
     if (this.pendingRows === 0) return;
-    const malformed = this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3];
     insist(this.publishOnce, 0);
+    const from = this.publishedRows;
     this.publishedRows = this.rows;
     // Values of recorders are looked at no sooner.
-    if (this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3] > malformed) this.losses.malformed(undefined);
+    if (this.malformed !== this.malformedKnown) this.noteRecorded(from, this.publishedRows);
+  }
+
+  /** Events of this producer that were malformed. */
+  private get malformed(): number {
+    return this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3];
+  }
+
+  /** Tells which values of the rows [from, to), which are published, are no numbers, or no times. */
+  private noteRecorded(from: number, to: number): void {
+    this.malformedKnown = this.malformed;
+    for (let position = this.base + from; position < this.base + to; position++) {
+      const tag = this.i32[2 * position + TAG_DISTANCE];
+      // What was captured has told its own.
+      if ((tag & FLAG_MALFORMED) === 0 || (tag & FLAG_BLOB) !== 0) continue;
+      const keys = recordedKeys(this.f64[position + LATENCY_DISTANCE], this.f64[position + COST_DISTANCE]);
+      this.losses.malformed(undefined, keys[0]);
+      for (const key of keys) this.malformedKeys?.count(key);
+    }
   }
 
   /**
@@ -277,6 +304,7 @@ export class RingWriter {
   /** @param key - what could not be understood of it, where that is known */
   countMalformed(event: string | undefined, key?: string): void {
     this.f64[(this.block + PRODUCER_MALFORMED_OFFSET) >> 3]++;
+    this.malformedKnown++;
     this.losses.malformed(event, key);
   }
 

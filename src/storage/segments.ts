@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import { TelemetryError } from '../errors.js';
 import type { Batch, BatchRef } from '../ring/batch.js';
-import { systemCodeOf } from '../system-errors.js';
+import { guarded, ofSystem, systemCodeOf } from '../system-errors.js';
 import { type DamagedBatch, DamageLedger, lossOf } from './damage.js';
 import { readDocument, type SegmentRecord } from './document.js';
 import { ifThere, isCorrupt } from './errors.js';
@@ -120,8 +120,12 @@ export class Segments {
     return { bindings, strings };
   }
 
-  /** All batches there are now, by segment; a row may be in two of them. */
+  /** All batches there are now, by segment; a row may be in two of them. @throws StorageError */
   refs(): BatchRef[] {
+    return guarded('list the segments in', this.#folder, () => this.#refs());
+  }
+
+  #refs(): BatchRef[] {
     const present = segmentFiles(this.files, this.#folder);
     const numbers = new Set(present.map(({ segment }) => segment));
     this.#unusable.clear();
@@ -305,7 +309,7 @@ export class Segments {
 
   /** Notes that `refs` cannot be read. @throws the error, unless it says that bytes have changed */
   #blame(error: unknown, path: string, refs: readonly SegmentRef[]): undefined {
-    if (!isCorrupt(error)) throw error;
+    if (!isCorrupt(error)) throw ofSystem(error, 'read a segment at', path);
     for (const ref of refs) this.#broken.add(ref);
     const lost = refs.filter((ref) => !this.#isElsewhere(ref));
     const { offset, bytes, reason } = error.context;

@@ -115,6 +115,29 @@ describe('a recorder', () => {
     expect((await experiment.query()).map(({ malformed }) => malformed)).toEqual([true, true, false]);
   });
 
+  it('counts by key what it was given that is no number, as its rows tell it', async () => {
+    const experiment = bench.start();
+    const recorder = experiment.recorder('e');
+    for (let i = 0; i < 1000; i++) recorder.record(i % 10 === 0 ? Number.POSITIVE_INFINITY : i);
+    recorder.record(1, Number.NEGATIVE_INFINITY);
+    recorder.record(Number.NaN, Number.NaN);
+    recorder.recordAt(Number.NaN, 5);
+    experiment.capture('captured', { durationMs: 'long' });
+    recorder.record(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    const { malformed, malformedKeys } = experiment.counts;
+    expect(malformedKeys).toEqual({
+      latencyMs: 101,
+      costUsd: 2,
+      'measurements.durationMs': 1,
+      timestamp: 1,
+    });
+    const rows = await experiment.query();
+    expect(rows.filter((row) => row.malformed)).toHaveLength(malformed);
+    const told = rows.flatMap((row) => row.malformedKeys);
+    for (const [key, events] of Object.entries(malformedKeys))
+      expect(told.filter((each) => each === key)).toHaveLength(events);
+  });
+
   it.each<[string, unknown, unknown]>([
     ['event', '', {}],
     ['event', 5, {}],
