@@ -5,7 +5,9 @@ import type { RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import { isValue } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
+import { Welford } from '../stats/moments.js';
 import { PairMoments } from '../stats/ratio.js';
+import type { Summary } from '../stats/sample.js';
 import type { ArmSamples } from './compare/samples.js';
 import { streamSeed } from './compare/streams.js';
 import { GatheredValues } from './gathered-values.js';
@@ -90,6 +92,9 @@ class ValuesCollector {
   private readonly units: UnitCollector | null;
   private readonly repeats: RepeatedIds | null;
   private readonly measures: readonly string[];
+  /** Latencies by outcome. */
+  private readonly succeeded = new Welford();
+  private readonly failed = new Welford();
 
   constructor(source: RowSource, options: GatherOptions) {
     const {
@@ -157,6 +162,9 @@ class ValuesCollector {
       values[1] = costUsd;
       values[2] = tokens;
       values[3] = flagValue(batch.tags[row]);
+      if (!Number.isNaN(latencyMs) && !Number.isNaN(values[3])) {
+        (values[3] === 1 ? this.succeeded : this.failed).push(latencyMs);
+      }
       for (let c = 0; c < columns.length; c++) values[USUAL.length + c] = addTo(columns[c], cursor);
       for (let r = 0; r < ratios.length; r++) addRatio(ratios[r], cursor, pairs, 2 * r);
       samples?.add(cursor, values, pairs);
@@ -180,6 +188,7 @@ class ValuesCollector {
       latencyMs,
       costUsd,
       tokens,
+      latencyOf: { succeeded: summaryOf(this.succeeded), failed: summaryOf(this.failed) },
       ...(columns.length > 0 && { columns: Object.fromEntries(columns) }),
       ...(flags.length > 0 && { flags: Object.fromEntries(flags) }),
       ...(this.ratios.length > 0 && {
@@ -190,6 +199,10 @@ class ValuesCollector {
       ...(this.repeats !== null && { repeats: this.repeats.result() }),
     };
   }
+}
+
+function summaryOf({ n, mean, variance, meanLow }: Welford): Summary {
+  return { n, mean, variance, meanLow };
 }
 
 /** A measure that was asked for besides the usual ones. */

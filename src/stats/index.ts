@@ -50,6 +50,7 @@ export { type AdjustmentMethod, adjustPValues } from './multiplicity.js';
 export { erfc, normalCdf, normalQuantile, normalSurvival } from './normal.js';
 export type { Interval, Options, Result } from './options.js';
 export {
+  detectableEffect,
   type ProportionPowerOptions,
   type ProportionPowerResult,
   proportionPower,
@@ -101,4 +102,10 @@ export {
   relativeErrorOf,
   type SketchBucket,
 } from './sketch.js';
+export {
+  differenceSkewness,
+  type SkewedSummary,
+  type SkewedTestResult,
+  skewCorrectedTTest,
+} from './skewed.js';
 export { pairedTTest, studentTTest, type TTestResult, welchTTest } from './t-tests.js';

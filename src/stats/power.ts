@@ -186,3 +186,22 @@ function checkDesign(
   if (quantities.power !== undefined) checkOpenUnit(quantities.power, 'power');
   checkAlternative(alternative);
 }
+
+/**
+ * The true difference that a test at level alpha, with this standard error of the difference, finds with the stated
+ * power: what an experiment could see, which does not depend on what it saw.
+ */
+export function detectableEffect({
+  standardError,
+  alpha = 0.05,
+  power = 0.8,
+}: {
+  readonly standardError: number;
+  readonly alpha?: number;
+  readonly power?: number;
+}): number {
+  checkPositive(standardError, 'standardError');
+  checkOpenUnit(alpha, 'alpha');
+  checkOpenUnit(power, 'power');
+  return standardError * (normalQuantile(power) - normalQuantile(alpha / 2));
+}

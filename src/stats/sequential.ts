@@ -12,11 +12,11 @@
 
 import { ConfigError } from '../errors.js';
 import { type Arm, armOf, meanDifference, varianceProblem } from './arm.js';
-import { logBeta } from './beta.js';
 import { type Interval, type Options, type Result, resolveOptions } from './options.js';
 import { checkProportion, type Proportion } from './proportions.js';
-import { findRoot } from './root.js';
-import { type Alternative, checkPositive, type Sample, type Summary } from './sample.js';
+import { logEvidence as logRatesEvidence, type RatesBet, unrejected } from './rates-bet.js';
+import { type Alternative, checkOpenUnit, checkPositive, type Sample } from './sample.js';
+import { differenceSkewness, type SkewedSummary } from './skewed.js';
 
 export interface SequentialMeanOptions extends Options {
   /**
@@ -50,19 +50,21 @@ const TUNING_DEFAULT = 5000;
 /**
  * The always-valid comparison of two means, from samples or their summaries, by the asymptotic confidence
  * sequence of a normal mixture. Needs two observations an arm; being asymptotic, it should not be acted
- * on before some tens of observations an arm.
+ * on before some tens of observations an arm. Where the arms are of different sizes and their values skewed, a normal
+ * mixture sees differences that are not there: the sequence has not begun (p is 1) while the difference has a skewness of
+ * more than 0.2. It is known of samples, and of summaries that tell their own.
  *
  * Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024, Annals of Statistics 52, 2613-2640 (arXiv
  * 2103.06476), eq. 9 (interval), 155 (p-value), 161 (tuning, by its closed approximation).
  */
 export function sequentialMeanTest(
-  a: Sample | Summary,
-  b: Sample | Summary,
+  a: Sample | SkewedSummary,
+  b: Sample | SkewedSummary,
   options: SequentialMeanOptions = {},
 ): SequentialResult {
   const armA = armOf(a, 'a');
   const armB = armOf(b, 'b');
-  return compareArms(armA, armB, varianceProblem(armA, armB), options);
+  return compareArms(armA, armB, differenceSkewness(a, b), varianceProblem(armA, armB), options);
 }
 
 export interface SequentialProportionOptions extends SequentialMeanOptions {
@@ -71,17 +73,17 @@ export interface SequentialProportionOptions extends SequentialMeanOptions {
    * two-sided and for the absolute difference only, and needs somewhat more trials. 'asymptotic' by default.
    */
   readonly method?: 'asymptotic' | 'exact';
+  /** For 'exact': the share of trials planned for a; a half by default. Another one than is met costs trials, no errors. */
+  readonly shareOfA?: number;
 }
 
 /**
  * The always-valid comparison of two proportions.
  *
- * 'exact' bets on independent Beta(½, ½) priors for the arms against the best-fitting pair of
- * probabilities under the null: a nonnegative supermartingale whatever the probabilities are. Its interval
- * holds the differences that this bet does not reject.
+ * 'exact' bets against every pair of probabilities that the null allows, see rates-bet.ts: valid whatever they are. Its
+ * interval holds the differences that this bet does not reject.
  *
- * Source: as sequentialMeanTest; exact: the mixture likelihood ratio of Wasserman, Ramdas & Balakrishnan
- * 2020, PNAS 117, 16880-16890, with Ville's inequality.
+ * Source: as sequentialMeanTest; exact: mixtures of likelihood ratios with Ville's inequality, least over the null.
  */
 export function sequentialProportionTest(
   a: Proportion,
@@ -97,7 +99,13 @@ export function sequentialProportionTest(
   const armB = armOfProportion(b);
   const constant = armA.variance === 0 && armB.variance === 0;
   const problem = constant ? 'every arm has one outcome only: the standard error is 0' : null;
-  return compareArms(armA, armB, problem, options);
+  return compareArms(armA, armB, differenceSkewness(skewed(armA), skewed(armB)), problem, options);
+}
+
+/** Zeros and ones with one variance have one skewness. */
+function skewed({ n, mean, variance }: Arm): SkewedSummary {
+  const skewness = variance === 0 ? 0 : (1 - 2 * mean) / Math.sqrt(variance!);
+  return { n, mean, variance, skewness };
 }
 
 /** The variance of zeros and ones with denominator n, as the sequence for proportions has it. */
@@ -123,10 +131,17 @@ const ASSUMPTIONS: readonly string[] = [
  */
 const START = 2000;
 
+/**
+ * Of the difference, above which the sequence has not begun. With arms of 1 : 9 and one value in fifty that is 50 times
+ * as large, looking at every observation, it would reject in a quarter of all experiments; so it does in 2 of 100.
+ */
+export const SKEWNESS_MAX = 0.2;
+
 /** One look. Written out rather than spread: a simulation or a dashboard takes millions of looks. */
 function compareArms(
   a: Arm,
   b: Arm,
+  skewness: number | null,
   problem: string | null,
   options: SequentialMeanOptions,
 ): SequentialResult {
@@ -164,7 +179,7 @@ function compareArms(
   const standardError =
     Math.sqrt(b.variance! / b.n + (a.variance! / a.n) * gradientA * gradientA) / Math.abs(base);
   const statistic = estimate / standardError;
-  const begun = Math.min(a.n, b.n) * tuning >= START;
+  const begun = Math.min(a.n, b.n) * tuning >= START && Math.abs(skewness ?? 0) <= SKEWNESS_MAX;
   const margin = begun ? standardError * halfWidth(information, alpha, sides) : Number.POSITIVE_INFINITY;
   const logE = begun
     ? logEvidence(alternative === 'greater' ? -statistic : statistic, information, sides)
@@ -239,49 +254,26 @@ function exactProportionTest(
     throw new ConfigError('alternative', "'two-sided' for 'exact'", alternative);
   if (options.difference === 'relative')
     throw new ConfigError('difference', "'absolute' for 'exact'", 'relative');
-  const logMarginal = [a, b]
-    .map(({ successes, n }) => logBeta(successes + 0.5, n - successes + 0.5) - logBeta(0.5, 0.5))
-    .reduce((sum, value) => sum + value, 0);
-  const logEOf = (difference: number) => logMarginal - maximalLogLikelihood(a, b, difference);
+  const { tuning = TUNING_DEFAULT, shareOfA = 0.5 } = options;
+  checkPositive(tuning, 'tuning');
+  checkOpenUnit(shareOfA, 'shareOfA');
+  const bet: RatesBet = { shareOfA, information: mixturePrecision(tuning, Math.min(alpha, 0.5), 1) };
   const estimate = b.successes / b.n - a.successes / a.n;
-  const excess = (difference: number) => logEOf(difference) + Math.log(alpha);
-  const logE = logEOf(0);
+  const logE = logRatesEvidence(a, b, 0, bet);
   return {
-    method: 'beta-mixture likelihood ratio of two proportions',
-    assumptions: ['independent trials with one probability per arm', 'alpha chosen before the first look'],
+    method: 'mixture likelihood ratio of two proportions',
+    assumptions: [
+      'independent trials with one probability per arm',
+      'alpha and tuning chosen before the first look',
+    ],
     n: [a.n, b.n],
     statistic: null,
     pValue: Math.min(1, Math.exp(-logE)),
     alternative,
     estimate,
     standardError: null,
-    confidenceInterval: [
-      excess(-1) <= 0 ? -1 : findRoot(excess, -1, estimate),
-      excess(1) <= 0 ? 1 : findRoot(excess, estimate, 1),
-    ],
+    confidenceInterval: unrejected(a, b, alpha, bet),
     confidenceLevel,
     eValue: Math.exp(logE),
   };
-}
-
-/** The largest log-likelihood of both arms with p(b) − p(a) = difference; −∞ where the data forbid it. */
-function maximalLogLikelihood(a: Proportion, b: Proportion, difference: number): number {
-  const low = Math.max(0, -difference);
-  const high = Math.min(1, 1 - difference);
-  const score = (p: number) => slope(a, p) + slope(b, p + difference);
-  // Concave in p: the maximum is where the slope changes sign, or at an end of the range.
-  const p = score(low) <= 0 ? low : score(high) >= 0 ? high : findRoot(score, low, high);
-  return logLikelihood(a, p) + logLikelihood(b, p + difference);
-}
-
-function logLikelihood({ successes, n }: Proportion, p: number): number {
-  const q = 1 - p;
-  const fromSuccesses = successes === 0 ? 0 : successes * Math.log(Math.max(0, p));
-  return fromSuccesses + (successes === n ? 0 : (n - successes) * Math.log(Math.max(0, q)));
-}
-
-/** The derivative of logLikelihood. */
-function slope({ successes, n }: Proportion, p: number): number {
-  const fromSuccesses = successes === 0 ? 0 : successes / Math.max(0, p);
-  return fromSuccesses - (successes === n ? 0 : (n - successes) / Math.max(0, 1 - p));
 }

@@ -1,10 +1,15 @@
 /** Comparison of experiments: the first is the baseline, the others are treatments. Pure: no ring, no clock, no I/O. */
 import { adjustPValues } from '../../stats/multiplicity.js';
+import { normalQuantile } from '../../stats/normal.js';
+import type { Interval } from '../../stats/options.js';
+import { detectableEffect } from '../../stats/power.js';
+import type { Summary } from '../../stats/sample.js';
+import { welchTTest } from '../../stats/t-tests.js';
 import { ALL_EVENTS, type ComparedKind } from '../kinds.js';
 import { changePct, differencesOf } from './differences.js';
-import type { Finding } from './finding.js';
-import { compareMeans, watchMeans } from './means.js';
-import { type Observed, observe } from './observed.js';
+import { type Finding, POWER } from './finding.js';
+import { compareMeans, tooSkewed, watchMeans } from './means.js';
+import { finiteOrNull, type Observed, observe } from './observed.js';
 import { resolveCompareOptions, type Settings } from './options.js';
 import type { Question } from './outcomes.js';
 import { comparePairs, type Matching, matchSamples, pairedValues } from './pairs.js';
@@ -27,6 +32,8 @@ import { namesOf, valuesText } from './words.js';
 /** An arm as the tests take it: what does not depend on the other arm is worked out once. */
 class PreparedArm {
   readonly samples: ArmSamples;
+  /** Events that were planned, up to a factor that all arms share. */
+  readonly planned: number;
   readonly #stream: number;
   readonly #settings: Settings;
   readonly #observed = new Map<string, Observed>();
@@ -35,6 +42,7 @@ class PreparedArm {
   /** @param stream - the arm's place among those compared */
   constructor(samples: ArmSamples, stream: number, settings: Settings) {
     this.samples = samples;
+    this.planned = settings.expectedRatio[stream];
     this.#stream = stream;
     this.#settings = settings;
   }
@@ -99,7 +107,12 @@ export function compareArms(
       const names = namesOf(baseline.samples, treatment.samples);
       const metrics = findings.map((finding, j) => {
         const found = report(settings.questions[j], finding, adjusted.pValues[i][j], settings);
-        return { ...found, verdict: metricVerdict(found, names, settings, adjusted.questions) };
+        const among = amongSuccesses(settings.questions[j], baseline.samples, treatment.samples, settings);
+        return {
+          ...found,
+          ...(among !== null && { amongSuccesses: among }),
+          verdict: metricVerdict(found, names, settings, adjusted.questions),
+        };
       });
       const warnings = warningsOf({
         baseline: baseline.samples,
@@ -174,7 +187,9 @@ function find(
   if (matching.pairing.used) return comparePairs(pairedValues(matching, of), isRate, settings);
   if (isRate) {
     const known = of === 'success' ? 'events whose success is known' : `events with ${of}`;
-    return (watching ? watchRates : compareRates)(before ?? NO_TRIALS, after ?? NO_TRIALS, known, settings);
+    const trials = [before ?? NO_TRIALS, after ?? NO_TRIALS] as const;
+    if (!watching) return compareRates(...trials, known, settings);
+    return watchRates(...trials, known, settings, old.planned / (old.planned + now.planned));
   }
   return (watching ? watchMeans : compareMeans)(old.observed(of), now.observed(of), what, settings);
 }
@@ -196,11 +211,12 @@ function adjust(
 }
 
 function report(
-  { name, of, noun, unit, better }: Question,
+  question: Question,
   finding: Finding,
   adjustedPValue: number | null,
-  { alpha }: Settings,
+  { alpha, sequential }: Settings,
 ): Omit<MetricComparison, 'verdict'> {
+  const { name, of, noun, unit, better } = question;
   const { baseline, treatment, difference, confidenceInterval, intervalMethod, tests, requiredN } = finding;
   const significant = adjustedPValue !== null && adjustedPValue <= alpha;
   return {
@@ -220,11 +236,47 @@ function report(
     adjustedPValue,
     significant,
     requiredN,
+    detectable: sequential === null ? detectableBy(confidenceInterval, alpha) : null,
+    ...noninferiority(question, baseline.estimate, confidenceInterval),
     direction: significant ? directionOf(better, difference) : 'unclear',
     ...(finding.pairs !== undefined && { pairs: finding.pairs }),
     assumptions: finding.assumptions,
     ...(finding.reason !== undefined && { reason: finding.reason }),
   };
+}
+
+/** From half the width of the interval, which is so many standard errors. */
+function detectableBy(interval: Interval | null, alpha: number): number | null {
+  if (interval === null || !(interval[1] > interval[0])) return null;
+  const standardError = (interval[1] - interval[0]) / 2 / -normalQuantile(alpha / 2);
+  return finiteOrNull(detectableEffect({ standardError, alpha, power: POWER }));
+}
+
+function noninferiority(
+  { margin, better }: Question,
+  baseline: number | null,
+  interval: Interval | null,
+): Pick<MetricComparison, 'noninferiority'> {
+  if (margin === null) return {};
+  const size = typeof margin === 'number' ? margin : margin.relative * Math.abs(baseline ?? Number.NaN);
+  const shown = interval !== null && (better === 'higher' ? interval[0] > -size : interval[1] < size);
+  return Number.isNaN(size) ? {} : { noninferiority: { margin: size, shown } };
+}
+
+/** Null where the question is not one of mean latency by event, or nothing is known of outcomes. */
+function amongSuccesses(
+  { of, per, summary }: Question,
+  baseline: ArmSamples,
+  treatment: ArmSamples,
+  { alpha, unit, sequential }: Settings,
+): MetricComparison['amongSuccesses'] | null {
+  const [old, now] = [baseline.latencyOf?.succeeded, treatment.latencyOf?.succeeded];
+  if (of !== 'latencyMs' || per !== null || summary !== 'mean' || unit !== 'event' || sequential !== null)
+    return null;
+  if (!old || !now || old.n < 2 || now.n < 2) return null;
+  const { estimate, confidenceInterval } = welchTTest(now, old, { alpha });
+  const arm = ({ n, mean }: Summary) => ({ estimate: mean, n, confidenceInterval: null });
+  return { baseline: arm(old), treatment: arm(now), difference: finiteOrNull(estimate), confidenceInterval };
 }
 
 function directionOf(better: Question['better'], difference: number | null): MetricComparison['direction'] {
@@ -238,7 +290,7 @@ function measurePairs(
   old: PreparedArm,
   now: PreparedArm,
   matching: Matching,
-  { questions }: Settings,
+  { questions, sequential, unit }: Settings,
 ): MeasurePair[] {
   const isRate = (of: string) => [old, now].some(({ samples }) => flagOf(samples, of) !== null);
   const measures = new Set(
@@ -248,6 +300,10 @@ function measurePairs(
     of,
     baseline: old.observed(of),
     treatment: now.observed(of),
+    tooSkewed:
+      matching.pairing.used || unit !== 'event'
+        ? null
+        : tooSkewed(old.observed(of), now.observed(of), sequential !== null),
     differences: matching.pairing.used ? observe(pairedValues(matching, of).differences) : null,
   }));
 }

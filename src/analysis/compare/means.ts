@@ -5,8 +5,9 @@ import type { Interval } from '../../stats/options.js';
 import { tTestPower } from '../../stats/power.js';
 import { mannWhitneyOfSorted } from '../../stats/rank-tests.js';
 import type { Summary } from '../../stats/sample.js';
-import { confidenceSequenceHalfWidth, sequentialMeanTest } from '../../stats/sequential.js';
-import { welchTTest } from '../../stats/t-tests.js';
+import { confidenceSequenceHalfWidth, SKEWNESS_MAX, sequentialMeanTest } from '../../stats/sequential.js';
+import { differenceSkewness, type SkewedSummary, skewCorrectedTTest } from '../../stats/skewed.js';
+import { type TTestResult, welchTTest } from '../../stats/t-tests.js';
 import {
   effectSize,
   type Finding,
@@ -28,7 +29,7 @@ export function compareMeans(old: Observed, now: Observed, what: string, setting
   const treatment = meanEstimate(now, alpha);
   const missing = missingFrom(old.n, now.n, what);
   if (missing !== null) return noFinding(baseline, treatment, missing);
-  const welch = welchTTest(now.summary, old.summary, { alpha });
+  const welch = meansTest(old, now, alpha);
   const g = hedgesG(now.summary, old.summary).estimate;
   return {
     baseline,
@@ -41,6 +42,44 @@ export function compareMeans(old: Observed, now: Observed, what: string, setting
     assumptions: welch.assumptions,
     reason: spreadless(old, now, what) ?? welch.reason,
   };
+}
+
+const skewed = ({ summary, skewness }: Observed): SkewedSummary => ({ ...summary, skewness });
+
+/** Of the difference: below the first it hardly matters, and above the second nothing can be said. */
+const CORRECTED_FROM = 0.1;
+const CORRECTED_TO = 0.7;
+
+/** Welch's test; where arms of different sizes have skewed values, corrected for it, or without an answer. */
+function meansTest(old: Observed, now: Observed, alpha: number): TTestResult {
+  const [x, y] = [skewed(now), skewed(old)];
+  const skewness = Math.abs(differenceSkewness(x, y) ?? 0);
+  if (skewness < CORRECTED_FROM) return welchTTest(now.summary, old.summary, { alpha });
+  const corrected = skewCorrectedTTest(x, y, { alpha });
+  const reason = tooSkewed(old, now, false);
+  if (reason === null) return corrected;
+  return {
+    ...corrected,
+    statistic: null,
+    df: null,
+    pValue: null,
+    standardError: null,
+    confidenceInterval: null,
+    reason,
+  };
+}
+
+/** Why nothing can be said of a difference of means of these arms; null where something can. */
+export function tooSkewed(old: Observed, now: Observed, watching: boolean): string | null {
+  if (old.n === 0 || now.n === 0) return null;
+  const skewness = Math.abs(differenceSkewness(skewed(now), skewed(old)) ?? 0);
+  const most = watching ? SKEWNESS_MAX : CORRECTED_TO;
+  if (skewness <= most) return null;
+  const needed = Math.ceil(Math.min(old.n, now.n) * (skewness / most) ** 2);
+  return (
+    `the arms are of different sizes and their values are skewed (the difference by ${skewness.toFixed(1)}): the mean of ` +
+    `the smaller arm is not near enough to normal before it has about ${needed} values`
+  );
 }
 
 /** Why there is no spread to judge a difference by, in the words of this place. */
@@ -103,6 +142,8 @@ export function watchMeans(
   if (Math.min(old.n, now.n) < SEQUENCE_START) {
     return noFinding(baseline, treatment, `the sequence begins at ${SEQUENCE_START} observations per arm`);
   }
+  const unheard = tooSkewed(old, now, true);
+  if (unheard !== null) return noFinding(baseline, treatment, unheard);
   const test = sequentialMeanTest(old.summary, now.summary, { alpha, tuning });
   const interval = finiteInterval(test.confidenceInterval);
   const reason =

@@ -79,6 +79,28 @@ export function longestRun(sorted: Sample): number {
   return longest;
 }
 
+/** Timeouts fire a little late. */
+const PILE_WIDTH = 0.005;
+/** A pile has so many times as many values as any other stretch as wide, above the median. */
+const PILE_FACTOR = 3;
+
+/** The share of ascending values within half a percent of the greatest, if they pile up there; else 0. */
+export function pileAtGreatest(sorted: Float64Array): { readonly at: number; readonly share: number } {
+  const n = sorted.length;
+  const at = sorted[n - 1];
+  const width = PILE_WIDTH * at;
+  let start = n - 1;
+  while (start > 0 && sorted[start - 1] >= at - width) start--;
+  const pile = n - start;
+  let most = 0;
+  for (let from = n >> 1, to = from; from < start; from++) {
+    while (to < start && sorted[to] <= sorted[from] + width) to++;
+    most = Math.max(most, to - from);
+  }
+  const isPile = at > 0 && start > 0 && pile >= 5 && pile >= PILE_FACTOR * most;
+  return { at, share: isPile ? pile / n : 0 };
+}
+
 /** The largest magnitude in the sum of all magnitudes; null where only the summary is known. */
 export function largestShare({ sorted, sampled }: Observed): number | null {
   if (sorted === null) return null;

@@ -78,6 +78,7 @@ export function watchRates(
   now: Proportion,
   what: string,
   { alpha, sequential }: Settings,
+  shareOfBaseline: number,
 ): Finding {
   const tOpt = sequential!.tuning;
   const estimateOf = ({ successes, n }: Proportion): ArmEstimate => ({
@@ -89,7 +90,12 @@ export function watchRates(
   const treatment = estimateOf(now);
   const missing = missingFrom(old.n, now.n, what);
   if (missing !== null) return noFinding(baseline, treatment, missing);
-  const test = sequentialProportionTest(old, now, { alpha, method: 'exact' });
+  const test = sequentialProportionTest(old, now, {
+    alpha,
+    method: 'exact',
+    tuning: tOpt,
+    shareOfA: shareOfBaseline,
+  });
   return {
     baseline,
     treatment,

@@ -101,6 +101,8 @@ export interface ArmSamples {
   readonly flags?: Readonly<Record<string, Proportion>>;
   /** Sums of two measures over all events, by `of/per`; what an event lacks adds nothing. */
   readonly ratios?: Readonly<Record<string, RatioSums>>;
+  /** Latencies of events that succeeded, and of those that failed. */
+  readonly latencyOf?: { readonly succeeded: Summary; readonly failed: Summary };
   /** Where a unit was named. */
   readonly byUnit?: UnitTotals;
   /** Where none was: ids that several events share, most events per id first. */

@@ -161,6 +161,20 @@ export interface MetricComparison {
    * 80 % power at alpha, not adjusted: for planning the next experiment, not for judging this one.
    */
   requiredN: number | null;
+  /**
+   * How large a difference has to be for experiments like this one to find it with 80 % power, at alpha and not adjusted:
+   * what this experiment could see, whatever it saw. Null without an interval, and in the sequential mode.
+   */
+  detectable: number | null;
+  /** Where the outcome has a margin: whether the interval rules out that the treatment is worse by as much. */
+  noninferiority?: { margin: number; shown: boolean };
+  /** Of mean latency: the same of events that succeeded, which failures that are fast do not flatter. */
+  amongSuccesses?: {
+    baseline: ArmEstimate;
+    treatment: ArmEstimate;
+    difference: number | null;
+    confidenceInterval: Interval | null;
+  };
   /** Unclear unless significant; neutral where neither lower nor higher is better. */
   direction: 'better' | 'worse' | 'neutral' | 'unclear';
   /** Pairs by the sign of treatment − baseline; absent unless paired. */
@@ -177,9 +191,13 @@ export type WarningCode =
   | 'otherEvents'
   | 'missingMetric'
   | 'tooFewSamples'
-  | 'belowRequiredN'
+  | 'insensitive'
+  | 'unequalShares'
+  | 'unlikeFailures'
+  | 'censored'
   | 'zeroVariance'
   | 'heavyTail'
+  | 'unequalSkew'
   | 'manyTies'
   | 'sampledValues'
   | 'sampleRatioMismatch'

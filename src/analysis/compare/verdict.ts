@@ -80,7 +80,14 @@ const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
   ],
   ['serialCorrelation', 'values that follow each other are alike, so intervals may be too narrow'],
   ['sharedUnits', 'some units were in both arms'],
+  [
+    'unequalShares',
+    'events lack an outcome in one arm more often than in the other, and those may be the worst',
+  ],
+  ['unlikeFailures', 'latency is of failures too, which take another time and are not as many in both arms'],
+  ['censored', 'latencies were cut at a greatest value, so that means and high quantiles are lower bounds'],
   ['tooFewSamples', 'there are few observations'],
+  ['unequalSkew', 'means of arms so unequal in size do not tell, with values so skewed'],
   ['heavyTail', 'some means rest on a few large values'],
 ];
 

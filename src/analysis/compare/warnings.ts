@@ -1,8 +1,9 @@
 /** What a reader should know before believing the numbers. */
 import { chiSquareSurvival } from '../../stats/distributions.js';
+import { twoProportionZ } from '../../stats/proportions.js';
 import { type ComparedKind, countByKind, kindOf } from '../kinds.js';
-import { largestShare, longestRun, type Observed } from './observed.js';
-import type { ArmSamples, RepeatedId } from './samples.js';
+import { largestShare, longestRun, type Observed, pileAtGreatest } from './observed.js';
+import { type ArmSamples, flagOf, type RepeatedId } from './samples.js';
 import type { ArmEstimate, ComparisonWarning, MetricComparison, Pairing, WarningCode } from './types.js';
 import type { Names } from './verdict.js';
 import { counted, list, valuesText } from './words.js';
@@ -10,6 +11,8 @@ import { counted, list, valuesText } from './words.js';
 /** Below this many observations an arm's mean need not be close to normal, whatever the data. */
 const FEW = 30;
 const RATIO_ALPHA = 0.001;
+/** Share of latencies at the greatest that is no accident. */
+const PILE_MIN = 0.02;
 /** Share of an arm's values that are one value. */
 const TIES_MAX = 0.5;
 const EVENTS_PER_SAMPLE_MAX = 1.1;
@@ -19,11 +22,15 @@ const REQUESTS_RATIO_MAX = 1.1;
 /** Correlation of consecutive values that widens an interval by a fifth; and in its standard errors. */
 const SERIAL_MAX = 0.2;
 const SERIAL_ERRORS = 4;
+/** Mean latency of failures to that of successes, or the other way round. */
+const FAILURES_FACTOR = 1.5;
 
 export interface MeasurePair {
   readonly of: string;
   readonly baseline: Observed;
   readonly treatment: Observed;
+  /** Why means of arms so unequal tell nothing; null where they do. */
+  readonly tooSkewed: string | null;
   /** In a paired comparison, what the mean is taken of. */
   readonly differences: Observed | null;
 }
@@ -53,6 +60,8 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...measures.flatMap((pair) => measureWarnings(pair, names)),
     ...samplingWarning(reviewed),
     ...(pairing.used ? [] : ratioWarning(reviewed)),
+    ...shareWarnings(reviewed),
+    ...failureWarnings(reviewed),
     ...unitWarnings(reviewed),
     ...serialWarnings(reviewed),
     ...timeWarnings(reviewed),
@@ -84,23 +93,25 @@ function metricWarnings({ metrics, names }: Reviewed): ComparisonWarning[] {
     return fewest > 0 && fewest < FEW;
   });
   const fewest = few.map(({ label, baseline, treatment }) => `${label} ${fewestOf(baseline, treatment)}`);
-  const short = metrics.filter(
-    ({ significant, pValue, requiredN, baseline, treatment }) =>
-      pValue !== null && !significant && requiredN !== null && Math.min(baseline.n, treatment.n) < requiredN,
+  const blunt = metrics.filter(
+    ({ noninferiority, detectable }) =>
+      noninferiority !== undefined &&
+      !noninferiority.shown &&
+      detectable !== null &&
+      detectable > noninferiority.margin,
   );
-  const required = short.map(({ label, requiredN }) => `${label} needs ${requiredN}`);
   return [
     ...lacking('baseline', 'treatment'),
     ...lacking('treatment', 'baseline'),
     ...(few.length === 0
       ? []
       : [warning('tooFewSamples', `fewer than ${FEW} observations in an arm: ${list(fewest)}`)]),
-    ...(short.length === 0
+    ...(blunt.length === 0
       ? []
       : [
           warning(
-            'belowRequiredN',
-            `too few observations per arm to find, with 80 % power, a difference as large as the one observed: ${list(required)}`,
+            'insensitive',
+            `too few observations to find, with 80 % power, a difference as large as the margin: ${list(blunt.map(({ label }) => label))}`,
           ),
         ]),
   ];
@@ -117,7 +128,7 @@ function called(of: string): string {
 }
 
 function measureWarnings(
-  { of: measure, baseline, treatment, differences }: MeasurePair,
+  { of: measure, baseline, treatment, differences, tooSkewed }: MeasurePair,
   names: Names,
 ): ComparisonWarning[] {
   if (baseline.n === 0 || treatment.n === 0) return [];
@@ -130,13 +141,29 @@ function measureWarnings(
       ? arms
       : ([[differences, `differences of the pairs in ${called(measure)}`]] as const);
   return [
-    ...arms.flatMap(([observed, what]) => [...constant(observed, what), ...ties(observed, what)]),
+    ...arms.flatMap(([observed, what]) => [
+      ...constant(observed, what),
+      ...(measure === 'latencyMs' || measure === 'ttftMs' ? cut(observed, what) : []),
+      ...ties(observed, what),
+    ]),
     ...ofMeans.flatMap(([observed, what]) => tail(observed, what)),
+    ...(tooSkewed === null ? [] : [warning('unequalSkew', `${called(measure)}: ${tooSkewed}`)]),
   ];
 }
 
 function constant({ n, summary }: Observed, what: string): ComparisonWarning[] {
   return n > 1 && summary.variance === 0 ? [warning('zeroVariance', `all ${n} ${what} are equal`)] : [];
+}
+
+/** Values that pile up at the greatest were cut there, as by a client's timeout. */
+function cut({ sorted, n }: Observed, what: string): ComparisonWarning[] {
+  if (sorted === null || n < FEW) return [];
+  const { at, share } = pileAtGreatest(sorted);
+  if (share < PILE_MIN) return [];
+  const message =
+    `${percent(share)} of the ${what} are at the greatest, about ${Number(at.toPrecision(3))} ms, as if they had been cut ` +
+    'there: their mean is a lower bound, and so is every quantile that lies there';
+  return [warning('censored', message)];
 }
 
 function ties({ summary, sorted, sampled }: Observed, what: string): ComparisonWarning[] {
@@ -220,6 +247,69 @@ const ID_NOUNS = { userId: 'users', sessionId: 'sessions', sampleId: 'samples' }
 
 function isRepeated({ ids, events }: RepeatedId): boolean {
   return events > EVENTS_PER_SAMPLE_MAX * ids;
+}
+
+/** Where events lack an outcome in one arm more often than in the other, what is compared are those that are left. */
+function shareWarnings({ baseline, treatment, names, metrics, measures }: Reviewed): ComparisonWarning[] {
+  const isRate = (of: string) => !measures.some((pair) => pair.of === of);
+  const concerned = [
+    ...new Set(metrics.filter(({ of, baseline: arm }) => arm.n > 0 && !of.includes('/')).map(({ of }) => of)),
+  ];
+  return concerned.flatMap((of) => {
+    const pair = measures.find((measure) => measure.of === of);
+    const [old, now] = [
+      [baseline, pair?.baseline.n ?? flagOf(baseline, of)?.n],
+      [treatment, pair?.treatment.n ?? flagOf(treatment, of)?.n],
+    ].map(([arm, n]) => ({ n: (n as number | undefined) ?? 0, events: (arm as ArmSamples).events }));
+    if (old.n === 0 || now.n === 0 || !sharesDiffer(old, now)) return [];
+    const lacking = ({ n, events }: typeof old) => `${percent(1 - n / events)} of the events of`;
+    const what = of === 'success' ? 'outcome that is known' : isRate(of) ? of : (SINGULAR[of] ?? of);
+    const message =
+      `${lacking(old)} ${names.baseline} and ${lacking(now)} ${names.treatment} have no ${what}: only those that have ` +
+      'one are compared, and those that have none may be the worst';
+    return [warning('unequalShares', message)];
+  });
+}
+
+const SINGULAR: Readonly<Record<string, string>> = {
+  latencyMs: 'latency',
+  costUsd: 'cost',
+  tokensTotal: 'tokens',
+};
+
+function percent(share: number): string {
+  return `${Number((100 * share).toPrecision(2))} %`;
+}
+
+/** By a hundredth at least, and not by chance. */
+function sharesDiffer(a: { n: number; events: number }, b: { n: number; events: number }): boolean {
+  if (a.n > a.events || b.n > b.events || a.events === 0 || b.events === 0) return false;
+  if (Math.abs(a.n / a.events - b.n / b.events) < 0.01) return false;
+  const { pValue } = twoProportionZ({ successes: a.n, n: a.events }, { successes: b.n, n: b.events });
+  return pValue !== null && pValue < RATIO_ALPHA;
+}
+
+/** Failures that take another time than successes, in arms that fail differently often: latency tells of failures then. */
+function failureWarnings({ baseline, treatment, names, measures }: Reviewed): ComparisonWarning[] {
+  const [old, now] = [baseline.latencyOf, treatment.latencyOf];
+  if (!old || !now || !measures.some(({ of }) => of === 'latencyMs')) return [];
+  const share = ({ succeeded, failed }: NonNullable<typeof old>) => ({
+    n: failed.n,
+    events: failed.n + succeeded.n,
+  });
+  if (!sharesDiffer(share(old), share(now))) return [];
+  const mean = (key: 'succeeded' | 'failed') =>
+    (old[key].n * (old[key].mean ?? 0) + now[key].n * (now[key].mean ?? 0)) / (old[key].n + now[key].n);
+  const [ofFailures, ofSuccesses] = [mean('failed'), mean('succeeded')];
+  const factor = ofFailures / ofSuccesses;
+  if (!(factor < 1 / FAILURES_FACTOR || factor > FAILURES_FACTOR)) return [];
+  const failing = (arm: typeof old) => percent(share(arm).n / share(arm).events);
+  const ms = (value: number | null) => (value === null ? 'none' : `${Number(value.toPrecision(3))} ms`);
+  const message =
+    `failures take ${ms(ofFailures)}, successes ${ms(ofSuccesses)}, and ${failing(old)} fail in ${names.baseline}, ` +
+    `${failing(now)} in ${names.treatment}: latency is of both. Of successes alone its mean was ` +
+    `${ms(now.succeeded.mean)} against ${ms(old.succeeded.mean)}`;
+  return [warning('unlikeFailures', message)];
 }
 
 /** Values that follow each other are alike: as many are worth fewer, as if they were of few units. */
@@ -341,7 +431,8 @@ function requestWarnings({ baseline, treatment, names, pairing, measures }: Revi
     return [warning('unequalRequests', message)];
   }
   return measures.flatMap(({ of: measure, baseline: old, treatment: now }) => {
-    if (!isSummed(measure) || old.n === 0 || now.n === 0) return [];
+    // Within one kind of event, an event is a request: where outcomes are unknown, that is another matter.
+    if (!isSummed(measure) || isOneKind(baseline, treatment) || old.n === 0 || now.n === 0) return [];
     const [before, after] = [old.n / baseline.decided, now.n / treatment.decided];
     if (!differs(before, after)) return [];
     const message =
@@ -350,6 +441,10 @@ function requestWarnings({ baseline, treatment, names, pairing, measures }: Revi
       `${names.treatment}: compare totals, or pairs by sampleId`;
     return [warning('unequalRequests', message)];
   });
+}
+
+function isOneKind(...arms: ArmSamples[]): boolean {
+  return arms.every(({ metrics }) => countByKind(metrics.summary.eventTypes).size === 1);
 }
 
 /** What a request may have in several of its events, so that only the sum over them is its own. */

@@ -81,5 +81,5 @@ it('has the numbers that the statistics give', () => {
   const forMean = tTestPower({ delta: latency.estimate, stdDev, power: 0.8 }).nCeiling;
   expect(shown).toContain(`hedgesG ${(latency.estimate / stdDev).toFixed(2)}, ${forMean} per arm`);
   const forRate = proportionPower({ p1: long.successes / 400, p2: short.successes / 400, power: 0.8 });
-  expect(shown).toContain(`success rate needs ${forRate.nCeiling}`);
+  expect(shown).toContain(`${forRate.nCeiling} per arm for 80 % power`);
 });

@@ -46,7 +46,7 @@ describe('the sequential mode', () => {
     const rates = sequentialProportionTest(
       { successes: arms[0]!.successes, n: 800 },
       { successes: arms[1]!.successes, n: 800 },
-      { alpha: 0.01, method: 'exact' },
+      { alpha: 0.01, method: 'exact', tuning: 1000 },
     );
     expect(successRate).toMatchObject({ pValue: rates.pValue, confidenceInterval: rates.confidenceInterval });
     expect(latencyP95).toMatchObject({ pValue: null, tests: [] });
@@ -87,7 +87,7 @@ describe('the sequential mode', () => {
   });
 });
 
-describe('150 experiments of two equal arms, looked at after every 20 events an arm, up to 400', () => {
+describe('150 experiments of two equal arms, looked at after every 40 events an arm, up to 400', () => {
   const RUNS = 150;
   const rejected = (options: CompareOptions) => {
     const count = { latencyMean: 0, successRate: 0 };
@@ -96,7 +96,7 @@ describe('150 experiments of two equal arms, looked at after every 20 events an 
       const latencies = [logNormal(400, 100, seed), logNormal(400, 100, seed + 1)];
       const outcomes = [trials(400, 0.7, seed + 2), trials(400, 0.7, seed + 3)];
       const ever = { latencyMean: false, successRate: false };
-      for (let n = 20; n <= 400; n += 20) {
+      for (let n = 40; n <= 400; n += 40) {
         const metrics = lookAt(n, latencies, outcomes, options);
         for (const metric of ['latencyMean', 'successRate'] as const) {
           ever[metric] ||= metrics[metric]!.significant;

@@ -69,7 +69,7 @@ describe('verdicts', () => {
       'Mean cost was $0.0200 with short prompt against $0.0100 with control. No test: within each arm all costs are equal, so that there is no spread to judge the difference by.',
     );
     expect(verdict).toBe(
-      'Not tested: mean latency, p95 latency, mean cost and success rate. To be read with care: the arms’ sizes do not fit the planned ratio, so the arms may differ in more than the treatment.',
+      'Not tested: mean latency, p95 latency, mean cost and success rate. To be read with care: the arms’ sizes do not fit the planned ratio, so the arms may differ in more than the treatment; events lack an outcome in one arm more often than in the other, and those may be the worst.',
     );
   });
 

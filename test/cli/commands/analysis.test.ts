@@ -357,8 +357,6 @@ describe('crucible compare', () => {
         rate (+3.00 percentage points; 95 % interval -0.78 to +7.14 percentage points) or mean token count
         (0.000 tokens, 0.0 %; 95 % interval -0.279 to +0.279 tokens). To be read with care: values that
         follow each other are alike, so intervals may be too narrow.
-      ! too few observations per arm to find, with 80 % power, a difference as large as the one observed:
-        success rate needs 588
       ! consecutive latencies of control are alike (correlation 0.98): 200 are worth about 2 independent
         ones
       ! consecutive latencies of hedged are alike (correlation 0.98): 200 are worth about 2 independent

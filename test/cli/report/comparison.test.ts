@@ -79,8 +79,6 @@ describe('comparisonLines', () => {
         -146 ms), a lower p95 latency (-260 ms, -36 %; 95 % interval -284 to -230 ms) and a higher mean
         cost (+$0.00100, +50 %; 95 % interval +$0.00079 to +$0.00121). No difference is shown in success
         rate (+1.00 percentage points; 95 % interval -4.38 to +6.64 percentage points).
-      ! too few observations per arm to find, with 80 % power, a difference as large as the one observed:
-        success rate needs 3826
 
       Intervals of 95 %, for each metric alone; significance at 5 %, 4 p-values adjusted together by Holm.
       Bootstrap of 10,000 resamples, seed 1."
