@@ -26,6 +26,7 @@ export {
 } from './capture/experiment.js';
 export type { StreamExportOptions } from './capture/export-stream.js';
 export type { ExportOptions } from './capture/exporting.js';
+export type { ImportedFiles, ImportFilesOptions } from './capture/importing.js';
 export type { ExperimentOptions } from './capture/options.js';
 export { Recorder } from './capture/recorder.js';
 export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './capture/reopen.js';

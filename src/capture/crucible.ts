@@ -110,7 +110,7 @@ export class Crucible implements AsyncDisposable {
     files: string | readonly (string | AsyncIterable<Uint8Array>)[],
     options: ImportFilesOptions = {},
   ): Promise<ImportedFiles> {
-    const { name, condition, hypothesis, tags, metadata, ...importing } = options;
+    const { name, id, condition, hypothesis, tags, metadata, ...importing } = options;
     const listed = typeof files === 'string' ? [files] : files;
     const found = await Promise.all(
       listed.map((file) => (typeof file === 'string' ? filesOf(file) : [file])),
@@ -121,8 +121,12 @@ export class Crucible implements AsyncDisposable {
     if (importing.splitBy !== undefined && condition !== undefined) {
       throw new ConfigError('condition', 'none where splitBy names the column of conditions', condition);
     }
+    if (importing.splitBy !== undefined && id !== undefined) {
+      throw new ConfigError('id', 'none where splitBy makes several experiments', id);
+    }
     const base = name ?? (typeof first === 'string' ? parse(first).name : 'import');
     const about = {
+      ...(id !== undefined && { id }),
       ...(hypothesis !== undefined && { hypothesis }),
       ...(tags && { tags }),
       ...(metadata && { metadata }),

@@ -2,7 +2,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError, ImportError, StorageError } from '../errors.js';
+import { ConfigError, ImportError } from '../errors.js';
 import {
   type ImportFileOptions,
   type ImportProgress,
@@ -12,11 +12,14 @@ import {
   mergeSummaries,
 } from '../import/index.js';
 import type { Json } from '../schema/event.js';
+import { storageError } from '../system-errors.js';
 import type { Experiment, ImportLosses, ImportResult } from './experiment.js';
 
 export interface ImportFilesOptions extends ImportFileOptions {
   /** Of the experiment; with `splitBy` its beginning. Default: the first file's name. */
   name?: string;
+  /** Of the experiment; default: a new one. Not with `splitBy`. */
+  id?: string;
   /** Default 'default'. Not with `splitBy`. */
   condition?: string;
   hypothesis?: string;
@@ -55,8 +58,7 @@ export async function filesOf(path: string): Promise<string[]> {
     const found = await filesBelow(path, DEPTH_MAX);
     if (found.length > 0) return found;
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new StorageError('ERR_STORAGE_IO', `cannot read ${path}: ${code}`, { path }, { cause });
+    throw storageError(cause, 'read', { path });
   }
   throw new ImportError('ERR_NO_DATA', `${path} is a folder without files that could be imported`, { path });
 }
@@ -97,17 +99,26 @@ export async function importInto(
     }
     return experiment;
   };
+  /** Why the first file without records has none: one among others is no reason to refuse those. */
+  let empty: ImportError | null = null;
   for (const from of sources) {
     signal?.throwIfAborted();
     const source = await ImportSource.open(from, options);
     try {
-      if (source.emptiness !== null) throw source.emptiness;
+      if (source.emptiness !== null) {
+        empty ??= source.emptiness;
+        summaries.push({ ...(await source.run(() => {})), refused: 0, cut: 0 });
+        continue;
+      }
       if (splitBy !== undefined) checkColumn(splitBy, source.columns);
-      summaries.push(await importOne(source));
+      // What an event of our own exports need not tell is known of one experiment alone.
+      const into = splitBy === undefined ? experimentOf(undefined) : undefined;
+      summaries.push(await importOne(source, into));
     } finally {
       await source.close();
     }
   }
+  if (empty !== null && experiments.size === 0) throw empty;
   const { problems, ...result } = mergeSummaries(summaries);
   const refused = summaries.reduce((sum, summary) => sum + summary.refused, 0);
   const cut = summaries.reduce((sum, summary) => sum + summary.cut, 0);
@@ -116,28 +127,35 @@ export async function importInto(
     result: { ...result, rows: result.rows - refused, refused, cut, malformed: problems },
   };
 
-  async function importOne(source: ImportSource): Promise<ImportSummary & ImportLosses> {
+  async function importOne(
+    source: ImportSource,
+    into: Experiment | undefined,
+  ): Promise<ImportSummary & ImportLosses> {
     const losses = { refused: 0, cut: 0 };
     const unsplit = { count: 0 };
     const sinks = new Map<string | undefined, ReturnType<Experiment['importSink']>>();
     const progress = (told: ImportProgress) => onProgress?.({ ...told, path: source.path });
-    const summary = await source.run((record, raw) => {
-      signal?.throwIfAborted();
-      let condition: string | undefined;
-      if (splitBy !== undefined) {
-        condition = conditionOf(raw, splitBy);
-        if (condition === undefined) {
-          unsplit.count++;
-          return;
+    const summary = await source.run(
+      (record, raw) => {
+        signal?.throwIfAborted();
+        let condition: string | undefined;
+        if (splitBy !== undefined) {
+          condition = conditionOf(raw, splitBy);
+          if (condition === undefined) {
+            unsplit.count++;
+            return;
+          }
         }
-      }
-      let sink = sinks.get(condition);
-      if (sink === undefined) {
-        sink = experimentOf(condition).importSink(losses);
-        sinks.set(condition, sink);
-      }
-      sink(record);
-    }, progress);
+        let sink = sinks.get(condition);
+        if (sink === undefined) {
+          sink = experimentOf(condition).importSink(losses);
+          sinks.set(condition, sink);
+        }
+        sink(record);
+      },
+      progress,
+      into,
+    );
     if (unsplit.count === 0) return { ...summary, ...losses };
     return {
       ...summary,

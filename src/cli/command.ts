@@ -10,6 +10,8 @@ import type { Style } from './terminal/style.js';
 export interface CliEnvironment {
   stdout: OutputStream;
   stderr: TextStream;
+  /** Standard input, which nobody reads unless a command asks for it. */
+  stdin: () => AsyncIterable<Uint8Array>;
   env: Readonly<Record<string, string | undefined>>;
   /** Aborts on the first Ctrl-C, or when nobody reads the output any more. */
   signal: AbortSignal;

@@ -21,8 +21,7 @@ import type {
   ExportOptions,
   ExportResult,
   Filter,
-  ImportFileOptions,
-  ImportSource,
+  ImportFilesOptions,
   RecoverOptions,
   RecoveryReport,
   StorageStatus,
@@ -50,12 +49,6 @@ export interface ImportResult {
   bytes: number;
 }
 
-export interface ImportProgress {
-  bytes: number;
-  /** Null where the file has no size, such as a pipe. */
-  totalBytes: number | null;
-}
-
 export interface LibraryExperiment {
   readonly id: string;
   readonly name: string;
@@ -77,10 +70,11 @@ export interface LibraryExperiment {
   cleanup(): Promise<void>;
   /** The fields of SEMANTICS. */
   toJSON(): Record<string, unknown>;
-  importFile(
-    source: ImportSource,
-    options: { signal?: AbortSignal; onProgress?: (progress: ImportProgress) => void },
-  ): Promise<ImportResult>;
+}
+
+export interface ImportedFiles {
+  readonly experiments: readonly LibraryExperiment[];
+  readonly result: ImportResult;
 }
 
 export interface LibraryCrucible {
@@ -93,6 +87,12 @@ export interface LibraryCrucible {
     metadata?: Record<string, string | number | null>;
   }): LibraryExperiment;
   experiment(id: string): LibraryExperiment;
+  experiments(): readonly LibraryExperiment[];
+  /** Starts nothing before a first record is there. */
+  importFiles(
+    sources: readonly (string | AsyncIterable<Uint8Array>)[],
+    options: ImportFilesOptions,
+  ): Promise<ImportedFiles>;
   recover(dir: string, options: RecoverOptions): Promise<RecoveryReport>;
   compare(ids: readonly string[], options?: CompareOptions): Promise<Comparison>;
   exportMultiple(ids: readonly string[], format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
@@ -104,21 +104,16 @@ export interface Library {
   open(dir?: string): LibraryCrucible;
   listExperiments(dir: string): Promise<StoredExperiment[]>;
   deleteExperiment(folder: string): Promise<void>;
-  /** Opens a file, and reads it up to its first record. */
-  openImport(path: string, options: ImportFileOptions): Promise<ImportSource>;
   emit: Emit;
 }
 
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
-  const { Crucible, deleteExperiment, ImportSource, listExperiments, telemetry } = await import(
-    '../index.js'
-  );
+  const { Crucible, deleteExperiment, listExperiments, telemetry } = await import('../index.js');
   return {
     open: (dir) => new Crucible(dir === undefined ? {} : { dir }),
     listExperiments,
     deleteExperiment,
-    openImport: (path, options) => ImportSource.open(path, options),
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
   };
 }

@@ -13,6 +13,7 @@ export interface HostProcess {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: HostStream;
   readonly stderr: HostStream;
+  readonly stdin: AsyncIterable<Uint8Array>;
   exitCode?: number | string | null | undefined;
   on(signal: InterruptSignal, listener: () => void): unknown;
   exit(code: number): void;
@@ -57,6 +58,7 @@ export async function runProcess(
   const status = await runCli(host.argv.slice(2), commands, {
     stdout: host.stdout,
     stderr: host.stderr,
+    stdin: () => host.stdin,
     env: host.env,
     signal: stop.signal,
     nowMs,

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { type Command, defineCommand } from '../../src/cli/command.js';
 import { type HostProcess, runProcess } from '../../src/cli/process.js';
@@ -16,6 +17,7 @@ class FakeProcess extends EventEmitter implements HostProcess {
   readonly argv: string[];
   readonly env = {};
   readonly pid = 4711;
+  readonly stdin = Readable.from([]);
   readonly stdout = new FakeStream();
   readonly stderr = new FakeStream();
   readonly exits: number[] = [];

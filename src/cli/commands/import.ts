@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path';
+import type { Metrics } from '../../analysis/types.js';
 import { ConfigError } from '../../errors.js';
-import type { ExportResult, ImportFileOptions } from '../../index.js';
+import type { ExportResult, ImportFilesOptions } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { addFacts, UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
@@ -17,8 +18,16 @@ import { printable } from '../terminal/text.js';
 
 const TIME_UNITS = ['iso', 's', 'ms', 'us', 'ns', 'excel'] as const;
 
-/** Those of the command's options that say how the file is to be read. */
-interface ReadingOptions {
+/** The command's options as far as the library takes them. */
+interface CommandOptions {
+  readonly map: readonly string[];
+  readonly format?: (typeof IMPORT_FORMATS)[number] | undefined;
+  readonly event?: string | undefined;
+  readonly name?: string | undefined;
+  readonly id?: string | undefined;
+  readonly condition?: string | undefined;
+  readonly 'condition-from'?: string | undefined;
+  readonly tag: string[];
   readonly 'timestamp-unit'?: (typeof TIME_UNITS)[number] | undefined;
   readonly 'time-unit'?: (typeof TIME_UNITS)[number] | undefined;
   readonly 'timestamp-origin'?: string | undefined;
@@ -32,26 +41,31 @@ interface ReadingOptions {
   readonly escape?: '"' | '\\' | undefined;
   readonly columns?: string | undefined;
   readonly ragged?: 'skip' | 'keep' | undefined;
+  readonly manifest?: 'check' | 'ignore' | undefined;
 }
 
 export const importCommand = defineCommand({
   name: 'import',
-  summary: "read a file, another tool's or an exported one, into an experiment and analyse it",
-  usage: 'FILE [--map TARGET=EXPRESSION ...] [options]',
+  summary: "read files, another tool's or exported ones, into an experiment and analyse it",
+  usage: 'FILE... [--map TARGET=EXPRESSION ...] [options]',
   details: [
     'Reads CSV, JSON Lines, MessagePack, Parquet, Arrow and YAML. Exported files need no --map, and give the events that were exported; with the --id, --name, --condition and --tag of their experiment, these can be exported again as they were.',
     'Of other files, columns with usual names (timestamp, latency_ms, model, …) are recognised, and each --map fills one field of the event from the columns of the file, before what is recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
+    'Several files, and all files of a folder, become one experiment. - is standard input. With --condition-from, each value of a column becomes the condition of an experiment of its own, so that both arms of one file can be compared:',
+    '  crucible import requests.csv --condition-from variant --dir data',
+    "  crucible compare 'requests a' 'requests b' --dir data",
     'With --dir, or CRUCIBLE_DIR, the experiment stays in that folder, for list and show; without, it is analysed, and written to the files that --out names.',
-    'A file that cannot be read up to its first record, or has none, leaves nothing in that folder. Of one that ends badly later, what came before is kept, and said.',
+    'A file that cannot be read up to its first record, or has none, leaves nothing in that folder. Of one that ends badly later, what came before is kept, and said. An exported file that is not what the manifest beside it says is refused.',
   ],
   json: [
-    '{ id, name, dir or null, rows, skipped, malformed, cut, reasons: { REASON: number }, untimed,',
-    '  unfilled: [TARGET], errors: [{ line, message }], bytes, elapsedMs,',
-    '  counts: { captured, retained, dropped, malformed, cut, refused, malformedKeys }, metrics,',
-    '  files: [{ path, rows, bytes }] }',
+    '{ experiments: [{ id, name, condition, counts: { captured, retained, dropped, malformed, cut,',
+    '    refused, malformedKeys }, metrics }], dir or null, rows, skipped, malformed, cut, refused,',
+    '  reasons: { REASON: number }, untimed, unfilled: [TARGET], errors: [{ line, message }], bytes,',
+    '  elapsedMs, files: [{ path, rows, bytes }] }; of one experiment, what is said of it stands',
+    '  beside rows as well',
   ],
-  positionals: { min: 1, max: 1 },
+  positionals: { min: 1, max: Number.POSITIVE_INFINITY },
   options: {
     map: { type: 'list', value: 'TARGET=EXPR', description: 'field of the event = expression over columns' },
     format: {
@@ -64,6 +78,11 @@ export const importCommand = defineCommand({
     name: { type: 'string', value: 'NAME', description: 'name of the experiment; the file name by default' },
     id: { type: 'string', value: 'ID', description: 'id of the experiment; a new one by default' },
     condition: { type: 'string', value: 'NAME', description: 'condition of the experiment' },
+    'condition-from': {
+      type: 'string',
+      value: 'COLUMN',
+      description: 'an experiment for each value of this column, which is its condition',
+    },
     tag: { type: 'list', value: 'TAG', default: ['import'], description: 'of the experiment' },
     'timestamp-unit': {
       type: 'choice',
@@ -118,6 +137,11 @@ export const importCommand = defineCommand({
       choices: ['skip', 'keep'],
       description: 'what becomes of CSV rows with too few or too many fields; skip if not given',
     },
+    manifest: {
+      type: 'choice',
+      choices: ['check', 'ignore'],
+      description: 'ignore: read a file that is not what the manifest beside it says; refused if not given',
+    },
     out: {
       type: 'list',
       value: 'FILE',
@@ -128,92 +152,107 @@ export const importCommand = defineCommand({
     const { options, positionals, signal, style, live, nowMs, stderr } = context;
     const { print, printJson, loadLibrary, report } = context;
     const dir = dirOf(context);
-    const path = positionals[0]!;
-    const map = readMappings(options.map);
     const targets = options.out.map(readTarget);
+    const what = positionals.length === 1 ? nameShown(positionals[0]!) : `${positionals.length} files`;
+    const importing = importOptions(options, positionals);
 
     const library = await loadLibrary();
     const startedMs = nowMs();
-    // Nothing is started for a file that gives nothing.
-    const source = await library
-      .openImport(path, {
-        ...(Object.keys(map).length > 0 ? { map } : {}),
-        ...(options.format === undefined ? {} : { format: options.format }),
-        ...(options.event === undefined ? {} : { event: options.event }),
-        ...readingOptions(options),
-      })
-      .catch((error: unknown) => Promise.reject(told(error, path)));
     const crucible = library.open(dir);
     const progress = new Progress(stderr, style, live, nowMs);
     try {
-      if (source.emptiness !== null) throw source.emptiness;
       signal.throwIfAborted();
-      const experiment = crucible.startExperiment({
-        name: options.name ?? nameOf(path),
-        ...(options.id !== undefined && { id: options.id }),
-        ...(options.condition !== undefined && { condition: options.condition }),
-        tags: options.tag,
-        metadata: { source: basename(path) },
-      });
-      try {
-        const imported = await experiment
-          .importFile(source, {
+      const { experiments, result } = await crucible
+        .importFiles(
+          positionals.map((path) => (path === STDIN ? context.stdin() : path)),
+          {
+            ...importing,
             signal,
-            onProgress: ({ bytes, totalBytes }) =>
-              progress.update({ label: basename(path), done: bytes, total: totalBytes, format: formatBytes }),
-          })
-          .finally(() => progress.close());
+            onProgress: ({ path, bytes, totalBytes, rows }) =>
+              progress.update({
+                label: basename(path),
+                done: bytes,
+                total: totalBytes,
+                format: formatBytes,
+                detail: formatCount(rows, 'row'),
+              }),
+          },
+        )
+        .catch((error: unknown) => Promise.reject(told(error, positionals)))
+        .finally(() => progress.close());
+      const analysed: { experiment: LibraryExperiment; metrics: Metrics }[] = [];
+      for (const experiment of experiments) {
         await experiment.stop();
-        const metrics = await experiment.metrics();
-        const files: ExportResult[] = [];
-        for (const { path, format, ...named } of targets) {
-          files.push(await experiment.export(format, { path, ...named, signal }));
-        }
-        const elapsedMs = nowMs() - startedMs;
-
-        if (options.json) {
-          printJson({
-            id: experiment.id,
-            name: experiment.name,
-            dir: dir ?? null,
-            ...imported,
-            counts: experiment.counts,
-            elapsedMs,
-            metrics,
-            files,
-          });
-          return;
-        }
-        const rate = formatNumber(imported.rows / Math.max(elapsedMs / 1000, 1e-3));
-        print(
-          `${style.green('✓')} ${formatCount(imported.rows, 'row')} of ${path} (${formatBytes(imported.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
-          ...leftOutLines(imported).map(style.yellow),
-          ...warnings(experiment.counts.dropped).map(style.yellow),
-          ...cutLines(imported.cut ?? 0, report),
-          ...(dir === undefined ? [] : keptLines(dir, [experiment])),
-          ...(files.length > 0 ? filesLines(files, report) : []),
-          '',
-          ...metricsLines([{ name: experiment.name, metrics }], report),
-        );
-      } catch (error) {
-        const kept = dir === undefined ? null : await keptOf(experiment);
-        addFacts(error, { kept: kept && { dir, id: experiment.id, ...kept } });
-        if (kept !== null && !options.json) stderr.write(keptText(kept, experiment, path, dir as string));
-        throw error;
+        analysed.push({ experiment, metrics: await experiment.metrics() });
       }
+      const files: ExportResult[] = [];
+      for (const { path, format, ...named } of targets) {
+        const ids = experiments.map(({ id }) => id);
+        const exporting = { path, ...named, signal };
+        files.push(
+          await (experiments.length === 1
+            ? experiments[0]!.export(format, exporting)
+            : crucible.exportMultiple(ids, format, exporting)),
+        );
+      }
+      const elapsedMs = nowMs() - startedMs;
+
+      if (options.json) {
+        const all = analysed.map(({ experiment: { id, name, condition, counts }, metrics }) => {
+          return { id, name, condition, counts, metrics };
+        });
+        const only = all.length === 1 ? all[0] : {};
+        printJson({ ...only, experiments: all, dir: dir ?? null, ...result, elapsedMs, files });
+        return;
+      }
+      const rate = formatNumber(result.rows / Math.max(elapsedMs / 1000, 1e-3));
+      const dropped = experiments.reduce((sum, { counts }) => sum + counts.dropped, 0);
+      print(
+        `${style.green('✓')} ${formatCount(result.rows, 'row')} of ${what} (${formatBytes(result.bytes)}) in ${formatDuration(elapsedMs)}, ${rate} rows/s`,
+        ...(files.length > 0 ? filesLines(files, report) : []),
+        '',
+        ...metricsLines(
+          analysed.map(({ experiment: { name }, metrics }) => ({ name, metrics })),
+          report,
+        ),
+        '',
+        ...(dir === undefined ? [] : keptLines(dir, experiments)),
+        // Last, where they are seen.
+        ...leftOutLines(result).map(style.yellow),
+        ...warnings(dropped).map(style.yellow),
+        ...cutLines(result.cut ?? 0, report),
+      );
+    } catch (error) {
+      const kept = dir === undefined ? [] : await keptOf(crucible.experiments());
+      addFacts(error, { kept: keptFacts(kept, dir) });
+      if (dir !== undefined && kept.length > 0 && !options.json) stderr.write(keptText(kept, what, dir));
+      throw error;
     } finally {
-      await source.close();
       await crucible.close();
     }
   },
 });
 
-/** How the file is to be read, as the library has it. */
-function readingOptions(options: ReadingOptions): ImportFileOptions {
-  const { delimiter, decimal, encoding, comment, columns, ragged, time } = options;
+const STDIN = '-';
+const nameShown = (path: string) => (path === STDIN ? 'standard input' : path);
+
+/** How the files are to be read, and what becomes of them, as the library has it. */
+function importOptions(options: CommandOptions, [first]: readonly string[]): ImportFilesOptions {
+  const { delimiter, decimal, encoding, comment, columns, ragged, time, manifest } = options;
   const timestampUnit = options['time-unit'] ?? options['timestamp-unit'];
   const origin = options['timestamp-origin'];
+  const splitBy = options['condition-from'];
+  const map = readMappings(options.map);
   return {
+    name: options.name ?? nameOf(first!),
+    ...(options.id !== undefined && { id: options.id }),
+    ...(options.condition !== undefined && { condition: options.condition }),
+    ...(splitBy !== undefined && { splitBy }),
+    tags: options.tag,
+    metadata: { source: basename(nameShown(first!)) },
+    ...(Object.keys(map).length > 0 && { map }),
+    ...(options.format !== undefined && { format: options.format }),
+    ...(options.event !== undefined && { event: options.event }),
     ...(timestampUnit !== undefined && { timestampUnit }),
     ...(origin !== undefined && { timestampOrigin: /^-?\d+$/.test(origin) ? Number(origin) : origin }),
     ...(options['date-order'] !== undefined && { dateOrder: options['date-order'] }),
@@ -226,32 +265,51 @@ function readingOptions(options: ReadingOptions): ImportFileOptions {
     ...(options.escape !== undefined && { escape: options.escape }),
     ...(columns !== undefined && { columns: columns.split(',').map((name) => name.trim()) }),
     ...(ragged !== undefined && { ragged }),
+    ...(manifest !== undefined && { manifest }),
   };
 }
 
 interface Kept {
-  rows: number;
+  readonly experiment: LibraryExperiment;
+  readonly rows: number;
   /** Of these, on disk. */
-  durable: number;
+  readonly durable: number;
 }
 
 /** What is kept of an import that has failed: rows that were read before are on disk all the same. */
-async function keptOf(experiment: LibraryExperiment): Promise<Kept | null> {
-  const { captured } = experiment.counts;
-  if (captured === 0) return null;
-  // Closing the experiment tries again, and is not what has failed first.
-  await experiment.stop().catch(() => {});
-  return { rows: captured, durable: Math.min(captured, experiment.storage?.durable ?? 0) };
+async function keptOf(experiments: readonly LibraryExperiment[]): Promise<Kept[]> {
+  const kept: Kept[] = [];
+  for (const experiment of experiments) {
+    const { captured: rows } = experiment.counts;
+    if (rows === 0) continue;
+    // Closing the experiment tries again, and is not what has failed first.
+    await experiment.stop().catch(() => {});
+    kept.push({ experiment, rows, durable: Math.min(rows, experiment.storage?.durable ?? 0) });
+  }
+  return kept;
 }
 
-function keptText({ rows, durable }: Kept, experiment: LibraryExperiment, path: string, dir: string): string {
-  const kept = durable === rows ? '' : `, ${formatNumber(durable)} of them kept`;
-  const lines = [`${formatCount(rows, 'row')} of ${path} read${kept}`, ...keptLines(dir, [experiment])];
+const sumOf = (kept: readonly Kept[], of: 'rows' | 'durable') =>
+  kept.reduce((sum, each) => sum + each[of], 0);
+
+function keptFacts(kept: readonly Kept[], dir: string | undefined): object | null {
+  const experiments = kept.map(({ experiment: { id }, rows, durable }) => ({ id, rows, durable }));
+  return experiments.length === 0
+    ? null
+    : { dir, ...(experiments.length === 1 && experiments[0]), experiments };
+}
+
+function keptText(kept: readonly Kept[], what: string, dir: string): string {
+  const [rows, durable] = [sumOf(kept, 'rows'), sumOf(kept, 'durable')];
+  const missing = durable === rows ? '' : `, ${formatNumber(durable)} of them kept`;
+  const experiments = kept.map(({ experiment }) => experiment);
+  const lines = [`${formatCount(rows, 'row')} of ${what} read${missing}`, ...keptLines(dir, experiments)];
   return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
 /** The file's, without what its extensions say. */
 function nameOf(path: string): string {
+  if (path === STDIN) return 'import';
   const name = basename(path).replace(/\.(?:gz|zst)$/i, '');
   return basename(name, extname(name));
 }
@@ -267,10 +325,15 @@ function readTarget(path: string): NamedFormat & { path: string } {
 }
 
 /** The error in the terms of the command line. */
-function told(error: unknown, path: string): unknown {
-  if (!(error instanceof ConfigError) || error.context.path !== 'format') return error;
+function told(error: unknown, paths: readonly string[]): unknown {
+  if (!(error instanceof ConfigError)) return error;
+  const { path } = error.context;
+  if (path === 'splitBy')
+    return new UsageError(error.message.replace(/^splitBy/, '--condition-from'), 'import');
+  if (path !== 'format') return error;
+  const what = paths.length === 1 ? `what ${nameShown(paths[0]!)} is` : 'what one of these files is';
   return new UsageError(
-    `what ${path} is cannot be told by its name: say it with --format (${IMPORT_FORMATS.join(', ')})`,
+    `${what} cannot be told by its name: say it with --format (${IMPORT_FORMATS.join(', ')})`,
     'import',
   );
 }

@@ -29,9 +29,8 @@ describe('crucible import', () => {
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(library.calls).toEqual([
-      `openImport ${file} {"map":{"latencyMs":"latency * 1000","success":"code == 0"},"event":"my.request.stop"}`,
       'open data',
-      `import ${file}`,
+      `import ${file} {"map":{"latencyMs":"latency * 1000","success":"code == 0"},"event":"my.request.stop"}`,
       'stop requests',
       'close',
     ]);
@@ -44,13 +43,13 @@ describe('crucible import', () => {
 
   it('leaves the columns to be recognised without a mapping, in the unit it is told', async () => {
     const { library } = await run(file, '--timestamp-unit', 'ms');
-    expect(library.calls).toContain(`openImport ${file} {"timestampUnit":"ms"}`);
+    expect(library.calls).toContain(`import ${file} {"timestampUnit":"ms"}`);
     expect(await run(file, '--timestamp-unit', 'weeks')).toMatchObject({ status: 2 });
   });
 
   it('takes a format for a file whose name says nothing, and the identity of what was exported', async () => {
     const { library } = await run(file, '--format', 'parquet');
-    expect(library.calls).toContain(`openImport ${file} {"format":"parquet"}`);
+    expect(library.calls).toContain(`import ${file} {"format":"parquet"}`);
     expect(await run(file, '--format', 'xlsx')).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('--format expects csv or jsonl or msgpack or parquet or arrow or yaml'),
@@ -165,8 +164,8 @@ describe('crucible import of a file that gives nothing', () => {
     ['absent.csv', null, 'there is no such file or folder (ENOENT)'],
     ['absent/absent.csv', null, 'there is no such file or folder (ENOENT)'],
     ['file.csv/absent.csv', null, 'a part of the path is no folder (ENOTDIR)'],
-    ['a-folder', null, 'it is a folder (EISDIR)', '--format', 'csv'],
-    ['a-folder.parquet', null, 'it is a folder (EISDIR)'],
+    ['a-folder', null, 'is a folder without files that could be imported', '--format', 'csv'],
+    ['a-folder.parquet', null, 'is a folder without files that could be imported'],
     ['unknown', '?', 'cannot be told by its name'],
     ['zip', Buffer.from('PK\x03\x04\x14\x00'), 'cannot be told by its name'],
     ['empty', '', 'cannot be told by its name'],

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { runCli } from '../../../src/cli/app.js';
 import type { CliEnvironment, Command } from '../../../src/cli/command.js';
 import type { Library } from '../../../src/cli/library.js';
@@ -23,6 +24,8 @@ export async function runInMemory(
     onEmit?: (event: string) => void;
     /** Of each text on stderr. */
     onStderr?: (text: string) => void;
+    /** What comes from standard input. */
+    stdin?: readonly Uint8Array[];
     /** Instead of the one in memory. */
     loadLibrary?: () => Promise<Library>;
   } = {},
@@ -34,6 +37,7 @@ export async function runInMemory(
   const environment: CliEnvironment = {
     stdout,
     stderr,
+    stdin: () => Readable.from(options.stdin ?? []),
     env: options.env ?? {},
     signal: options.signal ?? new AbortController().signal,
     nowMs: () => performance.now(),

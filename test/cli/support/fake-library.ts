@@ -11,7 +11,7 @@ import type {
   StreamingMetrics,
 } from '../../../src/analysis/types.js';
 import type { Library, LibraryCrucible, LibraryExperiment } from '../../../src/cli/library.js';
-import type { ExportResult, ImportSource } from '../../../src/index.js';
+import type { ExportResult } from '../../../src/index.js';
 import { countsOf } from '../../support/counts.js';
 
 interface Row {
@@ -60,15 +60,6 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     stop: async () => void calls.push(`stop ${name}`),
     archive: () => Promise.reject(new Error('not here')),
     compact: async () => ({ segments: 0, skipped: [], bytesBefore: 0, bytesAfter: 0 }),
-    importFile: async (source, options) => {
-      calls.push(`import ${source.path}`);
-      options.onProgress?.({ bytes: 10, totalBytes: 10 });
-      for (const latencyMs of [10, 20, 30]) {
-        rows.get(id)!.push({ event: 'row', latencyMs, costUsd: null, success: true });
-      }
-      options.signal?.throwIfAborted();
-      return { rows: 3, malformed: 1, reasons: { value: 1 }, bytes: 23 };
-    },
     export: async (format, { path = `exports/${name}.${format}` }) => {
       calls.push(`export ${format}`);
       return exported(path, rows.get(id)!.length, 100);
@@ -78,14 +69,40 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       yield Buffer.from(`${rows.get(id)!.length} rows`);
     },
   });
+  const start = (options: { name: string }, dir: string | undefined) => {
+    const { name } = options;
+    started.push(options);
+    const id = `id-${name}`;
+    rows.set(id, []);
+    names.set(id, name);
+    return experiment(id, name, dir);
+  };
   const crucible = (dir: string | undefined): LibraryCrucible => ({
-    startExperiment: (options) => {
-      const { name } = options;
-      started.push(options);
-      const id = `id-${name}`;
-      rows.set(id, []);
-      names.set(id, name);
-      return experiment(id, name, dir);
+    startExperiment: (options) => start(options, dir),
+    experiments: () => [...names].map(([id, name]) => experiment(id, name, dir)),
+    importFiles: async (
+      sources,
+      { onProgress, signal, name = '', id, condition, tags, metadata, ...options },
+    ) => {
+      const paths = sources.map((source) => (typeof source === 'string' ? source : 'a stream'));
+      calls.push(`import ${paths} ${JSON.stringify(options)}`);
+      const about = { name, ...(id && { id }), ...(condition && { condition }), tags, metadata };
+      const arms =
+        options.splitBy === undefined
+          ? [about]
+          : ['a', 'b'].map((arm) => ({ ...about, name: `${name} ${arm}` }));
+      const experiments = arms.map((arm) => start(arm, dir));
+      onProgress?.({ path: paths[0]!, bytes: 10, totalBytes: 10, rows: 3 });
+      for (const { id } of experiments) {
+        for (const latencyMs of [10, 20, 30]) {
+          rows.get(id)!.push({ event: 'row', latencyMs, costUsd: null, success: true });
+        }
+      }
+      signal?.throwIfAborted();
+      return {
+        experiments,
+        result: { rows: 3 * arms.length, malformed: 1, reasons: { value: 1 }, bytes: 23 },
+      };
     },
     experiment: (id) => experiment(id, names.get(id)!, dir),
     recover: async () => ({ dir: '', experiments: [], rows: 0, bytes: 0 }),
@@ -118,10 +135,6 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     },
     listExperiments: async () => [],
     deleteExperiment: async (folder) => void calls.push(`delete ${folder}`),
-    openImport: async (path, options) => {
-      calls.push(`openImport ${path} ${JSON.stringify(options)}`);
-      return { path, emptiness: null, close: async () => {} } as unknown as ImportSource;
-    },
     emit: (event, measurements, metadata) => {
       const duration = measurements.duration as number | undefined;
       rows.get(current.getStore()!)!.push({
