@@ -4,6 +4,7 @@ import type { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { Batch } from '../ring/batch.js';
 import { type FileSystem, writeFully } from './file-system.js';
 import { footerEntries, indexText, type ParquetGroup, sealFooter } from './parquet-footer.js';
+import { withPageChecksums } from './parquet-page-crc.js';
 import { type ColumnValues, type SegmentTexts, valuesOf } from './parquet-rows.js';
 import { type ParquetColumn, parquetColumns } from './parquet-schema.js';
 import type { BatchPlace, SegmentIdentity } from './segment-format.js';
@@ -86,7 +87,10 @@ class ParquetFile {
         offsetIndex: false,
       })),
     });
-    const section = this.#section();
+    const written = this.#section();
+    const section = withPageChecksums(written, this.#bytes, this.#parquet.row_groups.at(-1)!);
+    // The library goes on behind what was put in.
+    this.#sink.offset += section.length - written.length;
     this.#groups.push({
       offset: this.#bytes,
       bytes: section.length,
