@@ -4,6 +4,7 @@ import type { Matches } from '../readers/matches.js';
 import type { RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import { isValue } from '../ring/batch.js';
+import type { Binding } from '../ring/bindings.js';
 import type { EventRow } from '../schema/event.js';
 import { Welford } from '../stats/moments.js';
 import { PairMoments } from '../stats/ratio.js';
@@ -42,7 +43,16 @@ export interface GatherOptions {
 
 type ArmAbout = Pick<
   ArmSamples,
-  'id' | 'name' | 'condition' | 'metrics' | 'allMetrics' | 'successes' | 'decided' | 'timeRange' | 'events'
+  | 'id'
+  | 'name'
+  | 'condition'
+  | 'metrics'
+  | 'allMetrics'
+  | 'successes'
+  | 'decided'
+  | 'timeRange'
+  | 'events'
+  | 'mix'
 >;
 
 /** Holds values of the arm, as many as the options allow, and nothing of its rows. */
@@ -67,6 +77,7 @@ export async function gatherArm(
           condition: view.source.condition,
           metrics,
           ...values.result(),
+          mix: mixOf(collector.bindingCounts()),
           successes: 'successful' in reliability ? reliability.successful : 0,
           decided: reliability.decidedRequests,
           timeRange:
@@ -76,6 +87,22 @@ export async function gatherArm(
       },
     };
   });
+}
+
+function mixOf(counts: ReturnType<MetricsCollector['bindingCounts']>): NonNullable<ArmSamples['mix']> {
+  const by = (nameOf: (binding: Binding) => string | null) => {
+    const rowsOf: Record<string, number> = Object.create(null);
+    for (const { binding, rows } of counts) {
+      const name = nameOf(binding) ?? '(none)';
+      rowsOf[name] = (rowsOf[name] ?? 0) + rows;
+    }
+    return { ...rowsOf };
+  };
+  return {
+    model: by(({ model }) => model),
+    provider: by(({ provider }) => provider),
+    event: by(({ event }) => event),
+  };
 }
 
 /** In the order in which collectors are given a row's values, before those that were asked for besides. */

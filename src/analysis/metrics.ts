@@ -12,6 +12,7 @@ import { type Matches, matches } from '../readers/matches.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
+import type { Binding } from '../ring/bindings.js';
 import type { EventRow } from '../schema/event.js';
 import { Grouping, type GroupKey } from './grouping.js';
 import { StagedFilter } from './staged-filter.js';
@@ -252,6 +253,15 @@ export class MetricsCollector {
     if (event.tokens !== null) {
       this.tokensBeyond += event.tokens.total - Math.max(prompt, 0) - Math.max(completion, 0);
     }
+  }
+
+  /** Rows by what their bindings say; those without one are in none. */
+  bindingCounts(): { readonly binding: Binding; readonly rows: number }[] {
+    const { u32 } = this.columns.kernels;
+    const start = this.bindingRows >> 2;
+    return Array.from({ length: this.bindingCapacity }, (_, id) => ({ id, rows: u32[start + id] }))
+      .filter(({ id, rows }) => id > 0 && rows > 0)
+      .map(({ id, rows }) => ({ binding: this.source.binding(id), rows }));
   }
 
   private eventCounts(): Map<string, number> {

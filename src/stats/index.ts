@@ -49,6 +49,7 @@ export { type Moments, Welford } from './moments.js';
 export { type AdjustmentMethod, adjustPValues } from './multiplicity.js';
 export { erfc, normalCdf, normalQuantile, normalSurvival } from './normal.js';
 export type { Interval, Options, Result } from './options.js';
+export { type OrderStatisticResult, orderStatisticInterval } from './order-statistics.js';
 export {
   detectableEffect,
   type ProportionPowerOptions,

@@ -129,7 +129,7 @@ export function compareArms(
         metrics: Object.fromEntries(metrics.map((found) => [found.metric, found])),
         pairing: matching.pairing,
         warnings,
-        verdict: treatmentVerdict(metrics, warnings, names, settings),
+        verdict: treatmentVerdict(metrics, warnings, names, settings, adjusted.questions),
       };
     }),
     settings: {

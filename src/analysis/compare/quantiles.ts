@@ -11,6 +11,7 @@
  */
 import { normalQuantile } from '../../stats/normal.js';
 import type { Interval } from '../../stats/options.js';
+import { intervalOfSorted } from '../../stats/order-statistics.js';
 import { quantileOfSorted } from '../../stats/quantile.js';
 import { SeededRandom } from '../../stats/random.js';
 import { type Finding, finiteInterval, missingFrom, noFinding, POWER } from './finding.js';
@@ -163,8 +164,14 @@ export function watchQuantiles(old: ArmQuantile, now: ArmQuantile): Finding {
   return noFinding(baseline, treatment, reason);
 }
 
-function estimateOf({ observed: { n }, estimate, resampled }: ArmQuantile, alpha: number): ArmEstimate {
-  const interval = resampled && finiteInterval(percentileInterval(resampled.slice().sort(), alpha));
+function estimateOf({ observed, p, estimate, resampled }: ArmQuantile, alpha: number): ArmEstimate {
+  const { n } = observed;
+  // Of all values the exact interval is known; around those of a sample, the resamples' own.
+  const { sorted, sampled } = observed;
+  const interval =
+    sampled === null
+      ? sorted && intervalOfSorted(sorted, p, alpha)
+      : resampled && finiteInterval(percentileInterval(resampled.slice().sort(), alpha));
   return { estimate, n, confidenceInterval: interval };
 }
 

@@ -103,6 +103,8 @@ export interface ArmSamples {
   readonly ratios?: Readonly<Record<string, RatioSums>>;
   /** Latencies of events that succeeded, and of those that failed. */
   readonly latencyOf?: { readonly succeeded: Summary; readonly failed: Summary };
+  /** Events by model, provider and name, as far as bindings tell. */
+  readonly mix?: Readonly<Record<'model' | 'provider' | 'event', Readonly<Record<string, number>>>>;
   /** Where a unit was named. */
   readonly byUnit?: UnitTotals;
   /** Where none was: ids that several events share, most events per id first. */

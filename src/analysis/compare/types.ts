@@ -198,6 +198,7 @@ export type WarningCode =
   | 'zeroVariance'
   | 'heavyTail'
   | 'unequalSkew'
+  | 'unequalMix'
   | 'manyTies'
   | 'sampledValues'
   | 'sampleRatioMismatch'

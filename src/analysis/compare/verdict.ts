@@ -87,6 +87,7 @@ const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
   ['unlikeFailures', 'latency is of failures too, which take another time and are not as many in both arms'],
   ['censored', 'latencies were cut at a greatest value, so that means and high quantiles are lower bounds'],
   ['tooFewSamples', 'there are few observations'],
+  ['unequalMix', 'the arms are made of different models, providers or kinds of events'],
   ['unequalSkew', 'means of arms so unequal in size do not tell, with values so skewed'],
   ['heavyTail', 'some means rest on a few large values'],
 ];
@@ -97,6 +98,7 @@ export function treatmentVerdict(
   warnings: readonly ComparisonWarning[],
   names: Names,
   settings: Settings,
+  questions: number,
 ): string {
   const sentences: string[] = [];
   const shown = metrics.filter(({ significant }) => significant);
@@ -115,8 +117,16 @@ export function treatmentVerdict(
       `At the ${level} level no difference between ${names.treatment} and ${names.baseline} is shown in ${list(open, 'or')}.`,
     );
   }
+  const alone = tested.filter(({ pValue }) => pValue! <= settings.alpha);
+  if (alone.length > 0) {
+    const labels = list(alone.map(({ label }) => label));
+    sentences.push(
+      `Asked alone, a difference in ${labels} would have been significant, which is why its interval excludes 0; as one of ${questions} questions it is not.`,
+    );
+  }
   if (untested.length > 0) {
-    sentences.push(`Not tested: ${list(untested.map(({ label }) => label))}.`);
+    const told = untested.map((found) => (found.confidenceInterval === null ? found.label : measured(found)));
+    sentences.push(`Not tested: ${list(told)}.`);
   }
   if (sentences.length === 0) {
     return `There is nothing to compare ${names.treatment} with ${names.baseline} by.`;

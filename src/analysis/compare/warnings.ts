@@ -11,6 +11,8 @@ import { counted, list, valuesText } from './words.js';
 /** Below this many observations an arm's mean need not be close to normal, whatever the data. */
 const FEW = 30;
 const RATIO_ALPHA = 0.001;
+/** Share of events that would have to be of another model for the arms to be alike. */
+const MIX_DISTANCE = 0.1;
 /** Share of latencies at the greatest that is no accident. */
 const PILE_MIN = 0.02;
 /** Share of an arm's values that are one value. */
@@ -60,6 +62,7 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...measures.flatMap((pair) => measureWarnings(pair, names)),
     ...samplingWarning(reviewed),
     ...(pairing.used ? [] : ratioWarning(reviewed)),
+    ...mixWarnings(reviewed),
     ...shareWarnings(reviewed),
     ...failureWarnings(reviewed),
     ...unitWarnings(reviewed),
@@ -247,6 +250,43 @@ const ID_NOUNS = { userId: 'users', sessionId: 'sessions', sampleId: 'samples' }
 
 function isRepeated({ ids, events }: RepeatedId): boolean {
   return events > EVENTS_PER_SAMPLE_MAX * ids;
+}
+
+/** What the arms are made of: where one model answers 80 % in one arm and 20 % in the other, means compare models. */
+function mixWarnings({ baseline, treatment, names, kind }: Reviewed): ComparisonWarning[] {
+  const [old, now] = [baseline.mix, treatment.mix];
+  if (old === undefined || now === undefined) return [];
+  // One kind of event has several names where spans fail, which is an outcome of theirs.
+  const keys =
+    kind.names === null ? (['model', 'provider', 'event'] as const) : (['model', 'provider'] as const);
+  return keys.flatMap((key) => {
+    const all = [...new Set([...Object.keys(old[key]), ...Object.keys(now[key])])];
+    const total = (mix: Readonly<Record<string, number>>) =>
+      all.reduce((sum, name) => sum + (mix[name] ?? 0), 0);
+    const [before, after] = [total(old[key]), total(now[key])];
+    const shares = all.map((name) => ({
+      name,
+      old: (old[key][name] ?? 0) / before,
+      now: (now[key][name] ?? 0) / after,
+      rows: (old[key][name] ?? 0) + (now[key][name] ?? 0),
+    }));
+    const distance = shares.reduce((sum, share) => sum + Math.abs(share.old - share.now), 0) / 2;
+    // Arms that have nothing in common are what is compared: one model against another.
+    if (!(distance > MIX_DISTANCE && distance < 1)) return [];
+    // Of homogeneity, from shares: rows of each name split as all rows are.
+    const scale = (before * after) / (before + after);
+    const chiSquare = shares.reduce(
+      (sum, share) => sum + (share.old - share.now) ** 2 / (share.rows / (before + after)),
+      0,
+    );
+    if (chiSquareSurvival(scale * chiSquare, all.length - 1) >= RATIO_ALPHA) return [];
+    const most = shares.toSorted((a, b) => Math.abs(b.old - b.now) - Math.abs(a.old - a.now)).slice(0, 3);
+    const told = most.map(({ name, old, now }) => `${name} ${percent(old)} and ${percent(now)}`);
+    const message =
+      `${names.baseline} and ${names.treatment} are made of different ${key}s (${list(told)}): differences between those ` +
+      `are part of what is found; filter by ${key}, or compare within each`;
+    return [warning('unequalMix', message)];
+  });
 }
 
 /** Where events lack an outcome in one arm more often than in the other, what is compared are those that are left. */

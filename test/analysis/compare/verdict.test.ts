@@ -48,12 +48,15 @@ describe('verdicts', () => {
   });
 
   it('say that several questions were asked where one alone would have been answered', () => {
-    const { metrics } = treatmentOf(
+    const { metrics, verdict } = treatmentOf(
       { ...control, costUsd: around(1, 0.1) },
       { ...control, latencyMs: around(103, 20), costUsd: around(1, 0.1) },
     );
     expect(metrics.latencyMean!.verdict).toBe(
       'No difference in mean latency is shown: 103.00 ms with short prompt against 100.00 ms with control (+3.00 ms, +3.0 %; 95 % interval +0.22 to +5.78 ms; adjusted p = 0.10). Asked alone, this would have been significant; as one of 4 questions it is not.',
+    );
+    expect(verdict).toContain(
+      'Asked alone, a difference in mean latency would have been significant, which is why its interval excludes 0; as one of 4 questions it is not.',
     );
   });
 
