@@ -81,6 +81,14 @@ export class FlatTable {
     );
   }
 
+  int32s(field: number): number[] {
+    const vector = this.vector(field, 4);
+    if (vector === undefined) return [];
+    return Array.from({ length: vector.length }, (_, index) =>
+      this.#view.getInt32(vector.position + 4 * index, true),
+    );
+  }
+
   /** Where a vector's elements begin, and how many there are; all of them are inside the buffer. */
   vector(field: number, elementBytes: number): { position: number; length: number } | undefined {
     const start = this.#referred(field);

@@ -35,6 +35,7 @@ export const END_OF_STREAM = Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0);
 export const METADATA_VERSION_5 = 4;
 
 // Numbers of fields in Arrow's tables.
+const MESSAGE_VERSION = 0;
 const MESSAGE_HEADER_TYPE = 1;
 const MESSAGE_HEADER = 2;
 const MESSAGE_BODY_LENGTH = 3;
@@ -137,6 +138,8 @@ export function writeMessage(into: Uint8Array, template: MessageTemplate, sizes:
 /** What a message says about its body. */
 export interface ArrowMessage {
   /** HEADER_SCHEMA, HEADER_DICTIONARY, HEADER_BATCH, or a number this library does not know. */
+  /** Of the metadata: 3 is version 4, 4 is version 5. */
+  readonly version: number;
   readonly headerType: number;
   readonly header: FlatTable;
   readonly bodyBytes: number;
@@ -148,6 +151,7 @@ export function readMessage(metadata: Uint8Array): ArrowMessage {
   const header = message.table(MESSAGE_HEADER);
   if (header === undefined) throw new RangeError('a message without a header');
   return {
+    version: message.int16(MESSAGE_VERSION),
     headerType: message.int8(MESSAGE_HEADER_TYPE),
     header,
     bodyBytes: message.size(MESSAGE_BODY_LENGTH),

@@ -2,14 +2,17 @@
 
 import type { Json } from '../schema/event.js';
 import type { Field, ValueType } from './arrow-schema.js';
+import { memberNames } from './csv.js';
 import {
   base64Of,
   dateOf,
   decimalOf,
+  durationOf,
   entriesOf,
   halfOf,
   integerOf,
   isoOf,
+  timeOf,
   unscaledOf,
 } from './json-value.js';
 import { setOwn } from './reader.js';
@@ -27,8 +30,18 @@ export interface BatchParts {
   readonly variadic: readonly number[];
 }
 
+export interface DictionaryValues {
+  readonly values: Json[];
+  /** What each of them has cost, which it costs again wherever it is used. */
+  readonly costs: number[];
+}
+
 export interface ColumnContext {
-  dictionary(id: number): readonly Json[];
+  dictionary(id: number): DictionaryValues;
+  /** Accounts for what comes out of a file. @throws ImportError where that is too much for its bytes */
+  spend(bytes: number): void;
+  /** Unions had a null mask before version 5 of the metadata. */
+  readonly hasUnionNulls: boolean;
   /** Of our own exports: timestamps are whole microseconds instead of ISO 8601. */
   readonly isOwn: boolean;
 }
@@ -38,9 +51,8 @@ export interface ColumnContext {
  * more for each byte of its body.
  */
 const FREE_ROWS_MAX = 2 ** 20;
-/** Texts of views may overlap: together they may be so many times as long as the body, and 16 MiB. */
-const VIEW_FACTOR_MAX = 64;
-const VIEW_FREE_BYTES = 2 ** 24;
+/** What an item of a list costs, as bytes. */
+const ITEM_COST = 8;
 
 const VIEW_BYTES = 16;
 const VIEW_INLINE_MAX = 12;
@@ -51,15 +63,13 @@ export class ColumnReader {
   #node = 0;
   #buffer = 0;
   #variadic = 0;
-  /** Rows without bytes, and bytes of views, that may still come. */
+  /** Rows without bytes that may still come. */
   #freeRows: number;
-  #viewBytes: number;
 
   constructor(parts: BatchParts, context: ColumnContext) {
     this.#parts = parts;
     this.#context = context;
     this.#freeRows = FREE_ROWS_MAX + 8 * parts.body.length;
-    this.#viewBytes = VIEW_FREE_BYTES + VIEW_FACTOR_MAX * parts.body.length;
   }
 
   /** How many rows the next column says to have; undefined where there is none. */
@@ -71,12 +81,13 @@ export class ColumnReader {
   column(field: Field): Column {
     if (field.dictionary === null) return this.#values(field, field.type);
     const index = this.#values(field, field.indexType!);
-    const values = this.#context.dictionary(field.dictionary);
+    const { values, costs } = this.#context.dictionary(field.dictionary);
     return (row) => {
       const place = index(row);
       if (place === null) return null;
       const value = values[place as number];
       if (value === undefined) throw new RangeError(`column ${field.name} has an index without a value`);
+      this.#context.spend(costs[place as number]);
       return value;
     };
   }
@@ -90,6 +101,8 @@ export class ColumnReader {
       this.#spendRows(length);
       return () => null;
     }
+    if (type.kind === 'runs') return this.#runs(field, length);
+    if (type.kind === 'union' && !this.#context.hasUnionNulls) return this.#union(field, type, length);
     const validity = this.#take(0);
     const value = this.#plain(field, type, length);
     if (nullCount === 0 || validity.length === 0) return value;
@@ -129,8 +142,22 @@ export class ColumnReader {
         const data = this.#take((length * type.bits) / 8);
         return days
           ? (row) => dateOf(BigInt(data.readInt32LE(4 * row)))
-          : (row) => dateOf(data.readBigInt64LE(8 * row) / 86_400_000n);
+          : (row) => isoOf(data.readBigInt64LE(8 * row), 1e3).replace(/T.*/, '');
       }
+      case 'time': {
+        const { bits, perSecond } = type;
+        const data = this.#take((length * bits) / 8);
+        if (bits === 32) return (row) => timeOf(BigInt(data.readInt32LE(4 * row)), perSecond);
+        return (row) => timeOf(data.readBigInt64LE(8 * row), perSecond);
+      }
+      case 'interval':
+        return this.#intervals(type.unit, length);
+      case 'union':
+        return this.#union(field, type, length);
+      case 'runs':
+        return this.#runs(field, length);
+      case 'listView':
+        return this.#listViews(field, type.isLarge, length);
       case 'decimal': {
         const data = this.#take(type.bytes * length);
         return (row) => decimalOf(littleEndian(data, row * type.bytes, type.bytes), type.scale);
@@ -145,9 +172,13 @@ export class ColumnReader {
       case 'binary': {
         const offsets = this.#offsets(type.isLarge, length);
         const data = this.#take(offsets(length));
-        return type.kind === 'utf8'
-          ? (row) => data.toString('utf8', offsets(row), offsets(row + 1))
-          : (row) => base64Of(data.subarray(offsets(row), offsets(row + 1)));
+        const { spend } = this.#context;
+        const isText = type.kind === 'utf8';
+        return (row) => {
+          const [from, to] = [offsets(row), offsets(row + 1)];
+          spend(to - from);
+          return isText ? data.toString('utf8', from, to) : base64Of(data.subarray(from, to));
+        };
       }
       case 'utf8View':
       case 'binaryView':
@@ -155,21 +186,22 @@ export class ColumnReader {
       case 'list': {
         const offsets = this.#offsets(type.isLarge, length);
         const items = this.#child(field, offsets(length));
-        const list = (row: number) => range(items, offsets(row), offsets(row + 1));
+        const list = (row: number) => this.#range(items, offsets(row), offsets(row + 1));
         return type.isMap ? (row) => entriesOf(list(row)) : list;
       }
       case 'fixedList': {
         if (!(type.size >= 0)) throw new RangeError(`lists of ${type.size} items`);
         this.#spendRows(length);
         const items = this.#child(field, length * type.size);
-        return (row) => range(items, row * type.size, (row + 1) * type.size);
+        return (row) => this.#range(items, row * type.size, (row + 1) * type.size);
       }
       case 'struct': {
         this.#spendRows(length);
-        const children = field.children.map((child) => {
+        const names = memberNames(field.children.map(({ name }) => name));
+        const children = field.children.map((child, i) => {
           if (!((this.nextLength ?? 0) >= length))
             throw new RangeError(`${field.name}.${child.name} is not all there`);
-          return [child.name, this.column(child)] as const;
+          return [names[i], this.column(child)] as const;
         });
         return (row) => {
           const object: Record<string, Json> = {};
@@ -214,6 +246,103 @@ export class ColumnReader {
     return (row) => integerOf((data.readBigInt64LE(8 * row) * 1_000_000n) / BigInt(perSecond));
   }
 
+  #intervals(unit: 'months' | 'days' | 'all', length: number): Column {
+    switch (unit) {
+      case 'months': {
+        const data = this.#take(4 * length);
+        return (row) => durationOf(data.readInt32LE(4 * row), 0, 0n);
+      }
+      case 'days': {
+        const data = this.#take(8 * length);
+        return (row) =>
+          durationOf(0, data.readInt32LE(8 * row), BigInt(data.readInt32LE(8 * row + 4)) * 1_000_000n);
+      }
+      default: {
+        const data = this.#take(16 * length);
+        return (row) =>
+          durationOf(
+            data.readInt32LE(16 * row),
+            data.readInt32LE(16 * row + 4),
+            data.readBigInt64LE(16 * row + 8),
+          );
+      }
+    }
+  }
+
+  /** Each row is one of the children's: its own, or of dense ones the one that its offset tells. */
+  #union(field: Field, type: ValueType & { kind: 'union' }, length: number): Column {
+    const numbers = this.#take(length);
+    const offsets = type.isDense ? this.#take(4 * length) : null;
+    const lengths: number[] = [];
+    const children = field.children.map((child) => {
+      lengths.push(this.nextLength ?? 0);
+      return this.column(child);
+    });
+    return (row) => {
+      const place = type.places.get(numbers.readInt8(row)) ?? -1;
+      const at = offsets === null ? row : offsets.readInt32LE(4 * row);
+      if (!(at >= 0 && at < lengths[place]))
+        throw new RangeError(`${field.name} refers to what is not there`);
+      return children[place](at);
+    };
+  }
+
+  /** Values that are repeated up to the row at which their run ends. */
+  #runs(field: Field, length: number): Column {
+    const [endField, valueField] = field.children;
+    if (field.children.length !== 2 || endField.type.kind !== 'int') {
+      throw new RangeError(`${field.name} has no runs`);
+    }
+    this.#spendRows(length);
+    const runs = this.nextLength ?? 0;
+    const ends = this.column(endField) as (row: number) => number;
+    if (!((this.nextLength ?? 0) >= runs))
+      throw new RangeError(`the values of ${field.name} are not all there`);
+    const values = this.column(valueField);
+    let last = 0;
+    for (let run = 0; run < runs; run++) {
+      const end = ends(run);
+      if (!(end > last)) throw new RangeError(`the runs of ${field.name} go down`);
+      last = end;
+    }
+    if (last < length) throw new RangeError(`the runs of ${field.name} end early`);
+    return (row) => {
+      let [from, to] = [0, runs - 1];
+      while (from < to) {
+        const middle = (from + to) >> 1;
+        if (ends(middle) > row) to = middle;
+        else from = middle + 1;
+      }
+      return values(from);
+    };
+  }
+
+  /** Lists that say where they begin and how many items they have; they may overlap. */
+  #listViews(field: Field, isLarge: boolean, length: number): Column {
+    const size = isLarge ? 8 : 4;
+    const offsets = this.#take(size * length);
+    const sizes = this.#take(size * length);
+    const number = (data: Buffer, row: number) =>
+      isLarge ? (signed64(data, 8 * row) as number) : data.readInt32LE(4 * row);
+    const count = this.nextLength ?? 0;
+    const items = this.#child(field, 0);
+    return (row) => {
+      const from = number(offsets, row);
+      const to = from + number(sizes, row);
+      if (!(from >= 0 && to >= from && to <= count)) {
+        throw new RangeError(`the items of ${field.name} are not all there`);
+      }
+      return this.#range(items, from, to);
+    };
+  }
+
+  #range(items: Column, from: number, to: number): Json[] {
+    this.#context.spend(ITEM_COST * (to - from));
+    const list: Json[] = [];
+    for (let i = from; i < to; i++) list.push(items(i));
+    return list;
+  }
+
   #views(isText: boolean, length: number): Column {
     const views = this.#take(VIEW_BYTES * length);
     const count = this.#parts.variadic[this.#variadic++] ?? 0;
@@ -229,8 +358,8 @@ export class ColumnReader {
       if (block === undefined || start < 0 || start + size > block.length) {
         throw new RangeError('a view points outside of its data');
       }
-      this.#viewBytes -= size;
-      if (this.#viewBytes < 0) throw new RangeError('its views overlap too often');
+      // Views may overlap.
+      this.#context.spend(size);
       return block.subarray(start, start + size);
     };
     return isText ? (row) => bytesAt(row).toString('utf8') : (row) => base64Of(bytesAt(row));
@@ -271,12 +400,6 @@ export class ColumnReader {
 function childOf({ name, children }: Field): Field {
   if (children.length !== 1) throw new RangeError(`the list ${name} has no one child`);
   return children[0];
-}
-
-function range(items: Column, from: number, to: number): Json[] {
-  const list: Json[] = [];
-  for (let i = from; i < to; i++) list.push(items(i));
-  return list;
 }
 
 /** The buffer where a view of its numbers may begin, whatever was in front of it in the file. */

@@ -15,6 +15,12 @@ export type ValueType =
   | { readonly kind: 'decimal'; readonly scale: number; readonly bytes: number }
   | { readonly kind: 'date'; readonly bits: 32 | 64 }
   | { readonly kind: 'timestamp'; readonly perSecond: UnitsPerSecond }
+  | { readonly kind: 'time'; readonly bits: number; readonly perSecond: UnitsPerSecond }
+  | { readonly kind: 'interval'; readonly unit: 'months' | 'days' | 'all' }
+  /** The children by the numbers that stand for them. */
+  | { readonly kind: 'union'; readonly isDense: boolean; readonly places: ReadonlyMap<number, number> }
+  | { readonly kind: 'runs' }
+  | { readonly kind: 'listView'; readonly isLarge: boolean }
   | { readonly kind: 'list'; readonly isLarge: boolean; readonly isMap: boolean }
   | { readonly kind: 'fixedBinary'; readonly bytes: number }
   | { readonly kind: 'fixedList'; readonly size: number };
@@ -43,6 +49,7 @@ const FIELD_METADATA = 6;
 const DICTIONARY_ID = 0;
 const DICTIONARY_INDEX_TYPE = 1;
 const UNITS: readonly UnitsPerSecond[] = [1, 1e3, 1e6, 1e9];
+const INTERVALS = ['months', 'days', 'all'] as const;
 /** What a unit is that a table leaves out: of dates and times the millisecond. */
 const UNIT_MILLISECOND = 1;
 
@@ -60,19 +67,20 @@ function readField(field: FlatTable, depth: number, left: { fields: number }): F
   const name = field.string(FIELD_NAME) ?? '';
   const dictionary = field.table(FIELD_DICTIONARY);
   const index = dictionary?.table(DICTIONARY_INDEX_TYPE);
+  const children = field.tables(FIELD_CHILDREN).map((child) => readField(child, depth - 1, left));
   return {
     name,
-    type: readType(name, field.int8(FIELD_TYPE_NUMBER), field.table(FIELD_TYPE)),
+    type: readType(name, field.int8(FIELD_TYPE_NUMBER), field.table(FIELD_TYPE), children.length),
     dictionary: dictionary?.size(DICTIONARY_ID) ?? null,
     indexType: dictionary === undefined ? null : intType(index, 32, true),
     isJson: field
       .tables(FIELD_METADATA)
       .some((pair) => pair.string(0) === 'encoding' && pair.string(1) === 'json'),
-    children: field.tables(FIELD_CHILDREN).map((child) => readField(child, depth - 1, left)),
+    children,
   };
 }
 
-function readType(name: string, number: number, table: FlatTable | undefined): ValueType {
+function readType(name: string, number: number, table: FlatTable | undefined, childCount: number): ValueType {
   const int16 = (field: number, absent: number) =>
     table?.position(field) === undefined ? absent : table.int16(field);
   switch (number) {
@@ -92,9 +100,30 @@ function readType(name: string, number: number, table: FlatTable | undefined): V
       return { kind: 'decimal', scale: table?.int32(1) ?? 0, bytes: decimalBytes(table?.int32(2) || 128) };
     case 8:
       return { kind: 'date', bits: int16(0, UNIT_MILLISECOND) === 0 ? 32 : 64 };
-    // Times of day and durations are numbers of their unit.
     case 9:
-      return { kind: 'int', bits: table?.int32(1) || 32, isSigned: true };
+      return {
+        kind: 'time',
+        bits: table?.int32(1) || 32,
+        perSecond: UNITS[int16(0, UNIT_MILLISECOND)] ?? 1e3,
+      };
+    case 11: {
+      const unit = INTERVALS[int16(0, 0)];
+      if (unit === undefined) throw unsupported(`column ${JSON.stringify(name)} of an unknown interval`);
+      return { kind: 'interval', unit };
+    }
+    case 14: {
+      const isDense = int16(0, 0) !== 0;
+      const hasNumbers = table?.position(1) !== undefined;
+      const numbers = hasNumbers ? table.int32s(1) : Array.from({ length: childCount }, (_, i) => i);
+      return { kind: 'union', isDense, places: new Map(numbers.map((id, i) => [id, i])) };
+    }
+    case 22:
+      return { kind: 'runs' };
+    case 25:
+      return { kind: 'listView', isLarge: false };
+    case 26:
+      return { kind: 'listView', isLarge: true };
+    // Durations are numbers of their unit.
     case 18:
       return { kind: 'int', bits: 64, isSigned: true };
     case 10:
@@ -134,6 +163,8 @@ function intType(table: FlatTable | undefined, bits: number, isSigned: boolean):
   return { kind: 'int', bits: table.int32(0), isSigned: table.int8(1) !== 0 };
 }
 
-function unsupported(what: string): ImportError {
-  return new ImportError('ERR_UNSUPPORTED_FORMAT', `Arrow with ${what} cannot be read`, { what });
+export function unsupported(what: string): ImportError {
+  return new ImportError('ERR_UNSUPPORTED_FORMAT', `Arrow with ${what} is an unsupported feature`, {
+    feature: what,
+  });
 }

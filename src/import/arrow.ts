@@ -11,14 +11,15 @@ import {
   HEADER_BATCH,
   HEADER_DICTIONARY,
   HEADER_SCHEMA,
+  METADATA_VERSION_5,
   readMessage,
   readSchemaMetadata,
 } from '../arrow/message.js';
 import { ImportError } from '../errors.js';
 import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
-import { type BatchParts, type ColumnContext, ColumnReader } from './arrow-columns.js';
-import { type Field, readFields } from './arrow-schema.js';
+import { type BatchParts, type ColumnContext, ColumnReader, type DictionaryValues } from './arrow-columns.js';
+import { type Field, readFields, unsupported } from './arrow-schema.js';
 import { ByteQueue } from './byte-queue.js';
 import { uniqueNames } from './csv.js';
 import { parsedJson } from './json-value.js';
@@ -31,13 +32,16 @@ const FILE_MAGIC_BYTES = 8;
 /** The footer's length and the mark that ends a file. */
 const FOOTER_TAIL_BYTES = 4 + FILE_MAGIC.length;
 const FOOTER_SCHEMA = 1;
+/** Of Arrow 0.8 and later. */
+const METADATA_VERSION_4 = 3;
 const METADATA_BYTES_MAX = 256 * 1024 * 1024;
 const BODY_BYTES_MAX = Math.min(constants.MAX_LENGTH, 2 ** 31);
 /** So many bytes may come out of a compressed batch whatever its size, and so many out of each of its bytes. */
 const FREE_OUTPUT_BYTES = 64 * 1024 * 1024;
 const OUTPUT_RATIO_MAX = 250;
-/** Records made at a time. */
+/** Records made at a time, fewer where they have many columns. */
 const RECORDS = 1024;
+const VALUES = 65_536;
 
 const DICTIONARY_ID = 0;
 const DICTIONARY_DATA = 1;
@@ -66,19 +70,49 @@ export class ArrowReader implements RecordReader {
   readonly #chunks: ByteChunks;
   readonly #end: EndOfFile | null;
   #isFile = false;
-  readonly #dictionaries = new Map<number, Json[]>();
+  readonly #dictionaries = new Map<number, DictionaryValues>();
   #fields: readonly Field[] = [];
   #blank: Readonly<Record<string, Json>> = {};
   /** Whether each message has one. */
   #hasChecksums = false;
   #records = 0;
   readonly #pace = new Pace(DECODE_MS);
-  #context: ColumnContext = { dictionary: (id) => this.#dictionary(id), isOwn: false };
+  readonly #outputMax: (bytes: number) => number;
+  #bytes = 0;
+  #spent = 0;
+  #context: ColumnContext = this.#contextOf(false, false);
 
-  /** @param end - of the same bytes, where it can be reached: some writers put the schema of a file only there */
-  constructor(chunks: ByteChunks, end: EndOfFile | null = null) {
+  /**
+   * @param end - of the same bytes, where it can be reached: some writers put the schema of a file only there
+   * @param outputMax - bytes that may come out of so many
+   */
+  constructor(
+    chunks: ByteChunks,
+    end: EndOfFile | null = null,
+    outputMax = (bytes: number) => Math.max(FREE_OUTPUT_BYTES, OUTPUT_RATIO_MAX * bytes),
+  ) {
     this.#chunks = chunks;
     this.#end = end;
+    this.#outputMax = outputMax;
+  }
+
+  #contextOf(isOwn: boolean, hasUnionNulls: boolean): ColumnContext {
+    return {
+      dictionary: (id) => this.#dictionary(id),
+      spend: (bytes) => this.#spend(bytes),
+      isOwn,
+      hasUnionNulls,
+    };
+  }
+
+  #spend(bytes: number): void {
+    this.#spent += bytes;
+    if (this.#spent <= this.#outputMax(this.#bytes)) return;
+    throw new ImportError(
+      'ERR_FILE_TOO_LARGE',
+      `more than ${this.#spent} bytes come out of the first ${this.#bytes}; maxRatio and maxOutputBytes allow for more`,
+      { bytes: this.#bytes },
+    );
   }
 
   async *batches(): AsyncGenerator<RawItem[]> {
@@ -93,19 +127,24 @@ export class ArrowReader implements RecordReader {
       for (;;) {
         const metadata = await this.#metadata(bytes, footer?.start ?? null);
         if (metadata === null) break;
-        const { headerType, header, bodyBytes } = readMessage(metadata);
+        const { headerType, header, bodyBytes, version } = readMessage(metadata);
+        if (version < METADATA_VERSION_4 || version > METADATA_VERSION_5) {
+          throw unsupported(`version ${version + 1} of its metadata`);
+        }
         if (bodyBytes > BODY_BYTES_MAX) throw new RangeError(`a message with a body of ${bodyBytes} bytes`);
         const body = await bytes.take(bodyBytes);
         this.#verify(metadata, body);
+        this.#bytes = bytes.position;
         if (headerType === HEADER_SCHEMA) {
-          this.#schema(header);
+          this.#schema(header, version);
           continue;
         }
-        if (this.columns === null) this.#schema(schemaOf(footer));
+        if (this.columns === null) this.#schema(schemaOf(footer), version);
         if (headerType === HEADER_DICTIONARY) await this.#learn(header, body);
         else if (headerType === HEADER_BATCH) yield* this.#batch(header, body);
+        else throw unsupported('tensors');
       }
-      if (this.columns === null) this.#schema(schemaOf(footer));
+      if (this.columns === null) this.#schema(schemaOf(footer), METADATA_VERSION_5);
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       const message = `the Arrow data cannot be read behind record ${this.#records}: ${cause.message}`;
@@ -158,7 +197,7 @@ export class ArrowReader implements RecordReader {
     return { start, table: FlatTable.root(new Uint8Array(await slice(start, start + footerBytes))) };
   }
 
-  #schema(header: FlatTable): void {
+  #schema(header: FlatTable, version: number): void {
     this.#fields = readFields(header);
     const { names } = uniqueNames(
       this.#fields.map(({ name }) => name),
@@ -167,7 +206,7 @@ export class ArrowReader implements RecordReader {
     this.columns = names;
     this.#blank = blankRecord(names);
     this.isOwn = tellsColumns(readSchemaMetadata(header).get(COLUMNS_KEY), names);
-    this.#context = { dictionary: (id) => this.#dictionary(id), isOwn: this.isOwn };
+    this.#context = this.#contextOf(this.isOwn, version < METADATA_VERSION_5);
   }
 
   async #learn(header: FlatTable, body: Buffer): Promise<void> {
@@ -179,16 +218,20 @@ export class ArrowReader implements RecordReader {
     const rows = data.size(BATCH_LENGTH);
     if (parts.nodes[0] !== rows) throw new RangeError('a dictionary of another length');
     const column = new ColumnReader(parts, this.#context).column({ ...field, dictionary: null });
-    const values: Json[] = [];
-    for (let row = 0; row < rows; row++) values.push(column(row));
-    const known = this.#dictionaries.get(id);
-    if (header.int8(DICTIONARY_IS_DELTA) === 0 || known === undefined) this.#dictionaries.set(id, values);
-    else for (const value of values) known.push(value);
+    const known = header.int8(DICTIONARY_IS_DELTA) === 0 ? undefined : this.#dictionaries.get(id);
+    const learnt = known ?? { values: [], costs: [] };
+    for (let row = 0; row < rows; row++) {
+      const spent = this.#spent;
+      learnt.values.push(column(row));
+      learnt.costs.push(this.#spent - spent);
+      if (row % RECORDS === 0 && this.#pace.isDue) await this.#pace.rest();
+    }
+    this.#dictionaries.set(id, learnt);
   }
 
-  #dictionary(id: number): readonly Json[] {
+  #dictionary(id: number): DictionaryValues {
     // A column of nulls needs no values.
-    return this.#dictionaries.get(id) ?? [];
+    return this.#dictionaries.get(id) ?? { values: [], costs: [] };
   }
 
   async *#batch(header: FlatTable, body: Buffer): AsyncGenerator<RawItem[]> {
@@ -203,15 +246,17 @@ export class ArrowReader implements RecordReader {
       const isJson = field.isJson && this.#context.isOwn;
       return [this.columns![i], isJson ? (row: number) => parsedJson(column(row)) : column] as const;
     });
-    for (let start = 0; start < rows; start += RECORDS) {
+    const some = Math.max(1, Math.min(RECORDS, Math.floor(VALUES / this.#fields.length)));
+    for (let start = 0; start < rows; start += some) {
       const items: RawItem[] = [];
-      for (let row = start; row < Math.min(start + RECORDS, rows); row++) {
+      for (let row = start; row < Math.min(start + some, rows); row++) {
         const record = { ...this.#blank };
         for (const [name, column] of columns) record[name] = column(row);
         items.push({ line: this.#records + items.length + 1, record, error: null });
       }
       this.#records += items.length;
       yield items;
+      if (this.#pace.isDue) await this.#pace.rest();
     }
   }
 }

@@ -280,3 +280,8 @@ export function uniqueNames(given: readonly string[], trims = true): Header {
   });
   return { names, problems };
 }
+
+/** Names of what is in a struct, which may be empty; repeated ones are made different. */
+export function memberNames(given: readonly string[]): readonly string[] {
+  return new Set(given).size === given.length ? given : uniqueNames(given, false).names;
+}

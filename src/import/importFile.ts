@@ -379,7 +379,7 @@ function openReader(file: SourceFile, options: ImportFileOptions, isVouched: boo
     case 'msgpack':
       return new MsgpackReader(file.chunks());
     case 'arrow':
-      return new ArrowReader(file.chunks(), file.end());
+      return new ArrowReader(file.chunks(), file.end(), (bytes) => file.outputMax(bytes));
     case 'parquet':
       return new ParquetReader(file);
   }

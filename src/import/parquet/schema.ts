@@ -5,6 +5,7 @@
  * goes on with. Both are compared with what the nodes here say.
  */
 
+import { memberNames } from '../csv.js';
 import { COLUMNS_MAX } from '../reader.js';
 import { unsupported } from './metadata.js';
 import type { ThriftStruct } from './thrift.js';
@@ -134,7 +135,9 @@ export function readSchema(elements: readonly ThriftStruct[], isOwn: boolean): S
 
   function struct(definition: number, count: number, levels: Levels): Node {
     const from = leaves.length;
-    const children = Array.from({ length: count }, () => field(levels));
+    const fields = Array.from({ length: count }, () => field(levels));
+    const names = memberNames(fields.map(([name]) => name));
+    const children = fields.map(([, node], i) => [names[i], node] as const);
     return { kind: 'struct', definition, children, leaves: since(from) };
   }
 
