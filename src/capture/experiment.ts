@@ -474,8 +474,8 @@ export class Experiment {
       signal?.throwIfAborted();
       sink(record);
     };
-    const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions);
-    const summary = await source.run(accept, onProgress, this);
+    const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions, signal);
+    const summary = await source.run(accept, onProgress, this, signal);
     const { rows, problems, ...told } = summary;
     return { ...told, ...losses, rows: rows - losses.refused, malformed: problems };
   }

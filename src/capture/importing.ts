@@ -103,7 +103,7 @@ export async function importInto(
   let empty: ImportError | null = null;
   for (const from of sources) {
     signal?.throwIfAborted();
-    const source = await ImportSource.open(from, options);
+    const source = await ImportSource.open(from, options, signal);
     try {
       if (source.emptiness !== null) {
         empty ??= source.emptiness;

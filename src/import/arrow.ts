@@ -139,12 +139,12 @@ export class ArrowReader implements RecordReader {
           this.#schema(header, version);
           continue;
         }
-        if (this.columns === null) this.#schema(schemaOf(footer), version);
+        if (this.columns === null) this.#schema(this.#footerSchema(footer), version);
         if (headerType === HEADER_DICTIONARY) await this.#learn(header, body);
         else if (headerType === HEADER_BATCH) yield* this.#batch(header, body);
         else throw unsupported('tensors');
       }
-      if (this.columns === null) this.#schema(schemaOf(footer), METADATA_VERSION_5);
+      if (this.columns === null) this.#schema(this.#footerSchema(footer), METADATA_VERSION_5);
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       const message = `the Arrow data cannot be read behind record ${this.#records}: ${cause.message}`;
@@ -195,6 +195,13 @@ export class ArrowReader implements RecordReader {
     if (tail.toString('latin1', 4) !== FILE_MAGIC || footerBytes <= 0 || start < FILE_MAGIC_BYTES)
       throw cutShort;
     return { start, table: FlatTable.root(new Uint8Array(await slice(start, start + footerBytes))) };
+  }
+
+  #footerSchema(footer: Footer | null): FlatTable {
+    if (this.#isFile && footer === null) throw unsupported('its schema at the end, in what is no plain file');
+    const schema = footer?.table.table(FOOTER_SCHEMA);
+    if (schema === undefined) throw new RangeError('there is no schema');
+    return schema;
   }
 
   #schema(header: FlatTable, version: number): void {
@@ -259,12 +266,6 @@ export class ArrowReader implements RecordReader {
       if (this.#pace.isDue) await this.#pace.rest();
     }
   }
-}
-
-function schemaOf(footer: Footer | null): FlatTable {
-  const schema = footer?.table.table(FOOTER_SCHEMA);
-  if (schema === undefined) throw new RangeError('there is no schema');
-  return schema;
 }
 
 /** @throws RangeError when a buffer is outside of the body, or cannot be decompressed */

@@ -56,7 +56,8 @@ export function compressionOf(head: Uint8Array): Compression | null {
  * @throws ConfigError when nothing tells
  */
 export function formatOf(path: string, head: Uint8Array): ImportFormat {
-  if (startsWith(head, Buffer.from('PAR1'))) return 'parquet';
+  // The second one is of encrypted files, which are refused as such.
+  if (startsWith(head, Buffer.from('PAR1')) || startsWith(head, Buffer.from('PARE'))) return 'parquet';
   if (startsWith(head, Buffer.from('ARROW1'))) return 'arrow';
   if (startsWith(head, [0xff, 0xff, 0xff, 0xff])) return 'arrow';
   const format = BY_EXTENSION[innerExtension(path)] ?? guess(head);
@@ -68,8 +69,16 @@ export function formatOf(path: string, head: Uint8Array): ImportFormat {
 function guess(head: Uint8Array): ImportFormat | null {
   const first = head[0];
   if (first === undefined) return null;
-  if ((first >= 0x80 && first < 0x90) || first === 0xde || first === 0xdf) return 'msgpack';
+  if (startsWith(head, [0xd4, 0x72]) || beginsMap(first)) return 'msgpack';
+  // A list of maps, or of records.
+  const items = first >= 0x90 && first < 0xa0 ? 1 : first === 0xdc ? 3 : first === 0xdd ? 5 : null;
+  if (items !== null && (beginsMap(head[items]) || startsWith(head.subarray(items), [0xd4, 0x72])))
+    return 'msgpack';
   return /^\s*[{[]/.test(Buffer.from(head).toString('latin1')) ? 'jsonl' : null;
+}
+
+function beginsMap(byte: number | undefined): boolean {
+  return byte !== undefined && ((byte >= 0x80 && byte < 0x90) || byte === 0xde || byte === 0xdf);
 }
 
 function startsWith(bytes: Uint8Array, start: ArrayLike<number>): boolean {

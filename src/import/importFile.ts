@@ -5,6 +5,7 @@
  */
 
 import { ConfigError, type ImportCode, ImportError, StateError, StorageError } from '../errors.js';
+import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
 import { requirePath } from '../system-errors.js';
 import { ArrowReader } from './arrow.js';
@@ -17,7 +18,7 @@ import { compileMapping, type ImportedRecord, type ImportMap, type MappingOption
 import { MsgpackReader } from './msgpack.js';
 import type { Destination } from './own.js';
 import { ParquetReader } from './parquet.js';
-import type { ImportReason, RawItem, RecordReader } from './reader.js';
+import { DECODE_MS, type ImportReason, type RawItem, type RecordReader } from './reader.js';
 import { type DecompressionLimits, type OnBytes, SourceFile } from './source-file.js';
 import { checkEncoding, detectEncoding, TextDecoding } from './text.js';
 import { YamlReader } from './yaml.js';
@@ -84,6 +85,9 @@ interface MappedRecord {
 }
 
 const MAX_ERRORS_KEPT = 20;
+/** Done between two looks at the clock. */
+const RECORDS_A_LOOK = 16;
+
 /**
  * A file to be imported: it is open, it is what it is said to be, the mapping fits, and its first records have been
  * read. Whoever begins something for a file's sake opens it first, and begins nothing where that fails.
@@ -102,8 +106,12 @@ export class ImportSource implements AsyncDisposable {
   #failure: Error | null = null;
   #bound: ((into: Destination | undefined) => BoundMapper) | null = null;
   #isRun = false;
+  #isReading = false;
+  #signal: AbortSignal | undefined;
+  readonly #pace = new Pace(DECODE_MS);
 
-  private constructor(file: SourceFile, reader: RecordReader, tally: Tally) {
+  private constructor(file: SourceFile, reader: RecordReader, tally: Tally, signal: AbortSignal | undefined) {
+    this.#signal = signal;
     this.path = file.path;
     this.#file = file;
     this.#reader = reader;
@@ -118,6 +126,7 @@ export class ImportSource implements AsyncDisposable {
    * YAML have none: there they are the keys of the first 100 records and those listed in `options.columns`, so that a
    * misspelt name is an error and not a column of nulls.
    *
+   * @param signal - ends the reading, now and when the file is run; its reason is thrown
    * @throws StorageError ERR_STORAGE_IO (with cause) when the file cannot be opened or read
    * @throws ImportError ERR_FILE_CORRUPT, ERR_FILE_CHANGED, ERR_UNSUPPORTED_FORMAT where there is no record before that;
    *   ERR_MANIFEST_MISMATCH where the manifest beside it does not fit
@@ -126,6 +135,7 @@ export class ImportSource implements AsyncDisposable {
   static async open(
     from: string | AsyncIterable<Uint8Array>,
     options: ImportFileOptions = {},
+    signal?: AbortSignal,
   ): Promise<ImportSource> {
     const isStream = typeof from === 'object' && from !== null && Symbol.asyncIterator in from;
     if (!isStream && typeof from !== 'string') {
@@ -146,7 +156,7 @@ export class ImportSource implements AsyncDisposable {
       : await SourceFile.open(from, onBytes, options);
     let source: ImportSource | null = null;
     try {
-      source = new ImportSource(file, openReader(file, options, isVouched), tally);
+      source = new ImportSource(file, openReader(file, options, isVouched), tally, signal);
       await source.#begin(options, isVouched);
       return source;
     } catch (error) {
@@ -191,14 +201,17 @@ export class ImportSource implements AsyncDisposable {
     sink: RecordSink,
     onProgress?: (progress: ImportProgress) => void,
     into?: Destination,
+    signal = this.#signal,
   ): Promise<ImportSummary> {
+    this.#signal = signal;
     if (this.#isRun) throw new StateError('ERR_CLOSED', `${this.path} has been read already`);
     this.#isRun = true;
     const { summary } = this.#tally;
     this.#tally.onProgress = onProgress;
     try {
       for await (const records of this.#records(into)) {
-        for (const { record, raw } of records) {
+        for (const [i, { record, raw }] of records.entries()) {
+          if (i % RECORDS_A_LOOK === 0 && this.#pace.isDue) await this.#rest();
           const pending = sink(record, raw);
           if (pending !== undefined) await pending;
           summary.rows += 1;
@@ -216,8 +229,13 @@ export class ImportSource implements AsyncDisposable {
   async close(): Promise<void> {
     this.#isRun = true;
     this.#items = [];
-    await this.#batches.return?.();
-    await this.#file.close();
+    const ended = async () => {
+      await this.#batches.return?.();
+      await this.#file.close();
+    };
+    // What waits for bytes that may never come is not waited for.
+    if (this.#isReading) ended().catch(() => {});
+    else await ended();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -250,11 +268,16 @@ export class ImportSource implements AsyncDisposable {
   /** Some more items; false at the end, whatever has brought it about. */
   async #readOn(): Promise<boolean> {
     try {
-      const { done, value } = await this.#batches.next();
+      this.#isReading = true;
+      const { done, value } = await orAborted(this.#batches.next(), this.#signal);
+      this.#isReading = false;
+      // However fast the bytes come, others get their turn.
+      if (this.#pace.isDue) await this.#pace.rest();
       if (done === true) return false;
       this.#items = this.#items.length === 0 ? value : this.#items.concat(value);
       return true;
     } catch (error) {
+      if (this.#signal?.aborted !== true) this.#isReading = false;
       // What was read is handed on first.
       if (error instanceof ImportError) this.#failure = located(error, this.path);
       else if (error instanceof StorageError) this.#failure = error;
@@ -263,13 +286,19 @@ export class ImportSource implements AsyncDisposable {
     }
   }
 
+  async #rest(): Promise<void> {
+    await this.#pace.rest();
+    this.#signal?.throwIfAborted();
+  }
+
   async *#records(into: Destination | undefined): AsyncGenerator<MappedRecord[]> {
     const { map, complete, unfilled } = this.#bound!(into);
     /** Held until it is known whether it is the last one, where that matters. */
     let held: MappedRecord | null = null;
     do {
       const records: MappedRecord[] = held === null ? [] : [held];
-      for (const item of this.#items) {
+      for (const [i, item] of this.#items.entries()) {
+        if (i % RECORDS_A_LOOK === 0 && this.#pace.isDue) await this.#rest();
         const report = this.#tally.report(item);
         if (item.record === null) continue;
         const record = map(item.record, report);
@@ -299,6 +328,22 @@ export async function importRecords(
 ): Promise<ImportSummary> {
   const source = await ImportSource.open(path, options);
   return source.run(sink, onProgress, into);
+}
+
+/** What comes first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let abort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort!);
+  }
 }
 
 /** What has come of several files. */

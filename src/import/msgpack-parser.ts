@@ -1,13 +1,14 @@
 /**
- * MessagePack, streaming: bytes in, whole values out. Reads every type of the specification; an extension type that
- * is no timestamp has no meaning here and becomes null.
+ * MessagePack, streaming: bytes in, whole values out; of a list that is no part of another value, its items. Reads every
+ * type of the specification, and msgpackr's records, integers of any size, and undefined. What other extension types
+ * mean is not known here: they become the base64 of their bytes.
  *
  * A value that is not whole yet is read again from its beginning when there are twice as many bytes, so that a long
  * one is read few times.
  */
 
 import type { Json } from '../schema/event.js';
-import { base64Of, integerOf, isoOf } from './json-value.js';
+import { base64Of, integerOf, isoOf, unscaledOf } from './json-value.js';
 import { blankRecord, setOwn } from './reader.js';
 
 /** Thrown, and caught here, where the bytes end within a value. */
@@ -18,6 +19,11 @@ const DEPTH_MAX = 200;
 const KEY_BYTES_MAX = 48;
 const KEYS_REMEMBERED = 1024;
 const EXTENSION_TIMESTAMP = -1;
+// Of msgpackr.
+const EXTENSION_UNDEFINED = 0;
+const EXTENSION_INTEGER = 0x42;
+const EXTENSION_RECORD = 0x72;
+const INTEGER_BYTES_MAX = 1024;
 
 interface RememberedKey {
   readonly bytes: Buffer;
@@ -40,6 +46,12 @@ export class MsgpackParser {
   #depth = 0;
   readonly #keys = new Array<RememberedKey | undefined>(KEYS_REMEMBERED);
   readonly #shapes = new Map<number, Shape>();
+  /** Keys of msgpackr's records by the number that begins one, or by it and the next; see `#record`. */
+  readonly #records = new Map<number, readonly string[]>();
+  /** What a value has changed of them, which is taken back where it is not whole. */
+  #defined: (readonly [number, readonly string[] | undefined])[] = [];
+  /** Items that are still to come of the list that is being read. */
+  #items = 0;
   readonly #valueBytesMax: number;
   /** Binary values are bytes instead of base64 text, for who knows what is in them. */
   keepsBytes = false;
@@ -65,15 +77,26 @@ export class MsgpackParser {
   /** The next value; undefined when it is not whole. @throws RangeError for bytes that are none */
   next(): Json | undefined {
     if (this.pending === 0 || this.pending < this.#wanted) return undefined;
-    const start = this.#position;
+    let start = this.#position;
     try {
       this.#depth = 0;
+      while (this.#items === 0 && this.#beginsList()) {
+        this.#items = this.#listLength();
+        start = this.#position;
+      }
       const value = this.#value();
+      if (this.#items > 0) this.#items--;
       this.#wanted = 0;
+      this.#defined = [];
       return value;
     } catch (error) {
       if (error !== INCOMPLETE) throw error;
       this.#position = start;
+      for (const [id, keys] of this.#defined.reverse()) {
+        if (keys === undefined) this.#records.delete(id);
+        else this.#records.set(id, keys);
+      }
+      this.#defined = [];
       this.#wanted = 2 * this.pending;
       if (this.pending > this.#valueBytesMax) {
         throw new RangeError(`a value is longer than ${this.#valueBytesMax} bytes`);
@@ -86,13 +109,25 @@ export class MsgpackParser {
   last(): Json | undefined {
     this.#wanted = 0;
     const value = this.next();
-    if (value === undefined && this.pending > 0) throw new RangeError('the file ends within a value');
+    if (value === undefined && (this.pending > 0 || this.#items > 0)) {
+      throw new RangeError('the file ends within a value');
+    }
     return value;
+  }
+
+  #beginsList(): boolean {
+    const head = this.#bytes[this.#position];
+    return (head >= 0x90 && head < 0xa0) || head === 0xdc || head === 0xdd;
+  }
+
+  #listLength(): number {
+    const head = this.#byte();
+    return head < 0xa0 ? head & 0x0f : this.#uint(head === 0xdc ? 2 : 4);
   }
 
   #value(): Json {
     const head = this.#byte();
-    if (head < 0x80) return head;
+    if (head < 0x80) return head >= 0x40 && this.#records.size > 0 ? this.#record(head) : head;
     if (head < 0x90) return this.#map(head & 0x0f);
     if (head < 0xa0) return this.#list(head & 0x0f);
     if (head < 0xc0) return this.#text(head & 0x1f);
@@ -274,17 +309,65 @@ export class MsgpackParser {
 
   #extension(size: number): Json {
     const type = this.#bytes.readInt8(this.#skip(1));
+    if (type === EXTENSION_RECORD && size <= 2) return this.#definition(size);
     const start = this.#skip(size);
-    if (type !== EXTENSION_TIMESTAMP) return null;
-    const bytes = this.#bytes;
-    if (size === 4) return isoOf(BigInt(bytes.readUInt32BE(start)), 1);
-    if (size === 8) {
-      const packed = bytes.readBigUInt64BE(start);
+    const bytes = this.#bytes.subarray(start, start + size);
+    switch (type) {
+      case EXTENSION_TIMESTAMP:
+        return timestampOf(bytes);
+      case EXTENSION_UNDEFINED:
+        return size === 1 ? null : base64Of(bytes);
+      case EXTENSION_INTEGER:
+        return size <= INTEGER_BYTES_MAX ? integerOf(unscaledOf(bytes)) : base64Of(bytes);
+      default:
+        return base64Of(bytes);
+    }
+  }
+
+  /** A record's keys, by the one or two bytes that will stand for them, and the first record that has them. */
+  #definition(size: number): Json {
+    const first = this.#byte() & 0x3f;
+    const id = size === 1 ? first : first + 64 * (1 + this.#byte());
+    const keys = this.#value();
+    if (!Array.isArray(keys)) throw new RangeError('the keys of a record are no list');
+    const names = keys.map((key) => (typeof key === 'string' ? key : JSON.stringify(key)));
+    this.#defined.push([id, this.#records.get(id)]);
+    this.#records.set(id, names);
+    return this.#recordOf(names);
+  }
+
+  /** A number from 64 on is a record where keys are known for it: those that are none are written in two bytes. */
+  #record(head: number): Json {
+    const first = head & 0x3f;
+    const keys = this.#records.get(first);
+    if (keys !== undefined) return this.#recordOf(keys);
+    const wide = this.#records.get(first + 64 * (1 + (this.#bytes[this.#position] ?? 0)));
+    if (wide === undefined) return head;
+    this.#byte();
+    return this.#recordOf(wide);
+  }
+
+  #recordOf(keys: readonly string[]): Json {
+    this.#enter();
+    const object: Record<string, Json> = {};
+    for (const key of keys) setOwn(object, key, this.#value());
+    this.#depth--;
+    return object;
+  }
+}
+
+function timestampOf(bytes: Buffer): Json {
+  switch (bytes.length) {
+    case 4:
+      return isoOf(bytes.readUInt32BE(0), 1);
+    case 8: {
+      const packed = bytes.readBigUInt64BE(0);
       return isoOf((packed & 0x3ffffffffn) * 1_000_000_000n + (packed >> 34n), 1e9);
     }
-    if (size !== 12) return null;
-    const nanos = BigInt(bytes.readUInt32BE(start));
-    return isoOf(bytes.readBigInt64BE(start + 4) * 1_000_000_000n + nanos, 1e9);
+    case 12:
+      return isoOf(bytes.readBigInt64BE(4) * 1_000_000_000n + BigInt(bytes.readUInt32BE(0)), 1e9);
+    default:
+      return base64Of(bytes);
   }
 }
 

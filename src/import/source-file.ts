@@ -240,15 +240,19 @@ async function openedFile(path: string): Promise<ByteOrigin> {
 
 function streamed(stream: AsyncIterable<Uint8Array>): ByteOrigin {
   const chunks = stream[Symbol.asyncIterator]();
-  const nothing = new Uint8Array(0);
+  /** Of a chunk that is longer than what is read at a time. */
+  let rest: Uint8Array = new Uint8Array(0);
   return {
     size: null,
     async next() {
-      for (;;) {
+      while (rest.length === 0) {
         const { done, value } = await chunks.next();
-        if (done === true) return nothing;
-        if (value.length > 0) return value;
+        if (done === true) return rest;
+        rest = value;
       }
+      const chunk = rest.subarray(0, READ_CHUNK_BYTES);
+      rest = rest.subarray(chunk.length);
+      return chunk;
     },
     hasChanged: () => Promise.resolve(false),
     close: async () => void (await chunks.return?.()),
