@@ -1,6 +1,6 @@
 /**
  * What Parquet pages and Arrow buffers are compressed by. Each says how many bytes come out, and no more may. Long ones
- * are decompressed by threads of Node's, or here with rests in between.
+ * are decompressed by threads of Node's, or here with rests in between; of Zstandard, before Node 22.15, at once.
  */
 
 import { promisify } from 'node:util';
@@ -22,9 +22,6 @@ const { zstdDecompressSync, zstdDecompress } = zlib as { zstdDecompressSync?: Sy
 const SHORT_BYTES = 128 * 1024;
 /** Done between two looks at the clock. */
 const BYTES_A_LOOK = 256 * 1024;
-/** A block of Zstandard has up to 128 KiB, however few bytes it takes. */
-const ZSTD_INPUT_A_LOOK = 1024;
-
 /** Codecs, as parquet.thrift numbers them. */
 const SNAPPY = 1;
 const GZIP = 2;
@@ -92,6 +89,10 @@ export async function zstd(input: Uint8Array, outputBytes: number, pace: Pace): 
   if (zstdDecompressSync !== undefined && zstdDecompress !== undefined) {
     return byNode(input, outputBytes, zstdDecompressSync, zstdDecompress);
   }
+  const { windowBytes, blocks } = checkZstd(input, outputBytes);
+  if (windowBytes * blocks > ZSTD_MOVED_BYTES_MAX) {
+    throw unsupportedZstd(`a page of ${outputBytes} bytes`);
+  }
   const output = Buffer.alloc(outputBytes);
   let written = 0;
   let isEnded = false;
@@ -101,11 +102,12 @@ export async function zstd(input: Uint8Array, outputBytes: number, pace: Pace): 
     written += chunk.length;
     isEnded ||= isLast === true;
   });
+  // With each block the library moves all of its window, and a block takes three bytes or more.
+  const piece = Math.max(16, Math.min(4096, Math.floor((3 * ZSTD_MOVED_BYTES_A_LOOK) / (windowBytes + 1))));
   try {
-    for (let at = 0; at < input.length; at += ZSTD_INPUT_A_LOOK) {
-      const end = at + ZSTD_INPUT_A_LOOK;
+    for (let at = 0; at < input.length; at += piece) {
       // What is pushed is kept and changed.
-      stream.push(input.slice(at, end), end >= input.length);
+      stream.push(input.slice(at, at + piece), at + piece >= input.length);
       if (pace.isDue) await pace.rest();
     }
   } catch (cause) {
@@ -113,6 +115,72 @@ export async function zstd(input: Uint8Array, outputBytes: number, pace: Pace): 
   }
   if (!isEnded) throw endsEarly();
   return exactly(output, written, outputBytes);
+}
+
+const ZSTD_MOVED_BYTES_MAX = 8 * 1024 ** 3;
+const ZSTD_MOVED_BYTES_A_LOOK = 32 * 1024 * 1024;
+const ZSTD_MAGIC = 0xfd2fb528;
+/** The last four bits are anybody's. */
+const ZSTD_SKIPPABLE = 0x184d2a5;
+/** Of a block as it is, of one byte repeated, of a compressed one; 3 is none. */
+const ZSTD_RLE_BLOCK = 1;
+const ZSTD_NO_BLOCK = 3;
+
+/** Encoders have windows up to this one unless they are told to use more, whatever comes out. */
+const ZSTD_WINDOW_FREE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * What the frames say of themselves, by the heads of their blocks: the library believes it.
+ * @throws RangeError where they do not end with the input, or more would come out of them than may
+ */
+function checkZstd(input: Uint8Array, outputBytes: number): { windowBytes: number; blocks: number } {
+  const view = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  let windowBytes = 0;
+  let blocks = 0;
+  for (let start = 0; start < view.length; ) {
+    const magic = view.readUInt32LE(start);
+    if (magic >>> 4 === ZSTD_SKIPPABLE) {
+      start += 8 + view.readUInt32LE(start + 4);
+      continue;
+    }
+    if (magic !== ZSTD_MAGIC) throw new RangeError('bytes are not compressed by Zstandard');
+    const flags = view.readUInt8(start + 4);
+    const isSingle = (flags & 0x20) !== 0;
+    const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][flags >> 6];
+    const sizeAt = start + 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][flags & 3];
+    let at = sizeAt + sizeBytes;
+    const contentBytes = sizeBytes === 0 ? 0 : zstdSize(view, sizeAt, sizeBytes);
+    if (contentBytes > outputBytes) throw tooMany();
+    const window = isSingle ? contentBytes : zstdWindow(view.readUInt8(start + 5));
+    if (window > Math.max(ZSTD_WINDOW_FREE_BYTES, 2 * outputBytes))
+      throw unsupportedZstd(`a window of ${window} bytes`);
+    windowBytes = Math.max(windowBytes, window);
+    for (let isLast = false; !isLast; blocks++) {
+      const head = view.readUIntLE(at, 3);
+      isLast = (head & 1) !== 0;
+      const kind = (head >> 1) & 3;
+      if (kind === ZSTD_NO_BLOCK) throw new RangeError('a block of Zstandard is none');
+      at += 3 + (kind === ZSTD_RLE_BLOCK ? 1 : head >> 3);
+    }
+    start = at + ((flags & 4) !== 0 ? 4 : 0);
+    if (start > view.length) throw endsEarly();
+  }
+  return { windowBytes, blocks };
+}
+
+function unsupportedZstd(what: string): ImportError {
+  const message = `Zstandard with ${what} is an unsupported feature before Node 22.15`;
+  return new ImportError('ERR_UNSUPPORTED_FORMAT', message, { feature: `Zstandard with ${what}` });
+}
+
+function zstdWindow(descriptor: number): number {
+  const base = 2 ** (10 + (descriptor >> 3));
+  return base + (base / 8) * (descriptor & 7);
+}
+
+function zstdSize(view: Buffer, at: number, bytes: number): number {
+  if (bytes === 8) return Number(view.readBigUInt64LE(at));
+  return view.readUIntLE(at, bytes) + (bytes === 2 ? 256 : 0);
 }
 
 /** @throws RangeError as `zstd` */

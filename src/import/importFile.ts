@@ -281,6 +281,8 @@ export class ImportSource implements AsyncDisposable {
       // What was read is handed on first.
       if (error instanceof ImportError) this.#failure = located(error, this.path);
       else if (error instanceof StorageError) this.#failure = error;
+      else if ((error as NodeJS.ErrnoException).code === 'ERR_STRING_TOO_LONG')
+        this.#failure = tooLong(this.path, error);
       else throw error;
       return false;
     }
@@ -402,6 +404,11 @@ class Tally {
     if (record === null && reason !== 'header') summary.skipped += 1;
     return report;
   }
+}
+
+function tooLong(path: string, cause: unknown): ImportError {
+  const message = `${path}: a value is longer than any text can be here`;
+  return new ImportError('ERR_FILE_TOO_LARGE', message, { path }, { cause });
 }
 
 /** An error of a reader, which does not know what file its bytes are from. */

@@ -187,7 +187,8 @@ function parsed(name: string, text: unknown): Json {
 
 /** @throws RangeError for what is no number of a producer or a sequence */
 function hex(value: Json, digits: number): string {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new RangeError(`${value} is no part of an id`);
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw new RangeError(`${value} is no part of an id`);
   return (value as number).toString(16).padStart(digits, '0');
 }
 
