@@ -21,12 +21,12 @@ const DAMAGED = /bad_data|fuzzing|clusterfuzz|crash-|INVALID|corrupt-checksum|bi
 
 /** What the corpora say of values that DuckDB reads otherwise. */
 const DOCUMENTED = new Map([
-  // 9089380393200000000 µs since 1970.
   // DuckDB takes no notice of the logical type STRING where there is no converted type.
   [
     'strings.parquet',
     (records) => records.map(({ l_utf8 }) => l_utf8).join() === 'alpha,bravo,charlie,delta',
   ],
+  // 9089380393200000000 µs since 1970.
   ['int96_from_spark.parquet', (records) => records[5].a === '+290000-12-30T23:00:00.000000000Z'],
 ]);
 
