@@ -5,6 +5,7 @@ import { type Arm, armOf, meanDifference } from './arm.js';
 import { fSurvival } from './distributions.js';
 import type { Result } from './options.js';
 import type { Sample, Summary } from './sample.js';
+import { scaled, scaleOf } from './tiny.js';
 
 export interface AnovaResult extends Result {
   /** F = msBetween / msWithin. */
@@ -29,6 +30,8 @@ export interface AnovaResult extends Result {
  * Source: Fisher 1925, Statistical methods for research workers, chapter 7.
  */
 export function anova(groups: readonly (Sample | Summary)[]): AnovaResult {
+  const scale = Array.isArray(groups) ? scaleOf(...groups) : 1;
+  if (scale !== 1) return inUnit(anova(groups.map((group) => scaled(group, scale))), scale);
   const arms = armsOf(groups);
   const total = arms.reduce((sum, { n }) => sum + n, 0);
   const df = [arms.length - 1, total - arms.length] as const;
@@ -90,6 +93,8 @@ export interface WelchAnovaResult extends Result {
  * Source: Welch 1951, Biometrika 38, 330-336.
  */
 export function welchAnova(groups: readonly (Sample | Summary)[]): WelchAnovaResult {
+  const scale = Array.isArray(groups) ? scaleOf(...groups) : 1;
+  if (scale !== 1) return welchAnova(groups.map((group) => scaled(group, scale)));
   const arms = armsOf(groups);
   const k = arms.length;
   const common = {
@@ -112,6 +117,19 @@ export function welchAnova(groups: readonly (Sample | Summary)[]): WelchAnovaRes
   const statistic = between / (k - 1) / (1 + ((2 * (k - 2)) / (k * k - 1)) * lambda);
   const df = [k - 1, (k * k - 1) / (3 * lambda)] as const;
   return { ...common, statistic, df, pValue: fSurvival(statistic, df[0], df[1]) };
+}
+
+/** Sums of squares of the values before they were scaled. */
+function inUnit(result: AnovaResult, scale: number): AnovaResult {
+  const back = (square: number) => square / scale / scale;
+  const { ssBetween, ssWithin, msBetween, msWithin } = result;
+  return {
+    ...result,
+    ssBetween: back(ssBetween),
+    ssWithin: back(ssWithin),
+    msBetween: back(msBetween),
+    msWithin: msWithin === null ? null : back(msWithin),
+  };
 }
 
 function weightProblem({ n, variance }: Arm, group: number): string | null {

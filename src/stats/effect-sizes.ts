@@ -9,6 +9,7 @@ import { PooledRanks } from './ranks.js';
 import { findRoot } from './root.js';
 import { checkNonEmpty, type Sample, type Summary } from './sample.js';
 import { pooledStdDev } from './t-tests.js';
+import { scaled, scaleOf } from './tiny.js';
 
 /** Positive where x is above y. */
 export interface EffectSizeResult extends Result {
@@ -52,8 +53,11 @@ function standardizedDifference(
   options: Options | undefined,
 ): EffectSizeResult {
   const resolved = resolveOptions(options);
-  const a = armOf(x, 'x');
-  const b = armOf(y, 'y');
+  const scale = scaleOf(x, y);
+  const [a, b] = [
+    armOf(scale === 1 ? x : scaled(x, scale), 'x'),
+    armOf(scale === 1 ? y : scaled(y, scale), 'y'),
+  ];
   const common = {
     method,
     assumptions: ['independent observations', 'equal variances', 'normal data, for the interval'],

@@ -107,7 +107,7 @@ export interface TwoProportionResult extends Result {
   readonly estimate: number;
   /** Newcombe's interval of the difference, from the Wilson intervals of both arms. */
   readonly confidenceInterval: Interval;
-  /** The unpooled normal interval of the difference; null where both arms are all successes or all failures. */
+  /** The unpooled normal interval of the difference, within [−1, 1] where it is finite; null where both arms are all successes or all failures. */
   readonly waldInterval: Interval | null;
   readonly confidenceLevel: number;
 }
@@ -136,7 +136,9 @@ export function twoProportionZ(x: Proportion, y: Proportion, options?: Options):
     confidenceInterval: newcombe(x, y, alternative, alpha),
     waldInterval:
       unpooledError > 0
-        ? intervalAround(estimate, unpooledError, resolved, (tail) => -normalQuantile(tail))
+        ? withinDifferences(
+            intervalAround(estimate, unpooledError, resolved, (tail) => -normalQuantile(tail)),
+          )
         : null,
     confidenceLevel,
   };
@@ -167,4 +169,9 @@ export function checkProportion({ successes, n }: Proportion, prefix: string): v
   checkCount(successes, `${prefix}successes`);
   if (n === 0) throw tooFewSamples(`${prefix}n`, 1, 0);
   if (successes > n) throw new ConfigError(`${prefix}successes`, `at most n = ${n}`, successes);
+}
+
+/** An end that the alternative leaves open stays so. */
+function withinDifferences([low, high]: Interval): Interval {
+  return [Number.isFinite(low) ? Math.max(-1, low) : low, Number.isFinite(high) ? Math.min(1, high) : high];
 }

@@ -12,6 +12,7 @@ import {
   resolveOptions,
 } from './options.js';
 import { type Alternative, checkNonEmpty, type Sample, type Summary } from './sample.js';
+import { scaled, scaleOf, unscaled } from './tiny.js';
 
 export interface TTestResult extends Result {
   /** t = estimate / standardError. */
@@ -34,6 +35,8 @@ export interface TTestResult extends Result {
  * Source: Welch 1947, Biometrika 34, 28-35; degrees of freedom by Satterthwaite 1946.
  */
 export function welchTTest(x: Sample | Summary, y: Sample | Summary, options?: Options): TTestResult {
+  const scale = scaleOf(x, y);
+  if (scale !== 1) return unscaled(welchTTest(scaled(x, scale), scaled(y, scale), options), scale);
   const resolved = resolveOptions(options);
   const a = armOf(x, 'x');
   const b = armOf(y, 'y');
@@ -58,6 +61,8 @@ export function welchTTest(x: Sample | Summary, y: Sample | Summary, options?: O
 
 /** Student's test of mean(x) = mean(y), with one variance for both. Needs two observations a side. */
 export function studentTTest(x: Sample | Summary, y: Sample | Summary, options?: Options): TTestResult {
+  const scale = scaleOf(x, y);
+  if (scale !== 1) return unscaled(studentTTest(scaled(x, scale), scaled(y, scale), options), scale);
   const resolved = resolveOptions(options);
   const a = armOf(x, 'x');
   const b = armOf(y, 'y');
@@ -82,6 +87,8 @@ export function studentTTest(x: Sample | Summary, y: Sample | Summary, options?:
  * summaries do not say how the pairs vary together.
  */
 export function pairedTTest(x: Sample, y: Sample, options?: Options): TTestResult {
+  const scale = scaleOf(x, y);
+  if (scale !== 1) return unscaled(pairedTTest(scaled(x, scale), scaled(y, scale), options), scale);
   const resolved = resolveOptions(options);
   if (isSummary(x) || isSummary(y)) {
     throw new ConfigError(isSummary(x) ? 'x' : 'y', 'a sample: a paired test needs the pairs', 'a summary');
