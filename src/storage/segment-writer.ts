@@ -92,11 +92,15 @@ export class SegmentWriter {
     return written;
   }
 
-  /** Makes what is written, and the file's name, durable. @returns what has become so */
-  sync(folder: string): readonly Take[] {
+  /**
+   * Makes what is written, and the file's name, durable.
+   * @returns what has become so; undefined when the file is not in place any more, and nothing has
+   */
+  sync(folder: string): readonly Take[] | undefined {
     this.#files.sync(this.#fd);
     if (!this.#isNamed) this.#files.syncFolder(folder);
     this.#isNamed = true;
+    if (!this.isInPlace()) return undefined;
     this.#syncedBytes = this.#writtenBytes;
     const synced = this.unsynced;
     this.unsynced = [];

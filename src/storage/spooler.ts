@@ -390,7 +390,7 @@ export class Spooler {
     const segment = this.#segment;
     if (segment === undefined) return;
     this.#beat();
-    this.#requireInPlace(segment);
+    if (!segment.isInPlace()) throw this.#forsaken(segment);
     try {
       const written = segment.write();
       for (const { chunk, generation, from, rows } of written)
@@ -408,23 +408,23 @@ export class Spooler {
     const segment = this.#segment;
     if (segment === undefined || segment.unsyncedBytes === 0) return;
     this.#beat();
+    let synced: readonly Take[] | undefined;
     try {
-      const synced = segment.sync(this.#options.folder);
-      this.#requireInPlace(segment);
-      this.#words.addDurable(rowsOf(synced));
-      if (this.#options.fsync !== 'never') this.#keep(synced);
+      synced = segment.sync(this.#options.folder);
     } catch (error) {
       // After a failed sync nobody knows what of the file is on disk, and a second one may claim that all is.
-      if (!(error instanceof TakenBack)) this.#abandon();
+      this.#abandon();
       throw error;
     }
+    if (synced === undefined) throw this.#forsaken(segment);
+    this.#words.addDurable(rowsOf(synced));
+    if (this.#options.fsync !== 'never') this.#keep(synced);
   }
 
-  /** @throws TakenBack when the open segment's file is not where readers look for it, or not whole */
-  #requireInPlace(segment: SegmentWriter): void {
-    if (segment.isInPlace()) return;
+  /** Gives a segment up whose file is not where readers look for it, or not whole. @returns what ends the pass */
+  #forsaken(segment: SegmentWriter): TakenBack {
     this.#forsake(segment);
-    throw new TakenBack('the segment was taken away, or cut off');
+    return new TakenBack('the segment was taken away, or cut off');
   }
 
   /**
