@@ -6,6 +6,7 @@ import * as zlib from 'node:zlib';
 import { ImportError } from '../errors.js';
 import { ofSystem } from '../system-errors.js';
 import { type Compression, compressionOf, HEAD_BYTES } from './format.js';
+import { ZstdFrame } from './zstd-frames.js';
 
 const READ_CHUNK_BYTES = 256 * 1024;
 
@@ -109,23 +110,28 @@ export class SourceFile {
       yield* this.#raw();
       return;
     }
-    const decoder = decoderOf(this.compression, this.path);
-    const raw = Readable.from(this.#raw(), { objectMode: false });
+    let outputBytes = 0;
+    for await (const part of this.compression === 'zstd' ? framesOf(this.#raw()) : [this.#raw()]) {
+      for await (const chunk of this.#decompressed(part, decoderOf(this.compression, this.path))) {
+        outputBytes += chunk.length;
+        this.#checkOutput(outputBytes);
+        yield chunk;
+      }
+    }
+  }
+
+  async *#decompressed(part: AsyncIterable<Uint8Array>, decoder: Transform): AsyncGenerator<Uint8Array> {
+    const raw = Readable.from(part, { objectMode: false });
     let failure: unknown;
     raw.on('error', (error) => {
       failure = error;
       decoder.destroy(error);
     });
     raw.pipe(decoder);
-    let outputBytes = 0;
     try {
-      for await (const chunk of decoder as AsyncIterable<Uint8Array>) {
-        outputBytes += chunk.length;
-        this.#checkOutput(outputBytes);
-        yield chunk;
-      }
+      yield* decoder as AsyncIterable<Uint8Array>;
     } catch (cause) {
-      if (failure !== undefined) throw failure;
+      if (failure !== undefined && !(failure instanceof FrameCut)) throw failure;
       if (cause instanceof ImportError) throw cause;
       const message = `${this.path} cannot be decompressed: ${(cause as Error).message}`;
       throw new ImportError('ERR_FILE_CORRUPT', message, { path: this.path }, { cause });
@@ -296,6 +302,35 @@ function headOf(begun: Uint8Array, compression: Compression | null): Uint8Array 
   } catch {
     // It will be told when the file is read.
     return new Uint8Array(0);
+  }
+}
+
+class FrameCut extends Error {}
+
+/** The bytes of each frame, to be read one frame after the other. */
+async function* framesOf(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<AsyncIterable<Uint8Array>> {
+  let left: Uint8Array = new Uint8Array(0);
+  const hasMore = async () => {
+    while (left.length === 0) {
+      const { value, done } = await chunks.next();
+      if (done === true) return false;
+      left = value;
+    }
+    return true;
+  };
+  const frame = async function* () {
+    const found = new ZstdFrame();
+    while (!found.isWhole) {
+      if (!(await hasMore())) throw new FrameCut('it ends within a frame');
+      const bytes = found.push(left);
+      yield left.subarray(0, bytes);
+      left = left.subarray(bytes);
+    }
+  };
+  try {
+    while (await hasMore()) yield frame();
+  } finally {
+    await chunks.return(undefined);
   }
 }
 

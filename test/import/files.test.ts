@@ -54,6 +54,20 @@ describe('a file being imported', () => {
     expect(rows).toBeGreaterThan(10_000);
   });
 
+  it('of Zstandard that is cut off anywhere is an error, whatever Node says of it', async () => {
+    if (zstdCompressSync === undefined) return;
+    const frame = zstdCompressSync(Buffer.from('{"latency_ms":1}\n'.repeat(3000)));
+    const skippable = Buffer.of(0x51, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 7, 7);
+    const all = Buffer.concat([frame, skippable, frame]);
+    const ends = [frame.length, frame.length + skippable.length, all.length];
+    expect((await importAll(await write('whole.jsonl.zst', all))).rows).toBe(6000);
+    for (let bytes = 5; bytes < all.length; bytes++) {
+      const imported = importAll(await write('cut.jsonl.zst', all.subarray(0, bytes)));
+      if (ends.includes(bytes)) await imported;
+      else await expect(imported, `${bytes} bytes`).rejects.toMatchObject({ code: 'ERR_FILE_CORRUPT' });
+    }
+  });
+
   it('whose bytes contradict its name is read as what it is', async () => {
     const parquet = new Uint8Array(
       parquetWriteBuffer({ columnData: [{ name: 'latency_ms', data: [1.5], type: 'DOUBLE' }] }),
