@@ -58,8 +58,8 @@ const ALWAYS_INTERVAL_MS = 10;
 /** Shows that the lock's holder lives, and that it still is the holder. */
 class LockKeeper {
   readonly #lock: Lock;
-  /** By the clock that goes on while a machine sleeps. */
-  #keptAtMs = Date.now();
+  /** By the clock that goes on while a machine sleeps. A thread that takes over may come too late itself. */
+  #keptAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(place: LockPlace) {
     // Locks are on the system's own disk, wherever the segments are.
@@ -123,7 +123,7 @@ export function runSpooler(options: SpoolerOptions, files: FileSystem, desk: Spo
     const syncDue = options.fsync === 'interval' && nowMs >= nextSyncMs && everything;
     try {
       lock?.keep();
-      spooler ??= new Spooler(options, files);
+      spooler ??= new Spooler(options, files, { keepLock: () => lock?.keep() });
       if (experiment !== undefined) spooler.experiment = experiment;
       experiment = undefined;
       const isAnnounced = spooler.segments === listed;

@@ -101,6 +101,12 @@ export interface SpoolerClock {
   nowMs(): number;
 }
 
+export interface SpoolerSurroundings {
+  readonly clock?: SpoolerClock;
+  /** Called before anything is written: throws ERR_LOCKED where somebody else writes by now. */
+  readonly keepLock?: () => void;
+}
+
 const systemSpoolerClock: SpoolerClock = {
   nowUs: () => Math.floor((performance.timeOrigin + performance.now()) * 1000),
   nowMs: () => performance.now(),
@@ -113,6 +119,7 @@ export class Spooler {
   readonly #options: SpoolerOptions;
   readonly #files: FileSystem;
   readonly #clock: SpoolerClock;
+  readonly #keepLock: () => void;
   readonly #words: SpoolWords;
   readonly #ring: SpoolRing;
   readonly #reader: RingReader;
@@ -144,11 +151,16 @@ export class Spooler {
    * Takes over the folder: segments that no document lists are finished as they are.
    * @throws StorageError
    */
-  constructor(options: SpoolerOptions, files: FileSystem, clock = systemSpoolerClock) {
+  constructor(
+    options: SpoolerOptions,
+    files: FileSystem,
+    { clock = systemSpoolerClock, keepLock = () => {} }: SpoolerSurroundings = {},
+  ) {
     const { memory, geometry } = options;
     this.#options = options;
     this.#files = files;
     this.#clock = clock;
+    this.#keepLock = keepLock;
     this.#words = new SpoolWords(memory);
     this.#ring = new SpoolRing(memory, geometry);
     this.#reader = new RingReader(memory, geometry);
@@ -361,7 +373,7 @@ export class Spooler {
   #openSegment(): SegmentWriter {
     if (this.#segment !== undefined) return this.#segment;
     const { folder, identity } = this.#options;
-    this.#checkEpoch();
+    this.#checkTurn();
     for (;;) {
       const number = this.#nextSegment++;
       const path = join(folder, segmentName(number));
@@ -537,7 +549,7 @@ export class Spooler {
   }
 
   #writeDocument(changed = this.#document): void {
-    this.#checkEpoch();
+    this.#checkTurn();
     const document = { ...changed, losses: this.#countLosses(), updatedAtUs: this.#clock.nowUs() };
     writeDocument(this.#files, this.#options.folder, document);
     this.#document = document;
@@ -608,7 +620,7 @@ export class Spooler {
    * and rows of the ring that are in a segment are not taken again.
    */
   #takeOver(): void {
-    this.#checkEpoch();
+    this.#checkTurn();
     const { folder, overflow, rowsBefore, expiredBefore } = this.#options;
     const views = this.#reader.chunks();
     const oldestChunk = views[0]?.sequence ?? Number.POSITIVE_INFINITY;
@@ -701,12 +713,15 @@ export class Spooler {
   }
 
   #beat(): void {
-    this.#checkEpoch();
+    this.#checkTurn();
     this.#words.beat();
   }
 
-  #checkEpoch(): void {
+  /** Whether this one is still to write. */
+  #checkTurn(): void {
     if (this.#words.epoch !== this.#options.epoch) throw new Superseded('another spooler has taken over');
+    // The process may have slept since the last look: what it writes now would stand where the other's rows are.
+    this.#keepLock();
   }
 }
 

@@ -63,7 +63,7 @@ describe('Ctrl-C at a terminal', () => {
       session = await pressingOnce(line, once);
     }
     const { shown, status, settings } = session;
-    expect(shown).toMatch(/error: interrupted\r\n$|stopped early/);
+    expect(shown).toMatch(/error: interrupted\r\n$|stopped early/i);
     expect(status).toBe(130);
     expect(settings[1]).toBe(settings[0]);
     expect(shown.lastIndexOf(SHOWN)).toBeGreaterThanOrEqual(shown.lastIndexOf(HIDDEN));

@@ -135,7 +135,7 @@ describe('a folder in which a segment is none', () => {
     ['links in a circle', circle],
   ])('%s is damage, whose rows are missing and no others', async (_, make) => {
     const dir = await dirWith(inPlaceOf('000002.arrows', make));
-    const { segments } = JSON.parse(readFileSync(join(dir, 'good', 'experiment.json'), 'utf8'));
+    const { segments } = JSON.parse(readFileSync(join(pattern, 'bad', 'experiment.json'), 'utf8'));
     const rows: number = segments[1].rows;
     expect(rows).toBeGreaterThan(0);
     expect(crucible('list', dir).status).toBe(0);

@@ -322,7 +322,7 @@ describe('a spooler', () => {
         if (operation === 'write') overtaken = rig.words.nextEpoch();
         return perform();
       }),
-      rig.clock,
+      { clock: rig.clock },
     );
     rig.capture(0, 100);
     expect(() => spooler.step(ALL)).toThrow(Superseded);
