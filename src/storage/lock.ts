@@ -219,10 +219,18 @@ class LockFile implements Lock {
 
   #putBack(): void {
     const { folder } = this.place;
+    // Before as well: another thread of this process must not find a file that is about to be taken away again.
+    this.#yieldToOther();
     this.create(permissionsIn(this.#files, folder));
+    this.#yieldToOther(() => this.#files.unlink(this.path));
+  }
+
+  /** @throws StateError ERR_LOCKED when somebody else writes, after `letGo` */
+  #yieldToOther(letGo = () => {}): void {
+    const { folder } = this.place;
     const other = livingOther(this.#files, folder, this, this.#system);
     if (other === undefined) return;
-    this.#files.unlink(this.path);
+    letGo();
     throw lockedBy(other, folder);
   }
 
