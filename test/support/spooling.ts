@@ -222,7 +222,9 @@ export class SpoolRig {
   }
 
   begin(): Spooler {
-    return new Spooler({ ...this.options, epoch: this.words.nextEpoch() }, this.#files, { clock: this.clock });
+    return new Spooler({ ...this.options, epoch: this.words.nextEpoch() }, this.#files, {
+      clock: this.clock,
+    });
   }
 
   step(options: StepOptions): boolean | undefined {
