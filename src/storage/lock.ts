@@ -190,13 +190,21 @@ class LockFile implements Lock {
   }
 
   /** Creates the file, content and all. */
-  create(permissions: number): void {
+  /** @param check - is told the file's temporary name before the file has its own; what it throws ends it */
+  create(permissions: number, check = (_temporary: string) => {}): void {
     const files = this.#files;
     const { folder, name } = this.place;
-    const temporary = join(folder, temporaryName(name, this.#system.token()));
+    const temporaryFile = temporaryName(name, this.#system.token());
+    const temporary = join(folder, temporaryFile);
     try {
       const fd = files.open(temporary, 'wx', permissions);
       this.#writeAndClose(fd);
+      check(temporaryFile);
+    } catch (error) {
+      clearUp(() => files.unlink(temporary));
+      throw error;
+    }
+    try {
       files.rename(temporary, this.path);
     } catch (error) {
       clearUp(
@@ -218,20 +226,22 @@ class LockFile implements Lock {
   }
 
   #putBack(): void {
-    const { folder } = this.place;
-    // Before as well: another thread of this process must not find a file that is about to be taken away again.
-    this.#yieldToOther();
-    this.create(permissionsIn(this.#files, folder));
-    this.#yieldToOther(() => this.#files.unlink(this.path));
+    const { folder, name } = this.place;
+    // Before the file is there as well: another thread of this process must not find one that is about to go again.
+    this.create(permissionsIn(this.#files, folder), (temporary) => this.#yieldToOther(temporary));
+    try {
+      this.#yieldToOther(name);
+    } catch (error) {
+      clearUp(() => this.#files.unlink(this.path));
+      throw error;
+    }
   }
 
-  /** @throws StateError ERR_LOCKED when somebody else writes, after `letGo` */
-  #yieldToOther(letGo = () => {}): void {
+  /** @param as - the name of the file that stands for this lock. @throws StateError ERR_LOCKED when somebody else writes */
+  #yieldToOther(as: string): void {
     const { folder } = this.place;
-    const other = livingOther(this.#files, folder, this, this.#system);
-    if (other === undefined) return;
-    letGo();
-    throw lockedBy(other, folder);
+    const other = livingOther(this.#files, folder, this, this.#system, as);
+    if (other !== undefined) throw lockedBy(other, folder);
   }
 
   release(): void {
@@ -257,12 +267,13 @@ function livingOther(
   folder: string,
   own: LockFile,
   system: LockSystem,
+  as: string = own.place.name,
 ): LockHolder | undefined {
   // By the clock that the others' times are from.
-  const nowMs = files.stat(own.path).modifiedMs;
+  const nowMs = files.stat(join(folder, as)).modifiedMs;
   const names = files.list(folder);
   // A list without our own is out of date, or we were silent for a minute: either way it does not say that we may.
-  if (!names.includes(own.place.name)) throw lost(own.path);
+  if (!names.includes(as)) throw lost(own.path);
   for (const found of names) {
     const name = parseTemporaryName(found) ?? found;
     if (name === own.place.name || parseLockName(name) === undefined) continue;
