@@ -83,7 +83,7 @@ export interface OpenOptions {
 }
 
 /** Bytes to read between two turns of the event loop. */
-const PACE_BYTES = 16 << 20;
+const PACE_BYTES = 1 << 20;
 
 /** @throws NotFoundError, StorageError, LayoutError as `readDocument`, `scanSegment` and `readParquetIndex` do */
 export async function openFolder(
