@@ -267,11 +267,11 @@ describe.each(SUBJECTS)('$name', (subject) => {
 
   it('of no rows is an error, and no file', async () => {
     for (const [at, way] of WAYS.entries()) {
-      const path = join(folder, `none.${format}`);
+      // The stream that a pipeline has given up may create its file a little later.
+      const path = join(folder, `none-${way}.${format}`);
       const given: Case = { rows: 0, way, durable: at === 1, workers: at === 2 ? 0 : 1, options: {} };
       await expect(write(path, format, given)).rejects.toMatchObject({ code: 'ERR_NO_DATA' });
       if (way !== 'exportStream') expect(existsSync(path)).toBe(false);
-      else rmSync(path, { force: true });
     }
   });
 });
