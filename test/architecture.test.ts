@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   export: ['arrow', 'kernels', 'readers', 'ring', 'schema', 'version'],
   import: ['arrow', 'schema'],
   capture: ['analysis', 'export', 'import', 'readers', 'ring', 'schema', 'storage', 'version', 'workers'],
-  instrument: ['capture', 'schema'],
+  instrument: ['capture', 'schema', 'storage'],
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index', 'version'],
 };

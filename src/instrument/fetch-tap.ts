@@ -11,8 +11,7 @@ import { isAbort } from '../capture/results/watchable.js';
 import { type BodyReader, bodyReader, isStreamType } from './body.js';
 import { Endpoints } from './endpoints.js';
 import { guarded } from './guard.js';
-import { isSuppressed } from './layers.js';
-import { type CallOutcome, ModelCall } from './model-call.js';
+import { ModelCall } from './model-call.js';
 import { modelIn, type Sent, sent } from './request.js';
 import { retries } from './retries.js';
 
@@ -58,7 +57,6 @@ function begin(
   run: ActiveRun | undefined,
   args: Parameters<typeof fetch>,
 ): Attempt | null {
-  if (isSuppressed()) return null;
   const request = sent(args);
   if (request.method !== 'POST') return null;
   const endpoint = endpoints.of(request.url);
@@ -129,12 +127,13 @@ class Attempt implements ResultObserver {
 
   /** The answer is all there. */
   #concluded(): void {
-    const { reply, statusCode, isStream } = this.#call;
-    if (statusCode !== null && statusCode >= 400) this.#end('error', reply.error ?? `http_${statusCode}`);
-    else if (reply.error !== null) this.#end('error', reply.error);
-    else if (reply.isCut) this.#end('incomplete');
-    else if (!isStream || reply.isComplete || reply.finishReason !== null) this.#end('ok');
-    else this.#end('incomplete');
+    const call = this.#call;
+    const { reply, statusCode, isStream } = call;
+    if (statusCode !== null && statusCode >= 400) call.end('error', reply.error ?? `http_${statusCode}`);
+    else if (reply.error !== null) call.end('error', reply.error);
+    else if (reply.isCut) call.end('incomplete');
+    else if (!isStream || reply.isComplete || reply.finishReason !== null) call.end('ok');
+    else call.end('incomplete');
   }
 
   abandoned(): void {
@@ -143,7 +142,7 @@ class Attempt implements ResultObserver {
       if (statusCode !== null && statusCode >= 400) {
         // An SDK lets a refusal go unread when it is about to try again.
         this.#hold(`http_${statusCode}`);
-      } else this.#end(this.#request.signal?.aborted === true ? 'aborted' : 'abandoned');
+      } else this.#call.end(this.#request.signal?.aborted === true ? 'aborted' : 'abandoned');
     }, undefined);
   }
 
@@ -155,9 +154,9 @@ class Attempt implements ResultObserver {
     guarded(() => {
       const isTimeout = isAbort(error) && this.#call.elapsedMs() >= this.#request.timeoutMs;
       const name = isTimeout ? 'timeout' : errorName(error);
-      if (isAbort(error) && !isTimeout) this.#end('aborted');
+      if (isAbort(error) && !isTimeout) this.#call.end('aborted');
       else if (this.#response === undefined) this.#hold(name);
-      else this.#end('error', name);
+      else this.#call.end('error', name);
     }, undefined);
   }
 
@@ -165,10 +164,6 @@ class Attempt implements ResultObserver {
   #hold(error: string): void {
     const retryAfterS = Number(this.#response?.deref()?.headers.get('retry-after') ?? Number.NaN);
     retries.hold(this.#request, this.#call, error, retryAfterS);
-  }
-
-  #end(outcome: CallOutcome, error?: string): void {
-    this.#call.end(outcome, error);
   }
 }
 

@@ -2,13 +2,13 @@
  * `node --import crucible-telemetry/register app.js`: the calls of models that a program makes, captured without a line
  * of its code. Loaded twice, it works once. Whatever goes wrong here is said and ends nothing: the program runs.
  */
-import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 import { Crucible } from '../capture/crucible.js';
 
 import { attachExperiment, type ExperimentHandle } from '../capture/share.js';
 import { LLM_COLUMNS } from '../schema/llm-columns.js';
+import { sayAtExit } from '../storage/at-exit.js';
 import { type RegisterConfig, readConfig } from './config.js';
 import { instrument, instrumentWorker } from './instrument.js';
 import { summaryOf } from './summary.js';
@@ -39,7 +39,7 @@ function registerProcess(config: RegisterConfig): void {
   setEnvironmentData(HANDLE, experiment.share() as never);
   // Before storage sees to its own end, which keeps what is said of the experiment here.
   process.prependListener('exit', () => {
-    if (config.summary === true) say(summaryOf(experiment));
+    if (config.summary === true) sayAtExit(summaryOf(experiment));
     experiment.stop().catch(() => {});
   });
 }
@@ -60,15 +60,6 @@ function optionsOf({ hosts, sources }: RegisterConfig) {
 function programName(): string {
   const [, script] = process.argv;
   return script === undefined ? 'node' : basename(script);
-}
-
-/** At the end of the process nothing else comes out in time. */
-function say(text: string): void {
-  try {
-    writeSync(2, text);
-  } catch {
-    // Nobody listens.
-  }
 }
 
 try {

@@ -14,5 +14,5 @@ export function summaryOf(experiment: Experiment): string {
     lines.push(`  ${event}  ${model ?? '(no model)'}  ${parts.join('  ')}`);
   }
   if (dropped > 0) lines.push(`  ${dropped} events were dropped`);
-  return `${lines.join('\n')}\n`;
+  return lines.join('\n');
 }
