@@ -1,7 +1,7 @@
 /** Means and ratios of observations that come in clusters, such as the requests of a user. */
 
 import { ConfigError } from '../errors.js';
-import { studentSurvival, studentUpperQuantile, symmetricPValue } from './distributions.js';
+import { studentUpperQuantile } from './distributions.js';
 import {
   type Interval,
   intervalAround,
@@ -10,7 +10,8 @@ import {
   type Result,
   resolveOptions,
 } from './options.js';
-import { type Alternative, checkSample, type Sample, tooFewSamples } from './sample.js';
+import { checkSample, type Sample, tooFewSamples } from './sample.js';
+import { studentResult, type TTestResult } from './t-tests.js';
 
 /**
  * What each cluster adds to a ratio of sums: of a mean, the sum of its values and their number. In any order; the
@@ -153,16 +154,9 @@ export function clusterTotals(x: Sample, clusters: ArrayLike<string | number>): 
   return { of, per };
 }
 
-export interface ClusteredTestResult extends Result {
-  readonly statistic: number | null;
-  readonly df: number | null;
-  readonly pValue: number | null;
-  readonly alternative: Alternative;
+export interface ClusteredTestResult extends Omit<TTestResult, 'estimate'> {
   /** Of x − of y. */
   readonly estimate: number | null;
-  readonly standardError: number | null;
-  readonly confidenceInterval: Interval | null;
-  readonly confidenceLevel: number;
 }
 
 /**
@@ -196,20 +190,7 @@ function clusteredDifference(
   const share = fromA / (fromA + fromB);
   const df = 1 / (share ** 2 / a.df! + (1 - share) ** 2 / b.df!);
   const standardError = Math.sqrt(fromA + fromB);
-  const statistic = estimate! / standardError;
-  return {
-    ...labels,
-    statistic,
-    df,
-    pValue: symmetricPValue(statistic, alternative, (t) => studentSurvival(t, df)),
-    alternative,
-    estimate,
-    standardError,
-    confidenceInterval: intervalAround(estimate!, standardError, options, (tail) =>
-      studentUpperQuantile(tail, df),
-    ),
-    confidenceLevel,
-  };
+  return { ...labels, ...studentResult(estimate!, standardError, df, options) };
 }
 
 function problemOf(a: ClusterEstimate, b: ClusterEstimate): string | null {

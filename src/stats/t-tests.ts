@@ -132,9 +132,19 @@ function tTest(
   if (!Number.isFinite(statistic)) {
     return undefinedTest(labels, estimate, options, 'the statistic exceeds the range of a double');
   }
+  return { ...labels, ...studentResult(estimate, standardError, df, options) };
+}
+
+/** What Student's distribution says of an estimate and its standard error, which is not 0. */
+export function studentResult(
+  estimate: number,
+  standardError: number,
+  df: number,
+  options: ResolvedOptions,
+): Omit<TTestResult, keyof Result> {
   const { alternative, confidenceLevel } = options;
+  const statistic = estimate / standardError;
   return {
-    ...labels,
     statistic,
     df,
     pValue: symmetricPValue(statistic, alternative, (t) => studentSurvival(t, df)),
