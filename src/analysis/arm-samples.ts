@@ -9,7 +9,7 @@ import type { EventRow } from '../schema/event.js';
 import { Welford } from '../stats/moments.js';
 import { PairMoments } from '../stats/ratio.js';
 import type { Summary } from '../stats/sample.js';
-import type { ArmSamples } from './compare/samples.js';
+import { type ArmSamples, USUAL_MEASURES } from './compare/samples.js';
 import { streamSeed } from './compare/streams.js';
 import { GatheredValues } from './gathered-values.js';
 import { collected, type ExperimentTimes, MetricsCollector } from './metrics.js';
@@ -105,9 +105,6 @@ function mixOf(counts: ReturnType<MetricsCollector['bindingCounts']>): NonNullab
   };
 }
 
-/** In the order in which collectors are given a row's values, before those that were asked for besides. */
-const USUAL = ['latencyMs', 'costUsd', 'tokensTotal', 'success'] as const;
-
 class ValuesCollector {
   private readonly cursor: RowCursor;
   private readonly latencyMs: GatheredValues;
@@ -151,7 +148,7 @@ class ValuesCollector {
       per: numberReader(source, per),
       sums: new PairMoments(),
     }));
-    this.measures = [...USUAL, ...measures];
+    this.measures = [...USUAL_MEASURES, ...measures];
     const wanted = options.quantilesOf ?? [];
     this.samples = withSampleIds
       ? new UnitCollector(source, 'sampleId', this.measures, [], [], idsMax)
@@ -192,7 +189,7 @@ class ValuesCollector {
       if (!Number.isNaN(latencyMs) && !Number.isNaN(values[3])) {
         (values[3] === 1 ? this.succeeded : this.failed).push(latencyMs);
       }
-      for (let c = 0; c < columns.length; c++) values[USUAL.length + c] = addTo(columns[c], cursor);
+      for (let c = 0; c < columns.length; c++) values[USUAL_MEASURES.length + c] = addTo(columns[c], cursor);
       for (let r = 0; r < ratios.length; r++) addRatio(ratios[r], cursor, pairs, 2 * r);
       samples?.add(cursor, values, pairs);
       units?.add(cursor, values, pairs);

@@ -31,26 +31,19 @@ export class UnitIds {
   }
 
   /** Whether the row's event has to be decoded to tell. */
-  needsEvent({ tag, batch, row }: RowCursor): boolean {
-    return (
-      (tag & FLAG_BLOB) !== 0 &&
-      !(this.#column >= 0 && this.#hasColumn(tag, batch.declared[this.#column][row]))
-    );
+  needsEvent(cursor: RowCursor): boolean {
+    return (cursor.tag & FLAG_BLOB) !== 0 && !this.#isInColumn(cursor);
   }
 
   /** Whether the row has what its binding has. */
-  isOfBinding({ tag, batch, row }: RowCursor): boolean {
-    if ((tag & FLAG_BLOB) !== 0) return false;
-    return !(this.#column >= 0 && this.#hasColumn(tag, batch.declared[this.#column][row]));
+  isOfBinding(cursor: RowCursor): boolean {
+    return (cursor.tag & FLAG_BLOB) === 0 && !this.#isInColumn(cursor);
   }
 
   /** Null where the row has none. */
   of(cursor: RowCursor): string | null {
     const { tag, batch, row } = cursor;
-    if (this.#column >= 0) {
-      const code = batch.declared[this.#column][row];
-      if (this.#hasColumn(tag, code)) return this.#textOf(code);
-    }
+    if (this.#isInColumn(cursor)) return this.#textOf(batch.declared[this.#column][row]);
     if ((tag & FLAG_BLOB) !== 0) return idText(this.#valueIn(cursor.event.metadata));
     const id = tag & TAG_BINDING_MASK;
     if (this.#bound[id] === undefined)
@@ -58,9 +51,10 @@ export class UnitIds {
     return this.#bound[id];
   }
 
-  #hasColumn(tag: number, code: number): boolean {
-    if ((tag & FLAG_DECLARED) === 0) return false;
+  #isInColumn({ tag, batch, row }: RowCursor): boolean {
+    if (this.#column < 0 || (tag & FLAG_DECLARED) === 0) return false;
     const { type } = this.#source.columns[this.#column];
+    const code = batch.declared[this.#column][row];
     return type === 'bool' || type === 'dict' ? code !== 0 : !Number.isNaN(code);
   }
 

@@ -65,6 +65,12 @@ export function missingFrom(baseline: number, treatment: number, what: string): 
   return treatment > 0 ? `the baseline has no ${what}` : `neither arm has ${what}`;
 }
 
+/** The same of arms of which at least one has no estimate. */
+export function nothingIn(baseline: ArmEstimate, treatment: ArmEstimate, noun: string): string {
+  if (baseline.estimate !== null) return `there is no ${noun} in the treatment`;
+  return `there is no ${noun} in ${treatment.estimate === null ? 'either arm' : 'the baseline'}`;
+}
+
 /** Both ends, or no interval. */
 export function finiteInterval(interval: Interval | null): Interval | null {
   return interval?.every(Number.isFinite) ? interval : null;

@@ -1,6 +1,7 @@
 /** Outcomes: what a comparison asks of its arms, by one of five names or as the caller describes it. */
 import { ConfigError } from '../../errors.js';
 import { suggest } from '../../suggest.js';
+import { USUAL_MEASURES } from './samples.js';
 import type { MetricName, Outcome } from './types.js';
 
 export type Summary = 'mean' | 'rate' | 'ratio' | { readonly quantile: number };
@@ -215,9 +216,6 @@ export function checkMeasured(
   }
 }
 
-/** Gathered without being asked for. */
-const ALWAYS: readonly string[] = ['latencyMs', 'costUsd', 'success', 'tokensTotal'];
-
 /** What must be gathered for the questions, besides what always is. */
 export function measuresOf(questions: readonly Question[]): {
   measures: string[];
@@ -226,7 +224,7 @@ export function measuresOf(questions: readonly Question[]): {
 } {
   const single = questions.filter(({ per }) => per === null).map(({ of }) => of);
   return {
-    measures: [...new Set(single)].filter((of) => !ALWAYS.includes(of)),
+    measures: [...new Set(single)].filter((of) => !(USUAL_MEASURES as readonly string[]).includes(of)),
     ratios: questions.flatMap(({ of, per }) => (per === null ? [] : [[of, per]])),
     quantilesOf: [
       ...new Set(questions.filter(({ summary }) => typeof summary === 'object').map(({ of }) => of)),

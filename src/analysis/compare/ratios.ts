@@ -1,7 +1,7 @@
 /** Ratios of sums of two arms, such as the cost of a success. */
 import { normalQuantile } from '../../stats/normal.js';
 import { type RatioSums, ratioEstimate, ratioOfMeans } from '../../stats/ratio.js';
-import { type Finding, finiteInterval, noFinding, outcomeOf } from './finding.js';
+import { type Finding, finiteInterval, noFinding, nothingIn, outcomeOf } from './finding.js';
 import type { Settings } from './options.js';
 import type { ArmEstimate } from './types.js';
 
@@ -14,13 +14,8 @@ export function compareRatios(
   const baseline = estimateOf(old, alpha);
   const treatment = estimateOf(now, alpha);
   if (baseline.estimate === null || treatment.estimate === null) {
-    const missing =
-      baseline.estimate !== null
-        ? 'the treatment'
-        : treatment.estimate !== null
-          ? 'the baseline'
-          : 'either arm';
-    return noFinding(baseline, treatment, `there is no ${what} in ${missing}: what is below adds up to 0`);
+    const missing = nothingIn(baseline, treatment, what);
+    return noFinding(baseline, treatment, `${missing}: what is below adds up to 0`);
   }
   const test = ratioOfMeans(now!, old!, { alpha });
   return {

@@ -5,6 +5,9 @@ import type { RatioSums } from '../../stats/ratio.js';
 import type { Summary } from '../../stats/sample.js';
 import type { Metrics } from '../types.js';
 
+/** Measures that are gathered without being asked for, in the order in which a row's values stand. */
+export const USUAL_MEASURES = ['latencyMs', 'costUsd', 'tokensTotal', 'success'] as const;
+
 /** Values too many to be held: their moments, exact, and some of them drawn at random. */
 export interface SampledValues extends Summary {
   /** Each of the n values is as likely to be here as any other; in any order. */

@@ -3,7 +3,7 @@ import { type ClusterTotals, clusterEstimate, clusteredTest } from '../../stats/
 import { studentUpperQuantile } from '../../stats/distributions.js';
 import type { Interval } from '../../stats/options.js';
 import { quantileOfSorted } from '../../stats/quantile.js';
-import { type Finding, finiteInterval, noFinding, outcomeOf } from './finding.js';
+import { type Finding, finiteInterval, noFinding, nothingIn, outcomeOf } from './finding.js';
 import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import type { Question } from './outcomes.js';
@@ -31,13 +31,7 @@ function compareTotals(
 ): Finding {
   const [baseline, treatment] = [old, now].map((totals) => totalsEstimate(totals, alpha));
   if (baseline.estimate === null || treatment.estimate === null) {
-    const who =
-      baseline.estimate !== null
-        ? 'the treatment'
-        : treatment.estimate !== null
-          ? 'the baseline'
-          : 'either arm';
-    return noFinding(baseline, treatment, `there is no ${noun} in ${who}`);
+    return noFinding(baseline, treatment, nothingIn(baseline, treatment, noun));
   }
   const test = clusteredTest(now, old, { alpha });
   return {

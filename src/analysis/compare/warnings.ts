@@ -20,13 +20,13 @@ const TIES_MAX = 0.5;
 const EVENTS_PER_SAMPLE_MAX = 1.1;
 const REQUESTS_RATIO_MAX = 1.1;
 
-/** The values of one measure of both arms, and the metrics made of them. */
 /** Correlation of consecutive values that widens an interval by a fifth; and in its standard errors. */
 const SERIAL_MAX = 0.2;
 const SERIAL_ERRORS = 4;
 /** Mean latency of failures to that of successes, or the other way round. */
 const FAILURES_FACTOR = 1.5;
 
+/** The values of one measure of both arms, and the metrics made of them. */
 export interface MeasurePair {
   readonly of: string;
   readonly baseline: Observed;
