@@ -8,6 +8,7 @@ import * as zlib from 'node:zlib';
 import { Decompress } from 'fzstd';
 import { ImportError } from '../errors.js';
 import type { Pace } from '../pace.js';
+import { ZstdFrame } from './zstd-frames.js';
 
 interface Limit {
   readonly maxOutputLength: number;
@@ -89,7 +90,7 @@ export async function zstd(input: Uint8Array, outputBytes: number, pace: Pace): 
   if (zstdDecompressSync !== undefined && zstdDecompress !== undefined) {
     return byNode(input, outputBytes, zstdDecompressSync, zstdDecompress);
   }
-  const { windowBytes, blocks } = checkZstd(input, outputBytes);
+  const { windowBytes, blocks } = await checkZstd(input, outputBytes, pace);
   if (windowBytes * blocks > ZSTD_MOVED_BYTES_MAX) {
     throw unsupportedZstd(`a page of ${outputBytes} bytes`);
   }
@@ -119,13 +120,6 @@ export async function zstd(input: Uint8Array, outputBytes: number, pace: Pace): 
 
 const ZSTD_MOVED_BYTES_MAX = 8 * 1024 ** 3;
 const ZSTD_MOVED_BYTES_A_LOOK = 32 * 1024 * 1024;
-const ZSTD_MAGIC = 0xfd2fb528;
-/** The last four bits are anybody's. */
-const ZSTD_SKIPPABLE = 0x184d2a5;
-/** Of a block as it is, of one byte repeated, of a compressed one; 3 is none. */
-const ZSTD_RLE_BLOCK = 1;
-const ZSTD_NO_BLOCK = 3;
-
 /** Encoders have windows up to this one unless they are told to use more, whatever comes out. */
 const ZSTD_WINDOW_FREE_BYTES = 8 * 1024 * 1024;
 
@@ -133,37 +127,29 @@ const ZSTD_WINDOW_FREE_BYTES = 8 * 1024 * 1024;
  * What the frames say of themselves, by the heads of their blocks: the library believes it.
  * @throws RangeError where they do not end with the input, or more would come out of them than may
  */
-function checkZstd(input: Uint8Array, outputBytes: number): { windowBytes: number; blocks: number } {
-  const view = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+async function checkZstd(
+  input: Uint8Array,
+  outputBytes: number,
+  pace: Pace,
+): Promise<{ windowBytes: number; blocks: number }> {
   let windowBytes = 0;
   let blocks = 0;
-  for (let start = 0; start < view.length; ) {
-    const magic = view.readUInt32LE(start);
-    if (magic >>> 4 === ZSTD_SKIPPABLE) {
-      start += 8 + view.readUInt32LE(start + 4);
-      continue;
+  for (let at = 0; at < input.length; ) {
+    const frame = new ZstdFrame();
+    while (!frame.isWhole && at < input.length) {
+      at += frame.push(input.subarray(at, at + BYTES_A_LOOK));
+      if (pace.isDue) await pace.rest();
     }
-    if (magic !== ZSTD_MAGIC) throw new RangeError('bytes are not compressed by Zstandard');
-    const flags = view.readUInt8(start + 4);
-    const isSingle = (flags & 0x20) !== 0;
-    const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][flags >> 6];
-    const sizeAt = start + 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][flags & 3];
-    let at = sizeAt + sizeBytes;
-    const contentBytes = sizeBytes === 0 ? 0 : zstdSize(view, sizeAt, sizeBytes);
-    if (contentBytes > outputBytes) throw tooMany();
-    const window = isSingle ? contentBytes : zstdWindow(view.readUInt8(start + 5));
-    if (window > Math.max(ZSTD_WINDOW_FREE_BYTES, 2 * outputBytes))
-      throw unsupportedZstd(`a window of ${window} bytes`);
-    windowBytes = Math.max(windowBytes, window);
-    for (let isLast = false; !isLast; blocks++) {
-      const head = view.readUIntLE(at, 3);
-      isLast = (head & 1) !== 0;
-      const kind = (head >> 1) & 3;
-      if (kind === ZSTD_NO_BLOCK) throw new RangeError('a block of Zstandard is none');
-      at += 3 + (kind === ZSTD_RLE_BLOCK ? 1 : head >> 3);
+    if (frame.isDamaged) throw new RangeError('bytes are not compressed by Zstandard');
+    const { head } = frame;
+    if (head !== null) {
+      if (head.contentBytes > outputBytes) throw tooMany();
+      if (head.windowBytes > Math.max(ZSTD_WINDOW_FREE_BYTES, 2 * outputBytes))
+        throw unsupportedZstd(`a window of ${head.windowBytes} bytes`);
+      windowBytes = Math.max(windowBytes, head.windowBytes);
     }
-    start = at + ((flags & 4) !== 0 ? 4 : 0);
-    if (start > view.length) throw endsEarly();
+    if (!frame.isWhole) throw endsEarly();
+    blocks += frame.blocks;
   }
   return { windowBytes, blocks };
 }
@@ -171,16 +157,6 @@ function checkZstd(input: Uint8Array, outputBytes: number): { windowBytes: numbe
 function unsupportedZstd(what: string): ImportError {
   const message = `Zstandard with ${what} is an unsupported feature before Node 22.15`;
   return new ImportError('ERR_UNSUPPORTED_FORMAT', message, { feature: `Zstandard with ${what}` });
-}
-
-function zstdWindow(descriptor: number): number {
-  const base = 2 ** (10 + (descriptor >> 3));
-  return base + (base / 8) * (descriptor & 7);
-}
-
-function zstdSize(view: Buffer, at: number, bytes: number): number {
-  if (bytes === 8) return Number(view.readBigUInt64LE(at));
-  return view.readUIntLE(at, bytes) + (bytes === 2 ? 256 : 0);
 }
 
 /** @throws RangeError as `zstd` */

@@ -13,10 +13,11 @@ import { parseTimestamp } from './timestamps.js';
 /** Key of the metadata of Arrow and Parquet files under which their columns are told, as JSON. */
 export const COLUMNS_KEY = 'crucible.columns';
 
-const REQUIRED = ['event_id', 'event_name', 'experiment_id', 'timestamp'];
+/** Without these there is no event of ours. */
+export const REQUIRED_COLUMNS: readonly string[] = ['event_id', 'event_name', 'experiment_id', 'timestamp'];
 /** Columns of every CSV export. */
 const BASE = [
-  ...REQUIRED,
+  ...REQUIRED_COLUMNS,
   'cohort',
   'condition',
   'cost_usd',
@@ -70,7 +71,7 @@ type Raw = Readonly<Record<string, Json>>;
 
 /** Whether a file with these columns, or a record with these keys, has what an export needs to be read as one. */
 export function hasOwnColumns(columns: readonly string[]): boolean {
-  return REQUIRED.every((name) => columns.includes(name));
+  return REQUIRED_COLUMNS.every((name) => columns.includes(name));
 }
 
 /**

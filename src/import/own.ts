@@ -17,6 +17,7 @@ import type { EventRow, Json, Tokens } from '../schema/event.js';
 import { CATEGORY_FIELDS, categoryFields, lifted, snakeCase } from '../schema/fields.js';
 import { events } from '../schema/registry.js';
 import { emptyRecord, type ImportedRecord, type RecordMapper } from './mapping.js';
+import { REQUIRED_COLUMNS } from './own-marks.js';
 import { setOwn } from './reader.js';
 import { parseTimestamp } from './timestamps.js';
 import { booleanOf, parseDecimal, textOf } from './values.js';
@@ -57,13 +58,11 @@ const TOKENS_MAX = 2 ** 31 - 1;
 
 /** Columns that are no open part of the event. */
 const FIXED = new Set([
+  ...REQUIRED_COLUMNS,
   'condition',
   'cost_source',
   'cost_usd',
   'datetime',
-  'event_id',
-  'event_name',
-  'experiment_id',
   'experiment_name',
   'latency_ms',
   'malformed',
@@ -73,7 +72,6 @@ const FIXED = new Set([
   'sequence',
   'success',
   'tags',
-  'timestamp',
   'tokens',
   'tokens_prompt',
   'tokens_completion',

@@ -58,7 +58,7 @@ export class ParquetReader implements RecordReader {
       );
       const schema = this.isOwn ? readSchema(metadata.schema, true) : plain;
       const jsonColumns = this.isOwn ? jsonColumnsOf(told) : new Set<string>();
-      const sealed = await sealedGroups(this.#file, size, metadata.keyValues);
+      const sealed = sealedGroups(metadata);
       const columns = schema.columns.map(([, node], i) => ({
         name: names[i],
         node,

@@ -1,17 +1,35 @@
 /**
- * Where frames of Zstandard end (RFC 8878). Node decompresses the first of several and says nothing of the others; Node 22
- * takes one that is cut off for one that is shorter.
+ * Where frames of Zstandard end, and what they say of themselves (RFC 8878). Node decompresses the first of several and says
+ * nothing of the others; Node 22 takes one that is cut off for one that is shorter. And what decompresses them where Node
+ * cannot believes what they say.
  */
 
-const SKIPPABLE = 0x184d2a50;
+const MAGIC = 0xfd2fb528;
+/** The last four bits are anybody's. */
+const SKIPPABLE = 0x184d2a5;
 const CHECKSUM_BYTES = 4;
+/** Kinds of blocks: one byte repeated; none. Others are as long as they say. */
 const RLE_BLOCK = 1;
+const NO_BLOCK = 3;
 
 /** What is to be read next: the bytes themselves, or only past them. */
 type Step = { readonly read: number } | { readonly pass: number };
 
+/** What a frame says of what comes out of it. */
+export interface ZstdHead {
+  /** What decompressing it holds. */
+  readonly windowBytes: number;
+  /** 0 where it does not say. */
+  readonly contentBytes: number;
+}
+
 export class ZstdFrame {
-  readonly #steps = stepsOfFrame();
+  /** Null of a frame without content, and until it is there. */
+  head: ZstdHead | null = null;
+  blocks = 0;
+  /** It does not begin as frames do, or has a block of a kind that there is not. */
+  isDamaged = false;
+  readonly #steps = this.#walk();
   #step = this.#steps.next().value as Step;
   #held: number[] = [];
   #passed = 0;
@@ -48,24 +66,36 @@ export class ZstdFrame {
       if (value !== undefined) this.#step = value;
     } while (!this.#isWhole && 'pass' in this.#step && this.#step.pass === 0);
   }
+
+  *#walk(): Generator<Step, void, readonly number[]> {
+    const magic = whole(yield { read: 4 });
+    if (magic >>> 4 === SKIPPABLE) {
+      yield { pass: whole(yield { read: 4 }) };
+      return;
+    }
+    this.isDamaged = magic !== MAGIC;
+    const [descriptor] = yield { read: 1 };
+    const isSingleSegment = (descriptor & 0x20) !== 0;
+    const [window] = isSingleSegment ? [0] : yield { read: 1 };
+    yield { pass: [0, 1, 2, 4][descriptor & 3] };
+    const sizeBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6];
+    const size = sizeBytes === 0 ? 0 : whole(yield { read: sizeBytes });
+    const contentBytes = sizeBytes === 2 ? size + 256 : size;
+    this.head = { contentBytes, windowBytes: isSingleSegment ? contentBytes : windowOf(window) };
+    for (let isLast = false; !isLast; this.blocks++) {
+      const block = whole(yield { read: 3 });
+      const kind = (block >>> 1) & 3;
+      isLast = (block & 1) === 1;
+      this.isDamaged ||= kind === NO_BLOCK;
+      yield { pass: kind === RLE_BLOCK ? 1 : block >>> 3 };
+    }
+    yield { pass: (descriptor & 0x04) === 0 ? 0 : CHECKSUM_BYTES };
+  }
 }
 
-function* stepsOfFrame(): Generator<Step, void, readonly number[]> {
-  const magic = whole(yield { read: 4 });
-  if (magic >>> 4 === SKIPPABLE >>> 4) {
-    yield { pass: whole(yield { read: 4 }) };
-    return;
-  }
-  const [descriptor] = yield { read: 1 };
-  const isSingleSegment = (descriptor & 0x20) !== 0;
-  const sizeBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6];
-  yield { pass: (isSingleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3] + sizeBytes };
-  for (let isLast = false; !isLast; ) {
-    const head = whole(yield { read: 3 });
-    isLast = (head & 1) === 1;
-    yield { pass: ((head >>> 1) & 3) === RLE_BLOCK ? 1 : head >>> 3 };
-  }
-  yield { pass: (descriptor & 0x04) === 0 ? 0 : CHECKSUM_BYTES };
+function windowOf(descriptor: number): number {
+  const base = 2 ** (10 + (descriptor >>> 3));
+  return base + (base / 8) * (descriptor & 7);
 }
 
 /** Little-endian. */

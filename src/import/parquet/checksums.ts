@@ -1,7 +1,7 @@
 /** What one of our own Parquet files says of its bytes: a CRC-32 of its footer, and of each row group. */
 
 import { crc32 } from 'node:zlib';
-import type { SourceFile } from '../source-file.js';
+import type { FileMetadata } from './metadata.js';
 import type { PageContext } from './pages.js';
 
 const KEY = 'crucible.checksums';
@@ -10,8 +10,6 @@ const FOOTER_AT = 'crc-32 footer='.length;
 const DIGITS = 8;
 /** The mark that a file begins with. */
 const HEAD_BYTES = 4;
-/** The footer's length and the mark that ends a file. */
-const TAIL_BYTES = 8;
 const READ_BYTES = 1024 * 1024;
 
 export interface SealedGroup {
@@ -24,17 +22,11 @@ export interface SealedGroup {
  * Where the row groups are, in their order, and their checksums; null of a file that does not tell.
  * @throws RangeError unless the footer is as it was written
  */
-export async function sealedGroups(
-  file: SourceFile,
-  size: number,
-  keyValues: ReadonlyMap<string, string>,
-): Promise<SealedGroup[] | null> {
+export function sealedGroups({ keyValues, end: written, endStart }: FileMetadata): SealedGroup[] | null {
   const text = keyValues.get(KEY) ?? '';
   const stated = TEXT.exec(text);
   if (stated === null) return null;
-  const tail = Buffer.from(await file.slice(size - TAIL_BYTES, size));
-  const footerStart = size - TAIL_BYTES - tail.readUInt32LE(0);
-  const footer = Buffer.from(await file.slice(footerStart, size));
+  const footer = Buffer.from(written);
   const at = footer.lastIndexOf(text) + FOOTER_AT;
   footer.fill('0', at, at + DIGITS);
   let start = HEAD_BYTES;
@@ -46,7 +38,7 @@ export async function sealedGroups(
     start = end;
     return [sealed];
   });
-  if (hex(crc32(footer)) !== stated[1] || start !== footerStart)
+  if (hex(crc32(footer)) !== stated[1] || start !== endStart)
     throw new RangeError('the footer does not have its checksum');
   return groups;
 }

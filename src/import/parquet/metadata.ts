@@ -23,6 +23,9 @@ export interface FileMetadata {
   readonly keyValues: ReadonlyMap<string, string>;
   /** Read one at a time, since a footer may be of many. */
   rowGroups(): Generator<RowGroup>;
+  /** The footer, its length and the mark that ends the file; and where they begin. */
+  readonly end: Uint8Array;
+  readonly endStart: number;
 }
 
 export interface RowGroup {
@@ -55,12 +58,12 @@ export async function readMetadata(file: SourceFile, size: number): Promise<File
     const message = `the footer has ${footerBytes} bytes, and ${FOOTER_BYTES_MAX} at most can be read`;
     throw new ImportError('ERR_FILE_TOO_LARGE', message, { footerBytes });
   }
-  const footer = new Uint8Array(await file.slice(footerStart, size - TAIL_BYTES));
-  return parseFooter(footer, footerStart);
+  const end = new Uint8Array(await file.slice(footerStart, size));
+  return { ...parseFooter(end.subarray(0, footerBytes), footerStart), end, endStart: footerStart };
 }
 
 /** @param dataEnd - where the footer begins in the file */
-export function parseFooter(footer: Uint8Array, dataEnd: number): FileMetadata {
+function parseFooter(footer: Uint8Array, dataEnd: number): Omit<FileMetadata, 'end' | 'endStart'> {
   const reader = new ThriftReader(footer, 'the footer');
   let schema: ThriftStruct[] = [];
   let keyValues: ThriftStruct[] = [];

@@ -96,7 +96,7 @@ export function readSchema(elements: readonly ThriftStruct[], isOwn: boolean): S
         return [name, body(element, name, { ...inner, definition: definition + 1 })];
       default: {
         // A list that is not said to be one: it is never null.
-        const items = { ...inner, definition: definition + 1, repetition: repetition + 1 };
+        const items = itemLevels({ definition, repetition, depth });
         return [name, repeated('list', definition, items, () => body(element, name, items))];
       }
     }
@@ -157,11 +157,7 @@ export function readSchema(elements: readonly ThriftStruct[], isOwn: boolean): S
   /** The repeated field of a list is its item in older files, and has the item as its only field in newer ones. */
   function list(name: string, levels: Levels): Node {
     const element = next();
-    const items = {
-      definition: levels.definition + 1,
-      repetition: levels.repetition + 1,
-      depth: levels.depth + 1,
-    };
+    const items = itemLevels(levels);
     const itemName = element.text(4) ?? '';
     const isItem =
       element.number(5) !== 1 ||
@@ -175,11 +171,7 @@ export function readSchema(elements: readonly ThriftStruct[], isOwn: boolean): S
 
   function map(levels: Levels): Node {
     const element = next();
-    const items = {
-      definition: levels.definition + 1,
-      repetition: levels.repetition + 1,
-      depth: levels.depth + 1,
-    };
+    const items = itemLevels(levels);
     return repeated('map', levels.definition, items, () =>
       struct(items.definition, element.size(5, 2), items),
     );
@@ -188,6 +180,10 @@ export function readSchema(elements: readonly ThriftStruct[], isOwn: boolean): S
   function since(from: number): number[] {
     return Array.from({ length: leaves.length - from }, (_, i) => from + i);
   }
+}
+
+function itemLevels({ definition, repetition, depth }: Levels): Levels {
+  return { definition: definition + 1, repetition: repetition + 1, depth: depth + 1 };
 }
 
 function isKind(element: ThriftStruct, logical: number, ...converted: readonly number[]): boolean {
