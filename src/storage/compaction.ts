@@ -3,7 +3,7 @@ import { serializeError, type WireError } from '../errors.js';
 import { compactSegment } from './compact.js';
 import { lossOf } from './damage.js';
 import { readDocument } from './document.js';
-import { isCorrupt } from './errors.js';
+import { isCorrupt, reasonOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { segmentName } from './paths.js';
 
@@ -45,7 +45,7 @@ export async function compactAll(
         const loss = lossOf(files, folder, record);
         if (loss !== undefined) post({ kind: 'skipped', file, reason: loss.reason });
         else if (!isCorrupt(error)) throw error;
-        else post({ kind: 'skipped', file, reason: String(error.context.reason ?? error.message) });
+        else post({ kind: 'skipped', file, reason: reasonOf(error) });
       }
     }
     post({ kind: 'ended', error: null });

@@ -4,7 +4,7 @@
  */
 import { basename, dirname, join } from 'node:path';
 import type { SegmentRecord } from './document.js';
-import { ifThere, isCorrupt } from './errors.js';
+import { ifThere, isCorrupt, reasonOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { compactedName, parseCompactedName, parseSegmentName, segmentFileName } from './paths.js';
 import { scanSegment } from './segment-scan.js';
@@ -96,7 +96,7 @@ export function lossOf(
     return { path, offset: index.validBytes, bytes: null, rows: Math.max(0, missing), reason };
   } catch (error) {
     if (!isCorrupt(error)) throw error;
-    return { ...whole, reason: String(error.context.reason ?? error.message) };
+    return { ...whole, reason: reasonOf(error) };
   }
 }
 

@@ -17,6 +17,11 @@ export function isCorrupt(error: unknown): error is StorageError {
   return error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT';
 }
 
+/** Why a file is of no use, without which file. */
+export function reasonOf({ context: { reason }, message }: StorageError): string {
+  return String(reason ?? message);
+}
+
 /** What `operation` returns, or undefined where there is no such file. */
 export function ifThere<T>(operation: () => T): T | undefined {
   try {

@@ -4,6 +4,7 @@
  */
 import { FLAG_BLOB, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { Batch } from '../ring/batch.js';
+import { LIFTED_FIELDS } from '../schema/fields.js';
 import { endOfStored, isStoredText, MsgpackReader } from '../schema/msgpack.js';
 import type { Dictionaries, SegmentColumns } from './segment-format.js';
 import { fits, isFlag, isNumber, isObject, isText, orNull, type Shape } from './shape.js';
@@ -20,15 +21,7 @@ const CORRECTIONS: Readonly<Record<string, Shape>> = {
   fields: isObject,
 };
 /** Fields that may hold any value. */
-const IDENTITIES: ReadonlySet<string> = new Set([
-  'sessionId',
-  'userId',
-  'sampleId',
-  'cohort',
-  'correlationId',
-  'traceId',
-  'spanId',
-]);
+const IDENTITIES: ReadonlySet<string> = new Set(LIFTED_FIELDS);
 
 /** @returns why a reader cannot use it; undefined where it can */
 export function flawIn(

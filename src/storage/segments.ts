@@ -12,7 +12,7 @@ import type { Batch, BatchRef } from '../ring/batch.js';
 import { guarded, ofSystem, systemCodeOf } from '../system-errors.js';
 import { type DamagedBatch, DamageLedger, lossOf } from './damage.js';
 import { readDocument, type SegmentRecord } from './document.js';
-import { ifThere, isCorrupt } from './errors.js';
+import { ifThere, isCorrupt, reasonOf } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { readParquetIndex } from './parquet-footer.js';
 import { DecodedGroups, groupOf, ParquetFileReader } from './parquet-reader.js';
@@ -312,13 +312,13 @@ export class Segments {
     if (!isCorrupt(error)) throw ofSystem(error, 'read a segment at', path);
     for (const ref of refs) this.#broken.add(ref);
     const lost = refs.filter((ref) => !this.#isElsewhere(ref));
-    const { offset, bytes, reason } = error.context;
+    const { offset, bytes } = error.context;
     this.ledger.add({
       path,
       offset: typeof offset === 'number' ? offset : 0,
       bytes: typeof bytes === 'number' ? bytes : null,
       rows: lost.reduce((sum, { rows }) => sum + rows, 0),
-      reason: String(reason ?? error.message),
+      reason: reasonOf(error),
     });
   }
 
