@@ -42,7 +42,7 @@ const {
   outputFiles: [program],
   metafile,
 } = await build({
-  entryPoints: ['src/workers/thread.worker.ts'],
+  entryPoints: ['src/thread.worker.ts'],
   bundle: true,
   platform: 'node',
   target: 'node20.19',

@@ -7,12 +7,6 @@ export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
 export type { ArchiveOptions, ArchiveResult } from './capture/archive.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
 export type { SpanAdditions, SpanEnd, SpanHandle, SpanStream } from './capture/bus-span.js';
-export {
-  deleteExperiment,
-  listExperiments,
-  type StoredExperiment,
-  type StoredFields,
-} from './capture/catalogue.js';
 export { Crucible, type CrucibleOptions } from './capture/crucible.js';
 export type { StorageStatus } from './capture/durability.js';
 export {
@@ -48,6 +42,12 @@ export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } 
 export { LLM_COLUMNS } from './schema/llm-columns.js';
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
+export {
+  deleteExperiment,
+  listExperiments,
+  type StoredExperiment,
+  type StoredFields,
+} from './storage/catalogue.js';
 export type { CompactionReport } from './storage/compactor.js';
 export type { DamagedBatch } from './storage/damage.js';
 export type { CutTail, Damage } from './storage/recovery.js';

@@ -10,6 +10,7 @@ import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import type { ExportResult } from '../export/index.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { removeAbandoned } from '../staging.js';
+import { experimentFolders } from '../storage/folders.js';
 import { absolutePath } from '../system-errors.js';
 import { VERSION } from '../version.js';
 import { AnalysisPool } from '../workers/pool.js';
@@ -31,7 +32,6 @@ import {
 import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
 import {
   checkRecoverOptions,
-  experimentFolders,
   isToReopen,
   type RecoveredExperiment,
   type RecoverOptions,

@@ -28,6 +28,7 @@ import type { PriceTable } from '../schema/prices.js';
 import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compactor.js';
 import type { Lock } from '../storage/lock.js';
 import type { ExperimentFields } from '../storage/spooler.js';
+import type { ExperimentStatus } from '../storage/stored-fields.js';
 import { checkThreadSpace } from '../thread.js';
 import { VERSION } from '../version.js';
 import type { AnalysisPool } from '../workers/pool.js';
@@ -48,7 +49,7 @@ import { bindTo, runIn } from './results/bind.js';
 import type { ExperimentHandle } from './share.js';
 import { Stores } from './stores.js';
 
-export type ExperimentStatus = 'running' | 'paused' | 'stopped' | 'archived';
+export type { ExperimentStatus };
 export type ExportFormat = 'csv' | 'jsonl' | 'msgpack' | 'parquet' | 'arrow';
 
 export interface ExperimentCounts {

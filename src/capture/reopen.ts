@@ -17,13 +17,12 @@ import { readDocument, writeDocument } from '../storage/document.js';
 import { clearUp } from '../storage/errors.js';
 import { nodeFileSystem as files } from '../storage/file-system.js';
 import { acquireLock, holderOf, type Lock, type LockHolder, stealLocks } from '../storage/lock.js';
-import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from '../storage/paths.js';
 import { type CutTail, type Damage, type FolderContents, openFolder } from '../storage/recovery.js';
-import { ofSystem, storageError, systemCodeOf } from '../system-errors.js';
+import { type StoredFields, storedFields } from '../storage/stored-fields.js';
+import { ofSystem, systemCodeOf } from '../system-errors.js';
 import { checkThreadSpace } from '../thread.js';
 import type { ExperimentStatus, Reopened } from './experiment.js';
 import { type ResolvedOptions, restoreOptions } from './options.js';
-import { type StoredFields, storedFields } from './stored-fields.js';
 import { Stores } from './stores.js';
 
 export interface RecoverOptions {
@@ -97,39 +96,6 @@ export interface RecoveredExperiment {
   /** Why it was only read where it was to be repaired, or to go on: a disk that is read-only or full. */
   readonly notice: WireError | null;
   readonly error: WireError | null;
-}
-
-/** Folders of experiments under `dir`, or `dir` itself when it is one, in the order of their names. */
-export function experimentFolders(dir: string): string[] {
-  const names = namesIn(dir).sort();
-  if (isExperiment(names)) return [dir];
-  return names.map((name) => join(dir, name)).filter(isExperimentFolder);
-}
-
-/** Segments whose document is gone are an experiment too: one that cannot be opened, which must not go unsaid. */
-function isExperiment(names: readonly string[]): boolean {
-  const isSegment = (name: string) => (parseSegmentName(name) ?? parseCompactedName(name)) !== undefined;
-  return names.some((name) => name === DOCUMENT || isSegment(name));
-}
-
-/** One that may not be looked into is said to be unreadable by whoever opens it, unless its name says it is none. */
-function isExperimentFolder(folder: string): boolean {
-  try {
-    return isExperiment(namesIn(folder));
-  } catch {
-    return isExperimentId(basename(folder));
-  }
-}
-
-/** Names in a folder; none in what is no folder. */
-function namesIn(path: string): string[] {
-  try {
-    return files.list(path);
-  } catch (error) {
-    // ELOOP: a link to itself.
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? '')) return [];
-    throw storageError(error, 'look for experiments in', { path });
-  }
 }
 
 export interface Recovered {

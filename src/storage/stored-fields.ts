@@ -2,10 +2,11 @@
 import { join } from 'node:path';
 import { COLUMN_TYPES } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
-import type { ExperimentDocument } from '../storage/document.js';
-import { DOCUMENT } from '../storage/paths.js';
-import { isNumber, isObject, isText, oneOf, orNull, requireShape, type Shape } from '../storage/shape.js';
-import type { ExperimentStatus } from './experiment.js';
+import type { ExperimentDocument } from './document.js';
+import { DOCUMENT } from './paths.js';
+import { isNumber, isObject, isText, oneOf, orNull, requireShape, type Shape } from './shape.js';
+
+export type ExperimentStatus = 'running' | 'paused' | 'stopped' | 'archived';
 
 export interface StoredFields {
   readonly id: string;

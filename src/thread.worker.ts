@@ -1,12 +1,12 @@
 /** The program of every thread that this package starts. The build makes one text of it and all it needs. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { findOptionalFrom } from '../optional.js';
-import { runCompactorThread } from '../storage/compactor.worker.js';
-import { runSpoolerThread } from '../storage/spooler.worker.js';
-import type { ThreadStart } from '../thread.js';
-import { respond } from './analysis.worker.js';
-import { ANALYSIS_HANDLER } from './handler.js';
-import { runStreamThread } from './stream.worker.js';
+import { findOptionalFrom } from './optional.js';
+import { runCompactorThread } from './storage/compactor.worker.js';
+import { runSpoolerThread } from './storage/spooler.worker.js';
+import type { ThreadStart } from './thread.js';
+import { respond } from './workers/analysis.worker.js';
+import { ANALYSIS_HANDLER } from './workers/handler.js';
+import { runStreamThread } from './workers/stream.worker.js';
 
 async function run({ role, data, script }: ThreadStart): Promise<void> {
   findOptionalFrom(script);
@@ -28,7 +28,7 @@ async function run({ role, data, script }: ThreadStart): Promise<void> {
 async function runAnalysisThread(): Promise<void> {
   const handlers = new Map([[ANALYSIS_HANDLER, respond]]);
   Object.assign(globalThis, { [Symbol.for('crucible-telemetry.handlers')]: handlers });
-  await import('../../node_modules/piscina/dist/worker.js');
+  await import('../node_modules/piscina/dist/worker.js');
 }
 
 // A rejection ends the thread, and whoever started it is told.

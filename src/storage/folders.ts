@@ -1,0 +1,38 @@
+/** Which folders hold an experiment. */
+import { basename, join } from 'node:path';
+import { storageError, systemCodeOf } from '../system-errors.js';
+import { nodeFileSystem as files } from './file-system.js';
+import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from './paths.js';
+
+/** Folders of experiments under `dir`, or `dir` itself when it is one, in the order of their names. */
+export function experimentFolders(dir: string): string[] {
+  const names = namesIn(dir).sort();
+  if (isExperiment(names)) return [dir];
+  return names.map((name) => join(dir, name)).filter(isExperimentFolder);
+}
+
+/** Segments whose document is gone are an experiment too: one that cannot be opened, which must not go unsaid. */
+function isExperiment(names: readonly string[]): boolean {
+  const isSegment = (name: string) => (parseSegmentName(name) ?? parseCompactedName(name)) !== undefined;
+  return names.some((name) => name === DOCUMENT || isSegment(name));
+}
+
+/** One that may not be looked into is said to be unreadable by whoever opens it, unless its name says it is none. */
+function isExperimentFolder(folder: string): boolean {
+  try {
+    return isExperiment(namesIn(folder));
+  } catch {
+    return isExperimentId(basename(folder));
+  }
+}
+
+/** Names in a folder; none in what is no folder. */
+function namesIn(path: string): string[] {
+  try {
+    return files.list(path);
+  } catch (error) {
+    // ELOOP: a link to itself.
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? '')) return [];
+    throw storageError(error, 'look for experiments in', { path });
+  }
+}
