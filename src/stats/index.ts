@@ -1,5 +1,14 @@
 /** Statistics for experiments: pure functions, no experiment needed. */
 
+export {
+  type AlphaOptions,
+  type AlphaResult,
+  cohensKappa,
+  type KappaOptions,
+  type KappaResult,
+  krippendorffAlpha,
+  type Rating,
+} from './agreement.js';
 export { type AnovaResult, anova, type WelchAnovaResult, welchAnova } from './anova.js';
 export { incompleteBeta, logBeta } from './beta.js';
 export {
@@ -20,6 +29,16 @@ export {
 } from './clustered.js';
 export { type ChiSquareResult, chiSquare, type FisherResult, fisherExact } from './contingency.js';
 export { type CorrelationResult, pearson, spearman } from './correlation.js';
+export {
+  type AnytimeLinearOptions,
+  type AnytimeLinearResult,
+  anytimeValidLinear,
+  type CovariateInput,
+  CovariateMoments,
+  type CovariateSums,
+  type CupedResult,
+  cuped,
+} from './covariates.js';
 export { type Description, describe } from './describe.js';
 export {
   betaQuantile,
@@ -37,6 +56,15 @@ export {
   type KolmogorovSmirnovResult,
   kolmogorovSmirnov,
 } from './kolmogorov-smirnov.js';
+export {
+  type EquivalenceResult,
+  equivalence,
+  type Margin,
+  type MarginOptions,
+  type NonInferiorityOptions,
+  type NonInferiorityResult,
+  nonInferiority,
+} from './margins.js';
 export {
   bernoulliConfidenceInterval,
   betaBinomialMixtureBound,
@@ -86,6 +114,7 @@ export {
   ratioEstimate,
   ratioOfMeans,
 } from './ratio.js';
+export { passAtK, passHatK, type RepeatedResult } from './repeated.js';
 export type { Alternative, Sample, Summary } from './sample.js';
 export {
   confidenceSequenceHalfWidth,
@@ -95,6 +124,11 @@ export {
   sequentialMeanTest,
   sequentialProportionTest,
 } from './sequential.js';
+export {
+  type SequentialQuantileOptions,
+  type SequentialQuantileResult,
+  sequentialQuantileTest,
+} from './sequential-quantiles.js';
 export {
   bucketOf,
   bucketValue,
@@ -109,4 +143,12 @@ export {
   type SkewedTestResult,
   skewCorrectedTTest,
 } from './skewed.js';
+export { type PostStratifiedResult, postStratifiedTest, type Stratum } from './strata.js';
+export {
+  kaplanMeier,
+  kaplanMeierQuantile,
+  type SurvivalPoint,
+  type SurvivalQuantileOptions,
+  type SurvivalQuantileResult,
+} from './survival.js';
 export { pairedTTest, studentTTest, type TTestResult, welchTTest } from './t-tests.js';

@@ -106,6 +106,25 @@ export function betaBinomialMixtureBound(
 }
 
 /**
+ * ln M against the rate p, as a function of what was counted: convex in the successes, which may be a fraction.
+ * @param p - between 0 and 1, both excluded
+ */
+export function rateLogMixture(
+  p: number,
+  { tOpt, alphaOpt = 0.05 }: { readonly tOpt: number; readonly alphaOpt?: number },
+): (successes: number, trials: number) => number {
+  const weight = Math.max(bestRho({ vOpt: tOpt, alphaOpt }) - 1, 1e-3);
+  const q = 1 - p;
+  const atStart = logBeta(q * weight, p * weight);
+  const [logP, logQ] = [Math.log(p), Math.log1p(-p)];
+  return (successes, trials) =>
+    logBeta(q * weight + trials - successes, p * weight + successes) -
+    atStart -
+    successes * logP -
+    (trials - successes) * logQ;
+}
+
+/**
  * A confidence sequence for a proportion: an interval that covers at every number of trials at once,
  * with no minimum. `tOpt` is the number of trials at which it is to be tightest.
  *
@@ -124,19 +143,11 @@ export function bernoulliConfidenceInterval(
   if (successes > trials) throw new ConfigError('successes', `at most trials = ${trials}`, successes);
   checkOpenUnit(alpha, 'alpha');
   checkPositive(tOpt, 'tOpt');
-  const weight = Math.max(bestRho({ vOpt: tOpt, alphaOpt }) - 1, 1e-3);
   const excess = (p: number) => {
     // At its ends p is either impossible or, with nothing seen against it, as likely as any.
     if (p <= 0) return successes > 0 ? 1 : -1;
     if (p >= 1) return successes < trials ? 1 : -1;
-    const q = 1 - p;
-    return (
-      logBeta(q * weight + trials - successes, p * weight + successes) -
-      logBeta(q * weight, p * weight) -
-      successes * Math.log(p) -
-      (trials - successes) * Math.log1p(-p) +
-      Math.log(alpha)
-    );
+    return rateLogMixture(p, { tOpt, alphaOpt })(successes, trials) + Math.log(alpha);
   };
   const centre = successes / trials;
   return [

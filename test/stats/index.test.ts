@@ -10,7 +10,9 @@ describe('crucible-telemetry/stats', () => {
       'describe quantile Welford QuantileSketch welchTTest studentTTest pairedTTest mannWhitneyU',
       'kolmogorovSmirnov kruskalWallis anova welchAnova chiSquare fisherExact twoProportionZ wilsonInterval',
       'cohensD hedgesG cliffsDelta pearson spearman bootstrapInterval adjustPValues tTestPower',
-      'proportionPower sequentialMeanTest sequentialProportionTest',
+      'proportionPower sequentialMeanTest sequentialProportionTest clusteredMean ratioOfMeans cuped',
+      'nonInferiority equivalence orderStatisticInterval sequentialQuantileTest anytimeValidLinear passAtK',
+      'passHatK cohensKappa krippendorffAlpha detectableEffect',
     ].flatMap((line) => line.split(' '));
     for (const name of names) expect(stats, name).toHaveProperty(name, expect.any(Function));
   });
