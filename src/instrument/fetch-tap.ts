@@ -10,7 +10,9 @@ import { type ResultObserver, watch } from '../capture/results/watch.js';
 import { isAbort } from '../capture/results/watchable.js';
 import { type BodyReader, bodyReader, isStreamType } from './body.js';
 import { Endpoints } from './endpoints.js';
+import { errorName } from './error-name.js';
 import { guarded } from './guard.js';
+import { activeCall } from './layers.js';
 import { ModelCall } from './model-call.js';
 import { modelIn, type Sent, sent } from './request.js';
 import { retries } from './retries.js';
@@ -41,8 +43,13 @@ export function tapFetch(underneath: typeof fetch, { hosts = [], run }: FetchTap
     ...args: Parameters<typeof globalThis.fetch>
   ): Promise<Response> {
     const call = guarded(() => begin(endpoints, run, args), null);
-    const answer = Reflect.apply(underneath, this, args) as Promise<Response>;
-    return call === null ? answer : guarded(() => watch(answer, call, underneath), answer);
+    if (call === null) return Reflect.apply(underneath, this, args) as Promise<Response>;
+    // What is underneath is part of the call.
+    const answer = activeCall.run(
+      call.call,
+      () => Reflect.apply(underneath, this, args) as Promise<Response>,
+    );
+    return guarded(() => watch(answer, call, underneath), answer);
   };
   Object.defineProperties(tapped, {
     name: { value: underneath.name },
@@ -61,28 +68,36 @@ function begin(
   if (request.method !== 'POST') return null;
   const endpoint = endpoints.of(request.url);
   if (endpoint === null) return null;
-  const call = retries.resume(request) ?? new ModelCall(endpoint, modelIn(request.body), run);
-  return new Attempt(call, request);
+  const outer = activeCall.getStore();
+  if (outer !== undefined && !outer.isOver) {
+    // Another tap sees it already.
+    return outer.layer === 'fetch' ? null : new Attempt(outer, request, true);
+  }
+  const call = retries.resume(request) ?? new ModelCall('fetch', endpoint, modelIn(request.body), run);
+  return new Attempt(call, request, false);
 }
 
 /** One request of a call, and what becomes of its answer. */
 class Attempt implements ResultObserver {
-  readonly #call: ModelCall;
+  readonly call: ModelCall;
   readonly #request: Sent;
+  /** The call is a framework's, which tries again as it likes, and says when it has failed. */
+  readonly #isInner: boolean;
   #body: BodyReader | undefined;
   #hasBytes = false;
   #response: WeakRef<Response> | undefined;
 
-  constructor(call: ModelCall, request: Sent) {
-    this.#call = call;
+  constructor(call: ModelCall, request: Sent, isInner: boolean) {
+    this.call = call;
     this.#request = request;
+    this.#isInner = isInner;
   }
 
   arrived(response: unknown): void {
     guarded(() => {
       const { status, headers } = response as Response;
       const type = headers.get('content-type');
-      const call = this.#call;
+      const call = this.call;
       call.statusCode = status;
       call.isStream = isStreamType(type);
       const cost = Number(headers.get('x-litellm-response-cost') ?? Number.NaN);
@@ -94,11 +109,11 @@ class Attempt implements ResultObserver {
 
   chunk(value: unknown): void {
     guarded(() => {
-      this.#call.chunk();
+      this.call.chunk();
       if (!(value instanceof Uint8Array)) return;
       this.#take(value);
       // What a provider calls the end is one, whether somebody reads on or not.
-      if (this.#call.isStream && this.#call.reply.isComplete) this.#concluded();
+      if (this.call.isStream && this.call.reply.isComplete) this.#concluded();
     }, undefined);
   }
 
@@ -109,7 +124,7 @@ class Attempt implements ResultObserver {
       if (typeof value === 'string') this.#take(Buffer.from(value));
       else if (value instanceof ArrayBuffer) this.#take(new Uint8Array(value));
       else if (value instanceof Uint8Array) this.#take(value);
-      else this.#call.reply.take(value);
+      else this.call.reply.take(value);
     }, undefined);
   }
 
@@ -127,10 +142,10 @@ class Attempt implements ResultObserver {
 
   /** The answer is all there. */
   #concluded(): void {
-    const call = this.#call;
+    const call = this.call;
     const { reply, statusCode, isStream } = call;
-    if (statusCode !== null && statusCode >= 400) call.end('error', reply.error ?? `http_${statusCode}`);
-    else if (reply.error !== null) call.end('error', reply.error);
+    if (statusCode !== null && statusCode >= 400) this.#fail(reply.error ?? `http_${statusCode}`);
+    else if (reply.error !== null) this.#fail(reply.error);
     else if (reply.isCut) call.end('incomplete');
     else if (!isStream || reply.isComplete || reply.finishReason !== null) call.end('ok');
     else call.end('incomplete');
@@ -138,11 +153,11 @@ class Attempt implements ResultObserver {
 
   abandoned(): void {
     guarded(() => {
-      const { statusCode } = this.#call;
+      const { statusCode } = this.call;
       if (statusCode !== null && statusCode >= 400) {
         // An SDK lets a refusal go unread when it is about to try again.
         this.#hold(`http_${statusCode}`);
-      } else this.#call.end(this.#request.signal?.aborted === true ? 'aborted' : 'abandoned');
+      } else this.call.end(this.#request.signal?.aborted === true ? 'aborted' : 'abandoned');
     }, undefined);
   }
 
@@ -152,25 +167,26 @@ class Attempt implements ResultObserver {
 
   failed(error: unknown): void {
     guarded(() => {
-      const isTimeout = isAbort(error) && this.#call.elapsedMs() >= this.#request.timeoutMs;
+      const isTimeout = isAbort(error) && this.call.elapsedMs() >= this.#request.timeoutMs;
       const name = isTimeout ? 'timeout' : errorName(error);
-      if (isAbort(error) && !isTimeout) this.#call.end('aborted');
+      if (isAbort(error) && !isTimeout) this.call.end('aborted');
       else if (this.#response === undefined) this.#hold(name);
-      else this.#call.end('error', name);
+      else this.#fail(name);
     }, undefined);
+  }
+
+  #fail(error: string): void {
+    if (this.#isInner) this.call.reply.error ??= error;
+    else this.call.end('error', error);
   }
 
   /** The next attempt may follow; if none does, this was the call's end. */
   #hold(error: string): void {
+    if (this.#isInner) {
+      this.#fail(error);
+      return;
+    }
     const retryAfterS = Number(this.#response?.deref()?.headers.get('retry-after') ?? Number.NaN);
-    retries.hold(this.#request, this.#call, error, retryAfterS);
+    retries.hold(this.#request, this.call, error, retryAfterS);
   }
-}
-
-/** The code of what Node reports, else the class of the error. Never its text, which may have parts of the request. */
-function errorName(error: unknown): string {
-  const { code, name, cause } = (error ?? {}) as { code?: unknown; name?: unknown; cause?: unknown };
-  const inner = (cause ?? {}) as { code?: unknown };
-  for (const found of [inner.code, code, name]) if (typeof found === 'string' && found !== '') return found;
-  return 'error';
 }

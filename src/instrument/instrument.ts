@@ -1,12 +1,18 @@
 /** Instrumentation of a process: what is patched, by whom, and how it is taken back. */
-import { activeRun } from '../capture/context.js';
+import { type ActiveRun, activeRun } from '../capture/context.js';
 import type { Crucible } from '../capture/crucible.js';
 import { Experiment } from '../capture/experiment.js';
 import { ConfigError } from '../errors.js';
+import { registerIntegration } from './ai-sdk-global.js';
+import { Endpoints } from './endpoints.js';
 import { type FetchTapOptions, isTapped, tapFetch } from './fetch-tap.js';
+import { listenToHttp } from './http-channels.js';
 
-/** What can be instrumented. */
-export const SOURCES = ['fetch'] as const;
+/**
+ * What can be instrumented: `fetch`; what the AI SDK tells; and calls by `node:http` and by npm's undici, of which the
+ * latency and the status are seen.
+ */
+export const SOURCES = ['fetch', 'ai-sdk', 'http', 'undici'] as const;
 export type Source = (typeof SOURCES)[number];
 
 export interface InstrumentOptions extends FetchTapOptions {
@@ -32,13 +38,25 @@ export function instrumentWorker(options: InstrumentOptions): Disposable {
   return patch(options);
 }
 
+/** Each begins, and returns what ends it. */
+const PATCHES: Readonly<Record<Source, (options: InstrumentOptions) => () => void>> = {
+  fetch: patchFetch,
+  'ai-sdk': ({ run }) => registerIntegration(run),
+  http: ({ hosts = [], run }) => listenToHttp('http', new Endpoints(hosts), run),
+  undici: ({ hosts = [], run }) => listenToHttp('undici', new Endpoints(hosts), run),
+};
+
 function patch(options: InstrumentOptions): Disposable {
   const { sources = SOURCES } = options;
   for (const source of sources) {
     if (!SOURCES.includes(source)) throw new ConfigError('sources', `any of ${SOURCES.join(', ')}`, source);
   }
-  const restore = sources.includes('fetch') ? patchFetch(options) : () => {};
-  return { [Symbol.dispose]: restore };
+  const ends = [...new Set(sources)].map((source) => PATCHES[source](options));
+  return {
+    [Symbol.dispose]: () => {
+      for (const end of ends.splice(0)) end();
+    },
+  };
 }
 
 function patchFetch(options: FetchTapOptions): () => void {
@@ -53,6 +71,6 @@ function patchFetch(options: FetchTapOptions): () => void {
 }
 
 /** Where calls belong that are made outside of any run. */
-function runOf(target: Crucible | Experiment): Pick<FetchTapOptions, 'run'> {
+function runOf(target: Crucible | Experiment): { readonly run?: ActiveRun | undefined } {
   return target instanceof Experiment ? { run: target.run(() => activeRun.getStore()) } : {};
 }

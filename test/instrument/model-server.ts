@@ -40,7 +40,7 @@ export async function startModelServer(): Promise<ModelServer> {
     const isStream = body.stream === true || /stream/i.test(path);
     const shape = SHAPES.find(({ path: pattern }) => pattern.test(path));
     if (shape === undefined) return sendJson(response, { error: { message: 'no such path' } }, 404);
-    if (!isStream) return sendJson(response, shape.whole(model));
+    if (!isStream) return sendJson(response, shape.whole(model, body));
     response.writeHead(200, { 'content-type': shape.lines ? 'application/x-ndjson' : 'text/event-stream' });
     for (const [i, message] of shape.stream(model, body).entries()) {
       if (i === 1) await gate;
@@ -89,21 +89,37 @@ interface Shape {
   readonly lines?: boolean;
   /** Events have names. */
   readonly named?: boolean;
-  whole(model: string): Json;
+  whole(model: string, body: Json): Json;
   stream(model: string, body: Json): (Json | string)[];
 }
 
 const choice = (rest: Json) => [{ index: 0, ...rest }];
 
+const TOOL_CALL = {
+  id: 'call_1',
+  type: 'function',
+  function: { name: 'weather', arguments: '{"city":"Oslo"}' },
+};
+
+/** The model of this name asks for a tool, until it is told what that gave. */
+function asksForTool(model: string, { messages }: Json): boolean {
+  return model === 'calls-tool' && !(messages as Json[]).some(({ role }) => role === 'tool');
+}
+
 const SHAPES: readonly Shape[] = [
   {
     path: /\/chat\/completions$/,
-    whole: (model) => ({
+    whole: (model, body) => ({
       id: 'chatcmpl-1',
       object: 'chat.completion',
       created: 1,
       model: `${model}-2024-08-06`,
-      choices: choice({ message: { role: 'assistant', content: 'Hello' }, finish_reason: 'stop' }),
+      choices: asksForTool(model, body)
+        ? choice({
+            message: { role: 'assistant', content: null, tool_calls: [TOOL_CALL] },
+            finish_reason: 'tool_calls',
+          })
+        : choice({ message: { role: 'assistant', content: 'Hello' }, finish_reason: 'stop' }),
       usage: {
         prompt_tokens: 20,
         completion_tokens: 10,
@@ -122,6 +138,15 @@ const SHAPES: readonly Shape[] = [
       });
       const asksForUsage = (body.stream_options as Json | undefined)?.include_usage === true;
       const usage = { prompt_tokens: 20, completion_tokens: 2, total_tokens: 22 };
+      if (asksForTool(model, body)) {
+        const tool_calls = [{ index: 0, ...TOOL_CALL }];
+        return [
+          chunk({ choices: choice({ delta: { role: 'assistant', tool_calls }, finish_reason: null }) }),
+          chunk({ choices: choice({ delta: {}, finish_reason: 'tool_calls' }) }),
+          ...(asksForUsage ? [chunk({ choices: [], usage })] : []),
+          '[DONE]',
+        ];
+      }
       return [
         chunk({ choices: choice({ delta: { role: 'assistant', content: 'Hel' }, finish_reason: null }) }),
         chunk({ choices: choice({ delta: { content: 'lo "usage":{' }, finish_reason: null }) }),
@@ -208,6 +233,16 @@ const SHAPES: readonly Shape[] = [
         { candidatesTokenCount: 3, thoughtsTokenCount: 2, totalTokenCount: 11 },
       ),
     ],
+  },
+  {
+    path: /\/model\/[^/]+\/converse$/,
+    whole: () => ({
+      output: { message: { role: 'assistant', content: [{ text: 'Hello' }] } },
+      stopReason: 'end_turn',
+      usage: { inputTokens: 9, outputTokens: 3, totalTokens: 12 },
+      metrics: { latencyMs: 5 },
+    }),
+    stream: () => [],
   },
   {
     path: /\/api\/chat$/,

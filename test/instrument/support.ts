@@ -7,6 +7,10 @@ export interface CallsBench {
   readonly server: ModelServer;
   readonly crucible: Crucible;
   readonly experiment: Experiment;
+  /** The fetch that is not tapped. */
+  readonly fetch: typeof fetch;
+  /** Ends the instrumentation. */
+  stop(): void;
   /** Ends of calls, in order. */
   calls(): Promise<EventRow[]>;
 }
@@ -17,6 +21,7 @@ export function useCalls(): CallsBench {
   let crucible: Crucible;
   let experiment: Experiment;
   let instrumented: Disposable;
+  const untapped = globalThis.fetch;
   beforeEach(async () => {
     server = await startModelServer();
     crucible = new Crucible();
@@ -29,6 +34,10 @@ export function useCalls(): CallsBench {
     await server.close();
   });
   return {
+    fetch: untapped,
+    stop() {
+      instrumented[Symbol.dispose]();
+    },
     get server() {
       return server;
     },

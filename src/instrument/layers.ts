@@ -1,0 +1,64 @@
+/**
+ * Layers see the same call: a framework, the transport under it, spans around both. One of them counts it.
+ *
+ * Where a layer runs what is under it, the call is in the async context, and the transport joins it: its attempts and
+ * answers are that call's. Where a layer only hears of calls, it looks here, once a call is over, for what another has
+ * counted: under the id of the response, or, where one of them knows none, of the same model in the same time.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { ModelCall } from './model-call.js';
+
+export type Layer = 'fetch' | 'http' | 'ai-sdk' | 'langchain' | 'otel';
+
+/** The call that running code is part of. */
+export const activeCall = new AsyncLocalStorage<ModelCall | undefined>();
+
+/** What tells calls apart. Times are in µs since the Unix epoch; a start that is not known is -Infinity. */
+export interface CallTraits {
+  readonly responseId: string | null;
+  /** Each name that the model is known by. */
+  readonly models: readonly (string | null)[];
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
+interface Counted extends CallTraits {
+  /** Those that have seen it. */
+  readonly layers: Set<Layer>;
+}
+
+/** Calls that are remembered; layers tell of a call within moments of each other. */
+const COUNTED_MAX = 512;
+/** Clocks of layers differ by so much. */
+const TOLERANCE_US = 5000;
+
+/** By age. */
+const counted: Counted[] = [];
+
+/**
+ * Whether the call is the layer's to count. If not, another one has done so, and this one is not to.
+ */
+export function claim(layer: Layer, call: CallTraits): boolean {
+  for (let i = counted.length - 1; i >= 0; i--) {
+    const known = counted[i];
+    if (known.layers.has(layer) || !isSame(known, call)) continue;
+    known.layers.add(layer);
+    return false;
+  }
+  counted.push({ ...call, layers: new Set([layer]) });
+  if (counted.length > COUNTED_MAX) counted.splice(0, COUNTED_MAX / 2);
+  return true;
+}
+
+function isSame(known: CallTraits, call: CallTraits): boolean {
+  if (!isWithin(call.startUs, call.endUs, known) && !isWithin(known.startUs, known.endUs, call)) return false;
+  if (known.responseId !== null && call.responseId !== null) return known.responseId === call.responseId;
+  // Which of several is meant is not known where their starts are not.
+  if (!Number.isFinite(known.startUs) || !Number.isFinite(call.startUs)) return false;
+  return known.models.some((model) => model !== null && call.models.includes(model));
+}
+
+/** Whether a stretch of time lies in the other's. */
+function isWithin(startUs: number, endUs: number, outer: CallTraits): boolean {
+  return startUs >= outer.startUs - TOLERANCE_US && endUs <= outer.endUs + TOLERANCE_US;
+}
