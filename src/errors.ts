@@ -163,6 +163,18 @@ export class MemoryError extends TelemetryError {
   }
 }
 
+/**
+ * ERR_PLAN_CHANGED: a study of that name was planned otherwise, `context.differences` says where. ERR_PLAN_CORRUPT: the
+ * plan on the disk is not as it was written.
+ */
+export type StudyCode = 'ERR_PLAN_CHANGED' | 'ERR_PLAN_CORRUPT';
+
+export class StudyError extends TelemetryError {
+  constructor(code: StudyCode, message: string, context: Record<string, unknown> = {}) {
+    super(code, message, context);
+  }
+}
+
 /** An error as plain data: what it takes to cross a thread, where structured cloning would lose class and code. */
 export interface WireError {
   readonly name: string;
@@ -183,6 +195,7 @@ const CLASSES = new Map<string, new (...args: never[]) => TelemetryError>(
     ImportError,
     AnalysisError,
     StorageError,
+    StudyError,
     LayoutError,
     MemoryError,
   }),

@@ -7,7 +7,12 @@ export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
 export type { ArchiveOptions, ArchiveResult } from './capture/archive.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
 export type { SpanAdditions, SpanEnd, SpanHandle, SpanStream } from './capture/bus-span.js';
-export { Crucible, type CrucibleOptions } from './capture/crucible.js';
+export {
+  Crucible,
+  type CrucibleOptions,
+  type StudyExperimentOptions,
+  type StudyOptions,
+} from './capture/crucible.js';
 export type { StorageStatus } from './capture/durability.js';
 export {
   Experiment,
@@ -52,4 +57,17 @@ export type { CompactionReport } from './storage/compactor.js';
 export type { DamagedBatch } from './storage/damage.js';
 export type { CutTail, Damage } from './storage/recovery.js';
 export type { FsyncPolicy, Retention } from './storage/spooler.js';
+export type { Contribution, Look } from './study/book.js';
+export type { Difference } from './study/canonical.js';
+export type { PlannedAnalysis, StudyArm, StudyDesign, StudyPlan } from './study/plan.js';
+export { Study, type StudyVerdictOptions } from './study/study.js';
+export type {
+  Decision,
+  Deviation,
+  DeviationCode,
+  StudyArmCounts,
+  StudyOutcome,
+  StudyVerdict,
+  TreatmentDecision,
+} from './study/verdict.js';
 export { VERSION } from './version.js';

@@ -1,16 +1,22 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
 import { availableParallelism } from 'node:os';
-import { basename, parse } from 'node:path';
+import { basename, join, parse } from 'node:path';
 import type { InspectOptionsStylized } from 'node:util';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import { checkMeasured, measuresOf } from '../analysis/compare/outcomes.js';
+import type { ExperimentTimes } from '../analysis/metrics.js';
 import type { CompareOptions, Comparison } from '../analysis/types.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import type { ExportResult } from '../export/index.js';
+import type { UnitedAbout } from '../readers/united.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
 import { removeAbandoned } from '../staging.js';
 import { experimentFolders } from '../storage/folders.js';
+import { experimentFolder } from '../storage/paths.js';
+import { FolderBook, MemoryBook, requireSamePlan, type StudyBook, studyFolderName } from '../study/book.js';
+import { isDesignKey, resolvePlan, type StudyDesign } from '../study/plan.js';
+import { Study, type StudyArmRows, type StudyComparison, type StudyHost } from '../study/study.js';
 import { absolutePath } from '../system-errors.js';
 import { VERSION } from '../version.js';
 import { AnalysisPool } from '../workers/pool.js';
@@ -70,6 +76,7 @@ export class Crucible implements AsyncDisposable {
   readonly #pool: AnalysisPool | null;
   readonly #streams: ExportStreams;
   readonly #experiments = new Map<string, Experiment>();
+  readonly #studies = new Map<string, Study<Experiment>>();
   /** Those that are only read here, and could go on. */
   readonly #resumable = new WeakSet<Experiment>();
   #closed = false;
@@ -243,19 +250,139 @@ export class Crucible implements AsyncDisposable {
     experiments: readonly (Experiment | string)[],
     options: CompareOptions = {},
   ): Promise<Comparison> {
-    const resolved = this.#resolve(experiments);
-    const { paired, seed, questions, unit } = resolveCompareOptions(options, resolved.length);
+    return this.#compareArms(
+      this.#resolve(experiments).map((experiment) => ({ experiments: [experiment] })),
+      options,
+    );
+  }
+
+  async #compareArms(arms: readonly MergedArm[], options: CompareOptions): Promise<Comparison> {
+    const { paired, seed, questions, unit } = resolveCompareOptions(options, arms.length);
     const { filter, ...how } = options;
-    const parts = resolved.map((experiment) => experiment.selected(filter));
+    const parts = arms.flatMap(({ experiments }) => experiments.map((each) => each.selected(filter)));
     checkMeasured(
       questions,
       parts.flatMap(({ readable }) => readable.store.source.columns),
     );
     const gather = { withSampleIds: paired !== false, seed, unit, ...measuresOf(questions) };
-    const arms = resolved.map(({ times }, arm) => ({ times, gather: { ...gather, arm } }));
-    const task = { kind: 'compare', arms, options: how } as const;
+    const compared = arms.map(({ experiments, united }, arm) => ({
+      times: added(experiments.map(({ times }) => times)),
+      gather: { ...gather, arm },
+      ...(united && { united: { ...united, experiments: experiments.length } }),
+    }));
+    const task = { kind: 'compare', arms: compared, options: how } as const;
     if (this.#pool === null || areFew(parts, ROWS_HERE_MAX)) return performCompare(rowsOf(parts), task);
     return this.#pool.compare(accessesOf(parts), task, damageNoted(parts));
+  }
+
+  /**
+   * A study: its plan is written down before anything is captured, and units are assigned to its arms, the same in every
+   * process. Of a name that is known already it is the same study, which goes on; other processes take part by asking
+   * for it likewise. By its name alone it is opened as it was planned.
+   * @throws StudyError ERR_PLAN_CHANGED naming every difference from the plan that is written down, ERR_PLAN_CORRUPT;
+   *   NotFoundError for a name alone that is none; ConfigError naming the option; StorageError; StateError ERR_CLOSED
+   */
+  study(options: StudyOptions | string): Study<Experiment> {
+    if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
+    if (typeof options === 'string') return this.#openStudy(options);
+    if (typeof options !== 'object' || options === null)
+      throw new ConfigError('options', 'an object', options);
+    const given = Object.entries(options);
+    const design = Object.fromEntries(given.filter(([key]) => isDesignKey(key))) as unknown as StudyDesign;
+    const own = Object.fromEntries(given.filter(([key]) => !isDesignKey(key))) as StudyExperimentOptions;
+    const plan = resolvePlan(design);
+    for (const key of ['id', 'condition'] as const) {
+      const value = (own as Record<string, unknown>)[key];
+      if (value !== undefined)
+        throw new ConfigError(key, 'none: the study gives its experiments theirs', value);
+    }
+    // What is wrong with them is told now, and not to the first request.
+    const { durable } = resolveOptions({ ...own, name: plan.study }, this.#place);
+    const dir = durable?.dir;
+    const known = this.#studies.get(studyKey(dir, plan.study));
+    if (known !== undefined) requireSamePlan(known.plan, plan);
+    if (known?.stopped === false) return known;
+    const modes = { folderMode: durable?.folderMode, fileMode: durable?.fileMode };
+    const nowUs = this.#clock.nowUs();
+    const book =
+      known?.book ??
+      (dir === undefined ? new MemoryBook(plan, nowUs) : FolderBook.begin(dir, plan, nowUs, modes));
+    return this.#addStudy(book, dir, own);
+  }
+
+  #openStudy(name: string): Study<Experiment> {
+    const { dir } = this.#place;
+    const known = this.#studies.get(studyKey(dir, name));
+    if (known !== undefined) return known;
+    if (dir === undefined) throw new NotFoundError('study', name);
+    return this.#addStudy(FolderBook.open(join(dir, studyFolderName(name)), this.#place), dir, {});
+  }
+
+  #addStudy(book: StudyBook, dir: string | undefined, own: StudyExperimentOptions): Study<Experiment> {
+    const host: StudyHost<Experiment> = {
+      clock: this.#clock,
+      start: ({ metadata, ...about }) =>
+        this.startExperiment({ ...own, ...about, metadata: { ...own.metadata, ...metadata } }),
+      compare: (arms, options) => this.#compareStudy(dir, arms, options),
+    };
+    const study = new Study(book, host);
+    this.#studies.set(studyKey(dir, study.name), study);
+    return study;
+  }
+
+  /** Experiments of other processes are opened to be read, and closed again. */
+  async #compareStudy(
+    dir: string | undefined,
+    arms: readonly StudyArmRows[],
+    options: CompareOptions,
+  ): Promise<StudyComparison> {
+    const visited: Experiment[] = [];
+    const unreadable: string[] = [];
+    const losses: string[] = [];
+    let running = false;
+    try {
+      const merged: MergedArm[] = [];
+      for (const { arm, experiments } of arms) {
+        const own: Experiment[] = [];
+        for (const { experiment: id, started } of experiments) {
+          try {
+            const known = this.#experiments.get(id);
+            const experiment = known ?? (await this.#visit(dir, id));
+            if (known === undefined) visited.push(experiment);
+            running ||= experiment.status === 'running' || experiment.status === 'paused';
+            own.push(experiment);
+          } catch (error) {
+            // Its process died before it had captured anything.
+            if (error instanceof NotFoundError && !started) continue;
+            const reason = error instanceof Error ? error.message : String(error);
+            unreadable.push(`experiment ${id} of ${arm} cannot be read: ${reason}`);
+          }
+        }
+        const lost = own.reduce((sum, { counts }) => sum + counts.dropped, 0);
+        if (lost > 0) losses.push(`${lost} events of ${arm} were lost (counts.dropped)`);
+        merged.push({
+          experiments: own,
+          united: { experimentId: arm, experimentName: arm, condition: arm },
+        });
+      }
+      const isEmpty = merged.every(({ experiments }) => experiments.length === 0);
+      const comparison = isEmpty ? null : await this.#compareArms(merged, options);
+      return { comparison, running, unreadable, losses };
+    } finally {
+      for (const experiment of visited) await experiment.cleanup();
+    }
+  }
+
+  /** An experiment of another process, or of one before, to be read. @throws NotFoundError where there is none */
+  async #visit(dir: string | undefined, id: string): Promise<Experiment> {
+    if (dir === undefined) throw new NotFoundError('experiment', id);
+    const how = { readOnly: true, resume: false, stop: false, reopen: false, stealLocks: false } as const;
+    const { options, reopened } = await reopen(experimentFolder(dir, id), this.#owner, {
+      ...how,
+      onBytes: () => {},
+    });
+    // It is nobody's but the visitor's.
+    return new Experiment(options, { ...this.#owner, forget: () => {} }, reopened);
   }
 
   /** Writes the events of several experiments to one file, ascending by time; ties keep the order given. @throws as Experiment.export */
@@ -308,6 +435,34 @@ export class Crucible implements AsyncDisposable {
       typeof item === 'string' ? this.experiment(item) : item,
     );
   }
+}
+
+/** What the experiments of a study are started with, besides what the study gives them. */
+export type StudyExperimentOptions = Omit<
+  ExperimentOptions,
+  'name' | 'id' | 'condition' | 'hypothesis' | 'sampleSize'
+>;
+
+export type StudyOptions = StudyDesign & StudyExperimentOptions;
+
+/** Studies of one name in two folders are two. */
+function studyKey(dir: string | undefined, name: string): string {
+  return JSON.stringify([dir ?? null, name]);
+}
+
+/** An arm of a comparison: one experiment, or several under one name. */
+interface MergedArm {
+  readonly experiments: readonly Experiment[];
+  readonly united?: UnitedAbout;
+}
+
+function added(times: readonly ExperimentTimes[]): ExperimentTimes {
+  const sum = (key: keyof ExperimentTimes) => times.reduce((total, each) => total + each[key], 0);
+  return {
+    wallClockSeconds: sum('wallClockSeconds'),
+    activeSeconds: sum('activeSeconds'),
+    pausedSeconds: sum('pausedSeconds'),
+  };
 }
 
 /** Whoever is told of the progress wants no more of it. */

@@ -22,6 +22,7 @@ import type { SnapshotLimit } from '../readers/limit.js';
 import { orderedRows } from '../readers/ordered.js';
 import type { PackedRows } from '../readers/row-table.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
+import { type UnitedAbout, unitedView } from '../readers/united.js';
 import type { Filter } from '../schema/event.js';
 
 /** Where in the order of time and capture a read stopped. */
@@ -47,11 +48,19 @@ export interface RowsAtOnce {
   readonly bytes: number;
 }
 
+/** An arm of a comparison: an experiment, or several that are read as one. */
+export interface ComparedArm {
+  readonly times: ExperimentTimes;
+  readonly gather: GatherOptions;
+  /** What several are called together; absent where the arm is one experiment. */
+  readonly united?: UnitedAbout & { readonly experiments: number };
+}
+
 /** What is asked of the rows of several experiments, the baseline's first. */
 export interface CompareTask {
   readonly kind: 'compare';
-  /** Beside the rows. */
-  readonly arms: readonly { readonly times: ExperimentTimes; readonly gather: GatherOptions }[];
+  /** Beside the rows: those of an arm's experiments follow each other. */
+  readonly arms: readonly ComparedArm[];
   readonly options: CompareOptions;
 }
 
@@ -136,7 +145,7 @@ export async function performCompare(
   parts: readonly SelectedRows[],
   { arms, options }: CompareTask,
 ): Promise<Comparison> {
-  const views = parts.map((rows) => viewOf(rows));
+  const views = armViews(parts, arms);
   const samples: ArmSamples[] = [];
   for (const [i, view] of views.entries()) samples.push(await gathered(view, arms[i]));
   const kind = chooseKind(
@@ -154,6 +163,19 @@ export async function performCompare(
     };
   }
   return compareArms(samples, options, kind);
+}
+
+function armViews(parts: readonly SelectedRows[], arms: readonly ComparedArm[]): View[] {
+  let next = 0;
+  return arms.map(({ united }) => {
+    if (united === undefined) return viewOf(parts[next++]);
+    const { experiments, ...about } = united;
+    const own = parts.slice(next, next + experiments);
+    next += experiments;
+    const stores = own.map(({ store, selection: { limit } }) => ({ store, limit }));
+    const { filter, range } = own[0]?.selection ?? { filter: undefined, range: null };
+    return unitedView(stores, about, filter, range);
+  });
 }
 
 function gathered(view: View, { times, gather }: CompareTask['arms'][number]): Promise<ArmSamples> {

@@ -97,11 +97,12 @@ export function compareArms(
   return {
     baseline: { id, name, condition },
     event: kind.event,
-    experiments: samples.map(({ id, name, condition, metrics, allMetrics = metrics }) => ({
+    experiments: samples.map(({ id, name, condition, metrics, allMetrics = metrics, byUnit }) => ({
       id,
       name,
       condition,
       metrics: allMetrics,
+      ...(byUnit !== undefined && { units: byUnit.ids.length }),
     })),
     treatments: compared.map(({ treatment, matching, findings }, i) => {
       const names = namesOf(baseline.samples, treatment.samples);

@@ -216,6 +216,11 @@ export function checkMeasured(
   }
 }
 
+/** A named outcome as it would be described. */
+export function describedOutcome(metric: MetricName | Outcome): Outcome {
+  return typeof metric === 'string' ? { name: metric, ...NAMED[metric].outcome } : metric;
+}
+
 /** What must be gathered for the questions, besides what always is. */
 export function measuresOf(questions: readonly Question[]): {
   measures: string[];

@@ -82,8 +82,8 @@ export interface TreatmentDifferences {
 /** What the reference tells of a comparison. */
 export interface ComparisonDifferences {
   baseline: { id: string; name: string; condition: string };
-  /** With the metrics of events of all kinds. */
-  experiments: { id: string; name: string; condition: string; metrics: Metrics }[];
+  /** With the metrics of events of all kinds; where a unit was named, how many there are among the events compared. */
+  experiments: { id: string; name: string; condition: string; metrics: Metrics; units?: number }[];
   treatments: TreatmentDifferences[];
 }
 

@@ -1,0 +1,511 @@
+/** The verdict of a study: what the plan and the comparison say together. Pure: no clock, no I/O. */
+import type { Question } from '../analysis/compare/outcomes.js';
+import { change, decimalsFor, interval, list, pText } from '../analysis/compare/words.js';
+import type { Comparison, MetricComparison, TreatmentComparison } from '../analysis/types.js';
+import { chiSquareSurvival } from '../stats/distributions.js';
+import { adjustPValues } from '../stats/multiplicity.js';
+import type { Look } from './book.js';
+import type { StudyPlan } from './plan.js';
+
+export type Decision = 'better' | 'worse' | 'noninferior' | 'undecided' | 'invalid';
+
+export type DeviationCode =
+  | 'noPlan'
+  | 'lookedEarly'
+  | 'addedOutcomes'
+  | 'changedFilter'
+  | 'changedEvent'
+  | 'changedAlpha'
+  | 'belowPlannedUnits';
+
+export interface Deviation {
+  readonly code: DeviationCode;
+  readonly message: string;
+}
+
+export interface StudyArmCounts {
+  /** Of all kinds, as far as the filter lets them pass. */
+  readonly events: number;
+  /** Units with events that are compared. */
+  readonly units: number;
+  /** Processes that have captured the arm. */
+  readonly processes: number;
+}
+
+export interface StudyOutcome extends MetricComparison {
+  readonly role: 'primary' | 'secondary' | 'guardrail';
+  /** Whether it is in the plan. */
+  readonly planned: boolean;
+  /** The same of every treatment, by arm. */
+  readonly treatments: Readonly<Record<string, MetricComparison>>;
+}
+
+export interface TreatmentDecision {
+  readonly decision: Decision;
+  readonly reasons: readonly string[];
+}
+
+export interface StudyVerdict {
+  readonly study: string;
+  readonly hypothesis: string | null;
+  /** SHA-256 of the plan. */
+  readonly plan: string;
+  /** When the plan was written down, and when this was asked for; µs since the Unix epoch. */
+  readonly plannedAt: number;
+  readonly at: number;
+  readonly baseline: string;
+  readonly arms: Readonly<Record<string, StudyArmCounts>>;
+  /** By name; figures are those of the treatment that decides. */
+  readonly outcomes: Readonly<Record<string, StudyOutcome>>;
+  readonly decision: Decision;
+  /** The treatment that decides; null where there was nothing to compare. */
+  readonly treatment: string | null;
+  readonly reasons: readonly string[];
+  readonly treatments: Readonly<Record<string, TreatmentDecision>>;
+  readonly planFollowed: boolean;
+  readonly deviations: readonly Deviation[];
+  /** Whether the planned end has come: units, time, or nobody captures any more. */
+  readonly ended: boolean;
+  /** The primary outcome's test. */
+  readonly method: string | null;
+  readonly unit: string;
+  readonly event: string | null;
+  readonly alpha: number;
+  readonly sequential: { readonly tuning: number } | null;
+  readonly assumptions: readonly string[];
+  /** What further data could show that would make the decision another one. */
+  readonly wouldChange: readonly string[];
+  readonly warnings: readonly { readonly arm: string; readonly code: string; readonly message: string }[];
+  /** Looks before this one. */
+  readonly looks: readonly Look[];
+}
+
+/** What is known besides the comparison. */
+export interface StudyState {
+  readonly plan: StudyPlan;
+  readonly hash: string;
+  readonly plannedAt: number;
+  readonly nowUs: number;
+  /** Whether somebody captures events of it. */
+  readonly running: boolean;
+  readonly looks: readonly Look[];
+  readonly processes: Readonly<Record<string, number>>;
+  /** Experiments that cannot be read: what they hold may be what differs. In sentences. */
+  readonly unreadable: readonly string[];
+  /** Events that were counted and lost, in sentences. */
+  readonly losses: readonly string[];
+  /** Deviations of this look that its options make. */
+  readonly deviations: readonly Deviation[];
+  /** What was asked for, the planned ones first. */
+  readonly questions: readonly (Question & { readonly planned: boolean })[];
+  readonly alpha: number;
+  /** Null where an arm has nothing that could be compared. */
+  readonly comparison: Comparison | null;
+}
+
+/** Of a sample ratio: chance of an alarm where there is nothing wrong. */
+const RATIO_ALPHA = 0.001;
+/** Of an analysis that is not the planned one there is no decision. */
+const CHANGES_ANALYSIS: readonly DeviationCode[] = [
+  'noPlan',
+  'changedFilter',
+  'changedEvent',
+  'changedAlpha',
+];
+
+export function studyVerdict(state: StudyState): StudyVerdict {
+  const { plan, comparison, questions } = state;
+  const arms = countsOf(state);
+  const ended = hasEnded(state, arms);
+  const deviations = [...state.deviations, ...deviationsOf(state, arms, ended)];
+  const withheld = withheldBecause(state, arms, ended, deviations);
+  const compared = comparison?.treatments ?? [];
+  const decisions = decide(state, arms, withheld);
+  const deciding = decidingOf(decisions);
+  const treatment = deciding === null ? null : (compared.find(({ name }) => name === deciding) ?? null);
+  const overall = deciding === null ? withheldDecision(withheld) : decisions.get(deciding)!;
+  const primary = questions.find(({ role, planned }) => planned && role === 'primary');
+  const found = primary && treatment?.metrics[primary.name];
+  return {
+    study: plan.study,
+    hypothesis: plan.hypothesis,
+    plan: state.hash,
+    plannedAt: state.plannedAt,
+    at: state.nowUs,
+    baseline: plan.arms[0]!.name,
+    arms: Object.fromEntries(arms),
+    outcomes: treatment === null ? {} : outcomesOf(state, treatment),
+    decision: overall.decision,
+    treatment: treatment?.name ?? null,
+    reasons: [...overall.reasons, ...state.losses],
+    treatments: Object.fromEntries(decisions),
+    planFollowed: deviations.length === 0,
+    deviations,
+    ended,
+    method: found?.tests[0]?.method ?? found?.intervalMethod ?? null,
+    unit: plan.unit,
+    event: comparison?.event ?? null,
+    alpha: state.alpha,
+    sequential: plan.analysis?.sequential ?? null,
+    assumptions: found === undefined ? [] : assumptionsOf(found, plan),
+    wouldChange: wouldChange(state, arms, overall.decision, found, primary, ended),
+    warnings: compared.flatMap(({ name, warnings }) => warnings.map((each) => ({ arm: name, ...each }))),
+    looks: state.looks,
+  };
+}
+
+function countsOf({ plan, comparison, processes }: StudyState): Map<string, StudyArmCounts> {
+  return new Map(
+    plan.arms.map(({ name }, i) => {
+      const arm = comparison?.experiments[i];
+      return [
+        name,
+        {
+          events: arm?.metrics.summary.totalEvents ?? 0,
+          units: arm?.units ?? 0,
+          processes: processes[name] ?? 0,
+        },
+      ];
+    }),
+  );
+}
+
+/** At its planned time; else with its planned units; and in any case when nobody captures any more. */
+function hasEnded({ plan, nowUs, running }: StudyState, arms: ReadonlyMap<string, StudyArmCounts>): boolean {
+  const { until = null, unitsPerArm = null } = plan.analysis ?? {};
+  if (!running) return true;
+  if (until !== null) return nowUs >= Date.parse(until) * 1000;
+  return unitsPerArm !== null && fewestUnits(arms) >= unitsPerArm;
+}
+
+function fewestUnits(arms: ReadonlyMap<string, StudyArmCounts>): number {
+  return Math.min(...[...arms.values()].map(({ units }) => units));
+}
+
+function totalEvents(arms: ReadonlyMap<string, StudyArmCounts>): number {
+  return [...arms.values()].reduce((sum, { events }) => sum + events, 0);
+}
+
+function deviationsOf(
+  { plan, looks }: StudyState,
+  arms: ReadonlyMap<string, StudyArmCounts>,
+  ended: boolean,
+): Deviation[] {
+  const { analysis } = plan;
+  if (analysis === null) {
+    return [{ code: 'noPlan', message: 'nothing was planned: no outcome, and no time at which to look' }];
+  }
+  // Whoever may look at any time may stop at any time.
+  if (analysis.sequential !== null) return [];
+  const found: Deviation[] = [];
+  const early = earlyLooks(looks, arms);
+  if (early.length > 0 || !ended) {
+    const looked = [
+      ...(early.length > 0 ? [`${counted(early.length, 'look')} before now, at fewer events`] : []),
+      ...(ended ? [] : ['this look is before the planned end']),
+    ];
+    const message = `looked early (${looked.join('; ')}), and the plan is not sequential: its test holds for one look, at the end`;
+    found.push({ code: 'lookedEarly', message });
+  }
+  const { unitsPerArm } = analysis;
+  if (ended && unitsPerArm !== null && fewestUnits(arms) < unitsPerArm) {
+    const message = `it ended with ${fewestUnits(arms)} units in the smallest arm, and ${unitsPerArm} were planned`;
+    found.push({ code: 'belowPlannedUnits', message });
+  }
+  return found;
+}
+
+/** Those that saw less than there is now: whoever looked could go on, or stop, by what was seen. */
+function earlyLooks(looks: readonly Look[], arms: ReadonlyMap<string, StudyArmCounts>): Look[] {
+  const now = totalEvents(arms);
+  return looks.filter(({ events }) => events < now);
+}
+
+/** Why nothing is decided, whatever the figures are. */
+function withheldBecause(
+  { plan, unreadable, comparison, looks, alpha }: StudyState,
+  arms: ReadonlyMap<string, StudyArmCounts>,
+  ended: boolean,
+  deviations: readonly Deviation[],
+): TreatmentDecision | null {
+  // What cannot be read may be what is missing from the sample ratio.
+  if (unreadable.length > 0) return { decision: 'undecided', reasons: unreadable };
+  const invalid = comparison === null ? [] : [...ratioMismatch(plan, arms), ...sharedUnits(comparison)];
+  if (invalid.length > 0) return { decision: 'invalid', reasons: invalid };
+  const reasons: string[] = [];
+  const empty = [...arms].filter(([, { events }]) => events === 0).map(([name]) => name);
+  if (empty.length > 0) reasons.push(`no events yet in ${list(empty)}`);
+  for (const { code, message } of deviations) {
+    if (CHANGES_ANALYSIS.includes(code)) reasons.push(`this is not the planned analysis: ${message}`);
+  }
+  const { analysis } = plan;
+  if (analysis !== null && analysis.sequential === null) {
+    if (!ended) reasons.push(tooEarly(analysis, arms));
+    const stoppedShort = deviations.some(({ code }) => code === 'belowPlannedUnits');
+    if (stoppedShort && earlyLooks(looks, arms).length > 0) {
+      reasons.push(
+        `it was looked at before and stopped below the planned units: a test at level ${alpha} for one look does not hold`,
+      );
+    }
+  }
+  return reasons.length === 0 ? null : { decision: 'undecided', reasons };
+}
+
+function withheldDecision(withheld: TreatmentDecision | null): TreatmentDecision {
+  return withheld ?? { decision: 'undecided', reasons: ['there is nothing to compare'] };
+}
+
+function tooEarly(
+  { unitsPerArm, until }: NonNullable<StudyPlan['analysis']>,
+  arms: ReadonlyMap<string, StudyArmCounts>,
+): string {
+  if (until !== null) return `it runs until ${until}, and the plan is not sequential`;
+  if (unitsPerArm === null) return 'it is still running, and the plan is not sequential';
+  return `${fewestUnits(arms)} of ${unitsPerArm} planned units are in the smallest arm, and the plan is not sequential`;
+}
+
+/** Of units, which is what was assigned. */
+function ratioMismatch(plan: StudyPlan, arms: ReadonlyMap<string, StudyArmCounts>): string[] {
+  const units = plan.arms.map(({ name }) => arms.get(name)!.units);
+  const total = units.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return [];
+  const weights = plan.arms.reduce((sum, { weight }) => sum + weight, 0);
+  const chiSquare = plan.arms.reduce((sum, { weight }, i) => {
+    const expected = (total * weight) / weights;
+    return sum + (units[i]! - expected) ** 2 / expected;
+  }, 0);
+  if (chiSquareSurvival(chiSquare, plan.arms.length - 1) >= RATIO_ALPHA) return [];
+  const planned = plan.arms.map(({ weight }) => weight).join(' : ');
+  return [
+    `sample ratio mismatch: ${units.join(' and ')} units (${plan.unit}) do not fit ${planned} ` +
+      `(chi-square ${chiSquare.toFixed(1)}, p < ${RATIO_ALPHA}): something besides the assignment decides which units are seen`,
+  ];
+}
+
+function sharedUnits({ treatments }: Comparison): string[] {
+  const found = treatments.flatMap(({ warnings }) => warnings.filter(({ code }) => code === 'sharedUnits'));
+  return found.length === 0 ? [] : [`the assignment was not kept: ${found[0]!.message}`];
+}
+
+/** What each treatment amounts to. The primary tests of all treatments are one family, adjusted by Holm. */
+function decide(
+  state: StudyState,
+  arms: ReadonlyMap<string, StudyArmCounts>,
+  withheld: TreatmentDecision | null,
+): Map<string, TreatmentDecision> {
+  const { comparison, questions, alpha, plan } = state;
+  if (comparison === null || totalEvents(arms) === 0) return new Map();
+  const { treatments } = comparison;
+  if (withheld !== null) return new Map(treatments.map(({ name }) => [name, withheld]));
+  const planned = questions.filter((question) => question.planned);
+  const primary = planned.find(({ role }) => role === 'primary')!;
+  const pValues = treatments.map(({ metrics }) => metrics[primary.name]!.pValue);
+  const asked = pValues.filter((p) => p !== null);
+  const adjusted = adjustPValues(asked, 'holm');
+  let next = 0;
+  return new Map(
+    treatments.map((treatment, i) => {
+      const pValue = pValues[i] === null ? null : adjusted[next++]!;
+      const guardrails = planned.filter(({ role }) => role === 'guardrail');
+      const noun = asked.length > 1 ? ', adjusted for the number of treatments' : '';
+      return [
+        treatment.name,
+        decisionOf(treatment, primary, guardrails, pValue, { alpha, plan, comparison, adjusted: noun }),
+      ];
+    }),
+  );
+}
+
+interface DecisionContext {
+  readonly alpha: number;
+  readonly plan: StudyPlan;
+  readonly comparison: Comparison;
+  /** What is said of the p-value. */
+  readonly adjusted: string;
+}
+
+function decisionOf(
+  { metrics }: TreatmentComparison,
+  primary: Question,
+  guardrails: readonly Question[],
+  pValue: number | null,
+  context: DecisionContext,
+): TreatmentDecision {
+  const { alpha } = context;
+  const found = metrics[primary.name]!;
+  const reasons: string[] = [];
+  const states = guardrails.map((question) => guardrailState(question, metrics[question.name]!, context));
+  const failed = states.filter(({ state }) => state === 'failed');
+  const open = states.filter(({ state }) => state === 'open');
+  if (found.difference === null || pValue === null) {
+    const why = found.reason ?? found.tests[0]?.reason ?? 'it has no test';
+    const undecided: Decision = failed.length > 0 ? 'worse' : 'undecided';
+    return {
+      decision: undecided,
+      reasons: [...failed.map(({ text }) => text), `${found.label} cannot be tested: ${why}`],
+    };
+  }
+  const significant = pValue <= alpha && found.difference !== 0;
+  const isBetter = found.difference > 0 === (primary.better === 'higher');
+  reasons.push(primaryText(found, pValue, significant, isBetter, context), ...states.map(({ text }) => text));
+  if (failed.length > 0) return { decision: 'worse', reasons };
+  if (significant && !isBetter) {
+    // Worse, and yet by less than the margin: what a trial of non-inferiority is for.
+    const isAcceptable = found.noninferiority?.shown === true && open.length === 0;
+    return { decision: isAcceptable ? 'noninferior' : 'worse', reasons };
+  }
+  if (open.length > 0) return { decision: 'undecided', reasons };
+  if (significant) return { decision: 'better', reasons };
+  return { decision: found.noninferiority?.shown === true ? 'noninferior' : 'undecided', reasons };
+}
+
+function primaryText(
+  found: MetricComparison,
+  pValue: number,
+  significant: boolean,
+  isBetter: boolean,
+  { alpha, comparison, adjusted }: DecisionContext,
+): string {
+  const verb = significant ? (isBetter ? 'better' : 'worse') : 'not shown to differ';
+  const test = `${pText(pValue)}${adjusted} ${significant ? '≤' : '>'} ${alpha}`;
+  const margin = found.noninferiority;
+  const acceptable =
+    margin === undefined
+      ? ''
+      : `; ${margin.shown ? 'worse by the margin or more is ruled out' : 'that it is worse by the margin is not ruled out'}`;
+  return `${found.label} (primary) is ${verb}: ${difference(found, comparison)}, ${test}${acceptable}`;
+}
+
+/** '-12.1 ms, 95 % interval -20.2 to -4.0 ms' */
+function difference(found: MetricComparison, { settings }: Comparison): string {
+  const { unit, confidenceInterval } = found;
+  if (found.difference === null) return 'no difference can be told';
+  const decimals = decimalsFor([found.difference, ...(confidenceInterval ?? [])], unit);
+  const told = change(found.difference, unit, decimals);
+  return confidenceInterval === null
+    ? told
+    : `${told}, ${interval(confidenceInterval, unit, decimals, settings.confidenceLevel)}`;
+}
+
+type GuardrailState = { readonly state: 'holds' | 'failed' | 'open'; readonly text: string };
+
+function guardrailState(
+  { better }: Question,
+  found: MetricComparison,
+  { comparison }: DecisionContext,
+): GuardrailState {
+  const { noninferiority, confidenceInterval, label, unit } = found;
+  if (noninferiority === undefined || confidenceInterval === null) {
+    return {
+      state: 'open',
+      text: `${label} (guardrail) cannot be told: ${found.reason ?? 'it has no interval'}`,
+    };
+  }
+  const { margin, shown } = noninferiority;
+  const [low, high] = confidenceInterval;
+  const failed = better === 'higher' ? high < -margin : low > margin;
+  const state = shown ? 'holds' : failed ? 'failed' : 'open';
+  const said = {
+    holds: 'holds: worse by',
+    failed: 'is broken: worse by more than',
+    open: 'is open: not ruled out that it is worse by',
+  }[state];
+  const decimals = decimalsFor([margin], unit);
+  const amount = change(margin, unit, decimals).replace(/^\+/, '');
+  const tail = state === 'holds' ? ' is ruled out' : '';
+  return { state, text: `${label} (guardrail) ${said} ${amount}${tail} (${difference(found, comparison)})` };
+}
+
+/** Which treatment the study's decision is about: the best that there is; of several the first. */
+const BEST_FIRST: readonly Decision[] = ['invalid', 'better', 'noninferior', 'undecided', 'worse'];
+
+function decidingOf(decisions: ReadonlyMap<string, TreatmentDecision>): string | null {
+  for (const wanted of BEST_FIRST) {
+    for (const [name, { decision }] of decisions) if (decision === wanted) return name;
+  }
+  return null;
+}
+
+function outcomesOf(
+  { questions, comparison }: StudyState,
+  treatment: TreatmentComparison,
+): Record<string, StudyOutcome> {
+  return Object.fromEntries(
+    questions.map(({ name, role, planned }) => [
+      name,
+      {
+        ...treatment.metrics[name]!,
+        role,
+        planned,
+        treatments: Object.fromEntries(
+          comparison!.treatments.map((each) => [each.name, each.metrics[name]!]),
+        ),
+      },
+    ]),
+  );
+}
+
+function assumptionsOf({ assumptions, tests }: MetricComparison, { unit, analysis }: StudyPlan): string[] {
+  return [
+    ...new Set([
+      `each ${unit} was assigned by the study alone, and one does not affect another`,
+      ...assumptions,
+      ...(tests[0]?.assumptions ?? []),
+      ...(analysis?.sequential === null ? ['one look, at the planned end'] : ['valid at every look']),
+    ]),
+  ];
+}
+
+function wouldChange(
+  { plan, comparison }: StudyState,
+  arms: ReadonlyMap<string, StudyArmCounts>,
+  decision: Decision,
+  found: MetricComparison | undefined,
+  primary: Question | undefined,
+  ended: boolean,
+): string[] {
+  if (decision === 'invalid') {
+    return [
+      'the reason for the mismatch, found and put right, in a new study: more data of this one do not help',
+    ];
+  }
+  if (plan.analysis === null) return ['a plan: which outcome decides, and when it is looked at'];
+  if (comparison === null || found === undefined || primary === undefined) return ['events in every arm'];
+  const told: string[] = [];
+  if (!ended && plan.analysis.sequential === null) told.push('the planned end of the study');
+  const { confidenceInterval, difference: seen, detectable, label, unit } = found;
+  if (confidenceInterval !== null) {
+    const decimals = decimalsFor([...confidenceInterval], unit);
+    const range = interval(confidenceInterval, unit, decimals, comparison.settings.confidenceLevel);
+    if (decision === 'undecided') {
+      told.push(
+        `an interval of ${label} without 0 (now the ${range}), with every guardrail's within its margin`,
+      );
+    } else if (decision === 'noninferior') {
+      told.push(
+        `an interval of ${label} without 0 on the better side, or one that reaches the margin (now the ${range})`,
+      );
+    } else {
+      told.push(
+        `an interval of ${label} with 0 in it (now the ${range}), or a guardrail on the other side of its margin`,
+      );
+    }
+  }
+  if (decision === 'undecided' && detectable !== null && seen !== null && seen !== 0) {
+    const fewest = fewestUnits(arms);
+    const needed = Math.ceil(fewest * (detectable / Math.abs(seen)) ** 2);
+    const decimals = decimalsFor([detectable], unit);
+    const amount = change(detectable, unit, decimals).replace(/^\+/, '');
+    told.push(
+      `a true difference of ${amount} is found by a study of this size with 80 % power` +
+        (needed > fewest && Number.isSafeInteger(needed)
+          ? `; one as large as that seen would take about ${needed.toLocaleString('en-US')} units in the smallest arm`
+          : ''),
+    );
+  }
+  return told;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
