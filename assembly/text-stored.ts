@@ -90,7 +90,7 @@ function textBytes(stored: usize): usize {
 
 /**
  * Quoted where a comma, a quote or a line end needs it.
- * @param isSafe - with apostrophes before what looks like a formula, as src/export/formula.ts says, and quoted where
+ * @param isSafe - with apostrophes before what looks like a formula, as src/formats/csv/formula.ts says, and quoted where
  * there is a semicolon or a tab as well
  */
 function writeField(stored: usize, out: usize, isSafe: bool): usize {

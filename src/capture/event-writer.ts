@@ -26,6 +26,7 @@ import {
 } from '../../assembly/layout.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
+import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../formats/msgpack/stored-value.js';
 import { BindingTable } from '../ring/bindings.js';
 import { Dictionary } from '../ring/dictionary.js';
 import type { LossListener } from '../ring/losses.js';
@@ -54,7 +55,6 @@ import {
 } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
 import { clearMalformed, noteAgain, noteCut, noteMalformed } from '../schema/malformed.js';
-import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../schema/msgpack.js';
 import { PriceBook, type PriceTable } from '../schema/prices.js';
 import { isSpelled, type Part } from '../schema/spellings.js';
 import { withLongWriter, writeFitting } from './long-event.js';

@@ -456,7 +456,7 @@ export class Experiment {
   }
 
   /**
-   * Captures every record of a CSV, JSON Lines, YAML, MessagePack, Parquet or Arrow file. Events of our own exports
+   * Captures every record of a CSV, JSON Lines, MessagePack, Parquet or Arrow file. Events of our own exports
    * come back as they were, their ids included.
    * @param file - its path, a stream of its bytes, or one that is open, whose options were given when it was opened
    * @throws StorageError when the file cannot be read

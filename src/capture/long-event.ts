@@ -3,7 +3,7 @@
  * that is larger than any may be.
  */
 import { EVENT_BYTES_MAX } from '../../assembly/layout.js';
-import { MsgpackWriter, OUT_OF_ROOM, TEXT_BYTES_MAX } from '../schema/msgpack.js';
+import { MsgpackWriter, OUT_OF_ROOM, TEXT_BYTES_MAX } from '../formats/msgpack/stored-value.js';
 
 /** Texts are not cut to less than this; bytes. */
 const CUT_BYTES_MIN = 1024;

@@ -9,7 +9,7 @@ import { FILTER_OPTIONS, readFilter } from './filters.js';
 import {
   ABILITIES,
   COMPRESSIONS,
-  EXPORT_FORMATS,
+  FORMATS,
   type FormatOption,
   formatNamedBy,
   LAYOUTS,
@@ -19,9 +19,9 @@ import {
 export const EXPORT_OPTIONS = {
   format: {
     type: 'choice',
-    choices: EXPORT_FORMATS,
+    choices: FORMATS,
     value: 'FORMAT',
-    description: `${EXPORT_FORMATS.join(', ')}; what --out ends with if not given`,
+    description: `${FORMATS.join(', ')}; what --out ends with if not given`,
   },
   out: {
     type: 'string',
@@ -102,11 +102,11 @@ export async function readExportPlan({
   const named = out === undefined || toStdout ? null : formatNamedBy(out);
   const format = values.format ?? named?.format;
   if (format === undefined) {
-    const names = EXPORT_FORMATS.join(', ');
+    const names = FORMATS.join(', ');
     throw usage(
       out === undefined || toStdout
         ? `export needs --format: ${names}`
-        : `export needs --format, or a file ending in .${EXPORT_FORMATS.join(', .')}; got ${out}`,
+        : `export needs --format, or a file ending in .${FORMATS.join(', .')}; got ${out}`,
     );
   }
   checkName(values, named);
@@ -165,7 +165,7 @@ function checkAbilities(
 }
 
 function formatsWith(option: FormatOption): string {
-  return EXPORT_FORMATS.filter((format) => ABILITIES[format].options.includes(option)).join(', ');
+  return FORMATS.filter((format) => ABILITIES[format].options.includes(option)).join(', ');
 }
 
 /** Null for events as they are. That a key is at hand is enough: who set one does not expect to see ids. */

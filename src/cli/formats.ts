@@ -2,9 +2,7 @@
 
 import type { ExportFormat, ExportOptions } from '../index.js';
 
-export const EXPORT_FORMATS = ['csv', 'jsonl', 'msgpack', 'parquet', 'arrow'] as const;
-/** YAML is only read. */
-export const IMPORT_FORMATS = [...EXPORT_FORMATS, 'yaml'] as const;
+export const FORMATS = ['csv', 'jsonl', 'msgpack', 'parquet', 'arrow'] as const;
 
 export const COMPRESSIONS = ['none', 'gzip', 'zstd', 'snappy'] as const;
 export const LAYOUTS = ['file', 'stream', 'rows', 'columns'] as const;
@@ -44,7 +42,7 @@ const WHOLE_FILE_SUFFIXES: ReadonlyMap<string, 'gzip' | 'zstd'> = new Map([
   ['zst', 'zstd'],
 ]);
 const BY_EXTENSION: ReadonlyMap<string, NamedFormat> = new Map<string, NamedFormat>([
-  ...EXPORT_FORMATS.map((format) => [format, { format }] as const),
+  ...FORMATS.map((format) => [format, { format }] as const),
   ['ndjson', { format: 'jsonl' }],
   ['feather', { format: 'arrow', layout: 'file' }],
   ['arrows', { format: 'arrow', layout: 'stream' }],

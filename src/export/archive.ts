@@ -5,13 +5,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { StorageError } from '../errors.js';
+import { jsonText } from '../formats/text.js';
 import type { Modes } from '../make-folder.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { newStaging } from '../staging.js';
 import type { EventSource } from './encoder.js';
 import { stageFile, type WrittenFile } from './file.js';
 import { type ExportTarget, publish } from './target.js';
-import { jsonText } from './text.js';
 
 /** Text gathered before it is handed on, in UTF-16 code units. */
 const CHUNK_CHARS = 64 * 1024;

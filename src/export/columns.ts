@@ -1,16 +1,14 @@
 /** An event as flat, named values: the columns every export shares, in snake_case. */
 
+import type { ValueType } from '../formats/columns/column.js';
+import { isoMicros, snakeCase } from '../formats/text.js';
 import type { EventRow, Json } from '../schema/event.js';
-import { isoMicros, snakeCase } from './text.js';
-
-/** timestamp: µs since the Unix epoch, UTC. */
-export type ValueType = 'float64' | 'int64' | 'int32' | 'uint32' | 'timestamp' | 'bool' | 'text';
 
 /** What is told of a column, in the same words for all formats. */
 export interface SchemaColumn {
   readonly name: string;
-  /** `list`, `object` and `any`, which is any JSON value, are of rows that are maps; `uint16` and `bytes` of archives. */
-  readonly type: ValueType | 'list' | 'object' | 'any' | 'uint16' | 'bytes';
+  /** `list`, `object` and `any`, which is any JSON value, are of rows that are maps. */
+  readonly type: ValueType | 'list' | 'object' | 'any';
   readonly nullable: boolean;
   readonly unit?: string;
   /** What the text is, where it is no text of its own. */
@@ -19,7 +17,6 @@ export interface SchemaColumn {
 
 /** As the values are, which a format may have to write as another type. */
 export interface Column extends SchemaColumn {
-  readonly type: ValueType | 'list' | 'object' | 'any';
   readonly read: (event: EventRow) => Json;
 }
 

@@ -11,15 +11,15 @@
  */
 
 import { CELL_STORED_FIELD, CELL_STORED_SAFE_FIELD } from '../../assembly/text-layout.js';
+import { guarded } from '../formats/csv/formula.js';
+import { jsonText, numberText, wellFormed } from '../formats/text.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { BASE_COLUMNS, type Column, EXTRA_COLUMNS, type SchemaColumn, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
-import { guarded } from './formula.js';
 import type { ColumnNode, ColumnPlan } from './plan.js';
 import { rowFile } from './row-file.js';
 import { RowWriter } from './row-writer.js';
 import { fixedType, openType } from './schema.js';
-import { jsonText, numberText, wellFormed } from './text.js';
 import {
   type Cell,
   COMPLETION_TOKENS,

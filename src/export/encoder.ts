@@ -6,6 +6,7 @@
  * rows, a first pass over them makes the plan of the columns.
  */
 
+import type { PageCompression } from '../formats/parquet/write/codecs.js';
 import type { SourcedRows } from '../readers/merge-rows.js';
 import type { RowSource } from '../readers/rows.js';
 import type { View } from '../readers/source.js';
@@ -35,7 +36,7 @@ export interface EncodeOptions {
   /** CSV: text that a spreadsheet would run as a formula gets an apostrophe in front. */
   csvSafe?: boolean;
   /** Parquet: the codec of its pages; other formats: of the whole file, where they allow one. */
-  compression?: 'none' | 'gzip' | 'zstd' | 'snappy';
+  compression?: PageCompression;
   /** Arrow: 'file' (default) or 'stream'. MessagePack: 'rows' (default) or 'columns'. */
   layout?: 'file' | 'stream' | 'rows' | 'columns';
   /** Parquet: rows of a row group, at most; default 131,072, in a stream 16,384. */

@@ -2,6 +2,8 @@
 
 import { rm } from 'node:fs/promises';
 import { ExportError } from '../errors.js';
+import { compressed, suffixOf, wholeFileCodec } from '../formats/compression/compress.js';
+import { jsonText } from '../formats/text.js';
 import type { Modes } from '../make-folder.js';
 import { matches } from '../readers/matches.js';
 import { mergeEvents } from '../readers/merge-events.js';
@@ -12,7 +14,6 @@ import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { manifestStaging, newStaging, stagedPath } from '../staging.js';
 import { type AnonymizeOptions, anonymizer } from './anonymize.js';
-import { compressed, suffixOf, wholeFileCodec } from './compress.js';
 import type {
   EncodeOptions,
   ExperimentAbout,
@@ -26,7 +27,6 @@ import { formatNamed } from './formats.js';
 import { countsNow, describeOptions, type ExportManifest, RowSummary } from './manifest.js';
 import { ColumnPlan } from './plan.js';
 import { type ExportTarget, exportTarget, publish, type TargetOptions } from './target.js';
-import { jsonText } from './text.js';
 
 export interface StreamOptions extends EncodeOptions {
   anonymize?: AnonymizeOptions;

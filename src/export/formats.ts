@@ -7,8 +7,8 @@ const LOADERS: ReadonlyMap<string, () => Promise<ExportFormatDefinition>> = new 
   ['csv', async () => (await import('./csv.js')).csvFormat],
   ['jsonl', async () => (await import('./jsonl.js')).jsonlFormat],
   ['msgpack', async () => (await import('./msgpack/format.js')).msgpackFormat],
-  ['parquet', async () => (await import('./parquet/encoder.js')).parquetFormat],
-  ['arrow', async () => (await import('./arrow/encoder.js')).arrowFormat],
+  ['parquet', async () => (await import('./parquet.js')).parquetFormat],
+  ['arrow', async () => (await import('./arrow.js')).arrowFormat],
 ]);
 
 /** @throws ExportError ERR_UNSUPPORTED_FORMAT naming the formats there are */

@@ -1,5 +1,6 @@
 /** Writing events to files and streams. */
 
+export { jsonText } from '../formats/text.js';
 export { type AnonymizeOptions, anonymizer } from './anonymize.js';
 export { type ArchivedFile, archiveDiffers, archiveJsonl, EventDigest } from './archive.js';
 export type { SchemaColumn } from './columns.js';
@@ -36,4 +37,3 @@ export {
 } from './manifest.js';
 export { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
 export { choices, type ExportTarget, exportTarget, isTaken, publish, type TargetOptions } from './target.js';
-export { jsonText } from './text.js';

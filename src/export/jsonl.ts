@@ -6,12 +6,12 @@
  */
 
 import { CELL_STORED_JSON } from '../../assembly/text-layout.js';
+import { jsonText, snakeCase } from '../formats/text.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { MAP_COLUMNS, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
 import { rowFile } from './row-file.js';
 import { RowWriter } from './row-writer.js';
-import { jsonText, snakeCase } from './text.js';
 import {
   type Cell,
   COMPLETION_TOKENS,

@@ -1,6 +1,7 @@
 /** What an exported file is, for whoever finds it: counts, checksum, schema, time range, provenance. */
 
 import { FLAG_CUT } from '../../assembly/layout.js';
+import { isoMicros } from '../formats/text.js';
 import type { RowSource } from '../readers/rows.js';
 import { timeUsOf } from '../ring/batch.js';
 import type { EventRow, Json } from '../schema/event.js';
@@ -8,7 +9,6 @@ import { tellsCut } from '../schema/malformed.js';
 import type { AnonymizeOptions } from './anonymize.js';
 import type { SchemaColumn } from './columns.js';
 import type { EncodeOptions, ExportBlock } from './encoder.js';
-import { isoMicros } from './text.js';
 
 export interface ManifestTimeRange {
   /** Least and greatest event time, in µs since the Unix epoch, both inclusive. */

@@ -8,8 +8,8 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep, win32 } from 'node:path';
 import { ExportError } from '../errors.js';
+import { wellFormed } from '../formats/text.js';
 import { absolutePath } from '../system-errors.js';
-import { wellFormed } from './text.js';
 
 export const MANIFEST_SUFFIX = '.manifest.json';
 

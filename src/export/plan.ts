@@ -12,16 +12,16 @@ import {
   FLAG_METADATA_TOKENS,
   TAG_BINDING_MASK,
 } from '../../assembly/layout.js';
+import { TextSet } from '../formats/columns/text-set.js';
+import { wellFormed } from '../formats/text.js';
 import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { COST_OF_EVENT, COST_SOURCE, FIXED_TEXTS } from './columnar/fixed.js';
-import { TextSet } from './columnar/text-set.js';
 import { OPEN_PARTS } from './columns.js';
 import { Marks } from './marks.js';
 import { ByShape, type ShapedColumns, storedNumber, storedText } from './stored-shape.js';
-import { wellFormed } from './text.js';
 
 /** Kinds of values, as bits: a column may have seen several. */
 export const KIND_NULL = 1;

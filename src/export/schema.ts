@@ -1,7 +1,8 @@
 /** The types of flat columns, which hold one type each, by what a first pass has seen in them. */
 
+import type { ValueType } from '../formats/columns/column.js';
 import type { ColumnType } from '../schema/columns.js';
-import type { Column, ValueType } from './columns.js';
+import type { Column } from './columns.js';
 import {
   type ColumnNode,
   type ColumnPlan,

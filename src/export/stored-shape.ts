@@ -18,10 +18,10 @@ import {
   UNPRICED_MASK,
 } from '../../assembly/layout.js';
 import { SLOT_NONE, SLOT_NUMBER, SLOT_TEXT, SLOTS_MAX } from '../../assembly/text-layout.js';
+import { MsgpackWriter } from '../formats/msgpack/stored-value.js';
 import { decode, type RowSource } from '../readers/rows.js';
 import type { Columns } from '../ring/batch.js';
 import type { EventRow } from '../schema/event.js';
-import { MsgpackWriter } from '../schema/msgpack.js';
 import type { Marks } from './marks.js';
 
 /** A row with one of these is not all in its binding, the number columns and what is stored with it. */

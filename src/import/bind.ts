@@ -1,5 +1,7 @@
 /** The mapping of a file, bound to what its records have. */
 
+import { hasOwnColumns, isOwnMap, isOwnRow } from '../formats/own-marks.js';
+import type { RawItem, RecordReader } from '../formats/reader.js';
 import type { Json } from '../schema/event.js';
 import { detectMapping } from './defaults.js';
 import {
@@ -12,8 +14,6 @@ import {
   type RecordMapper,
 } from './mapping.js';
 import { type Destination, type OwnMapper, ownMapper } from './own.js';
-import { hasOwnColumns, isOwnMap, isOwnRow } from './own-marks.js';
-import type { RawItem, RecordReader } from './reader.js';
 
 /** What is bound to a file once its columns are known. */
 export interface BoundMapper {

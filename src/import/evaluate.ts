@@ -13,10 +13,10 @@
  */
 
 import { ConfigError } from '../errors.js';
+import { booleanOf, isMissing, numberOf, parseDecimal, textOf } from '../formats/text-values.js';
+import { parseTimestamp, type TimestampUnit } from '../formats/timestamps.js';
 import type { Json } from '../schema/event.js';
 import type { Expression, FunctionName, Operator } from './expression.js';
-import { parseTimestamp, type TimestampUnit } from './timestamps.js';
-import { booleanOf, isMissing, numberOf, parseDecimal, textOf } from './values.js';
 
 export type Evaluator = (record: Readonly<Record<string, Json>>) => Json;
 

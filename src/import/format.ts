@@ -4,21 +4,19 @@ import { extname } from 'node:path';
 import { ConfigError } from '../errors.js';
 import { MANIFEST_SUFFIX } from './manifest.js';
 
-export type ImportFormat = 'csv' | 'jsonl' | 'yaml' | 'msgpack' | 'parquet' | 'arrow';
+export type ImportFormat = 'csv' | 'jsonl' | 'msgpack' | 'parquet' | 'arrow';
 export type Compression = 'gzip' | 'zstd';
 
 /** As many bytes as are looked at. */
 export const HEAD_BYTES = 64;
 
-const FORMATS: readonly string[] = ['csv', 'jsonl', 'yaml', 'msgpack', 'parquet', 'arrow'];
+const FORMATS: readonly string[] = ['csv', 'jsonl', 'msgpack', 'parquet', 'arrow'];
 const BY_EXTENSION: Readonly<Record<string, ImportFormat>> = {
   '.csv': 'csv',
   '.tsv': 'csv',
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
   '.json': 'jsonl',
-  '.yaml': 'yaml',
-  '.yml': 'yaml',
   '.msgpack': 'msgpack',
   '.mpk': 'msgpack',
   '.parquet': 'parquet',

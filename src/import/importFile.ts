@@ -5,27 +5,26 @@
  */
 
 import { ConfigError, type ImportCode, ImportError, StateError, StorageError } from '../errors.js';
+import { ArrowReader } from '../formats/arrow/reader.js';
+import { type CsvOptions, CsvReader, checkCsvOptions } from '../formats/csv/reader.js';
+import { JsonReader } from '../formats/json/reader.js';
+import { MsgpackReader } from '../formats/msgpack/reader.js';
+import { ParquetReader } from '../formats/parquet/read/reader.js';
+import { DECODE_MS, type ImportReason, type RawItem, type RecordReader } from '../formats/reader.js';
+import { checkEncoding, detectEncoding, TextDecoding } from '../formats/text-decoding.js';
 import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
 import { requirePath } from '../system-errors.js';
-import { ArrowReader } from './arrow.js';
 import { type BoundMapper, bind, columnsOfRecords, PEEK_RECORDS } from './bind.js';
-import { type CsvOptions, CsvReader, checkCsvOptions } from './csv.js';
 import { checkFormat, formatOf, type ImportFormat, innerExtension } from './format.js';
-import { JsonReader } from './json.js';
 import { checkManifest, checkManifestUse, type ManifestUse } from './manifest.js';
 import { compileMapping, type ImportedRecord, type ImportMap, type MappingOptions } from './mapping.js';
-import { MsgpackReader } from './msgpack.js';
 import type { Destination } from './own.js';
-import { ParquetReader } from './parquet.js';
-import { DECODE_MS, type ImportReason, type RawItem, type RecordReader } from './reader.js';
 import { type DecompressionLimits, type OnBytes, SourceFile } from './source-file.js';
-import { checkEncoding, detectEncoding, TextDecoding } from './text.js';
-import { YamlReader } from './yaml.js';
 
 export interface ImportFileOptions extends MappingOptions, CsvOptions, DecompressionLimits {
   /**
-   * Default: by the first bytes, else by extension (.csv, .tsv, .jsonl, .ndjson, .yaml, .yml, .msgpack, .parquet,
+   * Default: by the first bytes, else by extension (.csv, .tsv, .jsonl, .ndjson, .msgpack, .parquet,
    * .arrow, .arrows, .feather, .ipc), each with .gz or .zst behind it as well.
    */
   format?: ImportFormat;
@@ -122,8 +121,8 @@ export class ImportSource implements AsyncDisposable {
   /**
    * Opens a file and reads it up to its first record.
    *
-   * The columns that expressions may name are the header's for CSV, Arrow and Parquet. JSON Lines, MessagePack and
-   * YAML have none: there they are the keys of the first 100 records and those listed in `options.columns`, so that a
+   * The columns that expressions may name are the header's for CSV, Arrow and Parquet. JSON Lines and MessagePack
+   * have none: there they are the keys of the first 100 records and those listed in `options.columns`, so that a
    * misspelt name is an error and not a column of nulls.
    *
    * @param signal - ends the reading, now and when the file is run; its reason is thrown
@@ -426,8 +425,6 @@ function openReader(file: SourceFile, options: ImportFileOptions, isVouched: boo
       return new CsvReader(textOf(file, options), csvOptions(file.path, options), isVouched);
     case 'jsonl':
       return new JsonReader(textOf(file, options), options.maxRecordChars);
-    case 'yaml':
-      return new YamlReader(file.chunks(), options.maxRecordChars);
     case 'msgpack':
       return new MsgpackReader(file.chunks());
     case 'arrow':

@@ -1,6 +1,22 @@
 /** Reading experiment data from files. */
 
-export { type CsvOptions, CsvReader, NULL_WORDS } from './csv.js';
+export { type CsvOptions, CsvReader, NULL_WORDS } from '../formats/csv/reader.js';
+export { JsonReader } from '../formats/json/reader.js';
+export type {
+  BadRecord,
+  ByteChunks,
+  ImportReason,
+  RawItem,
+  RawRecord,
+  RecordReader,
+} from '../formats/reader.js';
+export { TextDecoding } from '../formats/text-decoding.js';
+export {
+  type DateOrder,
+  parseTimestamp,
+  type TimestampOptions,
+  type TimestampUnit,
+} from '../formats/timestamps.js';
 export { detectMapping } from './defaults.js';
 export { type ImportFormat, isImportable } from './format.js';
 export {
@@ -11,7 +27,6 @@ export {
   importRecords,
   mergeSummaries,
 } from './importFile.js';
-export { JsonReader } from './json.js';
 export {
   type CompiledMapping,
   compileMapping,
@@ -23,7 +38,3 @@ export {
   type SourceShape,
 } from './mapping.js';
 export type { Destination, RestoredParts } from './own.js';
-export type { BadRecord, ByteChunks, ImportReason, RawItem, RawRecord, RecordReader } from './reader.js';
-export { TextDecoding } from './text.js';
-export { type DateOrder, parseTimestamp, type TimestampOptions, type TimestampUnit } from './timestamps.js';
-export { YamlReader } from './yaml.js';

@@ -8,13 +8,19 @@
  */
 
 import { ConfigError } from '../errors.js';
+import { type ImportReason, setOwn } from '../formats/reader.js';
+import { booleanOf, isMissing, numberHint, parseDecimal, recognise, textOf } from '../formats/text-values.js';
+import {
+  type DateOrder,
+  parseOrigin,
+  parseTimestamp,
+  type TimestampUnit,
+  unitOfName,
+} from '../formats/timestamps.js';
 import type { Json } from '../schema/event.js';
 import { compileExpression, EvaluationError, type Evaluator, shown } from './evaluate.js';
 import { columnsOf, type Expression, parseExpression, readsTime } from './expression.js';
 import type { RestoredParts } from './own.js';
-import { type ImportReason, setOwn } from './reader.js';
-import { type DateOrder, parseOrigin, parseTimestamp, type TimestampUnit, unitOfName } from './timestamps.js';
-import { booleanOf, isMissing, numberHint, parseDecimal, recognise, textOf } from './values.js';
 
 /** What an import hands to its sink, one per record. */
 export interface ImportedRecord {

@@ -12,15 +12,15 @@
  * kept by a null in the last event.
  */
 
+import { REQUIRED_COLUMNS } from '../formats/own-marks.js';
+import { setOwn } from '../formats/reader.js';
+import { booleanOf, parseDecimal, textOf } from '../formats/text-values.js';
+import { parseTimestamp } from '../formats/timestamps.js';
 import { toldTokens } from '../schema/enrich.js';
 import type { EventRow, Json, Tokens } from '../schema/event.js';
 import { CATEGORY_FIELDS, categoryFields, lifted, snakeCase } from '../schema/fields.js';
 import { events } from '../schema/registry.js';
 import { emptyRecord, type ImportedRecord, type RecordMapper } from './mapping.js';
-import { REQUIRED_COLUMNS } from './own-marks.js';
-import { setOwn } from './reader.js';
-import { parseTimestamp } from './timestamps.js';
-import { booleanOf, parseDecimal, textOf } from './values.js';
 
 /** The experiment that the events go to. */
 export interface Destination {

@@ -4,9 +4,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { ImportError } from '../errors.js';
+import { ZstdFrame } from '../formats/compression/zstd-frames.js';
 import { ofSystem } from '../system-errors.js';
 import { type Compression, compressionOf, HEAD_BYTES } from './format.js';
-import { ZstdFrame } from './zstd-frames.js';
 
 const READ_CHUNK_BYTES = 256 * 1024;
 

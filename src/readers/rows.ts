@@ -14,13 +14,13 @@ import {
   UNPRICED_MASK,
   UNPRICED_SHIFT,
 } from '../../assembly/layout.js';
+import { MsgpackReader, setOwn } from '../formats/msgpack/stored-value.js';
 import { type Batch, type Columns, isValue, recordedKeys, timeUsOf } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { ColumnType } from '../schema/columns.js';
 import { tokensOf, toldName, UNPRICED } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { categoryFields, lifted } from '../schema/fields.js';
-import { MsgpackReader, setOwn } from '../schema/msgpack.js';
 import { events } from '../schema/registry.js';
 
 /** What is the same for all rows of an experiment. */

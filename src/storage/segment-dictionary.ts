@@ -1,6 +1,6 @@
 /** What the encoder knows of a segment's dictionaries. */
 import { DICTIONARY_CAPACITY } from '../../assembly/layout.js';
-import { batchTemplate, type MessageTemplate } from '../arrow/message.js';
+import { batchTemplate, type MessageTemplate } from '../formats/arrow/message.js';
 import { DICTIONARY_SEAL, SEAL_KEY } from './segment-seal.js';
 
 /**

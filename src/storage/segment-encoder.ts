@@ -7,8 +7,8 @@
  *
  * Fields are not #private: the hot path reads them for every buffer.
  */
-import { alignUp, batchTemplate, END_OF_STREAM, type MessageTemplate } from '../arrow/message.js';
-import { schemaMessage } from '../arrow/schema.js';
+import { alignUp, batchTemplate, END_OF_STREAM, type MessageTemplate } from '../formats/arrow/message.js';
+import { schemaMessage } from '../formats/arrow/schema.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import { isWordColumn } from '../ring/memory.js';

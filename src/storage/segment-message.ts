@@ -1,4 +1,6 @@
 /** A message of a segment as it is read: verified, then parsed. */
+
+import { StorageError } from '../errors.js';
 import {
   type ArrowMessage,
   type BatchContent,
@@ -11,8 +13,7 @@ import {
   readDictionaryContent,
   readMessage,
   readSchemaMetadata,
-} from '../arrow/message.js';
-import { StorageError } from '../errors.js';
+} from '../formats/arrow/message.js';
 import { COLUMN_TYPES } from '../schema/columns.js';
 import {
   type BatchPlace,

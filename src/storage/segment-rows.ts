@@ -3,9 +3,9 @@
  * Whoever reads rows follows what is in them without looking, so all of it is looked at here, once.
  */
 import { FLAG_BLOB, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import { endOfStored, isStoredText, MsgpackReader } from '../formats/msgpack/stored-value.js';
 import type { Batch } from '../ring/batch.js';
 import { LIFTED_FIELDS } from '../schema/fields.js';
-import { endOfStored, isStoredText, MsgpackReader } from '../schema/msgpack.js';
 import type { Dictionaries, SegmentColumns } from './segment-format.js';
 import { fits, isFlag, isNumber, isObject, isText, orNull, type Shape } from './shape.js';
 

@@ -6,8 +6,13 @@
  * only; its length is in the metadata, which is sound. No length is used before it is known to lie inside the file.
  */
 import { crc32 } from 'node:zlib';
-import { type ArrowMessage, HEADER_BATCH, HEADER_DICTIONARY, PREFIX_BYTES } from '../arrow/message.js';
 import { StorageError } from '../errors.js';
+import {
+  type ArrowMessage,
+  HEADER_BATCH,
+  HEADER_DICTIONARY,
+  PREFIX_BYTES,
+} from '../formats/arrow/message.js';
 import { type FileSystem, readFully } from './file-system.js';
 import { type BatchEntry, type Damage, isBindingText, type SegmentIdentity } from './segment-format.js';
 import {

@@ -1,5 +1,5 @@
 /** The columns of a segment as Arrow sees them, their buffers and dictionaries. The order is part of the format. */
-import type { ArrowField, ArrowType } from '../arrow/schema.js';
+import type { ArrowField, ArrowType } from '../formats/arrow/schema.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { SegmentColumns } from './segment-format.js';
 

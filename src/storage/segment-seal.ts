@@ -8,7 +8,7 @@
  * `crc` is over marker, length and metadata with the digits of `crc` as zeros; `body` is over the body.
  */
 import { crc32 } from 'node:zlib';
-import { ALIGN_BYTES, CONTINUATION, PREFIX_BYTES } from '../arrow/message.js';
+import { ALIGN_BYTES, CONTINUATION, PREFIX_BYTES } from '../formats/arrow/message.js';
 import { FORMAT_VERSION } from './segment-format.js';
 
 export const SEAL_KEY = 'crucible';

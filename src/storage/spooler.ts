@@ -11,6 +11,7 @@
  */
 import { join } from 'node:path';
 import { FLAG_BLOB, STRINGS, TAG_BINDING_MASK } from '../../assembly/layout.js';
+import { MsgpackReader } from '../formats/msgpack/stored-value.js';
 import type { Batch } from '../ring/batch.js';
 import { BindingTable } from '../ring/bindings.js';
 import { joinedChunks } from '../ring/byte-area.js';
@@ -21,7 +22,6 @@ import { BatchBuffers, type ChunkView, RingReader } from '../ring/reader.js';
 import { SpoolRing, SpoolWords } from '../ring/spool.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Json } from '../schema/event.js';
-import { MsgpackReader } from '../schema/msgpack.js';
 import { guarded, isFull, systemCodeOf } from '../system-errors.js';
 import { withCompacted } from './compact.js';
 import { type DamagedBatch, DamageLedger, lossOf } from './damage.js';

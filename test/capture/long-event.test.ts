@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EVENT_BYTES_MAX } from '../../assembly/layout.js';
 import { withLongWriter, writeFitting } from '../../src/capture/long-event.js';
 import type { ExportManifest } from '../../src/export/index.js';
+import { MsgpackReader, OUT_OF_ROOM, TEXT_BYTES_MAX } from '../../src/formats/msgpack/stored-value.js';
 import { Crucible, type EventRow, type Experiment } from '../../src/index.js';
-import { MsgpackReader, OUT_OF_ROOM, TEXT_BYTES_MAX } from '../../src/schema/msgpack.js';
 import { countsOf } from '../support/counts.js';
 import { difference, KIB, longText, MIB } from '../support/long-texts.js';
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { ABILITIES, EXPORT_FORMATS, formatNamedBy } from '../../src/cli/formats.js';
+import { ABILITIES, FORMATS, formatNamedBy } from '../../src/cli/formats.js';
 
 describe('formatNamedBy', () => {
   it.each<[path: string, named: object]>([
-    ...EXPORT_FORMATS.map((format): [string, object] => [`a.${format}`, { format }]),
+    ...FORMATS.map((format): [string, object] => [`a.${format}`, { format }]),
     ['data.v2/RUN.CSV', { format: 'csv' }],
     ['a.ndjson', { format: 'jsonl' }],
     ['a.feather', { format: 'arrow', layout: 'file' }],
@@ -20,4 +20,4 @@ describe('formatNamedBy', () => {
 });
 
 it('says of every format what it can be asked for', () =>
-  expect(Object.keys(ABILITIES)).toEqual([...EXPORT_FORMATS]));
+  expect(Object.keys(ABILITIES)).toEqual([...FORMATS]));

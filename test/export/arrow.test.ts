@@ -4,7 +4,7 @@ import * as flechette from '@uwdata/flechette';
 import * as apache from 'apache-arrow';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { arrowFormat, openArrow } from '../../src/export/arrow/encoder.js';
+import { arrowFormat, openArrow } from '../../src/export/arrow.js';
 import type { EncodeOptions, ExportBlock } from '../../src/export/encoder.js';
 import { ColumnPlan } from '../../src/export/plan.js';
 import type { EventRow, Json } from '../../src/schema/event.js';

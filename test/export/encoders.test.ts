@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { exportChunks, openCsv } from '../../src/export/index.js';
 import { ColumnPlan } from '../../src/export/plan.js';
-import { isoMicros, jsonText, snakeCase } from '../../src/export/text.js';
+import { isoMicros, jsonText, snakeCase } from '../../src/formats/text.js';
 import type { Json } from '../../src/schema/event.js';
 import { event, readCsv, sourceOf, textOf } from './support.js';
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { Unpackr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { openMsgpackColumns } from '../../src/export/msgpack/columns.js';
-import { jsonText } from '../../src/export/text.js';
+import { jsonText } from '../../src/formats/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { type Step, script } from '../roundtrip/support.js';
 import { encodeEvents, encodeRows, eventsOfView, viewOfSteps } from './msgpack-support.js';

@@ -11,7 +11,7 @@ import { parquetMetadata, parquetRead } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/errors.js';
 import type { EncodeOptions } from '../../src/export/encoder.js';
-import { openParquet, parquetFormat } from '../../src/export/parquet/encoder.js';
+import { openParquet, parquetFormat } from '../../src/export/parquet.js';
 import { ColumnPlan } from '../../src/export/plan.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { refTo, viewOf } from '../support/rows.js';

@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type TypedColumn, typedColumns } from '../../src/export/columnar/schema.js';
-import { TextSet } from '../../src/export/columnar/text-set.js';
 import { ColumnPlan } from '../../src/export/plan.js';
+import { TextSet } from '../../src/formats/columns/text-set.js';
 import { orderedRows } from '../../src/readers/ordered.js';
 import { anyEvent, captured, eventsOfView, expectedColumns, mixedRows } from './columns-support.js';
 import { event } from './support.js';

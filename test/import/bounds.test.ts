@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { TelemetryError } from '../../src/errors.js';
-import { lz4Frame } from '../../src/import/decompress.js';
+import { lz4Frame } from '../../src/formats/compression/decompress.js';
 import { Pace } from '../../src/pace.js';
 import { importAll, useScratch } from './support.js';
 

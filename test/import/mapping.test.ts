@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { recognise } from '../../src/formats/text-values.js';
 import { detectMapping } from '../../src/import/defaults.js';
 import { compileMapping, type ImportMap, type MappingOptions } from '../../src/import/mapping.js';
-import { recognise } from '../../src/import/values.js';
 import type { Json } from '../../src/schema/event.js';
 
 function apply(map: ImportMap, record: Record<string, Json>, options: MappingOptions = {}, textual = true) {

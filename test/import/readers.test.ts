@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonReader, TextDecoding, YamlReader } from '../../src/import/index.js';
+import { JsonReader, TextDecoding } from '../../src/import/index.js';
 import { chunked, itemsOf } from './support.js';
 
 describe('JsonReader', () => {
@@ -48,45 +48,5 @@ describe('JsonReader', () => {
         },
       ),
     );
-  });
-});
-
-describe('YamlReader', () => {
-  const read = (text: string, limit?: number) => itemsOf(new YamlReader(chunked(text, [5, 6, 30]), limit));
-
-  it('reads items one by one, block text and nested lists included', async () => {
-    const text =
-      '# runs\n---\n- name: a\n  text: |\n    - not an item\n    line\n  list:\n  - 1\n  - {b: 2}\n\n-   name: "é😀"\n  # note\n    \n- name: c\n';
-    expect(await read(text)).toMatchObject([
-      { line: 3, record: { name: 'a', text: '- not an item\nline\n', list: [1, { b: 2 }] } },
-      { line: 11, record: { name: 'é😀' } },
-      { line: 14, record: { name: 'c' } },
-    ]);
-  });
-
-  it('takes an indented sequence, several documents and anchors within an item', async () => {
-    expect(await read('  - a: &x 1\n    b: *x\n  - a: 2\n---\n- a: 3\n...\n')).toMatchObject([
-      { line: 1, record: { a: 1, b: 1 } },
-      { line: 3, record: { a: 2 } },
-      { line: 5, record: { a: 3 } },
-    ]);
-  });
-
-  it('reports a bad item with its line and goes on', async () => {
-    const items = await read('- a: 1\n- a: [1\n  b: 2\n- just text\n- a: .inf\n');
-    expect(items.map((item) => item.record)).toEqual([{ a: 1 }, null, null, { a: null }]);
-    expect(items[1]!.line).toBeGreaterThanOrEqual(2);
-    expect(items[2]!.error).toBe('the item is not a map');
-  });
-
-  it('reports text that is no sequence', async () => {
-    expect(await read('a: 1\n')).toMatchObject([{ line: 1, record: null }]);
-  });
-
-  it('reports an item over the limit', async () => {
-    expect(await read(`- a: ${'x'.repeat(60)}\n- b: 1\n`, 40)).toMatchObject([
-      { line: 1, record: null },
-      { line: 2, record: { b: 1 } },
-    ]);
   });
 });

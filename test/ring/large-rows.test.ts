@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CHUNK_ROWS, EVENT_BYTES_MAX, LAYOUT_VERSION, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { EventWriter } from '../../src/capture/event-writer.js';
+import { MsgpackReader } from '../../src/formats/msgpack/stored-value.js';
 import type { Batch } from '../../src/ring/batch.js';
 import { planGeometry } from '../../src/ring/memory.js';
 import { SpoolRing } from '../../src/ring/spool.js';
-import { MsgpackReader } from '../../src/schema/msgpack.js';
 import { batchesOf, makeRing, type TestRing } from '../support/ring.js';
 
 const KIB = 1024;

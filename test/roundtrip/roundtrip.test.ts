@@ -10,7 +10,7 @@ import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Crucible } from '../../src/capture/crucible.js';
 import type { Experiment } from '../../src/capture/experiment.js';
-import { jsonText } from '../../src/export/text.js';
+import { jsonText } from '../../src/formats/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { FakeClock } from '../capture/support.js';
 import { COLUMNS, play, START_US, type Step, script } from './support.js';

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import type { EventWriter } from '../../src/capture/event-writer.js';
-import { setOwn } from '../../src/schema/msgpack.js';
+import { setOwn } from '../../src/formats/msgpack/stored-value.js';
 
 /** 2023-11-14T22:13:20Z */
 export const START_US = 1_700_000_000_000_000;

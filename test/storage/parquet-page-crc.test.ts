@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import { type FileMetaData, parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ThriftReader } from '../../src/import/parquet/thrift.js';
+import { ThriftReader } from '../../src/formats/parquet/read/thrift.js';
 import { Crucible } from '../../src/index.js';
 import { withPageChecksums } from '../../src/storage/parquet-page-crc.js';
 

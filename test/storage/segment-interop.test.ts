@@ -3,7 +3,7 @@
 import { tableFromIPC as flechetteTable } from '@uwdata/flechette';
 import { tableFromIPC as arrowTable, type Table } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import { HEADER_DICTIONARY, readDictionaryContent, readMessage } from '../../src/arrow/message.js';
+import { HEADER_DICTIONARY, readDictionaryContent, readMessage } from '../../src/formats/arrow/message.js';
 import type { Batch } from '../../src/ring/batch.js';
 import { SegmentEncoder } from '../../src/storage/segment-encoder.js';
 import { NO_LOSSES } from '../../src/storage/segment-format.js';

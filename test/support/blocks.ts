@@ -1,12 +1,12 @@
 /** Blocks of rows made up by hand: any columns, tags and bindings, in any order. */
 
 import { FLAG_BLOB } from '../../assembly/layout.js';
+import { MsgpackWriter } from '../../src/formats/msgpack/stored-value.js';
 import type { OrderedRows } from '../../src/readers/ordered.js';
 import { RowTable } from '../../src/readers/row-table.js';
 import type { RowSource } from '../../src/readers/rows.js';
 import type { Binding } from '../../src/ring/bindings.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
-import { MsgpackWriter } from '../../src/schema/msgpack.js';
 
 export interface MadeRow {
   readonly timeUs: number;

@@ -3,12 +3,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { FLAG_BLOB, FLAG_SUCCEEDED } from '../../assembly/layout.js';
+import { MsgpackWriter } from '../../src/formats/msgpack/stored-value.js';
 import { compileFilter } from '../../src/readers/filter.js';
 import type { RowSource } from '../../src/readers/rows.js';
 import { openView, type View } from '../../src/readers/source.js';
 import type { Batch, BatchRef } from '../../src/ring/batch.js';
 import type { Filter } from '../../src/schema/event.js';
-import { MsgpackWriter } from '../../src/schema/msgpack.js';
 
 /** All events are 'e', bound to nothing. */
 export const SOURCE: RowSource = {

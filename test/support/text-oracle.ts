@@ -1,7 +1,7 @@
 /** What the lines of CSV and JSON Lines are, one event at a time and as plainly as can be said. */
 
 import { BASE_COLUMNS, EXTRA_COLUMNS } from '../../src/export/columns.js';
-import { snakeCase } from '../../src/export/text.js';
+import { snakeCase } from '../../src/formats/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 
 type Values = Map<string, Json>;

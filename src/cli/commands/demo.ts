@@ -11,7 +11,7 @@ import {
 import type { ExportFormat, ExportResult } from '../../index.js';
 import { type CommandContext, defineCommand } from '../command.js';
 import { dirOf } from '../folder.js';
-import { EXPORT_FORMATS } from '../formats.js';
+import { FORMATS } from '../formats.js';
 import type { Library, LibraryCrucible, LibraryExperiment } from '../library.js';
 import { comparisonLines } from '../report/comparison.js';
 import { filesLines } from '../report/files.js';
@@ -81,10 +81,10 @@ export const demo = defineCommand({
     },
     format: {
       type: 'list',
-      choices: EXPORT_FORMATS,
+      choices: FORMATS,
       value: 'FORMAT',
       default: ['csv', 'jsonl'],
-      description: `of the exported files, one of ${EXPORT_FORMATS.join(', ')}`,
+      description: `of the exported files, one of ${FORMATS.join(', ')}`,
     },
   },
   async run(context) {

@@ -5,7 +5,7 @@ import type { ExportResult, ImportFilesOptions } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { addFacts, UsageError } from '../errors.js';
 import { dirOf } from '../folder.js';
-import { EXPORT_FORMATS, formatNamedBy, IMPORT_FORMATS, type NamedFormat } from '../formats.js';
+import { FORMATS, formatNamedBy, type NamedFormat } from '../formats.js';
 import type { LibraryExperiment } from '../library.js';
 import { cutLines } from '../report/analysed.js';
 import { filesLines } from '../report/files.js';
@@ -21,7 +21,7 @@ const TIME_UNITS = ['iso', 's', 'ms', 'us', 'ns', 'excel'] as const;
 /** The command's options as far as the library takes them. */
 interface CommandOptions {
   readonly map: readonly string[];
-  readonly format?: (typeof IMPORT_FORMATS)[number] | undefined;
+  readonly format?: (typeof FORMATS)[number] | undefined;
   readonly event?: string | undefined;
   readonly name?: string | undefined;
   readonly id?: string | undefined;
@@ -49,7 +49,7 @@ export const importCommand = defineCommand({
   summary: "read files, another tool's or exported ones, into an experiment and analyse it",
   usage: 'FILE... [--map TARGET=EXPRESSION ...] [options]',
   details: [
-    'Reads CSV, JSON Lines, MessagePack, Parquet, Arrow and YAML. Exported files need no --map, and give the events that were exported; with the --id, --name, --condition and --tag of their experiment, these can be exported again as they were.',
+    'Reads CSV, JSON Lines, MessagePack, Parquet and Arrow. Exported files need no --map, and give the events that were exported; with the --id, --name, --condition and --tag of their experiment, these can be exported again as they were.',
     'Of other files, columns with usual names (timestamp, latency_ms, model, …) are recognised, and each --map fills one field of the event from the columns of the file, before what is recognised. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'Several files, and all files of a folder, become one experiment. - is standard input. With --condition-from, each value of a column becomes the condition of an experiment of its own, so that both arms of one file can be compared:',
@@ -70,9 +70,9 @@ export const importCommand = defineCommand({
     map: { type: 'list', value: 'TARGET=EXPR', description: 'field of the event = expression over columns' },
     format: {
       type: 'choice',
-      choices: IMPORT_FORMATS,
+      choices: FORMATS,
       value: 'FORMAT',
-      description: `of the file, ${IMPORT_FORMATS.join(', ')}; by its name or first bytes if not given`,
+      description: `of the file, ${FORMATS.join(', ')}; by its name or first bytes if not given`,
     },
     event: { type: 'string', value: 'NAME', description: 'event name of the rows' },
     name: { type: 'string', value: 'NAME', description: 'name of the experiment; the file name by default' },
@@ -145,7 +145,7 @@ export const importCommand = defineCommand({
     out: {
       type: 'list',
       value: 'FILE',
-      description: `also write the events to this file, which ends in .${EXPORT_FORMATS.join(', .')}`,
+      description: `also write the events to this file, which ends in .${FORMATS.join(', .')}`,
     },
   },
   async run(context) {
@@ -318,10 +318,7 @@ function nameOf(path: string): string {
 function readTarget(path: string): NamedFormat & { path: string } {
   const named = formatNamedBy(path);
   if (named !== null) return { path, ...named };
-  throw new UsageError(
-    `--out expects a file ending in .${EXPORT_FORMATS.join(', .')}, got ${path}`,
-    'import',
-  );
+  throw new UsageError(`--out expects a file ending in .${FORMATS.join(', .')}, got ${path}`, 'import');
 }
 
 /** The error in the terms of the command line. */
@@ -333,7 +330,7 @@ function told(error: unknown, paths: readonly string[]): unknown {
   if (path !== 'format') return error;
   const what = paths.length === 1 ? `what ${nameShown(paths[0]!)} is` : 'what one of these files is';
   return new UsageError(
-    `${what} cannot be told by its name: say it with --format (${IMPORT_FORMATS.join(', ')})`,
+    `${what} cannot be told by its name: say it with --format (${FORMATS.join(', ')})`,
     'import',
   );
 }

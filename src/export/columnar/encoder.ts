@@ -1,5 +1,6 @@
 /** Files of batches of columns: rows are gathered, and encoded when there are enough of them. */
 
+import type { ColumnarFile } from '../../formats/columns/file.js';
 import type { ExportBlocks, ExportEncoder } from '../encoder.js';
 import type { ColumnPlan } from '../plan.js';
 import { RowGatherer } from './gatherer.js';
@@ -8,15 +9,6 @@ import { type TypedColumn, typedSchema } from './schema.js';
 /** Bytes of numbers that are gathered; what is gathered of many columns has fewer rows. */
 const GATHERED_BYTES = 24 << 20;
 const ROWS_MIN = 1024;
-
-/** A file that has been begun: where its batches stand is counted from the end of its head. */
-export interface ColumnarFile {
-  readonly head: Uint8Array;
-  /** The rows gathered, as the file has them; valid until the next call. */
-  batch(rows: RowGatherer): Uint8Array;
-  /** What comes behind the last batch. */
-  end(): Uint8Array;
-}
 
 /**
  * @param rowsMax - rows of a batch, at most

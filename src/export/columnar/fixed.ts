@@ -1,7 +1,7 @@
 /** The columns that every Arrow and Parquet file has, whatever its rows. */
 
+import { jsonText } from '../../formats/text.js';
 import type { EventRow, Json } from '../../schema/event.js';
-import { jsonText } from '../text.js';
 
 interface FixedText {
   readonly name: string;

@@ -16,16 +16,6 @@ import {
   UNPRICED_SHIFT,
   VALUE_MAX,
 } from '../../../assembly/layout.js';
-import type { OrderedRows } from '../../readers/ordered.js';
-import { eventId, type RowSource } from '../../readers/rows.js';
-import { UNPRICED } from '../../schema/enrich.js';
-import type { EventRow, Json } from '../../schema/event.js';
-import { Marks } from '../marks.js';
-import { type ColumnNode, type ColumnPlan, KIND_NULL, kindOf, saysMore } from '../plan.js';
-import { ByShape, storedNumber, storedText, textEnd, textStart } from '../stored-shape.js';
-import { jsonText } from '../text.js';
-import { COST_OF_EVENT, COST_SOURCE, costOfTable, FIXED_TEXTS } from './fixed.js';
-import { JSON_PARTS, type TypedColumn } from './schema.js';
 import {
   codeStage,
   FLAG_FALSE,
@@ -36,8 +26,18 @@ import {
   OWN,
   type Stage,
   TextStage,
-} from './stages.js';
-import type { TextSet } from './text-set.js';
+} from '../../formats/columns/stages.js';
+import type { TextSet } from '../../formats/columns/text-set.js';
+import { jsonText } from '../../formats/text.js';
+import type { OrderedRows } from '../../readers/ordered.js';
+import { eventId, type RowSource } from '../../readers/rows.js';
+import { UNPRICED } from '../../schema/enrich.js';
+import type { EventRow, Json } from '../../schema/event.js';
+import { Marks } from '../marks.js';
+import { type ColumnNode, type ColumnPlan, KIND_NULL, kindOf, saysMore } from '../plan.js';
+import { ByShape, storedNumber, storedText, textEnd, textStart } from '../stored-shape.js';
+import { COST_OF_EVENT, COST_SOURCE, costOfTable, FIXED_TEXTS } from './fixed.js';
+import { JSON_PARTS, type TypedColumn } from './schema.js';
 
 /** Bytes of written-out texts that are gathered before they should be taken. */
 const TEXT_BYTES = 16 << 20;

@@ -1,23 +1,16 @@
 /** The typed columns of an Arrow or Parquet file. */
 
+import { columnMetadata, type FileColumn } from '../../formats/columns/column.js';
+import { TextSet } from '../../formats/columns/text-set.js';
+import { jsonText } from '../../formats/text.js';
 import type { Json } from '../../schema/event.js';
 import { VERSION } from '../../version.js';
-import { BASE_COLUMNS, EXTRA_COLUMNS, type SchemaColumn, type ValueType } from '../columns.js';
+import { BASE_COLUMNS, EXTRA_COLUMNS, type SchemaColumn } from '../columns.js';
 import type { EncodeOptions, ExperimentAbout } from '../encoder.js';
 import type { ColumnNode, ColumnPlan } from '../plan.js';
 import { fixedType, openType } from '../schema.js';
-import { jsonText } from '../text.js';
-import { TextSet } from './text-set.js';
 
-export interface TypedColumn {
-  readonly name: string;
-  readonly type: ValueType;
-  readonly nullable: boolean;
-  /** The texts there are, which rows refer to by code; null where they are written out. Only of texts. */
-  readonly texts: TextSet | null;
-  /** Where the values are JSON text of values that no one type holds. */
-  readonly json: boolean;
-  readonly unit: string | null;
+export interface TypedColumn extends FileColumn {
   /** The place in the tree of paths; null for a column that every file has. */
   readonly node: ColumnNode | null;
 }
@@ -88,9 +81,4 @@ export function fileMetadata(
       : { 'crucible.dropped': total('dropped'), 'crucible.malformed': total('malformed') }),
     'crucible.columns': jsonText(schema),
   };
-}
-
-/** What is told of a column beside its type. */
-export function columnMetadata({ unit, json }: Pick<TypedColumn, 'unit' | 'json'>): Record<string, string> {
-  return { ...(unit === null ? {} : { unit }), ...(json ? { encoding: 'json' } : {}) };
 }

@@ -1,9 +1,9 @@
 /** The columns of the columnar snapshot, in their order. docs/formats.md is its specification. */
 
+import { jsonText } from '../../formats/text.js';
 import type { OwnParts } from '../../readers/rows.js';
 import type { EventRow, Json, Tokens } from '../../schema/event.js';
 import { type SchemaColumn, schemaOf } from '../columns.js';
-import { jsonText } from '../text.js';
 
 /** Where in its experiment an event was captured. */
 export interface CapturePlace {

@@ -1,8 +1,8 @@
 /** Columns of the batch that is being gathered for a columnar snapshot. */
 
 import { endianness } from 'node:os';
-import { writeWholeNumbers } from '../columnar/whole-numbers.js';
-import { wellFormed } from '../text.js';
+import { writeWholeNumbers } from '../../formats/columns/whole-numbers.js';
+import { wellFormed } from '../../formats/text.js';
 
 /** Numbers, and where there are none. */
 export class NumberStage {

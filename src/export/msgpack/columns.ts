@@ -10,6 +10,8 @@
 
 import { encode } from '@msgpack/msgpack';
 import { FLAG_CORRECTED, TAG_BINDING_MASK } from '../../../assembly/layout.js';
+import { withWrittenKeys } from '../../formats/msgpack/keys.js';
+import { jsonText } from '../../formats/text.js';
 import type { SourcedRows } from '../../readers/merge-rows.js';
 import type { OrderedRows } from '../../readers/ordered.js';
 import { ownParts, type RowSource } from '../../readers/rows.js';
@@ -17,7 +19,6 @@ import type { EventRow, Json } from '../../schema/event.js';
 import { VERSION } from '../../version.js';
 import type { ExperimentAbout, ExportBlocks, ExportEncoder } from '../encoder.js';
 import { saysMore } from '../plan.js';
-import { jsonText } from '../text.js';
 import {
   type BoundColumn,
   type CapturePlace,
@@ -28,7 +29,6 @@ import {
   SCHEMA,
 } from './column-schema.js';
 import { NumberStage, ValueStage } from './column-stages.js';
-import { withWrittenKeys } from './keys.js';
 
 export const SNAPSHOT_FORMAT = 'crucible-columns';
 export const SNAPSHOT_VERSION = 1;

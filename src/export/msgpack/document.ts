@@ -5,11 +5,11 @@
  * each set of them. Where a value goes is a step: the bytes of its key, and how it is read.
  */
 
+import { writtenKey } from '../../formats/msgpack/keys.js';
+import { type ByteWriter, encodedText } from '../../formats/msgpack/writer.js';
+import { snakeCase } from '../../formats/text.js';
 import type { EventRow } from '../../schema/event.js';
 import { MAP_COLUMNS } from '../columns.js';
-import { snakeCase } from '../text.js';
-import { writtenKey } from './keys.js';
-import { type ByteWriter, encodedText } from './writer.js';
 
 type WriteValue = (out: ByteWriter, event: EventRow) => void;
 

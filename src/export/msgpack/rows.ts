@@ -21,6 +21,7 @@ import {
   UNPRICED_MASK,
   UNPRICED_SHIFT,
 } from '../../../assembly/layout.js';
+import { ByteWriter, encodedText } from '../../formats/msgpack/writer.js';
 import type { OrderedRows } from '../../readers/ordered.js';
 import type { RowTable } from '../../readers/row-table.js';
 import type { RowSource } from '../../readers/rows.js';
@@ -33,7 +34,6 @@ import { saysMore } from '../plan.js';
 import { type BlockWriter, rowFile } from '../row-file.js';
 import { stepsOf, writeEvent } from './document.js';
 import { LIFTED_COLUMNS, LOOKED_FOR, StoredRow } from './stored.js';
-import { ByteWriter, encodedText } from './writer.js';
 
 /** Of a row that is not all told by its columns, its binding and what is stored with it. */
 const UNTOLD = FLAG_CORRECTED | FLAG_MALFORMED;

@@ -6,7 +6,7 @@
  * beside its metadata; such rows are decoded.
  */
 
-import { UNDERSCORE } from './keys.js';
+import { UNDERSCORE } from '../../formats/msgpack/keys.js';
 
 const KEYS_MAX = 40;
 const DEPTH_MAX = 64;

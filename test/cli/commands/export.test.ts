@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { commands } from '../../../src/cli/commands/index.js';
-import { EXPORT_FORMATS } from '../../../src/cli/formats.js';
+import { FORMATS } from '../../../src/cli/formats.js';
 import { loadLibrary } from '../../../src/cli/library.js';
 import { Crucible, type ExportFormat } from '../../../src/index.js';
 import { countsOf } from '../../support/counts.js';
@@ -341,7 +341,7 @@ describe('the built program', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  it.for(EXPORT_FORMATS)('exports %s', async (format, { skip }) => {
+  it.for(FORMATS)('exports %s', async (format, { skip }) => {
     skip(!(await supportOf(format)).writes, 'the library does not write it');
     const file = join(out, `a.${format}`);
     const stdout = built('export', 'c0', '--dir', dir, '--out', file);
@@ -350,7 +350,7 @@ describe('the built program', () => {
     expect(manifest).toMatchObject({ format, rows: 101, sha256: sha256(readFileSync(file)) });
   });
 
-  it.for(EXPORT_FORMATS)('gets the events back from %s', async (format, { skip }) => {
+  it.for(FORMATS)('gets the events back from %s', async (format, { skip }) => {
     skip(!(await supportOf(format)).reads, 'the library does not read it');
     const [file, before, after] = [`a.${format}`, 'before.csv', 'after.csv'].map((name) =>
       join(out, name),

@@ -52,7 +52,7 @@ describe('crucible import', () => {
     expect(library.calls).toContain(`import ${file} {"format":"parquet"}`);
     expect(await run(file, '--format', 'xlsx')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('--format expects csv or jsonl or msgpack or parquet or arrow or yaml'),
+      stderr: expect.stringContaining('--format expects csv or jsonl or msgpack or parquet or arrow'),
     });
     const own = await run(file, '--id', 'c0', '--name', 'n', '--condition', 'c', '--tag', 'a', '--tag', 'b');
     expect(own.library.started).toEqual([
@@ -75,7 +75,7 @@ describe('crucible import', () => {
     const { status, stderr } = await runInMemory(['import', unknown], [importCommand], { loadLibrary });
     expect(status).toBe(2);
     expect(stderr).toBe(
-      `error: what ${unknown} is cannot be told by its name: say it with --format (csv, jsonl, msgpack, parquet, arrow, yaml) (ERR_USAGE)\nSee: crucible help import\n`,
+      `error: what ${unknown} is cannot be told by its name: say it with --format (csv, jsonl, msgpack, parquet, arrow) (ERR_USAGE)\nSee: crucible help import\n`,
     );
   });
 
@@ -173,7 +173,6 @@ describe('crucible import of a file that gives nothing', () => {
     ['latin1.csv', Buffer.from('a,b\n1,\xfc\n', 'latin1'), 'line 2 has bytes that are not UTF-8'],
     ['headerless.csv', '2024-03-01,12\n', 'line 1 looks like data'],
     ['png.jsonl', png, 'line 1 has bytes that are not UTF-8'],
-    ['png.yaml', png, 'can be understood'],
     ['png.msgpack', png, 'cannot be read as MessagePack behind record 0'],
     ['png.parquet', png, 'cannot be read as Parquet'],
     ['png.arrow', png, 'cannot be read behind record 0'],
@@ -181,7 +180,6 @@ describe('crucible import of a file that gives nothing', () => {
     ['empty.csv', '', 'holds no records'],
     ['empty.tsv.gz', gzipSync(''), 'holds no records'],
     ['empty.jsonl', '', 'holds no records'],
-    ['empty.yaml', '', 'holds no records'],
     ['empty.msgpack', '', 'holds no records'],
     ['empty.parquet', '', 'cannot be read as Parquet'],
     ['empty.arrow', '', 'cannot be read behind record 0'],

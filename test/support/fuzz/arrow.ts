@@ -11,14 +11,14 @@ import {
   string,
   table,
   tables,
-} from '../../../src/arrow/flatbuffer-writer.js';
+} from '../../../src/formats/arrow/flatbuffer-writer.js';
 import {
   END_OF_STREAM,
   encapsulate,
   HEADER_BATCH,
   HEADER_DICTIONARY,
   HEADER_SCHEMA,
-} from '../../../src/arrow/message.js';
+} from '../../../src/formats/arrow/message.js';
 import { little, type Random, type Stated } from './stated.js';
 import { zstdFrame } from './wrappers.js';
 

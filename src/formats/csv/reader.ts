@@ -1,0 +1,249 @@
+/** A CSV file as records keyed by the names of its columns; every value is text. */
+
+import { ConfigError, ImportError } from '../../errors.js';
+import type { Json } from '../../schema/event.js';
+import { type ColumnNames, uniqueNames } from '../column-names.js';
+import { hasOwnColumns, isOwnRow } from '../own-marks.js';
+import { blankRecord, COLUMNS_MAX, type RawItem, type RecordReader, setOwn } from '../reader.js';
+import type { TextDecoding } from '../text-decoding.js';
+import { parseDecimal } from '../text-values.js';
+import { parseTimestamp } from '../timestamps.js';
+import { checkDialect, type DialectOptions, findDialect, SAMPLE_CHARS, withPoint } from './dialect.js';
+import { CsvParser, type CsvRow, RFC_4180 } from './parser.js';
+
+export interface CsvOptions extends DialectOptions {
+  /** Column names of a file that has no header line. */
+  columns?: readonly string[];
+  /** Whether the first record names the columns. Default: it does, and one that looks like data is refused. */
+  header?: true;
+  /**
+   * A row with too few or too many fields is always reported. `skip` (default) leaves it out, because a
+   * missing or stray delimiter puts values under the wrong names; `keep` takes the fields there are, with
+   * surplus ones as `column_<n>`.
+   */
+  ragged?: 'skip' | 'keep';
+  /** Fields that mean that there is no value, besides empty ones. Default: NULL_WORDS. */
+  nulls?: readonly string[];
+  /** Longest record kept, in UTF-16 code units; a longer one is reported and skipped. */
+  maxRecordChars?: number;
+}
+
+/** What pandas, R, MySQL and Excel write where there is no value. */
+export const NULL_WORDS: readonly string[] = [
+  ...[
+    'NA',
+    'N/A',
+    'n/a',
+    '#N/A',
+    '#NA',
+    '<NA>',
+    'NaN',
+    'nan',
+    '-NaN',
+    '-nan',
+    'None',
+    'null',
+    'NULL',
+    'Null',
+    '\\N',
+  ],
+];
+const NULL_WORD_MAX_CHARS = 16;
+
+/** @throws ConfigError for what cannot be */
+export function checkCsvOptions(options: CsvOptions): void {
+  checkDialect(options);
+  const { nulls } = options;
+  if (nulls !== undefined && !(Array.isArray(nulls) && nulls.every((word) => typeof word === 'string'))) {
+    throw new ConfigError('nulls', 'an array of texts', nulls);
+  }
+}
+
+export class CsvReader implements RecordReader {
+  readonly textual = true;
+  readonly #text: TextDecoding;
+  readonly #options: CsvOptions;
+  /** A manifest says that it is one of our own exports. */
+  readonly #vouched: boolean;
+  #isOwn = false;
+  /** Words that mean null; none in our own exports. */
+  #nulls: ReadonlySet<string> = new Set();
+  #decimal: '.' | ',' = '.';
+  #columns: readonly string[] | null = null;
+  #blank: Readonly<Record<string, Json>> = {};
+
+  /**
+   * @param vouched - whether something beside the file says that it is one of our own exports
+   * @throws ConfigError for options that cannot be
+   */
+  constructor(text: TextDecoding, options: CsvOptions = {}, vouched = false) {
+    checkCsvOptions(options);
+    this.#vouched = vouched;
+    this.#text = text;
+    this.#options = options;
+  }
+
+  get columns(): readonly string[] | null {
+    return this.#columns;
+  }
+
+  get isOwn(): boolean {
+    return this.#isOwn;
+  }
+
+  /** @throws ImportError ERR_FILE_ENCODING for bytes at the beginning that are not of the encoding */
+  async *batches(): AsyncGenerator<RawItem[]> {
+    const texts = this.#text.texts();
+    const { text: first, rows: begun } = await gathered(texts);
+    this.#text.refuseInvalid();
+    const isCr = endsInCr(first);
+    const withLf = (text: string) => (isCr ? text.replaceAll('\r', '\n') : text);
+    const sample = withLf(first);
+    const { parser, skippedLines } = this.#begin(sample.slice(0, SAMPLE_CHARS), begun);
+
+    const { columns } = this.#options;
+    const items: RawItem[] = columns === undefined ? [] : this.#name(uniqueNames(columns), 1);
+    const rows: CsvRow[] = [];
+    parser.push(withoutLines(sample, skippedLines), rows);
+    yield [...items, ...this.#items(rows, skippedLines)];
+    for await (const text of texts) {
+      const rows: CsvRow[] = [];
+      parser.push(withLf(text), rows);
+      yield this.#items(rows, skippedLines);
+    }
+    const last: CsvRow[] = [];
+    parser.end(last);
+    yield this.#items(last, skippedLines);
+  }
+
+  /** Decides how the file is written. Our own exports are written one way, and mean what they say. */
+  #begin(sample: string, begun: readonly CsvRow[]): { parser: CsvParser; skippedLines: number } {
+    const { maxRecordChars, nulls = NULL_WORDS } = this.#options;
+    const [header, row] = begun.map(({ fields }) => fields);
+    this.#isOwn =
+      header != null &&
+      hasOwnColumns(header) &&
+      (this.#vouched || (row != null && isOwnRow(keyed(header, row))));
+    if (this.#isOwn) return { parser: new CsvParser(RFC_4180, maxRecordChars), skippedLines: 0 };
+    const dialect = findDialect(sample, this.#options);
+    this.#decimal = dialect.decimal;
+    this.#nulls = new Set(nulls);
+    return { parser: new CsvParser(dialect, maxRecordChars), skippedLines: dialect.skippedLines };
+  }
+
+  #items(rows: readonly CsvRow[], skippedLines: number): RawItem[] {
+    const items: RawItem[] = [];
+    for (const row of rows) {
+      const line = row.line + skippedLines;
+      if (row.fields === null) items.push({ line, record: null, error: row.error });
+      else if (this.#columns === null) items.push(...this.#name(this.#headerOf(row.fields, line), line));
+      else items.push(this.#item(row.fields, line, this.#columns));
+    }
+    return items;
+  }
+
+  /** @throws ImportError for what looks like data */
+  #headerOf(fields: readonly string[], line: number): ColumnNames {
+    // A name of our own exports is what it is, blanks included.
+    if (this.#isOwn) return uniqueNames(fields, false);
+    if (this.#options.header !== true && looksLikeData(fields)) {
+      throw new ImportError(
+        'ERR_UNSUPPORTED_FORMAT',
+        `line ${line} looks like data, and not like names of columns: pass the names (columns: ['timestamp', …]), or header: true if they are names`,
+        { line },
+      );
+    }
+    return uniqueNames(fields);
+  }
+
+  #name({ names, problems }: ColumnNames, line: number): RawItem[] {
+    if (names.length > COLUMNS_MAX) {
+      throw new ImportError(
+        'ERR_UNSUPPORTED_FORMAT',
+        `there are ${names.length} columns, and at most ${COLUMNS_MAX} can be read`,
+        { line, columns: names.length },
+      );
+    }
+    this.#columns = names;
+    this.#blank = blankRecord(names);
+    return problems.map((error) => ({ line, record: null, error, reason: 'header' }));
+  }
+
+  #item(fields: string[], line: number, columns: readonly string[]): RawItem {
+    const ragged = fields.length !== columns.length;
+    const error = ragged ? `expected ${columns.length} fields, got ${fields.length}` : null;
+    if (error !== null && this.#options.ragged !== 'keep')
+      return { line, record: null, error, reason: 'ragged' };
+    for (const field of fields) {
+      const complaint = this.#text.complaintOf(field);
+      if (complaint !== null) return { line, record: null, error: complaint, reason: 'encoding' };
+    }
+    const record: Record<string, Json> = ragged ? {} : { ...this.#blank };
+    if (error !== null) {
+      for (const [i, field] of fields.entries())
+        setOwn(record, columns[i] ?? `column_${i + 1}`, this.#value(field));
+      return { line, record, error, reason: 'ragged' };
+    }
+    for (let i = 0; i < fields.length; i += 1) record[columns[i]!] = this.#value(fields[i]!);
+    return { line, record, error };
+  }
+
+  #value(field: string): string | null {
+    if (field.length <= NULL_WORD_MAX_CHARS && this.#nulls.has(field)) return null;
+    return this.#decimal === ',' ? withPoint(field) : field;
+  }
+}
+
+/** Whether lines end with CR alone, as in files of old Macs, going by the first line. */
+function endsInCr(text: string): boolean {
+  let isQuoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '"') isQuoted = !isQuoted;
+    else if (!isQuoted && char === '\n') return false;
+    else if (!isQuoted && char === '\r') return !/^\r*\n/.test(text.slice(at, at + 4));
+  }
+  return false;
+}
+
+/**
+ * Texts until there are enough to tell how the file is written, and its first rows, if it is one of our own exports:
+ * those may be long.
+ */
+async function gathered(texts: AsyncGenerator<string>): Promise<{ text: string; rows: readonly CsvRow[] }> {
+  const parser = new CsvParser(RFC_4180);
+  const rows: CsvRow[] = [];
+  let text = '';
+  const mayBeOwn = () =>
+    rows.length === 0 ? text.includes('event_id') : hasOwnColumns(rows[0]!.fields ?? []);
+  const isEnough = () => text.length >= SAMPLE_CHARS && (rows.length >= 2 || !mayBeOwn());
+  while (!isEnough()) {
+    const { done, value } = await texts.next();
+    if (done === true) {
+      parser.end(rows);
+      break;
+    }
+    text += value;
+    if (rows.length < 2) parser.push(value, rows);
+  }
+  return { text, rows };
+}
+
+function keyed(names: readonly string[], fields: readonly string[]): Record<string, Json> {
+  return Object.fromEntries(names.map((name, i) => [name, fields[i] ?? null]));
+}
+
+function withoutLines(text: string, lines: number): string {
+  let at = 0;
+  for (let line = 0; line < lines; line++) at = text.indexOf('\n', at) + 1;
+  return text.slice(at);
+}
+
+/** Whether the first record has a time in it, or numbers in at least half of its fields: names of columns have neither. */
+function looksLikeData(fields: readonly string[]): boolean {
+  const numbers = fields.filter((field) => parseDecimal(field) !== null).length;
+  return (
+    (numbers > 0 && 2 * numbers >= fields.length) ||
+    fields.some((field) => field.length >= 8 && parseTimestamp(field) !== null)
+  );
+}

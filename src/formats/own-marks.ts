@@ -1,0 +1,113 @@
+/**
+ * What tells our own exports from files whose columns merely have the same names.
+ *
+ * Parquet, Arrow and the columnar snapshot say in their metadata that they are exports, and Arrow and Parquet which
+ * columns they were written with: nobody's columns say that. CSV, JSON Lines and MessagePack rows have no place for it:
+ * there a manifest beside the file tells, and else values that agree with each other as only ours do.
+ */
+
+import type { Json } from '../schema/event.js';
+import { parseTimestamp } from './timestamps.js';
+import { parsedJson } from './values.js';
+
+/** Key of the metadata of Arrow and Parquet files under which their columns are told, as JSON. */
+export const COLUMNS_KEY = 'crucible.columns';
+
+/** Without these there is no event of ours. */
+export const REQUIRED_COLUMNS: readonly string[] = ['event_id', 'event_name', 'experiment_id', 'timestamp'];
+/** Columns of every CSV export. */
+const BASE = [
+  ...REQUIRED_COLUMNS,
+  'cohort',
+  'condition',
+  'cost_usd',
+  'datetime',
+  'experiment_name',
+  'latency_ms',
+  'model',
+  'provider',
+  'sample_id',
+  'session_id',
+  'success',
+];
+/** The end of an event's id: producer and sequence. */
+const PLACE = /^[0-9a-f]{2,4}-[0-9a-f]{10,14}$/;
+
+const isText = (value: Json) => typeof value === 'string';
+const isTextOrNull = (value: Json) => value === null || isText(value);
+const isNumberOrNull = (value: Json) => value === null || typeof value === 'number';
+const isAny = () => true;
+const isMap = (value: Json) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Keys of every event as a map, and what their values are. */
+const OF_MAPS: Readonly<Record<string, (value: Json) => boolean>> = {
+  cohort: isAny,
+  condition: isText,
+  correlation_id: isAny,
+  cost_source: isTextOrNull,
+  cost_usd: isNumberOrNull,
+  event_id: isText,
+  event_name: isText,
+  experiment_id: isText,
+  experiment_name: isText,
+  latency_ms: isNumberOrNull,
+  malformed: (value) => typeof value === 'boolean',
+  malformed_keys: Array.isArray,
+  measurements: isMap,
+  metadata: isMap,
+  model: isTextOrNull,
+  provider: isTextOrNull,
+  sample_id: isAny,
+  session_id: isAny,
+  span_id: isAny,
+  success: (value) => value === null || typeof value === 'boolean',
+  tags: Array.isArray,
+  timestamp: Number.isSafeInteger,
+  tokens: (value) => value === null || isMap(value),
+  trace_id: isAny,
+  user_id: isAny,
+};
+
+type Raw = Readonly<Record<string, Json>>;
+
+/** Whether a file with these columns, or a record with these keys, has what an export needs to be read as one. */
+export function hasOwnColumns(columns: readonly string[]): boolean {
+  return REQUIRED_COLUMNS.every((name) => columns.includes(name));
+}
+
+/**
+ * Whether the metadata of a file with these columns say that it was written with them. Whoever adds a column to one of
+ * our files makes another of it; one that was taken out is merely missing.
+ * @param told - what stands under `COLUMNS_KEY`
+ */
+export function tellsColumns(told: string | undefined, columns: readonly string[]): boolean {
+  const list = parsedJson(told ?? null);
+  if (!Array.isArray(list) || !hasOwnColumns(columns)) return false;
+  const names = new Set(list.map((column) => (isMap(column) ? (column as Raw).name : null)));
+  return columns.every((name) => names.has(name));
+}
+
+/** Whether a row of text is one of a CSV export. */
+export function isOwnRow(row: Raw): boolean {
+  if (!hasOwnColumns(Object.keys(row))) return false;
+  if (hasOwnId(row)) return true;
+  const { timestamp, datetime } = row;
+  if (typeof datetime !== 'string' || datetime === '') return false;
+  const time = datetime.replace(/^'/, '');
+  return (
+    BASE.every((name) => Object.hasOwn(row, name)) &&
+    parseTimestamp(time, { unit: 'iso' }) === Number(timestamp)
+  );
+}
+
+/** Whether a map is an event of JSON Lines or MessagePack. */
+export function isOwnMap(record: Raw): boolean {
+  if (!hasOwnColumns(Object.keys(record))) return false;
+  if (hasOwnId(record)) return true;
+  return Object.entries(OF_MAPS).every(([key, fits]) => Object.hasOwn(record, key) && fits(record[key]!));
+}
+
+/** Whether the event's id is made of its experiment's. */
+function hasOwnId({ event_id: id, experiment_id: experiment }: Raw): boolean {
+  if (typeof id !== 'string' || typeof experiment !== 'string') return false;
+  return id.startsWith(`${experiment}-`) && PLACE.test(id.slice(experiment.length + 1));
+}
