@@ -8,9 +8,9 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { resolveOptions } from '../src/capture/options.js';
-import { Stores } from '../src/capture/stores.js';
 import { systemClock } from '../src/clock.js';
+import { resolveOptions } from '../src/experiment/options.js';
+import { Stores } from '../src/experiment/stores.js';
 import { arrowFormat } from '../src/export/arrow.js';
 import type { EncodeOptions, ExportFormatDefinition } from '../src/export/encoder.js';
 import { parquetFormat } from '../src/export/parquet.js';

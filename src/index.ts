@@ -4,16 +4,21 @@
 
 export * from './analysis/types.js';
 export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
-export type { ArchiveOptions, ArchiveResult } from './capture/archive.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
 export type { SpanAdditions, SpanEnd, SpanHandle, SpanStream } from './capture/bus-span.js';
+export { Recorder } from './capture/recorder.js';
+export { attachExperiment, type ExperimentHandle, ExperimentWriter } from './capture/share.js';
+export { Span, type SpanResult } from './capture/span.js';
+export { type Clock, systemClock } from './clock.js';
+export * from './errors.js';
+export type { ArchiveOptions, ArchiveResult } from './experiment/archive.js';
 export {
   Crucible,
   type CrucibleOptions,
   type StudyExperimentOptions,
   type StudyOptions,
-} from './capture/crucible.js';
-export type { StorageStatus } from './capture/durability.js';
+} from './experiment/crucible.js';
+export type { StorageStatus } from './experiment/durability.js';
 export {
   Experiment,
   type ExperimentCounts,
@@ -22,17 +27,12 @@ export {
   type FlushReport,
   type ImportOptions,
   type ImportResult,
-} from './capture/experiment.js';
-export type { StreamExportOptions } from './capture/export-stream.js';
-export type { ExportOptions } from './capture/exporting.js';
-export type { ImportedFiles, ImportFilesOptions } from './capture/importing.js';
-export type { ExperimentOptions } from './capture/options.js';
-export { Recorder } from './capture/recorder.js';
-export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './capture/reopen.js';
-export { attachExperiment, type ExperimentHandle, ExperimentWriter } from './capture/share.js';
-export { Span, type SpanResult } from './capture/span.js';
-export { type Clock, systemClock } from './clock.js';
-export * from './errors.js';
+} from './experiment/experiment.js';
+export type { StreamExportOptions } from './experiment/export-stream.js';
+export type { ExportOptions } from './experiment/exporting.js';
+export type { ImportedFiles, ImportFilesOptions } from './experiment/importing.js';
+export type { ExperimentOptions } from './experiment/options.js';
+export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './experiment/reopen.js';
 export type { ExportResult } from './export/index.js';
 export {
   type ImportFileOptions,
@@ -53,10 +53,10 @@ export {
   type StoredExperiment,
   type StoredFields,
 } from './storage/catalogue.js';
-export type { CompactionReport } from './storage/compactor.js';
+export type { CompactionReport } from './storage/compaction/thread.js';
 export type { DamagedBatch } from './storage/damage.js';
 export type { CutTail, Damage } from './storage/recovery.js';
-export type { FsyncPolicy, Retention } from './storage/spooler.js';
+export type { FsyncPolicy, Retention } from './storage/spooler/spooler.js';
 export type { Contribution, Look } from './study/book.js';
 export type { Difference } from './study/canonical.js';
 export type { PlannedAnalysis, StudyArm, StudyDesign, StudyPlan } from './study/plan.js';

@@ -1,8 +1,8 @@
 /** The program of every thread that this package starts. The build makes one text of it and all it needs. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { findOptionalFrom } from './optional.js';
-import { runCompactorThread } from './storage/compactor.worker.js';
-import { runSpoolerThread } from './storage/spooler.worker.js';
+import { runCompactorThread } from './storage/compaction/compaction.worker.js';
+import { runSpoolerThread } from './storage/spooler/spooler.worker.js';
 import type { ThreadStart } from './thread.js';
 import { respond } from './workers/analysis.worker.js';
 import { ANALYSIS_HANDLER } from './workers/handler.js';

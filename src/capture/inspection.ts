@@ -1,6 +1,5 @@
 /** What `console.log` shows of an experiment and its kin: where it stands and what it has counted. */
 import type { InspectOptionsStylized, inspect } from 'node:util';
-import type { ExperimentCounts } from './experiment.js';
 import type { RefusedCounts } from './losses.js';
 
 /** The method by this name is asked by Node, Deno and Bun. */
@@ -25,12 +24,6 @@ function known(fields: object): object {
   return Object.fromEntries(
     given.map(([key, value]) => [key, typeof value === 'object' && value !== null ? known(value) : value]),
   );
-}
-
-/** Counts, those of refusals only where there are any. */
-export function shownCounts(counts: ExperimentCounts): Record<string, unknown> {
-  const { captured, retained, dropped, malformed, refused } = counts;
-  return { captured, retained, dropped, malformed, refused: shownRefused(refused) };
 }
 
 /** Reasons for which events were refused; undefined where none were. */

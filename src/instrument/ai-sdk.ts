@@ -6,9 +6,9 @@
  * it is over; it is counted if no other layer has counted it.
  */
 import { type ActiveRun, activeRun } from '../capture/context.js';
-import type { Experiment } from '../capture/experiment.js';
 import { isAbort } from '../capture/results/watchable.js';
 import { systemClock } from '../clock.js';
+import type { Experiment } from '../experiment/experiment.js';
 import { errorName } from './error-name.js';
 import { guarded } from './guard.js';
 import { activeCall } from './layers.js';

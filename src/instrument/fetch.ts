@@ -1,6 +1,6 @@
 /** `crucible-telemetry/fetch`: the tap as the `fetch` option of a client. */
 import { activeRun } from '../capture/context.js';
-import type { Experiment } from '../capture/experiment.js';
+import type { Experiment } from '../experiment/experiment.js';
 import { tapFetch } from './fetch-tap.js';
 
 export interface CrucibleFetchOptions {

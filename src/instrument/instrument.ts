@@ -1,8 +1,8 @@
 /** Instrumentation of a process: what is patched, by whom, and how it is taken back. */
 import { type ActiveRun, activeRun } from '../capture/context.js';
-import type { Crucible } from '../capture/crucible.js';
-import { Experiment } from '../capture/experiment.js';
 import { ConfigError } from '../errors.js';
+import type { Crucible } from '../experiment/crucible.js';
+import { Experiment } from '../experiment/experiment.js';
 import { registerIntegration } from './ai-sdk-global.js';
 import { Endpoints } from './endpoints.js';
 import { type FetchTapOptions, isTapped, tapFetch } from './fetch-tap.js';

@@ -5,9 +5,9 @@
  * LangChain tells of a call when it is over; it is counted if no other layer has counted it.
  */
 import { type ActiveRun, activeRun } from '../capture/context.js';
-import type { Experiment } from '../capture/experiment.js';
 import { isAbort } from '../capture/results/watchable.js';
 import { systemClock } from '../clock.js';
+import type { Experiment } from '../experiment/experiment.js';
 import type { Metadata } from '../schema/event.js';
 import { errorName } from './error-name.js';
 import { guarded } from './guard.js';

@@ -4,11 +4,10 @@
  */
 import { basename } from 'node:path';
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
-import { Crucible } from '../capture/crucible.js';
-
 import { attachExperiment, type ExperimentHandle } from '../capture/share.js';
+import { Crucible } from '../experiment/crucible.js';
 import { LLM_COLUMNS } from '../schema/llm-columns.js';
-import { sayAtExit } from '../storage/at-exit.js';
+import { sayAtExit } from '../storage/disk/at-exit.js';
 import { type RegisterConfig, readConfig } from './config.js';
 import { instrument, instrumentWorker } from './instrument.js';
 import { summaryOf } from './summary.js';

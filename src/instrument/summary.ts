@@ -1,5 +1,5 @@
 /** What was captured, in a few lines. */
-import type { Experiment } from '../capture/experiment.js';
+import type { Experiment } from '../experiment/experiment.js';
 
 /** Of the calls of models, by model; empty where there were none. */
 export function summaryOf(experiment: Experiment): string {

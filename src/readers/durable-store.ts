@@ -2,7 +2,7 @@
 import { CHUNK_ROWS } from '../../assembly/layout.js';
 import type { BatchRef } from '../ring/batch.js';
 import type { RingReader } from '../ring/reader.js';
-import type { Segments } from '../storage/segments.js';
+import type { Segments } from '../storage/segment/segments.js';
 import { mergeRefs } from './merge-refs.js';
 import type { RowSource } from './rows.js';
 import { type KnownDamage, meets, type RowStore, type Snapshot } from './source.js';

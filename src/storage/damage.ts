@@ -3,11 +3,11 @@
  * opened the folder. The same damage, found twice, is one. What was once found lost stays in it.
  */
 import { basename, dirname, join } from 'node:path';
-import type { SegmentRecord } from './document.js';
-import { ifThere, isCorrupt, reasonOf } from './errors.js';
-import type { FileSystem } from './file-system.js';
-import { compactedName, parseCompactedName, parseSegmentName, segmentFileName } from './paths.js';
-import { scanSegment } from './segment-scan.js';
+import type { SegmentRecord } from './disk/document.js';
+import { ifThere, isCorrupt, reasonOf } from './disk/errors.js';
+import type { FileSystem } from './disk/file-system.js';
+import { compactedName, parseCompactedName, parseSegmentName, segmentFileName } from './disk/paths.js';
+import { scanSegment } from './segment/scan.js';
 
 /** Part of a segment that is no longer what was written. */
 export interface DamagedBatch {

@@ -1,8 +1,8 @@
 /** Which folders hold an experiment. */
 import { basename, join } from 'node:path';
 import { storageError, systemCodeOf } from '../system-errors.js';
-import { nodeFileSystem as files } from './file-system.js';
-import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from './paths.js';
+import { nodeFileSystem as files } from './disk/file-system.js';
+import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from './disk/paths.js';
 
 /** Folders of experiments under `dir`, or `dir` itself when it is one, in the order of their names. */
 export function experimentFolders(dir: string): string[] {

@@ -13,9 +13,9 @@ import { crc32 } from 'node:zlib';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
 import type { Json } from '../schema/event.js';
 import { guarded, storageError } from '../system-errors.js';
-import { clearUp, ifThere, isCorrupt } from './errors.js';
-import { ensureFolder, type FileSystem, readFully, writeFully } from './file-system.js';
-import { randomToken } from './paths.js';
+import { clearUp, ifThere, isCorrupt } from './disk/errors.js';
+import { ensureFolder, type FileSystem, readFully, writeFully } from './disk/file-system.js';
+import { randomToken } from './disk/paths.js';
 
 const syncOf = promisify(fdatasync);
 const NAME = /^[1-9]\d{0,9}-[0-9a-f]{16}\.journal$/;

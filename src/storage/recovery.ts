@@ -11,28 +11,28 @@ import { CHUNK_ROWS } from '../../assembly/layout.js';
 import type { StorageError } from '../errors.js';
 import { type Batch, subBatch } from '../ring/batch.js';
 import { guarded } from '../system-errors.js';
-import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './document.js';
-import { ifThere, isCorrupt } from './errors.js';
-import type { FileSystem } from './file-system.js';
-import { Intervals } from './intervals.js';
-import { KnownDictionaries } from './known-dictionaries.js';
-import { DecodedGroups } from './parquet-reader.js';
+import { DecodedGroups } from './compaction/parquet-reader.js';
+import { type ExperimentDocument, readDocument, type SegmentRecord, writeDocument } from './disk/document.js';
+import { ifThere, isCorrupt } from './disk/errors.js';
+import type { FileSystem } from './disk/file-system.js';
 import {
   parseCompactedName,
   parseTemporaryName,
   type SegmentForm,
   segmentFileName,
   segmentName,
-} from './paths.js';
-import { ArrowFile, ParquetFile, type SegmentFile, type SegmentFolder } from './segment-file.js';
+} from './disk/paths.js';
+import { ArrowFile, ParquetFile, type SegmentFile, type SegmentFolder } from './segment/file.js';
 import {
   type BatchPlace,
   type Dictionaries,
   laterLosses,
   type RingLosses,
   type SegmentColumns,
-} from './segment-format.js';
-import { type SegmentFiles, segmentFiles } from './segments.js';
+} from './segment/format.js';
+import { Intervals } from './segment/intervals.js';
+import { KnownDictionaries } from './segment/known-dictionaries.js';
+import { type SegmentFiles, segmentFiles } from './segment/segments.js';
 
 /** Something in the folder that is not as it was written. */
 export interface Damage {

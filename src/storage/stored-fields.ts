@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { COLUMN_TYPES } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
-import type { ExperimentDocument } from './document.js';
-import { DOCUMENT } from './paths.js';
-import { isNumber, isObject, isText, oneOf, orNull, requireShape, type Shape } from './shape.js';
+import type { ExperimentDocument } from './disk/document.js';
+import { DOCUMENT } from './disk/paths.js';
+import { isNumber, isObject, isText, oneOf, orNull, requireShape, type Shape } from './disk/shape.js';
 
 export type ExperimentStatus = 'running' | 'paused' | 'stopped' | 'archived';
 

@@ -10,8 +10,8 @@ import type { Geometry } from '../ring/memory.js';
 import { RingReader } from '../ring/reader.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { DamagedBatch } from '../storage/damage.js';
-import { nodeFileSystem } from '../storage/file-system.js';
-import { Segments } from '../storage/segments.js';
+import { nodeFileSystem } from '../storage/disk/file-system.js';
+import { Segments } from '../storage/segment/segments.js';
 
 /** What is the same for all rows of an experiment, as it can be sent. */
 export type SourceFields = Omit<RowSource, 'binding' | 'text'>;

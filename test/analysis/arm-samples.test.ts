@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { type GatherOptions, gatherArm } from '../../src/analysis/arm-samples.js';
 import type { SampledValues } from '../../src/analysis/compare/samples.js';
-import type { Experiment } from '../../src/capture/experiment.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import { kernelsOfThread } from '../../src/kernels/kernels.js';
 import { useBench } from '../capture/support.js';
 import { expectRelative } from '../support/numeric.js';

@@ -1,9 +1,9 @@
 /** Which events a filter lets through. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Crucible } from '../../src/capture/crucible.js';
-import type { Experiment } from '../../src/capture/experiment.js';
 import { ConfigError } from '../../src/errors.js';
+import { Crucible } from '../../src/experiment/crucible.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import type { Filter } from '../../src/schema/event.js';
 import { START_US, useBench } from '../capture/support.js';
 

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { telemetry } from '../../src/capture/bus.js';
-import type { Experiment } from '../../src/capture/experiment.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import type { Context, EventRow, Json } from '../../src/schema/event.js';
 import { lastEvent, START_US, useBench } from './support.js';
 

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { telemetry } from '../../src/capture/bus.js';
-import type { Experiment } from '../../src/capture/experiment.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import { useBench } from './support.js';
 
 const bench = useBench();

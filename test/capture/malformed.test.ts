@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Crucible } from '../../src/capture/crucible.js';
-import type { Experiment, ExportFormat } from '../../src/capture/experiment.js';
+import { Crucible } from '../../src/experiment/crucible.js';
+import type { Experiment, ExportFormat } from '../../src/experiment/experiment.js';
 import type { Measurements, Metadata } from '../../src/schema/event.js';
 import { lastEvent, START_US, useBench } from './support.js';
 

@@ -1,8 +1,8 @@
 /** Recorders and spans. */
 
 import { describe, expect, it } from 'vitest';
-import { Crucible } from '../../src/capture/crucible.js';
 import { ConfigError } from '../../src/errors.js';
+import { Crucible } from '../../src/experiment/crucible.js';
 import { START_US, useBench } from './support.js';
 
 const bench = useBench();

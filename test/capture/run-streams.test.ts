@@ -8,7 +8,7 @@ import type { ReadableStreamBYOBRequest, UnderlyingByteSource } from 'node:strea
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { telemetry } from '../../src/capture/bus.js';
-import type { Experiment } from '../../src/capture/experiment.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import { ApiPromise, EventStream, SdkStream, StreamTextResult } from '../support/sdk-shapes.js';
 import { useBench } from './support.js';
 

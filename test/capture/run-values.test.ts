@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { telemetry } from '../../src/capture/bus.js';
-import type { Experiment } from '../../src/capture/experiment.js';
 import { ConfigError } from '../../src/errors.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import { ApiPromise, SdkStream } from '../support/sdk-shapes.js';
 import { useBench } from './support.js';
 

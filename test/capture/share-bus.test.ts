@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { telemetry } from '../../src/capture/bus.js';
-import { Crucible } from '../../src/capture/crucible.js';
-import type { Experiment } from '../../src/capture/experiment.js';
 import { attachExperiment, type ExperimentHandle } from '../../src/capture/share.js';
+import { Crucible } from '../../src/experiment/crucible.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import { useBench } from './support.js';
 
 const bench = useBench();

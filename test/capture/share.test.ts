@@ -2,9 +2,9 @@
 
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { Crucible } from '../../src/capture/crucible.js';
 import { attachExperiment } from '../../src/capture/share.js';
 import { ConfigError, LayoutError, StateError } from '../../src/errors.js';
+import { Crucible } from '../../src/experiment/crucible.js';
 import { codeOf, START_US, useBench } from './support.js';
 
 const bench = useBench();

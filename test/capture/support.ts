@@ -1,10 +1,10 @@
 /** A clock that moves only when told, and experiments on it that let go of their memory after each test. */
 
 import { afterEach } from 'vitest';
-import { Crucible, type CrucibleOptions } from '../../src/capture/crucible.js';
-import type { Experiment } from '../../src/capture/experiment.js';
-import type { ExperimentOptions } from '../../src/capture/options.js';
 import type { Clock } from '../../src/clock.js';
+import { Crucible, type CrucibleOptions } from '../../src/experiment/crucible.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
+import type { ExperimentOptions } from '../../src/experiment/options.js';
 import type { EventRow } from '../../src/schema/event.js';
 
 /** 2023-11-14T22:13:20Z */

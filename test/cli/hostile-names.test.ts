@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands/index.js';
 import { loadLibrary } from '../../src/cli/library.js';
 import { Crucible } from '../../src/index.js';
-import { readDocument, writeDocument } from '../../src/storage/document.js';
-import { nodeFileSystem } from '../../src/storage/file-system.js';
+import { readDocument, writeDocument } from '../../src/storage/disk/document.js';
+import { nodeFileSystem } from '../../src/storage/disk/file-system.js';
 import { runInMemory } from './support/environment.js';
 import { unseenIn } from './support/unseen.js';
 

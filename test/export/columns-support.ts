@@ -2,9 +2,9 @@
 
 import fc from 'fast-check';
 import { EventWriter } from '../../src/capture/event-writer.js';
-import { resolveOptions } from '../../src/capture/options.js';
-import { Stores } from '../../src/capture/stores.js';
 import { systemClock } from '../../src/clock.js';
+import { resolveOptions } from '../../src/experiment/options.js';
+import { Stores } from '../../src/experiment/stores.js';
 import type { EncodeOptions, ExperimentAbout, ExportFormatDefinition } from '../../src/export/encoder.js';
 import { ColumnPlan } from '../../src/export/plan.js';
 import type { ExperimentOptions } from '../../src/index.js';

@@ -1,8 +1,8 @@
 /** An experiment's memory without the experiment: what an encoder is given. */
 
-import { resolveOptions } from '../../src/capture/options.js';
-import { Stores } from '../../src/capture/stores.js';
 import { systemClock } from '../../src/clock.js';
+import { resolveOptions } from '../../src/experiment/options.js';
+import { Stores } from '../../src/experiment/stores.js';
 import type { ExportEncoder } from '../../src/export/encoder.js';
 import { compileFilter } from '../../src/readers/filter.js';
 import { MemoryStore } from '../../src/readers/memory-store.js';

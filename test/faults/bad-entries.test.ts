@@ -21,9 +21,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Crucible, listExperiments } from '../../src/index.js';
-import { DOCUMENT_BYTES_MAX } from '../../src/storage/document.js';
-import { BATCH_SEAL, sealMessage, setSealed } from '../../src/storage/segment-seal.js';
-import { messageBounds } from '../storage/segment-support.js';
+import { DOCUMENT_BYTES_MAX } from '../../src/storage/disk/document.js';
+import { BATCH_SEAL, sealMessage, setSealed } from '../../src/storage/segment/seal.js';
+import { messageBounds } from '../storage/segment/support.js';
 
 const ROWS = 3000;
 /** Nothing here takes a second; what waits for ever takes longer. */

@@ -3,7 +3,7 @@
  * A disk that, told to, brings down the thread that uses it: throws what no disk throws, ends the thread, hangs, or
  * takes all memory; or a disk that is slow, or full.
  */
-import { nodeFileSystem } from '../../dist/src/storage/file-system.js';
+import { nodeFileSystem } from '../../dist/src/storage/disk/file-system.js';
 
 /** Words of the control. */
 const CALLS_LEFT = 0;
@@ -37,7 +37,7 @@ export class BrokenControl {
   }
 }
 
-/** @param {BrokenSpec} spec @returns {import('../../src/storage/file-system.js').FileSystem} */
+/** @param {BrokenSpec} spec @returns {import('../../src/storage/disk/file-system.js').FileSystem} */
 export default function createFileSystem({ control, fault, writeMsPerMiB = 0, isFull = false }) {
   const nobody = new Int32Array(new SharedArrayBuffer(4));
 
@@ -71,7 +71,7 @@ export default function createFileSystem({ control, fault, writeMsPerMiB = 0, is
       return /** @type {(...args: unknown[]) => unknown} */ (operation)(...args);
     };
   }
-  return /** @type {import('../../src/storage/file-system.js').FileSystem} */ (
+  return /** @type {import('../../src/storage/disk/file-system.js').FileSystem} */ (
     /** @type {unknown} */ (files)
   );
 }

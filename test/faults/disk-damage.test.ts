@@ -6,10 +6,10 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LayoutError, NotFoundError, StorageError } from '../../src/index.js';
-import { readDocument } from '../../src/storage/document.js';
-import { DOCUMENT, segmentName } from '../../src/storage/paths.js';
+import { readDocument } from '../../src/storage/disk/document.js';
+import { DOCUMENT, segmentName } from '../../src/storage/disk/paths.js';
 import type { Damage } from '../../src/storage/recovery.js';
-import { scanSegment } from '../../src/storage/segment-scan.js';
+import { scanSegment } from '../../src/storage/segment/scan.js';
 import { type DiskContent, PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
 import { rounds } from '../support/effort.js';
 import { SEED } from '../support/seed.js';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type Experiment, type ExperimentOptions, StorageError } from '../../src/index.js';
-import type { FileSystem } from '../../src/storage/file-system.js';
+import type { FileSystem } from '../../src/storage/disk/file-system.js';
 import { type Fault, FaultControl, type FaultySpec } from '../support/disks/faulty-disk.mjs';
 import { withSmallTmpfs } from '../support/disks/small-tmpfs.js';
 import { rounds } from '../support/effort.js';

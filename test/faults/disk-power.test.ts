@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { FileSystem } from '../../src/storage/file-system.js';
+import type { FileSystem } from '../../src/storage/disk/file-system.js';
 import { crashStates, type DiskContent, PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
 import { rounds } from '../support/effort.js';
 import { SEED } from '../support/seed.js';

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readDocument } from '../../src/storage/document.js';
-import { nodeFileSystem } from '../../src/storage/file-system.js';
+import { readDocument } from '../../src/storage/disk/document.js';
+import { nodeFileSystem } from '../../src/storage/disk/file-system.js';
 import { processOneOf, spawnProcessOne } from '../support/process-one.js';
 import { read } from './kill.mjs';
 

@@ -9,8 +9,8 @@ import { finished } from 'node:stream/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Crucible, type EventRow, type Experiment, TelemetryError } from '../../src/index.js';
-import { sealMessage } from '../../src/storage/segment-seal.js';
-import { messageBounds } from '../storage/segment-support.js';
+import { sealMessage } from '../../src/storage/segment/seal.js';
+import { messageBounds } from '../storage/segment/support.js';
 import { rounds } from '../support/effort.js';
 
 const ID = 'forged';

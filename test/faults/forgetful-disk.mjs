@@ -1,8 +1,8 @@
 // @ts-check
 /** A disk that says it has written and synced, and forgets all segments: what a spooler does that gives chunks back too soon. */
-import { nodeFileSystem } from '../../dist/src/storage/file-system.js';
+import { nodeFileSystem } from '../../dist/src/storage/disk/file-system.js';
 
-/** @returns {import('../../src/storage/file-system.js').FileSystem} */
+/** @returns {import('../../src/storage/disk/file-system.js').FileSystem} */
 export default function createFileSystem() {
   /** @type {Set<number>} */
   const segments = new Set();

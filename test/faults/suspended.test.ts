@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Crucible } from '../../src/index.js';
-import { LOCK_REFRESH_MS } from '../../src/storage/lock.js';
+import { LOCK_REFRESH_MS } from '../../src/storage/disk/lock.js';
 import { processOneOf, spawnProcessOne } from '../support/process-one.js';
 
 let dir: string;

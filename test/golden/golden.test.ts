@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WindowSpec } from '../../src/analysis/windows.js';
-import type { Experiment } from '../../src/capture/experiment.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import type { EventRow, Filter, Json } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
 import { useBench } from '../capture/support.js';

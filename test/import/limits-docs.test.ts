@@ -82,8 +82,8 @@ const LIMITS: readonly (readonly [file: string, name: string, value: number, row
     ['formats/text-values.ts', 'DECIMAL_MAX_CHARS', 400, 'a time, a number as text', '400 characters'],
     ['import/importFile.ts', 'MAX_ERRORS_KEPT', 20, 'problems that are described', '20'],
     ['import/bind.ts', 'PEEK_RECORDS', 100, 'records looked at for names', '100'],
-    ['capture/importing.ts', 'CONDITIONS_MAX', 64, 'values of `splitBy`', '64'],
-    ['capture/importing.ts', 'DEPTH_MAX', 16, 'folders inside folders', '16'],
+    ['experiment/importing.ts', 'CONDITIONS_MAX', 64, 'values of `splitBy`', '64'],
+    ['experiment/importing.ts', 'DEPTH_MAX', 16, 'folders inside folders', '16'],
   ];
 
 /** What is worked with, and limits nothing that a file may have. */

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type Experiment, type ExperimentOptions } from '../../src/index.js';
 import { DurableStore } from '../../src/readers/durable-store.js';
 import type { Batch } from '../../src/ring/batch.js';
-import { nodeFileSystem } from '../../src/storage/file-system.js';
-import { scanSegment } from '../../src/storage/segment-scan.js';
+import { nodeFileSystem } from '../../src/storage/disk/file-system.js';
+import { scanSegment } from '../../src/storage/segment/scan.js';
 import { SOURCE } from '../support/rows.js';
 import { modelRows, SpoolRig } from '../support/spooling.js';
 

@@ -10,9 +10,9 @@ import { decompress } from 'fzstd';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type EventRow, type Experiment, type ExportFormat } from '../../src/index.js';
-import { nodeFileSystem as files } from '../../src/storage/file-system.js';
-import { segmentName } from '../../src/storage/paths.js';
-import { scanSegment } from '../../src/storage/segment-scan.js';
+import { nodeFileSystem as files } from '../../src/storage/disk/file-system.js';
+import { segmentName } from '../../src/storage/disk/paths.js';
+import { scanSegment } from '../../src/storage/segment/scan.js';
 import { difference, KIB, longText, MIB, UNIT } from '../support/long-texts.js';
 
 const FORMATS: readonly ExportFormat[] = ['csv', 'jsonl', 'msgpack', 'parquet', 'arrow'];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type FileSystem, nodeFileSystem, writeFully } from '../../src/storage/file-system.js';
+import { type FileSystem, nodeFileSystem, writeFully } from '../../src/storage/disk/file-system.js';
 import { systemCodeOf } from '../../src/system-errors.js';
 import {
   createFileSystem as createFaultyDisk,

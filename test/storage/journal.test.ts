@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/schema/event.js';
-import { nodeFileSystem } from '../../src/storage/file-system.js';
+import { nodeFileSystem } from '../../src/storage/disk/file-system.js';
 import { JournalReader, JournalWriter } from '../../src/storage/journal.js';
 
 describe('a journal', () => {

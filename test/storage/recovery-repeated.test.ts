@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible } from '../../src/index.js';
-import { nodeFileSystem } from '../../src/storage/file-system.js';
-import { scanSegment } from '../../src/storage/segment-scan.js';
+import { nodeFileSystem } from '../../src/storage/disk/file-system.js';
+import { scanSegment } from '../../src/storage/segment/scan.js';
 import { killedExperiment } from '../support/killed.js';
 
 let dir: string;

@@ -1,8 +1,8 @@
 /** Opening a folder after its process has ended. What damage does to it is in test/faults/disk-damage.test.ts. */
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/ring/batch.js';
-import { readDocument, writeDocument } from '../../src/storage/document.js';
-import { segmentName } from '../../src/storage/paths.js';
+import { readDocument, writeDocument } from '../../src/storage/disk/document.js';
+import { segmentName } from '../../src/storage/disk/paths.js';
 import { openFolder } from '../../src/storage/recovery.js';
 import { PowerLossDisk } from '../support/disks/power-loss-disk.mjs';
 import { FOLDER, hooked, recovered, SpoolRig } from '../support/spooling.js';

@@ -21,18 +21,18 @@ import { mergeRefs } from '../../src/readers/merge-refs.js';
 import type { Batch } from '../../src/ring/batch.js';
 import type { OverflowPolicy } from '../../src/ring/memory.js';
 import { SpoolWords } from '../../src/ring/spool.js';
-import { FORMAT, FORMAT_VERSION, writeDocument } from '../../src/storage/document.js';
-import type { FileSystem } from '../../src/storage/file-system.js';
+import { FORMAT, FORMAT_VERSION, writeDocument } from '../../src/storage/disk/document.js';
+import type { FileSystem } from '../../src/storage/disk/file-system.js';
 import { type FolderContents, openFolder } from '../../src/storage/recovery.js';
-import { NO_LOSSES, type SegmentColumns } from '../../src/storage/segment-format.js';
-import { Segments } from '../../src/storage/segments.js';
+import { NO_LOSSES, type SegmentColumns } from '../../src/storage/segment/format.js';
+import { Segments } from '../../src/storage/segment/segments.js';
 import {
   type FsyncPolicy,
   type Retention,
   Spooler,
   type SpoolerOptions,
   type StepOptions,
-} from '../../src/storage/spooler.js';
+} from '../../src/storage/spooler/spooler.js';
 import { createFileSystem as createFaultyDisk, type Fault, FaultControl } from './disks/faulty-disk.mjs';
 import { crashState, type DiskContent, PowerLossDisk } from './disks/power-loss-disk.mjs';
 import { makeRing, type TestRing } from './ring.js';

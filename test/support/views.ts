@@ -1,5 +1,5 @@
 /** What an export reads of an experiment. */
-import type { Experiment } from '../../src/capture/experiment.js';
+import type { Experiment } from '../../src/experiment/experiment.js';
 import { compileFilter } from '../../src/readers/filter.js';
 import { orderedEvents } from '../../src/readers/ordered.js';
 import { openView, type View } from '../../src/readers/source.js';

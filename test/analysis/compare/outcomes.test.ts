@@ -1,6 +1,6 @@
 /** Outcomes that the caller names, of one kind of event, through the public door. */
 import { describe, expect, it } from 'vitest';
-import type { Experiment } from '../../../src/capture/experiment.js';
+import type { Experiment } from '../../../src/experiment/experiment.js';
 import { twoProportionZ } from '../../../src/stats/proportions.js';
 import { quantile } from '../../../src/stats/quantile.js';
 import { ratioOfMeans } from '../../../src/stats/ratio.js';

@@ -1,7 +1,7 @@
 /** What was randomised is a user, a session or a sample: through the public door. */
 import { describe, expect, it } from 'vitest';
 import type { CompareOptions } from '../../../src/analysis/types.js';
-import type { Experiment } from '../../../src/capture/experiment.js';
+import type { Experiment } from '../../../src/experiment/experiment.js';
 import { useBench } from '../../capture/support.js';
 import { seededNormal, seededUniform } from '../../support/numeric.js';
 import { expectAtMost, runs, TIMEOUT_MS } from '../../support/simulated.js';

@@ -8,11 +8,11 @@
  *
  * This is plain JavaScript so that worker threads of the built library can load it by its URL.
  */
-import { nodeFileSystem } from '../../../dist/src/storage/file-system.js';
+import { nodeFileSystem } from '../../../dist/src/storage/disk/file-system.js';
 import { createFileSystem as createPowerLossDisk } from './power-loss-disk.mjs';
 import { seededRandom } from './random.mjs';
 
-/** @typedef {import('../../../src/storage/file-system.js').FileSystem} FileSystem */
+/** @typedef {import('../../../src/storage/disk/file-system.js').FileSystem} FileSystem */
 /** @typedef {keyof FileSystem} Operation */
 /** @typedef {import('./power-loss-disk.mjs').PowerLossSpec} PowerLossSpec */
 

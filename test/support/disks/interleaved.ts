@@ -6,7 +6,7 @@
  * time it is given the same results: whatever else it depends on has to go through `perform` too.
  */
 
-import type { FileSystem } from '../../../src/storage/file-system.js';
+import type { FileSystem } from '../../../src/storage/disk/file-system.js';
 
 type Outcome = { readonly value: unknown } | { readonly error: unknown };
 

@@ -1,9 +1,9 @@
 /** A process that takes and releases locks as it is told, with the built library. Told by IPC; answers each message. */
 import { closeSync, existsSync, openSync, unlinkSync } from 'node:fs';
-import { nodeFileSystem } from '../../../dist/src/storage/file-system.js';
-import { acquireLock } from '../../../dist/src/storage/lock.js';
+import { nodeFileSystem } from '../../../dist/src/storage/disk/file-system.js';
+import { acquireLock } from '../../../dist/src/storage/disk/lock.js';
 
-/** @type {import('../../../src/storage/lock.js').Lock | undefined} */
+/** @type {import('../../../src/storage/disk/lock.js').Lock | undefined} */
 let lock;
 
 /** The code of the refusal, or null when the lock is held now. @param {string} folder */

@@ -21,8 +21,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { BroadcastChannel } from 'node:worker_threads';
 import { seededRandom } from './random.mjs';
 
-/** @typedef {import('../../../src/storage/file-system.js').FileSystem} FileSystem */
-/** @typedef {import('../../../src/storage/file-system.js').OpenMode} OpenMode */
+/** @typedef {import('../../../src/storage/disk/file-system.js').FileSystem} FileSystem */
+/** @typedef {import('../../../src/storage/disk/file-system.js').OpenMode} OpenMode */
 
 /**
  * What is on a disk: files by path, and folders as null. Folders above a path need not be listed. Two names of one

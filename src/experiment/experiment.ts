@@ -1,0 +1,987 @@
+/** Experiment: capture, lifecycle and reading of one isolated set of events. */
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { InspectOptionsStylized } from 'node:util';
+import type { ExperimentTimes } from '../analysis/metrics.js';
+import { streamingMetrics } from '../analysis/streaming.js';
+import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../analysis/types.js';
+import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
+import { type ActiveRun, contextIn } from '../capture/context.js';
+import { INSPECT, type Inspect, inspected, shownRefused } from '../capture/inspection.js';
+import { LateRuns } from '../capture/late-runs.js';
+import { listen, unlisten } from '../capture/listening.js';
+import { howToReopen, type Losses, type RefusedCounts } from '../capture/losses.js';
+import type { Recorder } from '../capture/recorder.js';
+import { bindTo, runIn } from '../capture/results/bind.js';
+import type { ExperimentHandle } from '../capture/share.js';
+import { type Clock, systemClock } from '../clock.js';
+import { ConfigError, StateError, type StorageCode, StorageError, TelemetryError } from '../errors.js';
+import type { ExperimentAbout, ExportResult } from '../export/index.js';
+import {
+  type ImportedRecord,
+  type ImportFileOptions,
+  type ImportProgress,
+  type ImportReason,
+  ImportSource,
+} from '../import/index.js';
+import type { Modes } from '../make-folder.js';
+import { DurableStore } from '../readers/durable-store.js';
+import { compileFilter } from '../readers/filter.js';
+import { limitNow, limitOf } from '../readers/limit.js';
+import { MemoryStore } from '../readers/memory-store.js';
+import { openView, type RowStore, type View } from '../readers/source.js';
+import type { SharedMemory } from '../ring/wasm.js';
+import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
+import type { PriceTable } from '../schema/prices.js';
+import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compaction/thread.js';
+import type { Lock } from '../storage/disk/lock.js';
+import type { ExperimentFields } from '../storage/spooler/spooler.js';
+import type { ExperimentStatus } from '../storage/stored-fields.js';
+import { checkThreadSpace } from '../thread.js';
+import { VERSION } from '../version.js';
+import type { AnalysisPool } from '../workers/pool.js';
+import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
+import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
+import type { ExportStreams, StreamExportOptions } from './export-stream.js';
+import { type ExportOptions, writeExport } from './exporting.js';
+import { ImportSink } from './import-sink.js';
+import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
+import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
+import { Stores } from './stores.js';
+
+export type { ExperimentStatus };
+export type ExportFormat = 'csv' | 'jsonl' | 'msgpack' | 'parquet' | 'arrow';
+
+export interface ExperimentCounts {
+  /** Events taken in. */
+  captured: number;
+  /** Of those, still readable. */
+  retained: number;
+  /** Lost: refused, overwritten by newer ones, or damaged on disk. */
+  dropped: number;
+  /** Of those, damaged: they were on disk, in files that are missing or not as they were written. */
+  damaged: number;
+  /** Taken in with only what could be read of them. */
+  malformed: number;
+  /** Of those, too large to be kept whole: a text of more than 16 MiB, or more than 32 MiB in all. */
+  cut: number;
+  /** Offered and not taken, by reason. */
+  refused: RefusedCounts;
+  /**
+   * Events by what could not be understood of them (`measurements.duration`), the most frequent first: 64 keys, and
+   * what is more as `(other)`. An event may have several.
+   */
+  malformedKeys: Record<string, number>;
+}
+
+/** What the memory and the disk tell of an experiment's events. */
+interface Tally {
+  readonly captured: number;
+  readonly retained: number;
+  readonly overwritten: number;
+  readonly damaged: number;
+  readonly malformed: number;
+  readonly malformedKeys: Record<string, number>;
+  readonly cut: number;
+  /** Refused by a full ring. */
+  readonly full: number;
+}
+
+export interface ImportOptions extends ImportFileOptions {
+  onProgress?: (progress: ImportProgress) => void;
+  /** Ends the import early; what has been imported stays. */
+  signal?: AbortSignal;
+}
+
+/** Records of an import that did not become events, or not whole. */
+export interface ImportLosses {
+  /** Records that the experiment refused, since its ring was full. */
+  refused: number;
+  /** Events that were too large to be kept whole, here or where they were captured first. */
+  cut: number;
+}
+
+export interface ImportResult extends ImportLosses {
+  /** Records that became events. */
+  rows: number;
+  /** Records left out because they could not be understood. */
+  skipped: number;
+  /** Records, or parts of them, that could not be understood. */
+  malformed: number;
+  /** The first 20 of those. */
+  errors: { line: number; message: string }[];
+  /** All of them by reason; only those that there were. */
+  reasons: Partial<Record<ImportReason, number>>;
+  /** Records that got the time of the import, since the file tells none. */
+  untimed: number;
+  /** Targets of `map` that no record has given anything. */
+  unfilled: string[];
+  bytes: number;
+}
+
+/** What an experiment has lost since it began. */
+export type LostEvents = {
+  /** As `counts.dropped`: the sum of the next three. */
+  total: number;
+  refused: RefusedCounts;
+  overwritten: number;
+  damaged: number;
+  /** Taken in with only what could be read of them. */
+  malformed: number;
+  /** Of those, too large to be kept whole. */
+  cut: number;
+};
+
+export interface FlushReport {
+  /** Events captured when the flush began. */
+  captured: number;
+  /** Of those, kept by durable storage; 0 for an experiment in memory. */
+  durable: number;
+  /** Of those, still to be made durable, leaving out what has been lost. In memory that is all of them. */
+  pending: number;
+  /** Whether it was time that ended the flush. */
+  deadlineExceeded: boolean;
+  lost: LostEvents;
+}
+
+/** Counts when a flush begins. */
+interface FlushAim {
+  readonly captured: number;
+  readonly overwritten: number;
+  readonly damaged: number;
+  readonly durable: number;
+  /** Rows that are to be durable, those that were already included. */
+  readonly toKeep: number;
+}
+
+/** What the experiment needs of the Crucible that it belongs to. */
+export interface ExperimentOwner {
+  readonly clock: Clock;
+  readonly prices: PriceTable;
+  /** Threads for analysis; null when the calling thread does it. */
+  readonly pool: AnalysisPool | null;
+  readonly streams: ExportStreams;
+  /** Of what is written for experiments in memory. */
+  readonly modes: Modes;
+  forget(experiment: Experiment): void;
+}
+
+/** An experiment that was captured before, by this process or another. */
+export interface Reopened {
+  readonly stores: Stores;
+  readonly folder: string;
+  /** Of the folder; null when it is only to be read. */
+  readonly lock: Lock | null;
+  /** Whether it was stopped, by whomever; otherwise others may capture it, or it may go on. */
+  readonly isOver: boolean;
+  readonly past: Past;
+  readonly state: {
+    readonly status: ExperimentStatus;
+    readonly startedAt: number;
+    readonly stoppedAt: number | null;
+    readonly pausedAt: number | null;
+    readonly pausedUs: number;
+    readonly pauseCount: number;
+  };
+}
+
+/** How long `stop` waits for writers on other threads to hand in their last rows. */
+const STOP_GRACE_MS = 250;
+/** How long `flush` and `stop` wait for the disk. */
+const FLUSH_DEADLINE_MS = 30_000;
+const STOP_DEADLINE_MS = 60_000;
+const STOP_POLL_MS = 5;
+
+export class Experiment {
+  readonly id: string;
+  readonly name: string;
+  readonly hypothesis: string | null;
+  readonly condition: string;
+  readonly tags: readonly string[];
+  readonly metadata: Readonly<Record<string, Json>>;
+  readonly sampleSize: number | null;
+  /** Microseconds since the Unix epoch, as all times here. */
+  readonly startedAt: number;
+
+  readonly #options: ResolvedOptions;
+  readonly #owner: ExperimentOwner;
+  readonly #clock: Clock;
+  readonly #durability: Durability | null;
+  readonly #reads: Reads;
+  readonly #losses: Losses;
+  readonly #lateRuns: LateRuns;
+  /** Otherwise it is only read here, and another process may write it. */
+  readonly #capturesHere: boolean;
+  /** It has not ended, and is not captured here. */
+  readonly #isOnlyRead: boolean = false;
+  #stores: Stores | undefined;
+  /** What the stores and the disk hold, once somebody has asked. */
+  #rows: RowStore | undefined;
+  /** What it was when the memory was let go. */
+  #finalTally: Tally | undefined;
+  #status: ExperimentStatus = 'running';
+  #stoppedAt: number | null = null;
+  #pausedAt: number | null = null;
+  #pausedUs = 0;
+  #pauseCount = 0;
+  #streaming: boolean;
+  #isAttached = false;
+  /** The one stop there is, for everybody who asks for it. */
+  #stopping: Promise<void> | undefined;
+
+  /**
+   * @internal Use `Crucible.startExperiment`.
+   * @param reopened - what is known of it when it has been captured before
+   */
+  constructor(options: ResolvedOptions, owner: ExperimentOwner, reopened?: Reopened) {
+    this.id = options.id;
+    this.name = options.name;
+    this.hypothesis = options.hypothesis;
+    this.condition = options.condition;
+    this.tags = options.tags;
+    this.metadata = options.metadata;
+    this.sampleSize = options.sampleSize;
+    this.#options = options;
+    this.#owner = owner;
+    this.#clock = owner.clock;
+    this.#streaming = options.streamingMetrics;
+    this.#reads = new Reads(owner.pool, () => this.#readable());
+    let lock: Lock | null = null;
+    if (reopened === undefined) {
+      this.#stores = new Stores(options, owner);
+      if (options.durable) checkThreadSpace();
+      this.startedAt = this.#clock.nowUs();
+      const { memory } = this.#stores;
+      const created =
+        options.durable && createFolder(options.durable, this.id, this.#fields(), this.startedAt);
+      this.#durability = created && this.#durabilityOf(created.folder, memory, NO_PAST);
+      lock = created?.lock ?? null;
+    } else {
+      const { past, stores, folder, state } = reopened;
+      lock = reopened.lock;
+      this.startedAt = state.startedAt;
+      this.#stores = stores;
+      this.#durability = this.#durabilityOf(folder, stores.memory, past);
+      this.#status = state.status;
+      this.#stoppedAt = state.stoppedAt;
+      this.#pausedAt = state.pausedAt;
+      this.#pausedUs = state.pausedUs;
+      this.#pauseCount = state.pauseCount;
+    }
+    this.#losses = this.#stores.losses;
+    this.#lateRuns = new LateRuns(this.id, options.events, this.#losses);
+    this.#stores.control.streaming = this.#streaming;
+    // What another process captures is only read here, whatever its status.
+    this.#capturesHere = reopened === undefined || reopened.lock !== null;
+    if (!this.#capturesHere || this.#status === 'stopped' || this.#status === 'archived') {
+      this.#isOnlyRead = reopened?.isOver === false;
+      if (this.#isOnlyRead) this.#losses.end = 'readOnly';
+      this.#lateRuns.begin();
+      this.#stores.control.stop();
+    } else {
+      try {
+        this.#attach();
+      } catch (error) {
+        // Its id is on the bus already.
+        lock?.release();
+        throw error;
+      }
+      if (this.#status === 'paused') this.#stores.control.pause();
+    }
+    // Last, since from here on there is a thread to be ended.
+    if (lock !== null) this.#startWriting(lock);
+  }
+
+  #durabilityOf(folder: string, memory: SharedMemory, past: Past): Durability {
+    return new Durability(folder, this.#options, memory, past, ({ path, rows, reason }) => {
+      if (rows !== 0) this.#losses.damaged(`${path}: ${reason}`);
+    });
+  }
+
+  get status(): ExperimentStatus {
+    return this.#status;
+  }
+
+  get stoppedAt(): number | null {
+    return this.#stoppedAt;
+  }
+
+  get pausedAt(): number | null {
+    return this.#pausedAt;
+  }
+
+  get pauseCount(): number {
+    return this.#pauseCount;
+  }
+
+  get counts(): ExperimentCounts {
+    const { captured, retained, malformedKeys } = this.#finalTally ?? this.#tally();
+    const { total, damaged, malformed, cut, refused } = this.#lost();
+    const keys = { malformedKeys: { ...malformedKeys } };
+    return { captured, retained, dropped: total, damaged, malformed, cut, ...keys, refused };
+  }
+
+  #lost(): LostEvents {
+    const { overwritten, damaged, malformed, cut, full } = this.#finalTally ?? this.#tally();
+    const refused = this.#losses.refusedCounts(full);
+    return { total: refused.total + overwritten + damaged, refused, overwritten, damaged, malformed, cut };
+  }
+
+  #tally(): Tally {
+    const stores = this.#published();
+    const ring = stores.control.counts();
+    const past = this.#durability?.past ?? NO_PAST;
+    const overwritten = past.losses.overwritten + ring.overwritten;
+    const captured = past.rows + past.expired + past.damaged + past.losses.overwritten + ring.published;
+    const expired = this.#durability?.expired ?? 0;
+    const damaged = this.#durability?.damaged ?? 0;
+    return {
+      captured,
+      retained: captured - overwritten - expired - damaged,
+      overwritten,
+      damaged,
+      malformed: past.losses.malformed + ring.malformed,
+      malformedKeys: stores.malformedKeys.all(),
+      cut: past.losses.cut + ring.cut,
+      full: past.losses.refused + ring.refused,
+    };
+  }
+
+  /** How durable storage is doing; null for an experiment in memory. */
+  get storage(): StorageStatus | null {
+    return this.#durability?.status ?? null;
+  }
+
+  /** Names and dictionary values that found the dictionary full; captured events keep them all the same. */
+  get overflowed(): number {
+    return this.#stores?.control.counts().overflowed ?? 0;
+  }
+
+  /** Progress towards `sampleSize`; null without one. */
+  get progress(): { collected: number; target: number; fraction: number } | null {
+    if (this.sampleSize === null) return null;
+    const collected = this.counts.captured;
+    return { collected, target: this.sampleSize, fraction: Math.min(1, collected / this.sampleSize) };
+  }
+
+  /** The fields of SEMANTICS as one plain object. */
+  toJSON(): Record<string, unknown> {
+    const { id, name, hypothesis, condition, metadata, tags, startedAt, sampleSize } = this;
+    const { stoppedAt, pausedAt, status, pauseCount, counts } = this;
+    return {
+      id,
+      name,
+      hypothesis,
+      condition,
+      metadata,
+      tags,
+      startedAt,
+      stoppedAt,
+      pausedAt,
+      status,
+      sampleSize,
+      pauseCount,
+      counts,
+    };
+  }
+
+  /** What `console.log` shows. */
+  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+    const { name, id, condition, status, storage } = this;
+    const kept = storage && { folder: storage.folder, durable: storage.durable, error: storage.error?.code };
+    const fields = {
+      name,
+      id,
+      condition,
+      status,
+      counts: shownCounts(this.counts),
+      storage: kept ?? undefined,
+    };
+    return inspected('Experiment', fields, depth, options, inspect);
+  }
+
+  // ── Capture ────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * A recorder bound to an event name, model, provider and further metadata: the quickest way to capture.
+   * @throws ConfigError when the event name or a bound value is of no use
+   * @throws StateError ERR_CLOSED after cleanup
+   */
+  recorder(event: string, bound?: Readonly<Record<string, unknown>>): Recorder {
+    return this.#open().writer.recorder(event, bound);
+  }
+
+  /**
+   * Captures an event now, enriched. Never throws because of what is in the event: what cannot be understood is
+   * left out, and the event counted as malformed. Unless the experiment is running, the event is counted as refused.
+   */
+  capture(event: string, measurements: Measurements, metadata?: Metadata): void {
+    if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, contextIn(this.id));
+  }
+
+  /** As `capture`, with the event's own time in microseconds since the Unix epoch. */
+  captureAt(timestampUs: number, event: string, measurements: Measurements, metadata?: Metadata): void {
+    if (!this.#accepts()) return;
+    this.#stores?.writer.capture(event, measurements, metadata, contextIn(this.id), timestampUs);
+  }
+
+  /**
+   * Runs `fn` so that every event emitted on the bus inside it, across awaits too, goes to this experiment alone,
+   * with `context` added to its metadata. What `fn` returns, or resolves to, and somebody consumes later goes on in the
+   * run: iterators and iterables, streams, event emitters, thenables; see docs/isolation.md.
+   */
+  run<T>(fn: () => T, context?: Context): T {
+    return runIn(this.#run(context), fn);
+  }
+
+  /**
+   * As `run`, for later: the function given runs in this experiment whenever it is called, with its own `this`,
+   * arguments, name and length; an iterator, iterable, stream, event emitter or thenable is bound in place, as if it
+   * had been made in a run.
+   * @returns the bound function; anything else is what was given, or a proxy for it where it is frozen
+   * @throws ConfigError when there is nothing in it that could be bound
+   */
+  bind<T extends object>(target: T, context?: Context): T {
+    return bindTo(target, this.#run(context));
+  }
+
+  /** What another thread needs to capture for this experiment; see `attachExperiment`. */
+  share(): ExperimentHandle {
+    const { memory, geometry } = this.#open();
+    const ownClock = this.#clock !== systemClock;
+    const { shared: losses, subject } = this.#losses;
+    const { events } = this.#options;
+    const { prices } = this.#owner;
+    return { experimentId: this.id, memory, geometry, prices, ownClock, events, subject, losses };
+  }
+
+  /**
+   * Captures every record of a CSV, JSON Lines, MessagePack, Parquet or Arrow file. Events of our own exports
+   * come back as they were, their ids included.
+   * @param file - its path, a stream of its bytes, or one that is open, whose options were given when it was opened
+   * @throws StorageError when the file cannot be read
+   * @throws ImportError when it cannot be read further as what it is; what came before has been captured
+   * @throws ConfigError when the mapping does not parse or fit the file
+   * @throws StateError ERR_NOT_RUNNING unless the experiment is running
+   */
+  async importFile(
+    file: string | AsyncIterable<Uint8Array> | ImportSource,
+    options: ImportOptions = {},
+  ): Promise<ImportResult> {
+    const { onProgress, signal, ...fileOptions } = options;
+    const losses = { refused: 0, cut: 0 };
+    const sink = this.importSink(losses);
+    const accept = (record: ImportedRecord) => {
+      signal?.throwIfAborted();
+      sink(record);
+    };
+    const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions, signal);
+    const summary = await source.run(accept, onProgress, this, signal);
+    const { rows, problems, ...told } = summary;
+    return { ...told, ...losses, rows: rows - losses.refused, malformed: problems };
+  }
+
+  /**
+   * @internal What takes records of files.
+   * @param losses - is told of those that are refused or cut
+   * @throws StateError ERR_NOT_RUNNING unless the experiment is running, then and with each record
+   */
+  importSink(losses: ImportLosses): (record: ImportedRecord) => void {
+    if (this.#status !== 'running') throw this.#notRunning('import into');
+    const { writer } = this.#open();
+    const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
+    return (record) => {
+      if (this.#status !== 'running') throw this.#notRunning('import into');
+      const { cuts } = writer.ring;
+      if (!sink.accept(record)) losses.refused++;
+      losses.cut += writer.ring.cuts - cuts;
+    };
+  }
+
+  // ── Lifecycle ──────────────────────────────────────────────────────────────────────────────────
+
+  /** @throws StateError ERR_ALREADY_PAUSED, ERR_NOT_RUNNING */
+  pause(): void {
+    if (this.#status === 'paused') {
+      throw new StateError('ERR_ALREADY_PAUSED', `experiment ${this.name} is paused already`, {
+        id: this.id,
+      });
+    }
+    if (this.#status !== 'running') throw this.#notRunning('pause');
+    const { writer, control } = this.#open();
+    writer.ring.suspend();
+    control.pause();
+    this.#status = 'paused';
+    this.#pausedAt = this.#clock.nowUs();
+    this.#pauseCount++;
+    this.#durability?.describe(this.#fields());
+  }
+
+  /** @throws StateError ERR_NOT_PAUSED */
+  resume(): void {
+    if (this.#status !== 'paused') {
+      throw new StateError('ERR_NOT_PAUSED', `experiment ${this.name} is ${this.#status}, not paused`, {
+        id: this.id,
+        status: this.#status,
+      });
+    }
+    const { writer, control } = this.#open();
+    control.run();
+    writer.ring.resume();
+    this.#status = 'running';
+    this.#endPause();
+    this.#durability?.describe(this.#fields());
+  }
+
+  /**
+   * Ends capture. What was captured stays readable. Stopping twice changes nothing.
+   * @returns what has become of its events
+   * @throws StorageError when not everything could be made durable, with the report in `context`; capture has ended all
+   *   the same, and stopping again tries again
+   */
+  async stop(): Promise<FlushReport> {
+    this.#stopping ??= this.#stop();
+    try {
+      await this.#stopping;
+    } catch (error) {
+      this.#stopping = undefined;
+      throw this.#withReport(error, this.#report(this.#aim(), false));
+    }
+    return this.#report(this.#aim(), false);
+  }
+
+  /**
+   * Detaches the experiment and unregisters it. Unless `keepData`, its memory is let go and reading it is a
+   * StateError ERR_CLOSED from then on; with it, whoever holds the experiment can read on. Its files stay.
+   * @throws StorageError as `stop`; what could not be made durable is lost then
+   */
+  async cleanup(options: { keepData?: boolean } = {}): Promise<void> {
+    try {
+      await this.stop();
+    } finally {
+      this.#owner.forget(this);
+      this.#streaming = false;
+      this.#durability?.abandon();
+      if (options.keepData !== true) this.#letGo();
+    }
+  }
+
+  /**
+   * Resolves once everything captured before the call is durable: it survives the process, and a power cut. Otherwise it
+   * rejects; nothing is lost by that, and a later flush may succeed. For an experiment in memory there is nothing to
+   * wait for: it resolves at once, and the report says that nothing is durable.
+   * @param options.deadlineMs - bounds the wait, default 30,000
+   * @throws StorageError ERR_FLUSH_DEADLINE when that was too short; ERR_FLUSH_INCOMPLETE when some of the events were
+   *   overwritten meanwhile, or are in a file that could not be synced; ERR_STORAGE_* when the storage fails. The report
+   *   is `context.report`.
+   */
+  async flush(options: { deadlineMs?: number } = {}): Promise<FlushReport> {
+    const { deadlineMs = FLUSH_DEADLINE_MS } = options;
+    if (!(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
+      throw new ConfigError('deadlineMs', 'a number of milliseconds', deadlineMs);
+    }
+    if (this.#stores === undefined) throw this.#closed();
+    const aim = this.#aim();
+    const durability = this.#durability;
+    if (durability === null) return this.#report(aim, false);
+    const { completed, error } = await durability.flush(deadlineMs);
+    const report = this.#report(aim, !completed && error === null);
+    if (error !== null) throw this.#withReport(error, report);
+    if (report.deadlineExceeded) {
+      const { pending, captured } = report;
+      throw new StorageError(
+        'ERR_FLUSH_DEADLINE',
+        `${pending} of ${captured} events of ${this.name} were not durable within ${deadlineMs} ms. They are still being written: flush again, with a longer deadlineMs`,
+        { path: durability.folder, deadlineMs, report },
+        { cause: durability.status.error ?? undefined },
+      );
+    }
+    const damaged = report.lost.damaged - aim.damaged;
+    if (damaged > 0) {
+      throw new StorageError(
+        'ERR_FLUSH_INCOMPLETE',
+        `${damaged} of ${report.captured} events of ${this.name} are lost: their files in ${durability.folder} were deleted or changed; storage.damaged says which`,
+        { path: durability.folder, report },
+      );
+    }
+    // The oldest are overwritten first, but how many of the others were is not known.
+    const overwritten = Math.min(report.lost.overwritten - aim.overwritten, aim.toKeep - aim.durable);
+    if (report.pending > 0 || overwritten > 0) {
+      const why =
+        report.pending > 0
+          ? `${report.pending} of ${report.captured} events of ${this.name} are in a file that could not be synced, or nobody writes them any more`
+          : `up to ${overwritten} of ${report.captured} events of ${this.name} were overwritten before they were durable`;
+      throw new StorageError('ERR_FLUSH_INCOMPLETE', why, { path: durability.folder, report });
+    }
+    return report;
+  }
+
+  /**
+   * Turns the finished segments of a durable experiment into Parquet files: smaller, and read by the same methods as
+   * before and by everything that reads Parquet. A thread of its own does the work; every file is read again and
+   * compared before the segment is deleted. Of an experiment in memory there is nothing to compact.
+   * @param options - with a signal that ends it after the segment that is at work; what was done until then stays so
+   * @throws StorageError when that cannot be done; what was compacted until then stays so
+   * @throws StateError ERR_LOCKED when another process writes the experiment, ERR_CLOSED after cleanup
+   */
+  async compact({ signal }: { signal?: AbortSignal } = {}): Promise<CompactionReport> {
+    this.#open();
+    return this.#durability?.compact(signal) ?? NOTHING_COMPACTED;
+  }
+
+  // ── Reading ────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Counts and moments exact, quantiles within 1 %, over everything captured since the start or the last reset:
+   * what the ring has overwritten is in them too. Constant memory, whatever the number of events.
+   * @throws StateError ERR_NOT_RUNNING when streaming metrics are off
+   */
+  streamingMetrics(): StreamingMetrics {
+    if (!this.#streaming) {
+      throw new StateError('ERR_NOT_RUNNING', `streaming metrics of ${this.name} are off`, { id: this.id });
+    }
+    const { accumulators, bindings } = this.#published();
+    return streamingMetrics(accumulators, bindings);
+  }
+
+  /** Starts the streaming metrics afresh. */
+  resetStreamingMetrics(): void {
+    this.#published().accumulators.reset();
+  }
+
+  /** Ends them: capture gets a little cheaper, `streamingMetrics` is an error from now on. */
+  stopStreamingMetrics(): void {
+    this.#published().control.streaming = false;
+    this.#streaming = false;
+  }
+
+  /** Exact metrics over the retained events that pass the filter. */
+  async metrics(filter?: Filter): Promise<Metrics> {
+    return this.#reads.run({ kind: 'metrics', times: this.times }, { filter });
+  }
+
+  /**
+   * The same by group, most events first. Rows without a value for the key are the group null; of more than 1,000
+   * groups the later ones are one, `(other)`.
+   * @param key - 'eventName', 'model', 'provider', 'condition' or a declared column of type dict or bool
+   * @throws ConfigError for a key that is none of these
+   */
+  async metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]> {
+    return this.#reads.run({ kind: 'metricsBy', key, times: this.times }, { filter });
+  }
+
+  /** The retained events that pass the filter, ascending by time; ties keep capture order. */
+  async query(filter?: Filter): Promise<EventRow[]> {
+    return this.#reads.all({ filter });
+  }
+
+  /** As `query`, one event at a time, in bounded memory. What is captured meanwhile is not in it. */
+  async *events(filter?: Filter): AsyncGenerator<EventRow> {
+    yield* this.#reads.events({ filter })();
+  }
+
+  /** Events of a recent or given time, or the last n, ascending. @throws ConfigError for an unknown unit */
+  async window(spec: WindowSpec, filter?: Filter): Promise<EventRow[]> {
+    const resolved = resolveWindow(spec, this.#clock.nowUs());
+    if (resolved === null) return [];
+    if ('lastN' in resolved) return this.#reads.last(resolved.lastN, { filter });
+    return this.#reads.all({ filter, range: resolved.range });
+  }
+
+  /** Metrics per tumbling or hopping window. @throws ConfigError for a size or step that is not above 0 */
+  async windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]> {
+    checkWindowed(options);
+    const { filter, ...windows } = options;
+    return this.#reads.run({ kind: 'windows', options: windows }, { filter });
+  }
+
+  /**
+   * Writes the retained events to a file, and a manifest beside it.
+   * @throws ExportError ERR_NO_DATA, ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH
+   * @throws StorageError when the file cannot be written
+   */
+  async export(format: ExportFormat, options: ExportOptions = {}): Promise<ExportResult> {
+    const file = {
+      name: this.name,
+      ...options,
+      ...this.#modes(options),
+      counts: { ...this.counts },
+      about: [this.about()],
+    };
+    const selected = this.selected(options.filter);
+    return writeExport(this.#owner.pool, [selected], format, { ...file, libraryVersion: VERSION });
+  }
+
+  /**
+   * The export as a stream, with back-pressure, of the rows retained as of this call: what becomes of the experiment
+   * meanwhile does not matter. Until somebody reads it, it costs nothing. Errors are those of `export`, on the stream;
+   * besides, ExportError ERR_STREAM_ABANDONED when nobody reads it for `idleTimeoutMs`, and StateError ERR_CLOSED when
+   * the Crucible is closed. Use it with `stream.pipeline`, which ends it when its reader leaves.
+   * @throws ConfigError naming the option
+   * @throws StateError ERR_CLOSED after cleanup
+   */
+  exportStream(format: ExportFormat, options: StreamExportOptions = {}): Readable {
+    const selected = this.selected(options.filter);
+    return this.#owner.streams.open([selected], format, { ...options, about: [this.about()] });
+  }
+
+  /**
+   * Keeps the retained events outside of the library: as JSON Lines, an experiment_metadata line and then an event a
+   * line, ascending by time; or as one Parquet file with the columns of a segment, in capture order, and a manifest. A
+   * running experiment is stopped first. The file is read again and compared before it gets its name; the experiment
+   * can still be read then, and its status is 'archived'.
+   * @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH: nothing has changed
+   * @throws StorageError when the file cannot be written: nothing is left of it, and the status is 'stopped'
+   * @throws StateError ERR_LOCKED when another process writes the experiment, ERR_CLOSED after cleanup
+   */
+  async archive(options: ArchiveOptions): Promise<ArchiveResult> {
+    const target = await archiveTarget(options, this.name);
+    const modes = this.#modes(options);
+    this.#open();
+    await this.stop();
+    const durability = this.#durability;
+    const archive = async () => {
+      const stores = this.#published();
+      const result = await writeArchive(target, {
+        stores,
+        view: this.#view(),
+        metadata: { ...this.toJSON(), status: 'archived' } as Record<string, Json>,
+        priceVersion: this.#owner.prices.version,
+        createdUs: this.#clock.nowUs(),
+        signal: options.signal,
+        modes,
+      });
+      durability?.redescribe({ ...this.#fields(), status: 'archived' });
+      this.#status = 'archived';
+      return result;
+    };
+    return durability === null ? archive() : durability.exclusively(archive);
+  }
+
+  // ── Inside ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** @internal The retained rows that pass the filter, as of now. */
+  selected(filter?: Filter): Selected {
+    return this.#reads.select({ filter });
+  }
+
+  /** @internal What an export tells of the experiment. */
+  about(): ExperimentAbout {
+    const { id, name, condition, hypothesis, tags, metadata, startedAt, stoppedAt, counts } = this;
+    const { columns } = this.#options;
+    return { id, name, condition, hypothesis, tags, metadata, columns, startedAt, stoppedAt, counts };
+  }
+
+  /** Who may use what is written outside of the experiment's folder: as its own, unless that is said. @throws ConfigError */
+  #modes({ folderMode, fileMode }: Modes): Modes {
+    const { durable } = this.#options;
+    const own = durable ?? this.#owner.modes;
+    return checkModes({
+      folderMode: folderMode ?? own.folderMode,
+      fileMode: fileMode ?? own.fileMode,
+    });
+  }
+
+  /** All retained rows. */
+  #view(): View {
+    const { store } = this.#readable();
+    return openView(store, compileFilter(undefined, store.source));
+  }
+
+  #readable(): ReadableRows {
+    const stores = this.#published();
+    const { reader, source, memory, geometry, fields, key } = stores;
+    const durability = this.#durability;
+    const folder = durability?.folder ?? null;
+    this.#rows ??=
+      durability === null
+        ? new MemoryStore(reader, source)
+        : new DurableStore(durability.segments, reader, source, (texts) => stores.learn(texts));
+    const store = this.#rows;
+    return {
+      stores,
+      store,
+      access: { key, memory, geometry, fields, folder, damaged: durability?.segments.ledger.entries ?? [] },
+      overwrites: durability === null && this.#options.overflow === 'overwrite' && !stores.control.isStopped,
+      retainedRows: this.counts.retained,
+      limit: () =>
+        this.#capturesHere
+          ? limitNow(reader)
+          : limitOf(store.snapshot(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY).refs),
+      onDamaged: (damaged) => durability?.noteDamaged(damaged),
+      release: () => {
+        if (this.#stores === undefined) durability?.segments.close();
+      },
+    };
+  }
+
+  /** What a flush that begins now has to achieve. */
+  #aim(): FlushAim {
+    const { captured, overwritten, damaged } = this.#finalTally ?? this.#tally();
+    const durable = this.#durability?.durable ?? 0;
+    // Rows that have expired are durable as well: they were, and are not wanted any more.
+    return { captured, overwritten, damaged, durable, toKeep: captured - overwritten - damaged };
+  }
+
+  #report(aim: FlushAim, deadlineExceeded: boolean): FlushReport {
+    const { captured, toKeep } = aim;
+    const durable = Math.min(captured, this.#durability?.durable ?? 0);
+    const lost = this.#lost();
+    // What was overwritten meanwhile were the oldest rows: there is nothing left of them to be made durable.
+    const gone = lost.overwritten - aim.overwritten + lost.damaged - aim.damaged;
+    const pending = Math.max(0, toKeep - gone - durable);
+    return { captured, durable, pending, deadlineExceeded, lost };
+  }
+
+  /** The storage's error, which says how far it has come. */
+  #withReport(error: unknown, report: FlushReport): unknown {
+    if (!(error instanceof TelemetryError) || error instanceof StateError) return error;
+    const code = error instanceof StorageError ? (error.code as StorageCode) : 'ERR_STORAGE_IO';
+    return new StorageError(code, error.message, { ...error.context, report }, { cause: error });
+  }
+
+  #open(): Stores {
+    if (this.#stores === undefined) throw this.#closed();
+    return this.#stores;
+  }
+
+  #closed(): StateError {
+    return new StateError('ERR_CLOSED', `experiment ${this.name} was cleaned up`, { id: this.id });
+  }
+
+  #letGo(): void {
+    if (this.#stores === undefined) return;
+    this.#finalTally = this.#tally();
+    this.#losses.end = 'closed';
+    this.#stores.writer.close();
+    this.#stores = undefined;
+    this.#rows = undefined;
+    this.#durability?.close();
+  }
+
+  /** The stores, with this thread's rows readable. */
+  #published(): Stores {
+    const stores = this.#open();
+    stores.writer.ring.publish();
+    return stores;
+  }
+
+  #run(context: Context | undefined): ActiveRun {
+    this.#lateRuns.noteRun();
+    return { experimentId: this.id, context, losses: this.#losses };
+  }
+
+  /** Whether an event may be captured now; one that may not is counted. */
+  #accepts(): boolean {
+    if (this.#status === 'running') return true;
+    this.#losses.refused(this.#status === 'paused' ? 'paused' : 'stopped');
+    return false;
+  }
+
+  #attach(): void {
+    this.#isAttached = true;
+    listen(this.id, this.#options.events, (event, measurements, metadata, context) => {
+      if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, context);
+    });
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#status === 'running' || this.#status === 'paused') {
+      this.#stopCapture();
+      await this.#collectOtherThreads();
+    }
+    await this.#durability?.finish(this.#fields(), STOP_DEADLINE_MS);
+  }
+
+  #stopCapture(): void {
+    const { writer, control } = this.#open();
+    // Otherwise it is whoever captures it that listens.
+    if (this.#isAttached) unlisten(this.id);
+    this.#isAttached = false;
+    this.#lateRuns.begin();
+    writer.ring.suspend();
+    control.stop();
+    this.#endPause();
+    this.#status = 'stopped';
+    this.#stoppedAt = this.#clock.nowUs();
+  }
+
+  /** Waits for writers on other threads, and takes over the rows of those that are gone. */
+  async #collectOtherThreads(): Promise<void> {
+    const { control, writer } = this.#open();
+    const others = () => control.activeProducers().filter((producer) => producer !== writer.ring.producer);
+    for (let waitedMs = 0; waitedMs < STOP_GRACE_MS && others().length > 0; waitedMs += STOP_POLL_MS) {
+      await sleep(STOP_POLL_MS);
+    }
+    control.adopt(others());
+  }
+
+  #startWriting(lock: Lock): void {
+    const { memory, geometry, writer } = this.#open();
+    (this.#durability as Durability).start(
+      lock,
+      memory,
+      geometry,
+      this.#owner.prices.version,
+      () => writer.ring.publish(),
+      () => this.#fields(),
+    );
+  }
+
+  /** What the experiment's document says of it. */
+  #fields(): ExperimentFields {
+    const { id, name, hypothesis, condition, metadata, tags, startedAt, sampleSize } = this;
+    const { stoppedAt, pausedAt, status, pauseCount } = this;
+    return {
+      id,
+      name,
+      hypothesis,
+      condition,
+      metadata,
+      tags: [...tags],
+      sampleSize,
+      status,
+      startedAt,
+      stoppedAt,
+      pausedAt,
+      pausedUs: this.#pausedUs,
+      pauseCount,
+      options: storedOptions(this.#options),
+    };
+  }
+
+  #endPause(): void {
+    if (this.#pausedAt === null) return;
+    this.#pausedUs += Math.max(0, this.#clock.nowUs() - this.#pausedAt);
+    this.#pausedAt = null;
+  }
+
+  /** @internal How long it has run, as results tell it. */
+  get times(): ExperimentTimes {
+    const endUs = this.#stoppedAt ?? this.#clock.nowUs();
+    const wallUs = Math.max(0, endUs - this.startedAt);
+    const pausedUs = this.#pausedUs + (this.#pausedAt === null ? 0 : Math.max(0, endUs - this.#pausedAt));
+    return {
+      wallClockSeconds: wallUs / 1e6,
+      activeSeconds: Math.max(0, wallUs - pausedUs) / 1e6,
+      pausedSeconds: pausedUs / 1e6,
+    };
+  }
+
+  #notRunning(verb: string): StateError {
+    const { id, name, status } = this;
+    const isKept = this.#durability !== null && (status === 'stopped' || status === 'archived');
+    const why = this.#isOnlyRead ? 'it is only read here' : `it is ${status}`;
+    const help = isKept && !this.#isOnlyRead ? `; ${howToReopen(id)}` : '';
+    return new StateError('ERR_NOT_RUNNING', `cannot ${verb} experiment ${name}: ${why}${help}`, {
+      id,
+      status,
+    });
+  }
+}
+
+/** Counts, those of refusals only where there are any. */
+function shownCounts(counts: ExperimentCounts): Record<string, unknown> {
+  const { captured, retained, dropped, malformed, refused } = counts;
+  return { captured, retained, dropped, malformed, refused: shownRefused(refused) };
+}
