@@ -33,6 +33,7 @@ export type { ExportOptions } from './experiment/exporting.js';
 export type { ImportedFiles, ImportFilesOptions } from './experiment/importing.js';
 export type { ExperimentOptions } from './experiment/options.js';
 export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './experiment/reopen.js';
+export type { Score, ScoreOptions, ScoreTarget } from './experiment/scores.js';
 export type { ExportResult } from './export/index.js';
 export {
   type ImportFileOptions,
@@ -41,6 +42,7 @@ export {
   ImportSource,
 } from './import/index.js';
 export { type InstrumentOptions, instrument, type Source } from './instrument/instrument.js';
+export type { ScoreKey } from './readers/scored.js';
 export type { ColumnType } from './schema/columns.js';
 export type { NumberCondition, Operators } from './schema/condition.js';
 export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';

@@ -1,9 +1,9 @@
 /** Whether events share users, sessions or samples, so that they are not independent. */
 import { TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { RowSource } from '../readers/rows.js';
+import { UnitIds } from '../readers/unit-ids.js';
 import type { RepeatedId } from './compare/samples.js';
 import type { RowCursor } from './row-values.js';
-import { UnitIds } from './unit-ids.js';
 
 const KEYS = ['userId', 'sessionId', 'sampleId'] as const;
 /** Events that are decoded for nothing else. */

@@ -95,8 +95,11 @@ export function totalTokens(cursor: RowCursor): number {
 
 function declared(source: RowSource, column: number): ReadNumber {
   const { name, type } = source.columns[column];
+  const owners = new Map<number, number>();
   return (cursor) => {
     const { batch, row, tag } = cursor;
+    const shared = batch.shared?.[column];
+    if (shared && !owns(owners, shared[row], batch.firstSequence + row)) return Number.NaN;
     if ((tag & FLAG_DECLARED) !== 0) {
       const code = batch.declared[column][row];
       if (type !== 'bool' && !Number.isNaN(code)) return code;
@@ -106,6 +109,17 @@ function declared(source: RowSource, column: number): ReadNumber {
     if ((tag & FLAG_BLOB) !== 0) return Number.NaN;
     return numberOf(source.binding(tag & TAG_BINDING_MASK).bound[name]);
   };
+}
+
+/**
+ * Whether the row is the one that counts of all rows that share a value: the first, however often it is read.
+ * @param shared - what they share, below 0 for nothing
+ */
+function owns(owners: Map<number, number>, shared: number, sequence: number): boolean {
+  if (shared < 0) return true;
+  const owner = owners.get(shared);
+  if (owner === undefined) owners.set(shared, sequence);
+  return owner === undefined || owner === sequence;
 }
 
 /** Of an experiment that has not declared it: where the event has it. */

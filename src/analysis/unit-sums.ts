@@ -1,11 +1,11 @@
 /** What the events of each unit (a user, a session, a sample) add up to. */
 import { ConfigError } from '../errors.js';
 import type { RowSource } from '../readers/rows.js';
+import { UnitIds } from '../readers/unit-ids.js';
 import type { ClusterTotals } from '../stats/clustered.js';
 import type { SamplesById, UnitTotals, UnkeptSamples } from './compare/samples.js';
 import { KEPT_MAX } from './gathered-values.js';
 import type { RowCursor } from './row-values.js';
-import { UnitIds } from './unit-ids.js';
 
 /** Sums of values per unit; nothing once there are too many units. */
 export class UnitCollector {

@@ -35,7 +35,7 @@ import {
   type PlaceOptions,
   resolveOptions,
 } from './options.js';
-import { accessesOf, areFew, damageNoted, rowsOf } from './reads.js';
+import { accessesOf, areFew, damageNoted, rowsOf, sourceOf } from './reads.js';
 import {
   checkRecoverOptions,
   isToReopen,
@@ -262,7 +262,7 @@ export class Crucible implements AsyncDisposable {
     const parts = arms.flatMap(({ experiments }) => experiments.map((each) => each.selected(filter)));
     checkMeasured(
       questions,
-      parts.flatMap(({ readable }) => readable.store.source.columns),
+      parts.flatMap((part) => sourceOf(part).columns),
     );
     const gather = { withSampleIds: paired !== false, seed, unit, ...measuresOf(questions) };
     const compared = arms.map(({ experiments, united }, arm) => ({

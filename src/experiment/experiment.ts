@@ -47,6 +47,7 @@ import { type ExportOptions, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
 import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
+import { checkScore, type Score, ScoreBook, type ScoreOptions, type ScoreTarget } from './scores.js';
 import { Stores } from './stores.js';
 
 export type { ExperimentStatus };
@@ -210,6 +211,7 @@ export class Experiment {
   readonly #reads: Reads;
   readonly #losses: Losses;
   readonly #lateRuns: LateRuns;
+  readonly #scores: ScoreBook;
   /** Otherwise it is only read here, and another process may write it. */
   readonly #capturesHere: boolean;
   /** It has not ended, and is not captured here. */
@@ -268,6 +270,9 @@ export class Experiment {
       this.#pausedUs = state.pausedUs;
       this.#pauseCount = state.pauseCount;
     }
+    const { durable } = options;
+    const place = this.#durability && durable && { folder: this.#durability.folder, options: durable };
+    this.#scores = new ScoreBook(place, this.#clock);
     this.#losses = this.#stores.losses;
     this.#lateRuns = new LateRuns(this.id, options.events, this.#losses);
     this.#stores.control.streaming = this.#streaming;
@@ -498,6 +503,44 @@ export class Experiment {
     };
   }
 
+  // ── Scores ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Says how good something was that the experiment has captured: an event, a response, a sample or a session. While it
+   * runs or after, here or, where it has a folder, in another process. Nothing is overwritten: of one judge's scores of
+   * one thing the last one counts, of several judges their mean. It is the column `score.<name>` of every event that has
+   * the id, in filters, queries, exports and outcomes; as an outcome it counts once, with the first event that has it.
+   * With a folder it survives the death of the process when this returns, and a power cut as `fsync` says.
+   * @throws ConfigError naming the part; StorageError when it cannot be written; StateError ERR_CLOSED after cleanup
+   */
+  score(target: ScoreTarget, name: string, value: number | boolean, options?: ScoreOptions): void {
+    this.#openScores().add(this.#checkedScore(target, name, value, options));
+  }
+
+  /** Those that count, of all processes. @throws StateError ERR_CLOSED after cleanup; StorageError */
+  scores(): Score[] {
+    return this.#openScores().all();
+  }
+
+  /** @internal Many at once. */
+  scoreAll(scores: readonly Parameters<Experiment['score']>[]): void {
+    this.#openScores().addAll(scores.map((score) => this.#checkedScore(...score)));
+  }
+
+  #checkedScore(...score: Parameters<Experiment['score']>): ReturnType<typeof checkScore> {
+    const checked = checkScore(...score);
+    const column = `score.${checked.name}`;
+    if (this.#options.columns.some(({ name }) => name === column)) {
+      throw new ConfigError('name', `another name than that of the declared column ${column}`, checked.name);
+    }
+    return checked;
+  }
+
+  #openScores(): ScoreBook {
+    this.#open();
+    return this.#scores;
+  }
+
   // ── Lifecycle ──────────────────────────────────────────────────────────────────────────────────
 
   /** @throws StateError ERR_ALREADY_PAUSED, ERR_NOT_RUNNING */
@@ -562,7 +605,11 @@ export class Experiment {
       this.#owner.forget(this);
       this.#streaming = false;
       this.#durability?.abandon();
-      if (options.keepData !== true) this.#letGo();
+      try {
+        await this.#scores.close();
+      } finally {
+        if (options.keepData !== true) this.#letGo();
+      }
     }
   }
 
@@ -584,6 +631,7 @@ export class Experiment {
     const aim = this.#aim();
     const durability = this.#durability;
     if (durability === null) return this.#report(aim, false);
+    await this.#scores.synced();
     const { completed, error } = await durability.flush(deadlineMs);
     const report = this.#report(aim, !completed && error === null);
     if (error !== null) throw this.#withReport(error, report);
@@ -804,6 +852,7 @@ export class Experiment {
       access: { key, memory, geometry, fields, folder, damaged: durability?.segments.ledger.entries ?? [] },
       overwrites: durability === null && this.#options.overflow === 'overwrite' && !stores.control.isStopped,
       retainedRows: this.counts.retained,
+      scores: this.#scores.columns(),
       limit: () =>
         this.#capturesHere
           ? limitNow(reader)
@@ -891,6 +940,7 @@ export class Experiment {
       await this.#collectOtherThreads();
     }
     await this.#durability?.finish(this.#fields(), STOP_DEADLINE_MS);
+    await this.#scores.synced();
   }
 
   #stopCapture(): void {

@@ -4,6 +4,8 @@ import { Pace } from '../pace.js';
 import { compileFilter } from '../readers/filter.js';
 import type { SnapshotLimit } from '../readers/limit.js';
 import { eventsOfPacked } from '../readers/row-table.js';
+import type { RowSource } from '../readers/rows.js';
+import { type ScoreColumn, scoredSource } from '../readers/scored.js';
 import type { RowStore } from '../readers/source.js';
 import type { EventRow, Filter } from '../schema/event.js';
 import type { DamagedBatch } from '../storage/damage.js';
@@ -38,6 +40,8 @@ export interface Readable {
   /** Whether the ring may reuse chunks whose rows are nowhere else. */
   readonly overwrites: boolean;
   readonly retainedRows: number;
+  /** What has been found out about the rows since. */
+  readonly scores: readonly ScoreColumn[];
   /** What has been captured. */
   limit(): SnapshotLimit;
   onDamaged(damaged: readonly DamagedBatch[]): void;
@@ -85,23 +89,23 @@ export class Reads {
 
   #blocks(wanted: Wanted): () => AsyncGenerator<EventRow[]> {
     const selected = this.select(wanted);
-    const { stores, overwrites } = selected.readable;
+    const { overwrites } = selected.readable;
     // What a ring that overwrites holds has to be fetched before it is gone.
     const most = overwrites ? ALL : AT_ONCE;
-    return () => decoded(stores, (after) => this.#run(selected, { kind: 'rows', after, most }));
+    return () => decoded(sourceOf(selected), (after) => this.#run(selected, { kind: 'rows', after, most }));
   }
 
   /** The rows that pass as of now, for whoever reads them: what is wrong is told before anything is sent. @throws ConfigError for a filter that is none */
   select(wanted: Wanted): Selected {
     const readable = this.#open();
-    compileFilter(wanted.filter, readable.store.source);
+    compileFilter(wanted.filter, scoredSource(readable.store.source, readable.scores));
     return { readable, selection: selectionNow(readable, wanted) };
   }
 
   /** The last so many that pass, ascending. */
   async last(count: number, wanted: Wanted): Promise<EventRow[]> {
     const selected = this.select(wanted);
-    return gathered(decoded(selected.readable.stores, () => this.#run(selected, { kind: 'last', count })));
+    return gathered(decoded(sourceOf(selected), () => this.#run(selected, { kind: 'last', count })));
   }
 
   async #run<T extends ReadTask>(selected: Selected, task: T): Promise<ResultOf<T>> {
@@ -111,13 +115,18 @@ export class Reads {
   }
 }
 
+/** As the rows are read. */
+export function sourceOf({ readable, selection }: Selected): RowSource {
+  return scoredSource(readable.stores.source, selection.scores);
+}
+
 function selectionNow(readable: Readable, { filter, range }: Wanted): Selection {
-  return { filter, range: range ?? null, limit: readable.limit() };
+  return { filter, range: range ?? null, limit: readable.limit(), scores: readable.scores };
 }
 
 /** Events some at a time. Asks for the next rows while those before are being decoded. */
 async function* decoded(
-  { source }: Stores,
+  source: RowSource,
   rowsAfter: (cursor: Cursor | null) => Promise<RowsResult>,
 ): AsyncGenerator<EventRow[]> {
   const pace = new Pace(DECODE_MS);

@@ -16,6 +16,9 @@ import { limited, type SnapshotLimit } from './limit.js';
 import type { RowSource } from './rows.js';
 import { meets, type RowStore, type View } from './source.js';
 
+/** Of numbers in `Batch.shared`, per part. */
+const SHARED_MAX = 2 ** 32;
+
 /** An experiment's rows up to what had been captured at one moment. */
 export interface Part {
   readonly store: RowStore;
@@ -55,8 +58,8 @@ export function unitedView(
   if (wanted.nothing) return { source, filter: wanted, refs: [], damage };
   const refs: BatchRef[] = [];
   let before = 0;
-  for (const { store, limit } of parts) {
-    const translation = new Translation(store.source, columns, texts);
+  for (const [part, { store, limit }] of parts.entries()) {
+    const translation = new Translation(store.source, columns, texts, part);
     const { refs: all } = store.snapshot(wanted.timeMinUs, wanted.timeMaxUs);
     let end = before;
     for (const ref of limited(all, limit)) {
@@ -145,7 +148,11 @@ class Translation {
   readonly #bindings = new Uint32Array(TAG_BINDING_MASK + 1);
   readonly #textIds = new Map<number, number>();
 
-  constructor(source: RowSource, columns: RowSource['columns'], texts: UnitedTexts) {
+  readonly #numbersBefore: number;
+
+  /** @param part - its place */
+  constructor(source: RowSource, columns: RowSource['columns'], texts: UnitedTexts, part: number) {
+    this.#numbersBefore = part * SHARED_MAX;
     this.#source = source;
     this.#texts = texts;
     this.#columns = columns.map(({ name, type }) => ({
@@ -163,7 +170,14 @@ class Translation {
       declared: this.#columns.map(({ type, place }) =>
         place < 0 ? nothing(type, batch.rows) : this.#values(type, batch.declared[place], batch.tags),
       ),
+      ...(batch.shared && { shared: this.#columns.map(({ place }) => this.#shared(batch, place)) }),
     };
+  }
+
+  /** What two parts number alike is not the same thing. */
+  #shared(batch: Batch, place: number): Float64Array | null {
+    const numbers = place < 0 ? null : batch.shared![place];
+    return numbers?.map((number) => (number < 0 ? number : number + this.#numbersBefore)) ?? null;
   }
 
   #tag(tag: number): number {

@@ -33,6 +33,11 @@ export interface Batch extends Columns {
   /** Sequence of row 0; the others follow without gaps. */
   readonly firstSequence: number;
   readonly producer: number;
+  /**
+   * Beside `declared`, for columns whose values are of something that several rows may share, such as a sample: a number
+   * of that, so that it is counted once. Null for other columns, absent where there are none.
+   */
+  readonly shared?: readonly (Float64Array | null)[] | undefined;
 }
 
 /** Rows that can be read: where they stand in capture order, and their time range. */
@@ -103,6 +108,7 @@ export function subBatch(batch: Batch, from: number, end: number): Batch {
     blobOffsets: batch.blobOffsets.subarray(from, end),
     blob: batch.blob,
     declared: batch.declared.map((values) => values.subarray(from, end)),
+    ...(batch.shared && { shared: batch.shared.map((numbers) => numbers?.subarray(from, end) ?? null) }),
   };
 }
 

@@ -21,6 +21,7 @@ import { compileFilter, ofEvents, within } from '../readers/filter.js';
 import type { SnapshotLimit } from '../readers/limit.js';
 import { orderedRows } from '../readers/ordered.js';
 import type { PackedRows } from '../readers/row-table.js';
+import { type ScoreColumn, scoredStore } from '../readers/scored.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
 import { type UnitedAbout, unitedView } from '../readers/united.js';
 import type { Filter } from '../schema/event.js';
@@ -100,6 +101,8 @@ export interface Selection {
   readonly filter: Filter | undefined;
   readonly range: readonly [number, number] | null;
   readonly limit: SnapshotLimit;
+  /** What is joined to the rows. */
+  readonly scores: readonly ScoreColumn[];
 }
 
 /** @throws ConfigError for a filter that is none, or a key that nothing can be grouped by */
@@ -135,9 +138,11 @@ export async function* exportedChunks(
   yield* exportChunks(views, format, options);
 }
 
-function viewOf({ store, selection: { filter, range, limit } }: SelectedRows, signal?: AbortSignal): View {
-  const compiled = compileFilter(filter, store.source);
-  return openView(store, range === null ? compiled : within(compiled, ...range), limit, signal);
+function viewOf({ store, selection }: SelectedRows, signal?: AbortSignal): View {
+  const { filter, range, limit, scores } = selection;
+  const scored = scoredStore(store, scores);
+  const compiled = compileFilter(filter, scored.source);
+  return openView(scored, range === null ? compiled : within(compiled, ...range), limit, signal);
 }
 
 /** Holds the values of all arms, and of their rows a batch at a time. @throws as compareArms */
@@ -172,7 +177,10 @@ function armViews(parts: readonly SelectedRows[], arms: readonly ComparedArm[]):
     const { experiments, ...about } = united;
     const own = parts.slice(next, next + experiments);
     next += experiments;
-    const stores = own.map(({ store, selection: { limit } }) => ({ store, limit }));
+    const stores = own.map(({ store, selection: { limit, scores } }) => ({
+      store: scoredStore(store, scores),
+      limit,
+    }));
     const { filter, range } = own[0]?.selection ?? { filter: undefined, range: null };
     return unitedView(stores, about, filter, range);
   });

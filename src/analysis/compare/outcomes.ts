@@ -204,7 +204,8 @@ export function checkMeasured(
       ['of', of],
       ['per', per],
     ] as const) {
-      if (measure === null || known.includes(measure)) continue;
+      // Scores may still come.
+      if (measure === null || known.includes(measure) || /^score\../.test(measure)) continue;
       const nearest = suggest(measure, known);
       const expected = nearest === null ? known.join(', ') : `did you mean ${nearest}?`;
       throw new ConfigError(

@@ -7,6 +7,9 @@ import { NotFoundError } from '../../errors.js';
 /** The experiment and its finished segments; replaced atomically. */
 export const DOCUMENT = 'experiment.json';
 
+/** Where journals of scores are. */
+export const SCORES_FOLDER = 'scores';
+
 /** How a segment's file is written: as it comes, or compacted. */
 export type SegmentForm = 'arrow' | 'parquet';
 

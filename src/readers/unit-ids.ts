@@ -1,9 +1,17 @@
 /** What unit a row belongs to: the user, session or sample, or whatever its metadata have at a path. */
 import { FLAG_BLOB, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import type { RowSource } from '../readers/rows.js';
-import type { Json } from '../schema/event.js';
+import type { Columns } from '../ring/batch.js';
+import type { EventRow, Json } from '../schema/event.js';
 import { LIFTED_FIELDS, lifted, snakeCase } from '../schema/fields.js';
-import type { RowCursor } from './row-values.js';
+import type { RowSource } from './rows.js';
+
+/** A row of a batch, and its event where that is asked for. */
+export interface RowAt {
+  readonly batch: Columns;
+  readonly row: number;
+  readonly tag: number;
+  readonly event: EventRow;
+}
 
 /** 1 and '1' are one: whoever logs ids as text in one arm and as numbers in the other means the same. */
 export function idText(id: Json | undefined): string | null {
@@ -31,17 +39,17 @@ export class UnitIds {
   }
 
   /** Whether the row's event has to be decoded to tell. */
-  needsEvent(cursor: RowCursor): boolean {
+  needsEvent(cursor: RowAt): boolean {
     return (cursor.tag & FLAG_BLOB) !== 0 && !this.#isInColumn(cursor);
   }
 
   /** Whether the row has what its binding has. */
-  isOfBinding(cursor: RowCursor): boolean {
+  isOfBinding(cursor: RowAt): boolean {
     return (cursor.tag & FLAG_BLOB) === 0 && !this.#isInColumn(cursor);
   }
 
   /** Null where the row has none. */
-  of(cursor: RowCursor): string | null {
+  of(cursor: RowAt): string | null {
     const { tag, batch, row } = cursor;
     if (this.#isInColumn(cursor)) return this.#textOf(batch.declared[this.#column][row]);
     if ((tag & FLAG_BLOB) !== 0) return idText(this.#valueIn(cursor.event.metadata));
@@ -51,7 +59,7 @@ export class UnitIds {
     return this.#bound[id];
   }
 
-  #isInColumn({ tag, batch, row }: RowCursor): boolean {
+  #isInColumn({ tag, batch, row }: RowAt): boolean {
     if (this.#column < 0 || (tag & FLAG_DECLARED) === 0) return false;
     const { type } = this.#source.columns[this.#column];
     const code = batch.declared[this.#column][row];

@@ -1,0 +1,213 @@
+/** Scores: what judges, tests and people find out about an experiment's events, while it runs or after. */
+import { join } from 'node:path';
+import type { Clock } from '../clock.js';
+import { ConfigError } from '../errors.js';
+import { SCORE_KEYS, type ScoreColumn, type ScoreKey } from '../readers/scored.js';
+import { nodeFileSystem } from '../storage/disk/file-system.js';
+import { SCORES_FOLDER } from '../storage/disk/paths.js';
+import { JournalReader, type JournalRecord, JournalWriter } from '../storage/journal.js';
+import type { DurableOptions } from './options.js';
+
+/** What a score is of: one of these. */
+export type ScoreTarget =
+  | { readonly eventId: string }
+  | { readonly responseId: string }
+  | { readonly sampleId: string | number }
+  | { readonly sessionId: string | number };
+
+export interface ScoreOptions {
+  /** Who says so: a model, a test, a person. Of one judge the last score counts, of several their mean. */
+  readonly by?: string;
+  /** When that was found, µs since the Unix epoch; now by default. */
+  readonly at?: number;
+  readonly comment?: string;
+}
+
+/** A score as it counts: the last of its judge. */
+export interface Score {
+  readonly key: ScoreKey;
+  readonly id: string;
+  readonly name: string;
+  readonly value: number | boolean;
+  readonly by: string | null;
+  /** µs since the Unix epoch: when it was found, and when it was written. */
+  readonly at: number;
+  readonly writtenAt: number;
+  readonly comment: string | null;
+}
+
+const NAME_MAX = 128;
+const ID_MAX = 1024;
+const COMMENT_MAX = 65_536;
+
+/** @throws ConfigError naming the part */
+export function checkScore(
+  target: unknown,
+  name: unknown,
+  value: unknown,
+  options: ScoreOptions = {},
+): Omit<Score, 'writtenAt' | 'at'> & { at: number | null } {
+  const [key, id] = targetOf(target);
+  requireText('name', name, NAME_MAX);
+  if (typeof value !== 'boolean' && !(typeof value === 'number' && Number.isFinite(value))) {
+    throw new ConfigError('value', 'a finite number, true or false', value);
+  }
+  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+  for (const [option, given] of Object.entries(options)) {
+    if (given !== undefined && !['by', 'at', 'comment'].includes(option)) {
+      throw new ConfigError(option, 'no such option', given);
+    }
+  }
+  const { by, at, comment } = options;
+  if (by !== undefined) requireText('by', by, NAME_MAX);
+  if (comment !== undefined && (typeof comment !== 'string' || comment.length > COMMENT_MAX)) {
+    throw new ConfigError('comment', `a text of at most ${COMMENT_MAX} characters`, comment);
+  }
+  if (at !== undefined && !(typeof at === 'number' && Number.isFinite(at))) {
+    throw new ConfigError('at', 'microseconds since the Unix epoch', at);
+  }
+  return { key, id, name, value, by: by ?? null, at: at ?? null, comment: comment ?? null };
+}
+
+function targetOf(target: unknown): [ScoreKey, string] {
+  const given = typeof target === 'object' && target !== null ? Object.entries(target) : [];
+  const [[key, id] = []] = given;
+  if (given.length !== 1 || !SCORE_KEYS.includes(key as ScoreKey)) {
+    throw new ConfigError('target', `one of ${SCORE_KEYS.map((each) => `{ ${each} }`).join(', ')}`, target);
+  }
+  if (typeof id === 'number' && Number.isFinite(id)) return [key as ScoreKey, String(id)];
+  requireText(`target.${key}`, id, ID_MAX);
+  return [key as ScoreKey, id];
+}
+
+function requireText(path: string, value: unknown, max: number): asserts value is string {
+  if (typeof value !== 'string' || value === '' || value.length > max) {
+    throw new ConfigError(path, `a text of 1 to ${max} characters`, value);
+  }
+}
+
+/** All scores of an experiment: of this process, and where it has a folder of all others. */
+export class ScoreBook {
+  readonly #clock: Clock;
+  readonly #options: DurableOptions | null;
+  readonly #reader: JournalReader | null;
+  readonly #writer: JournalWriter | null;
+  /** By what is scored, name and judge. */
+  readonly #scores = new Map<string, Score>();
+  #lastWrittenAt = 0;
+  #columns: readonly ScoreColumn[] | undefined;
+
+  /** @param place - the experiment's folder, and how it is written; null in memory */
+  constructor(place: { folder: string; options: DurableOptions } | null, clock: Clock) {
+    this.#clock = clock;
+    this.#options = place?.options ?? null;
+    const folder = place && join(place.folder, SCORES_FOLDER);
+    const modes = { folder: place?.options.folderMode, file: place?.options.fileMode };
+    this.#reader = folder === null ? null : new JournalReader(nodeFileSystem, folder);
+    this.#writer = folder === null ? null : new JournalWriter(nodeFileSystem, folder, modes);
+  }
+
+  /** Appended when this returns; see `synced`. @throws StorageError */
+  add(score: ReturnType<typeof checkScore>): void {
+    this.addAll([score]);
+  }
+
+  addAll(scores: readonly ReturnType<typeof checkScore>[]): void {
+    const written = scores.map((score): Score => {
+      const nowUs = this.#clock.nowUs();
+      this.#lastWrittenAt = Math.max(this.#lastWrittenAt + 1, nowUs);
+      return { ...score, at: score.at ?? nowUs, writtenAt: this.#lastWrittenAt };
+    });
+    if (this.#writer === null) {
+      for (const score of written) this.#note(score);
+      return;
+    }
+    this.#writer.appendAll(written as unknown as JournalRecord[]);
+    const { fsync, flushIntervalMs } = this.#options as DurableOptions;
+    if (fsync === 'always') this.#writer.sync();
+    if (fsync === 'interval') this.#writer.syncWithin(flushIntervalMs);
+  }
+
+  /** Those that count. */
+  all(): Score[] {
+    this.#catchUp();
+    return [...this.#scores.values()];
+  }
+
+  /** As they are joined to rows; of a name, ascending. */
+  columns(): readonly ScoreColumn[] {
+    this.#catchUp();
+    this.#columns ??= columnsOf([...this.#scores.values()]);
+    return this.#columns;
+  }
+
+  /** Resolves when all scores of this process are safe from a power cut. @throws StorageError */
+  async synced(): Promise<void> {
+    await this.#writer?.synced();
+  }
+
+  async close(): Promise<void> {
+    await this.#writer?.close();
+  }
+
+  #catchUp(): void {
+    for (const record of this.#reader?.read() ?? []) {
+      if (isScore(record)) this.#note(record as unknown as Score);
+    }
+  }
+
+  #note(score: Score): void {
+    const key = JSON.stringify([score.key, score.id, score.name, score.by]);
+    const known = this.#scores.get(key);
+    if (known !== undefined && known.writtenAt > score.writtenAt) return;
+    this.#scores.set(key, score);
+    this.#columns = undefined;
+  }
+}
+
+/** Whether this version has written it. */
+function isScore({ key, id, name, value, by, writtenAt }: JournalRecord): boolean {
+  return (
+    SCORE_KEYS.includes(key as ScoreKey) &&
+    typeof id === 'string' &&
+    typeof name === 'string' &&
+    (typeof value === 'number' || typeof value === 'boolean') &&
+    (typeof by === 'string' || by === null) &&
+    typeof writtenAt === 'number'
+  );
+}
+
+function columnsOf(scores: readonly Score[]): ScoreColumn[] {
+  const names = [...new Set(scores.map(({ name }) => name))].sort();
+  return names.map((name) =>
+    columnOf(
+      name,
+      scores.filter((score) => score.name === name),
+    ),
+  );
+}
+
+function columnOf(name: string, scores: readonly Score[]): ScoreColumn {
+  const of: Partial<Record<ScoreKey, Map<string, number>>> = {};
+  const sums: number[] = [];
+  const judges: number[] = [];
+  for (const { key, id, value } of scores) {
+    of[key] ??= new Map();
+    let place = of[key].get(id);
+    if (place === undefined) {
+      place = sums.push(0) - 1;
+      judges.push(0);
+      of[key].set(id, place);
+    }
+    sums[place] += Number(value);
+    judges[place]++;
+  }
+  const isFlag =
+    scores.every(({ value }) => typeof value === 'boolean') && judges.every((count) => count === 1);
+  return {
+    name: `score.${name}`,
+    type: isFlag ? 'bool' : 'f64',
+    of,
+    values: Float64Array.from(sums, (sum, place) => sum / judges[place]),
+  };
+}
