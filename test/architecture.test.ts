@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'workers',
   ],
   instrument: ['capture', 'experiment', 'schema', 'storage'],
+  outlets: ['analysis', 'capture', 'experiment', 'instrument', 'schema', 'version'],
   demo: ['schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index', 'version'],
 };

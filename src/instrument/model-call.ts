@@ -19,7 +19,8 @@ const STOP = 'req_llm.request.stop';
 const EXCEPTION = 'req_llm.request.exception';
 
 /** What is called, as far as the caller knows. */
-export type Called = Pick<Endpoint, 'operation' | 'model' | 'isDeployment'> & {
+export type Called = Pick<Endpoint, 'model' | 'isDeployment'> & {
+  readonly operation: string;
   readonly provider: string | null;
 };
 
