@@ -259,7 +259,9 @@ function addTo({ read, values, flag }: Column, cursor: RowCursor): number {
 
 function addRatio({ of, per, sums }: Ratio, cursor: RowCursor, into: Float64Array, at: number): void {
   const [above, below] = [of(cursor), per(cursor)];
-  into[at] = Number.isNaN(above) ? 0 : above;
-  into[at + 1] = Number.isNaN(below) ? 0 : below;
-  if (!(Number.isNaN(above) && Number.isNaN(below))) sums.push(into[at], into[at + 1]);
+  // An unknown cost is not a cost of 0.
+  const isKnown = !Number.isNaN(above) && !Number.isNaN(below);
+  into[at] = isKnown ? above : Number.NaN;
+  into[at + 1] = isKnown ? below : Number.NaN;
+  if (isKnown) sums.push(above, below);
 }

@@ -54,7 +54,8 @@ export function deviance(x: number, m: number): number {
   for (let odd = 3; ; odd += 2) {
     term *= ratio * ratio;
     const next = sum + term / odd;
-    if (next === sum) return next;
+    // Of NaN the sum stays NaN, which equals nothing.
+    if (next === sum || Number.isNaN(next)) return next;
     sum = next;
   }
 }

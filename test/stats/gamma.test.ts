@@ -84,3 +84,9 @@ describe('incompleteGamma', () => {
     expect(lower + upper).toBeCloseTo(1, 15);
   });
 });
+
+it('of no number is none, and ends', () => {
+  expect(deviance(Number.NaN, 1)).toBeNaN();
+  expect(deviance(1, Number.NaN)).toBeNaN();
+  expect(incompleteGamma(0.5, Number.NaN).upper).toBeNaN();
+});

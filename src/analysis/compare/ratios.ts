@@ -15,7 +15,9 @@ export function compareRatios(
   const treatment = estimateOf(now, alpha);
   if (baseline.estimate === null || treatment.estimate === null) {
     const missing = nothingIn(baseline, treatment, what);
-    return noFinding(baseline, treatment, `${missing}: what is below adds up to 0`);
+    const isUnknown = [baseline, treatment].some(({ estimate, n }) => estimate === null && n === 0);
+    const why = isUnknown ? 'no event has both' : 'what is below adds up to 0';
+    return noFinding(baseline, treatment, `${missing}: ${why}`);
   }
   const test = ratioOfMeans(now!, old!, { alpha });
   return {

@@ -102,7 +102,7 @@ export interface ArmSamples {
   readonly columns?: Readonly<Record<string, Observations>>;
   /** Those of them that are yes or no, over the events that say which. */
   readonly flags?: Readonly<Record<string, Proportion>>;
-  /** Sums of two measures over all events, by `of/per`; what an event lacks adds nothing. */
+  /** Sums of two measures over the events that have both, by `of/per`. */
   readonly ratios?: Readonly<Record<string, RatioSums>>;
   /** Latencies of events that succeeded, and of those that failed. */
   readonly latencyOf?: { readonly succeeded: Summary; readonly failed: Summary };

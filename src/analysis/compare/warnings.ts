@@ -217,6 +217,8 @@ function samplingWarning({ metrics, measures, names }: Reviewed): ComparisonWarn
 function ratioWarning({ baseline, treatment, names, expectedRatio }: Reviewed): ComparisonWarning[] {
   const [old, now, what] = randomised(baseline, treatment);
   const total = old + now;
+  // Where no event belongs to a unit, nothing was assigned.
+  if (total === 0) return [];
   const expected = total / (1 + expectedRatio);
   const chiSquare = (old - expected) ** 2 * (1 / expected + 1 / (total - expected));
   const pValue = chiSquareSurvival(chiSquare, 1);
@@ -292,23 +294,32 @@ function mixWarnings({ baseline, treatment, names, kind }: Reviewed): Comparison
 /** Where events lack an outcome in one arm more often than in the other, what is compared are those that are left. */
 function shareWarnings({ baseline, treatment, names, metrics, measures }: Reviewed): ComparisonWarning[] {
   const isRate = (of: string) => !measures.some((pair) => pair.of === of);
-  const concerned = [
-    ...new Set(metrics.filter(({ of, baseline: arm }) => arm.n > 0 && !of.includes('/')).map(({ of }) => of)),
-  ];
+  const concerned = [...new Set(metrics.filter(({ baseline: arm }) => arm.n > 0).map(({ of }) => of))];
   return concerned.flatMap((of) => {
     const pair = measures.find((measure) => measure.of === of);
     const [old, now] = [
-      [baseline, pair?.baseline.n ?? flagOf(baseline, of)?.n],
-      [treatment, pair?.treatment.n ?? flagOf(treatment, of)?.n],
+      [baseline, pair?.baseline.n ?? eventsWith(baseline, of)],
+      [treatment, pair?.treatment.n ?? eventsWith(treatment, of)],
     ].map(([arm, n]) => ({ n: (n as number | undefined) ?? 0, events: (arm as ArmSamples).events }));
     if (old.n === 0 || now.n === 0 || !sharesDiffer(old, now)) return [];
     const lacking = ({ n, events }: typeof old) => `${percent(1 - n / events)} of the events of`;
-    const what = of === 'success' ? 'outcome that is known' : isRate(of) ? of : (SINGULAR[of] ?? of);
+    const what = of.includes('/')
+      ? of.replace('/', ' with ')
+      : of === 'success'
+        ? 'outcome that is known'
+        : isRate(of)
+          ? of
+          : (SINGULAR[of] ?? of);
     const message =
       `${lacking(old)} ${names.baseline} and ${lacking(now)} ${names.treatment} have no ${what}: only those that have ` +
       'one are compared, and those that have none may be the worst';
     return [warning('unequalShares', message)];
   });
+}
+
+/** Events with what is no measure of values: a rate, or both sides of a ratio. */
+function eventsWith(arm: ArmSamples, of: string): number | undefined {
+  return arm.ratios?.[of]?.n ?? flagOf(arm, of)?.n;
 }
 
 const SINGULAR: Readonly<Record<string, string>> = {
