@@ -294,8 +294,11 @@ function mixWarnings({ baseline, treatment, names, kind }: Reviewed): Comparison
 /** Where events lack an outcome in one arm more often than in the other, what is compared are those that are left. */
 function shareWarnings({ baseline, treatment, names, metrics, measures }: Reviewed): ComparisonWarning[] {
   const isRate = (of: string) => !measures.some((pair) => pair.of === of);
-  const concerned = [...new Set(metrics.filter(({ baseline: arm }) => arm.n > 0).map(({ of }) => of))];
-  return concerned.flatMap((of) => {
+  const concerned = new Set([
+    ...metrics.filter(({ baseline: arm }) => arm.n > 0).map(({ of }) => of),
+    ...Object.keys(baseline.ratios ?? {}),
+  ]);
+  return [...concerned].flatMap((of) => {
     const pair = measures.find((measure) => measure.of === of);
     const [old, now] = [
       [baseline, pair?.baseline.n ?? eventsWith(baseline, of)],
