@@ -6,12 +6,14 @@ import type { View } from '../readers/source.js';
 import { isValue } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { EventRow } from '../schema/event.js';
+import { CovariateMoments } from '../stats/covariates.js';
 import { Welford } from '../stats/moments.js';
 import { PairMoments } from '../stats/ratio.js';
 import type { Summary } from '../stats/sample.js';
-import { type ArmSamples, USUAL_MEASURES } from './compare/samples.js';
+import { type ArmSamples, type StratumOfArm, USUAL_MEASURES } from './compare/samples.js';
 import { streamSeed } from './compare/streams.js';
 import { GatheredValues } from './gathered-values.js';
+import { Grouping } from './grouping.js';
 import { collected, type ExperimentTimes, MetricsCollector } from './metrics.js';
 import { RepeatedIds } from './repeated-ids.js';
 import { flagValue, isFlag, numberReader, type ReadNumber, RowCursor, totalTokens } from './row-values.js';
@@ -31,6 +33,10 @@ export interface GatherOptions {
   readonly measures?: readonly string[];
   /** Pairs of measures whose sums are compared. */
   readonly ratios?: readonly (readonly [of: string, per: string])[];
+  /** Outcomes and what was known before, whose sums of products are wanted. */
+  readonly covariates?: readonly (readonly [of: string, covariate: string])[];
+  /** What strata are told by. */
+  readonly strata?: string;
   /** What was randomised: what is summed up by. 'event', the default, sums up nothing. */
   readonly unit?: string;
   /** Measures whose values are kept by unit, because quantiles of them are wanted. */
@@ -112,6 +118,8 @@ class ValuesCollector {
   private readonly tokens: GatheredValues;
   private readonly columns: readonly Column[];
   private readonly ratios: readonly Ratio[];
+  private readonly covariates: readonly Covariate[];
+  private readonly strata: StrataCollector | null;
   private readonly samples: UnitCollector | null;
   private readonly units: UnitCollector | null;
   private readonly repeats: RepeatedIds | null;
@@ -149,6 +157,14 @@ class ValuesCollector {
       sums: new PairMoments(),
     }));
     this.measures = [...USUAL_MEASURES, ...measures];
+    this.covariates = (options.covariates ?? []).map(([of, covariate]) => ({
+      key: `${of}~${covariate}`,
+      of: this.measures.indexOf(of),
+      covariate: this.measures.indexOf(covariate),
+      sums: new CovariateMoments(2),
+    }));
+    this.strata =
+      options.strata === undefined ? null : new StrataCollector(source, options.strata, this.measures);
     const wanted = options.quantilesOf ?? [];
     this.samples = withSampleIds
       ? new UnitCollector(source, 'sampleId', this.measures, [], [], idsMax)
@@ -168,7 +184,8 @@ class ValuesCollector {
   }
 
   /** The same rows, with the events that had to be decoded, for whoever comes next. */
-  add({ batch, rows, events: known }: Matches): Matches {
+  add(matches: Matches): Matches {
+    const { batch, rows, events: known } = matches;
     const { cursor, columns, ratios, samples, units, repeats, measures } = this;
     const events: (EventRow | undefined)[] = [];
     const values = new Float64Array(measures.length);
@@ -191,6 +208,8 @@ class ValuesCollector {
       }
       for (let c = 0; c < columns.length; c++) values[USUAL_MEASURES.length + c] = addTo(columns[c], cursor);
       for (let r = 0; r < ratios.length; r++) addRatio(ratios[r], cursor, pairs, 2 * r);
+      for (const covariate of this.covariates) addCovariate(covariate, values);
+      this.strata?.add(matches, i, values);
       samples?.add(cursor, values, pairs);
       units?.add(cursor, values, pairs);
       repeats?.add(cursor);
@@ -218,6 +237,10 @@ class ValuesCollector {
       ...(this.ratios.length > 0 && {
         ratios: Object.fromEntries(this.ratios.map(({ key, sums }) => [key, sums.result()])),
       }),
+      ...(this.covariates.length > 0 && {
+        covariates: Object.fromEntries(this.covariates.map(({ key, sums }) => [key, sums.result()])),
+      }),
+      ...(this.strata !== null && { strata: this.strata.result() }),
       ...(bySampleId !== undefined && { bySampleId }),
       ...(this.units !== null && { byUnit: this.units.units() }),
       ...(this.repeats !== null && { repeats: this.repeats.result() }),
@@ -243,6 +266,49 @@ interface Ratio {
   readonly of: ReadNumber;
   readonly per: ReadNumber;
   readonly sums: PairMoments;
+}
+
+/** Of events that have the outcome. */
+interface Covariate {
+  readonly key: string;
+  /** Places among the measures. */
+  readonly of: number;
+  readonly covariate: number;
+  readonly sums: CovariateMoments;
+}
+
+function addCovariate({ of, covariate, sums }: Covariate, values: Float64Array): void {
+  if (Number.isNaN(values[of])) return;
+  const known = values[covariate];
+  sums.push(Number.isNaN(known) ? [values[of], 0, 0] : [values[of], known, 1]);
+}
+
+/** Means of each measure, stratum by stratum. */
+class StrataCollector {
+  readonly #grouping: Grouping;
+  readonly #measures: readonly string[];
+  readonly #groups: { events: number; readonly moments: readonly Welford[] }[] = [];
+
+  constructor(source: RowSource, key: string, measures: readonly string[]) {
+    this.#grouping = new Grouping(source, key);
+    this.#measures = measures;
+  }
+
+  add(matches: Matches, i: number, values: Float64Array): void {
+    const group = this.#grouping.groupOf(matches, i);
+    this.#groups[group] ??= { events: 0, moments: this.#measures.map(() => new Welford()) };
+    const { moments } = this.#groups[group];
+    this.#groups[group].events++;
+    for (let m = 0; m < moments.length; m++) if (!Number.isNaN(values[m])) moments[m].push(values[m]);
+  }
+
+  result(): StratumOfArm[] {
+    return this.#groups.map(({ events, moments }, group) => ({
+      key: this.#grouping.key(group),
+      events,
+      measures: Object.fromEntries(this.#measures.map((of, m) => [of, summaryOf(moments[m])])),
+    }));
+  }
 }
 
 /** The row's value, NaN where it has none. */

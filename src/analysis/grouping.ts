@@ -98,7 +98,8 @@ export class Grouping {
     });
   }
 
-  private groupOf({ batch, rows, events }: Matches, i: number): number {
+  /** The group of the i-th of these rows. */
+  groupOf({ batch, rows, events }: Matches, i: number): number {
     const row = rows[i];
     const tag = batch.tags[row];
     const isCaptured = (tag & FLAG_BLOB) !== 0;

@@ -257,21 +257,32 @@ export class Crucible implements AsyncDisposable {
   }
 
   async #compareArms(arms: readonly MergedArm[], options: CompareOptions): Promise<Comparison> {
-    const { paired, seed, questions, unit } = resolveCompareOptions(options, arms.length);
+    const { paired, seed, questions, unit, strata } = resolveCompareOptions(options, arms.length);
     const { filter, ...how } = options;
     const parts = arms.flatMap(({ experiments }) => experiments.map((each) => each.selected(filter)));
     checkMeasured(
       questions,
       parts.flatMap((part) => sourceOf(part).columns),
     );
-    const gather = { withSampleIds: paired !== false, seed, unit, ...measuresOf(questions) };
+    const gather = {
+      withSampleIds: paired !== false,
+      seed,
+      unit,
+      ...(strata !== null && { strata }),
+      ...measuresOf(questions),
+    };
     const compared = arms.map(({ experiments, united }, arm) => ({
       times: added(experiments.map(({ times }) => times)),
       gather: { ...gather, arm },
       ...(united && { united: { ...united, experiments: experiments.length } }),
     }));
     const task = { kind: 'compare', arms: compared, options: how } as const;
-    if (this.#pool === null || areFew(parts, ROWS_HERE_MAX)) return performCompare(rowsOf(parts), task);
+    // Functions do not cross to another thread.
+    const hasPredicate = Object.values(options.segments ?? {}).some(
+      ({ predicate }) => predicate !== undefined,
+    );
+    if (this.#pool === null || hasPredicate || areFew(parts, ROWS_HERE_MAX))
+      return performCompare(rowsOf(parts), task);
     return this.#pool.compare(accessesOf(parts), task, damageNoted(parts));
   }
 

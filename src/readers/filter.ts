@@ -128,6 +128,19 @@ export function within(filter: CompiledFilter, fromUs: number, toUs: number): Co
   return { ...filter, timeMinUs, timeMaxUs, nothing: filter.nothing || timeMinUs > timeMaxUs };
 }
 
+/** What passes both. */
+export function both(a: CompiledFilter, b: CompiledFilter): CompiledFilter {
+  const { timeMinUs, timeMaxUs, nothing } = within(a, b.timeMinUs, b.timeMaxUs);
+  const contradicts = a.success !== undefined && b.success !== undefined && a.success !== b.success;
+  return {
+    timeMinUs,
+    timeMaxUs,
+    nothing: nothing || b.nothing || contradicts,
+    success: a.success === undefined ? b.success : a.success,
+    tests: [...a.tests, ...b.tests],
+  };
+}
+
 /** The same filter for events of some names only. */
 export function ofEvents(filter: CompiledFilter, names: ReadonlySet<string>): CompiledFilter {
   const accepts = (value: unknown) => names.has(value as string);

@@ -113,6 +113,7 @@ export {
   type RatioSums,
   ratioEstimate,
   ratioOfMeans,
+  ratioSkewness,
 } from './ratio.js';
 export { passAtK, passHatK, type RepeatedResult } from './repeated.js';
 export type { Alternative, Sample, Summary } from './sample.js';

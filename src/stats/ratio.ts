@@ -16,6 +16,8 @@ export interface RatioSums {
   readonly varianceOf: number;
   readonly variancePer: number;
   readonly covariance: number;
+  /** Means of products of three deviations: of³, of²·per, of·per², per³. Where given, the ratio's skewness is known. */
+  readonly thirds?: readonly [number, number, number, number];
 }
 
 /** Moments of pairs of values, one by one or merged; the sums of two threads, files or machines add up. */
@@ -26,8 +28,17 @@ export class PairMoments {
   #m2Of = 0;
   #m2Per = 0;
   #product = 0;
+  readonly #thirds: [number, number, number, number] = [0, 0, 0, 0];
 
-  static from({ n, meanOf, meanPer, varianceOf, variancePer, covariance }: RatioSums): PairMoments {
+  static from({
+    n,
+    meanOf,
+    meanPer,
+    varianceOf,
+    variancePer,
+    covariance,
+    thirds = [0, 0, 0, 0],
+  }: RatioSums): PairMoments {
     const pairs = new PairMoments();
     const df = Math.max(0, n - 1);
     pairs.#n = n;
@@ -36,6 +47,7 @@ export class PairMoments {
     pairs.#m2Of = varianceOf * df;
     pairs.#m2Per = variancePer * df;
     pairs.#product = covariance * df;
+    for (let i = 0; i < thirds.length; i++) pairs.#thirds[i] = thirds[i] * n;
     return pairs;
   }
 
@@ -43,6 +55,7 @@ export class PairMoments {
     const n = ++this.#n;
     const deltaOf = of - this.#meanOf;
     const deltaPer = per - this.#meanPer;
+    this.#addThirds(deltaOf, deltaPer, n - 1, 1, 0, 0, 0);
     this.#meanOf += deltaOf / n;
     this.#meanPer += deltaPer / n;
     this.#m2Of += deltaOf * (of - this.#meanOf);
@@ -57,6 +70,8 @@ export class PairMoments {
     const deltaOf = other.#meanOf - this.#meanOf;
     const deltaPer = other.#meanPer - this.#meanPer;
     const weight = this.#n * share;
+    this.#addThirds(deltaOf, deltaPer, this.#n, other.#n, other.#m2Of, other.#product, other.#m2Per);
+    for (let i = 0; i < this.#thirds.length; i++) this.#thirds[i] += other.#thirds[i];
     this.#m2Of += other.#m2Of + deltaOf * deltaOf * weight;
     this.#m2Per += other.#m2Per + deltaPer * deltaPer * weight;
     this.#product += other.#product + deltaOf * deltaPer * weight;
@@ -65,8 +80,23 @@ export class PairMoments {
     this.#n = n;
   }
 
+  /** What the gap between two means adds, from the sums of squares before they are merged (Pébay 2008, SAND2008-6212). */
+  #addThirds(of: number, per: number, n: number, m: number, m2Of: number, product: number, m2Per: number) {
+    const total = n + m;
+    const cubes = (n * m * (n - m)) / (total * total);
+    const ofOf = (n * m2Of - m * this.#m2Of) / total;
+    const both = (n * product - m * this.#product) / total;
+    const perPer = (n * m2Per - m * this.#m2Per) / total;
+    const thirds = this.#thirds;
+    thirds[0] += of * of * of * cubes + 3 * of * ofOf;
+    thirds[1] += of * of * per * cubes + 2 * of * both + per * ofOf;
+    thirds[2] += of * per * per * cubes + of * perPer + 2 * per * both;
+    thirds[3] += per * per * per * cubes + 3 * per * perPer;
+  }
+
   result(): RatioSums {
     const df = Math.max(1, this.#n - 1);
+    const [ooo, oop, opp, ppp] = this.#thirds.map((sum) => sum / Math.max(1, this.#n));
     return {
       n: this.#n,
       meanOf: this.#meanOf,
@@ -74,8 +104,21 @@ export class PairMoments {
       varianceOf: this.#m2Of / df,
       variancePer: this.#m2Per / df,
       covariance: this.#product / df,
+      thirds: [ooo, oop, opp, ppp],
     };
   }
+}
+
+/** g₁ of what units deviate from their ratio by; null where it is not known, and 0 where nothing deviates. */
+export function ratioSkewness(sums: RatioSums): number | null {
+  const { n, meanOf, meanPer, varianceOf, variancePer, covariance, thirds } = sums;
+  const ratio = meanOf / meanPer;
+  if (thirds === undefined || n < 2 || !Number.isFinite(ratio)) return null;
+  const square = ((varianceOf - 2 * ratio * covariance + ratio * ratio * variancePer) * (n - 1)) / n;
+  const [ooo, oop, opp, ppp] = thirds;
+  const cube = ooo - 3 * ratio * oop + 3 * ratio ** 2 * opp - ratio ** 3 * ppp;
+  if (!(square > 0)) return 0;
+  return Number.isFinite(cube) ? cube / square ** 1.5 : null;
 }
 
 export interface RatioEstimate {

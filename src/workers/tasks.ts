@@ -17,7 +17,7 @@ import {
   type FileExportOptions,
 } from '../export/index.js';
 import { kernelsOfThread } from '../kernels/kernels.js';
-import { compileFilter, ofEvents, within } from '../readers/filter.js';
+import { both, compileFilter, ofEvents, within } from '../readers/filter.js';
 import type { SnapshotLimit } from '../readers/limit.js';
 import { orderedRows } from '../readers/ordered.js';
 import type { PackedRows } from '../readers/row-table.js';
@@ -167,7 +167,16 @@ export async function performCompare(
       allMetrics: metrics,
     };
   }
-  return compareArms(samples, options, kind);
+  const segments: Record<string, ArmSamples[]> = {};
+  for (const [name, filter] of Object.entries(options.segments ?? {})) {
+    segments[name] = [];
+    for (const [i, view] of views.entries()) {
+      const part = both(view.filter, compileFilter(filter, view.source));
+      const filtered = kind.names === null ? part : ofEvents(part, kind.names);
+      segments[name].push(await gathered({ ...view, filter: filtered }, arms[i]));
+    }
+  }
+  return compareArms(samples, options, kind, segments);
 }
 
 function armViews(parts: readonly SelectedRows[], arms: readonly ComparedArm[]): View[] {

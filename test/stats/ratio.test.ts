@@ -1,6 +1,12 @@
 /** Ratios of sums: identities, merging, and errors as often as stated. */
 import { describe, expect, it } from 'vitest';
-import { PairMoments, ratioOfMeans, welchTTest } from '../../src/stats/index.js';
+import {
+  describe as describeSample,
+  PairMoments,
+  ratioOfMeans,
+  ratioSkewness,
+  welchTTest,
+} from '../../src/stats/index.js';
 import { expectRelative, seededNormal, seededUniform } from '../support/numeric.js';
 import { expectAtMost, runs, shareOf, TIMEOUT_MS } from '../support/simulated.js';
 
@@ -39,9 +45,15 @@ describe('ratioOfMeans', () => {
     merged.merge(new PairMoments());
     const whole = new PairMoments();
     for (let i = 0; i < 100; i++) whole.push(of[i]!, per[i]!);
-    for (const [key, value] of Object.entries(whole.result())) {
+    const { thirds, ...sums } = whole.result();
+    for (const [key, value] of Object.entries(sums)) {
       expectRelative(merged.result()[key as 'n'], value, 1e-10, key);
     }
+    for (const [i, third] of thirds!.entries()) expectRelative(merged.result().thirds![i], third, 1e-9);
+    // Of what the units deviate from their ratio by.
+    const ratio = sums.meanOf / sums.meanPer;
+    const { skewness } = describeSample(of.map((value, i) => value - ratio * per[i]!));
+    expectRelative(ratioSkewness(whole.result()), skewness!, 1e-9);
   });
 
   it('says why there is none', () => {

@@ -6,8 +6,12 @@ import { detectableEffect } from '../../stats/power.js';
 import type { Summary } from '../../stats/sample.js';
 import { welchTTest } from '../../stats/t-tests.js';
 import { ALL_EVENTS, type ComparedKind } from '../kinds.js';
+import { withCensoring } from './censoring.js';
+import { compareAdjusted, compareAdjustedUnits } from './covariate.js';
+import { decide } from './decision.js';
 import { changePct, differencesOf } from './differences.js';
 import { type Finding, POWER } from './finding.js';
+import { againstMargin } from './margins.js';
 import { compareMeans, tooSkewed, watchMeans } from './means.js';
 import { finiteOrNull, type Observed, observe } from './observed.js';
 import { resolveCompareOptions, type Settings } from './options.js';
@@ -23,6 +27,7 @@ import {
 import { compareRates, watchRates } from './rates.js';
 import { compareRatios, watchRatios } from './ratios.js';
 import { type ArmSamples, flagOf, valuesOf } from './samples.js';
+import { compareStrata, isStratified } from './strata.js';
 import type { CompareOptions, Comparison, MetricComparison } from './types.js';
 import { compareUnits, watchUnits } from './units.js';
 import { metricVerdict, treatmentVerdict } from './verdict.js';
@@ -68,9 +73,19 @@ function kept<T>(known: Map<string, T>, key: string, make: () => T): T {
   return value;
 }
 
+interface Examined {
+  readonly baseline: PreparedArm;
+  readonly treatments: readonly {
+    readonly treatment: PreparedArm;
+    readonly matching: Matching;
+    readonly findings: readonly Finding[];
+  }[];
+}
+
 /**
  * Every treatment against the first arm. The same samples and options give the same comparison.
  * @param kind - the events that the samples are of
+ * @param segments - by name, what the arms have of each segment that was declared
  * @throws AnalysisError ERR_TOO_FEW_EXPERIMENTS below two arms
  * @throws ConfigError naming the option
  */
@@ -78,21 +93,15 @@ export function compareArms(
   samples: readonly ArmSamples[],
   options: CompareOptions = {},
   kind: ComparedKind = ALL_EVENTS,
+  segments: Readonly<Record<string, readonly ArmSamples[]>> = {},
 ): Comparison {
   const settings = resolveCompareOptions(options, samples.length);
-  const arms = samples.map((arm, stream) => new PreparedArm(arm, stream, settings));
-  const [baseline, ...treatments] = arms;
-  const compared = treatments.map((treatment) => {
-    const matching = matchSamples(baseline.samples, treatment.samples, settings.paired);
-    const findings = settings.questions.map((question) =>
-      find(question, baseline, treatment, matching, settings),
-    );
-    return { treatment, matching, findings };
-  });
-  const adjusted = adjust(
-    compared.map(({ findings }) => findings.map(({ tests }) => tests[0]?.pValue ?? null)),
-    settings,
-  );
+  const whole = examine(samples, settings);
+  const parts = Object.entries(segments).map(([name, arms]) => ({ name, ...examine(arms, settings) }));
+  const adjusted = adjust(pValuesOf(whole), settings);
+  // All segments are one family.
+  const ofParts = adjust(parts.flatMap(pValuesOf), settings);
+  const { baseline, treatments } = whole;
   const { id, name, condition } = baseline.samples;
   return {
     baseline: { id, name, condition },
@@ -104,33 +113,25 @@ export function compareArms(
       metrics: allMetrics,
       ...(byUnit !== undefined && { units: byUnit.ids.length }),
     })),
-    treatments: compared.map(({ treatment, matching, findings }, i) => {
-      const names = namesOf(baseline.samples, treatment.samples);
-      const metrics = findings.map((finding, j) => {
-        const found = report(settings.questions[j], finding, adjusted.pValues[i][j], settings);
-        const among = amongSuccesses(settings.questions[j], baseline.samples, treatment.samples, settings);
-        return {
-          ...found,
-          ...(among !== null && { amongSuccesses: among }),
-          verdict: metricVerdict(found, names, settings, adjusted.questions),
-        };
-      });
-      const warnings = warningsOf({
-        baseline: baseline.samples,
-        treatment: treatment.samples,
-        names,
-        kind,
-        pairing: matching.pairing,
-        expectedRatio: settings.expectedRatio[i + 1] / settings.expectedRatio[0],
-        measures: measurePairs(baseline, treatment, matching, settings),
-        metrics,
-      });
+    treatments: treatments.map(({ treatment, matching }, i) => {
+      const { metrics, warnings, verdict } = tell(whole, i, adjusted.answers[i], settings, kind);
+      const decision = decide(metrics);
       return {
         ...differencesOf(baseline.samples, treatment.samples),
         metrics: Object.fromEntries(metrics.map((found) => [found.metric, found])),
         pairing: matching.pairing,
         warnings,
-        verdict: treatmentVerdict(metrics, warnings, names, settings, adjusted.questions),
+        verdict,
+        ...(decision !== null && { decision }),
+        ...(parts.length > 0 && {
+          segments: Object.fromEntries(
+            parts.map((part, j) => {
+              const told = tell(part, i, ofParts.answers[j * treatments.length + i], settings, kind);
+              const byName = Object.fromEntries(told.metrics.map((found) => [found.metric, found]));
+              return [part.name, { ...told, metrics: byName }];
+            }),
+          ),
+        }),
       };
     }),
     settings: {
@@ -138,22 +139,81 @@ export function compareArms(
       alpha: settings.alpha,
       adjust: settings.adjust,
       questions: adjusted.questions,
+      segmentQuestions: ofParts.questions,
       unit: settings.unit,
+      strata:
+        settings.strata === null
+          ? null
+          : {
+              by: settings.strata,
+              without: settings.questions
+                .filter((question) => !isStratified(question))
+                .map(({ name }) => name),
+            },
       seed: settings.seed,
       resamples: settings.resamples,
       sequential: settings.sequential && {
         tuning: settings.sequential.tuning,
         validAtEveryLook: true,
-        without: settings.questions
-          .filter((question) => settings.unit !== 'event' || hasNoSequence(question))
-          .map(({ name }) => name),
       },
     },
   };
 }
 
-function hasNoSequence({ summary }: Question): boolean {
-  return typeof summary === 'object' || summary === 'ratio';
+function examine(samples: readonly ArmSamples[], settings: Settings): Examined {
+  const arms = samples.map((arm, stream) => new PreparedArm(arm, stream, settings));
+  const [baseline, ...treatments] = arms;
+  return {
+    baseline,
+    treatments: treatments.map((treatment) => {
+      const matching = matchSamples(baseline.samples, treatment.samples, settings.paired);
+      const findings = settings.questions.map((question) => {
+        const found = find(question, baseline, treatment, matching, settings);
+        return withCensoring(
+          question,
+          found,
+          baseline.observed(question.of),
+          treatment.observed(question.of),
+        );
+      });
+      return { treatment, matching, findings };
+    }),
+  };
+}
+
+/** Of one treatment, in words. @param i - its place among the treatments */
+function tell(
+  { baseline, treatments }: Examined,
+  i: number,
+  answers: readonly Answer[],
+  settings: Settings,
+  kind: ComparedKind,
+) {
+  const { treatment, matching, findings } = treatments[i];
+  const names = namesOf(baseline.samples, treatment.samples);
+  const metrics = findings.map((finding, j) => {
+    const { pValue, family } = answers[j];
+    const found = report(settings.questions[j], finding, pValue, settings);
+    const among = amongSuccesses(settings.questions[j], baseline.samples, treatment.samples, settings);
+    return {
+      ...found,
+      ...(among !== null && { amongSuccesses: among }),
+      verdict: metricVerdict(found, names, settings, family),
+    };
+  });
+  const warnings = warningsOf({
+    baseline: baseline.samples,
+    treatment: treatment.samples,
+    names,
+    kind,
+    pairing: matching.pairing,
+    expectedRatio: settings.expectedRatio[i + 1] / settings.expectedRatio[0],
+    measures: measurePairs(baseline, treatment, matching, settings),
+    metrics,
+    isStratified: settings.strata !== null,
+  });
+  const families = new Map(metrics.map(({ metric }, j) => [metric, answers[j].family]));
+  return { metrics, warnings, verdict: treatmentVerdict(metrics, warnings, names, settings, families) };
 }
 
 /** Whether pairs have it: means and rates. */
@@ -168,24 +228,36 @@ function find(
   matching: Matching,
   settings: Settings,
 ): Finding {
-  const { of, per, summary, noun } = question;
+  const { of, per, summary, noun, covariate } = question;
   const watching = settings.sequential !== null;
   const [oldUnits, nowUnits] = [old.samples.byUnit, now.samples.byUnit];
   if (oldUnits !== undefined && nowUnits !== undefined && !(matching.pairing.used && isPaired(question))) {
+    if (covariate !== null) return compareAdjustedUnits(of, covariate, oldUnits, nowUnits, settings);
     return (watching ? watchUnits : compareUnits)(question, oldUnits, nowUnits, settings);
   }
   const what = valuesText(of);
   if (typeof summary === 'object') {
     const [before, after] = [old, now].map((arm) => arm.quantile(of, summary.quantile));
-    return watching ? watchQuantiles(before, after) : compareQuantiles(before, after, what, settings);
+    return watching
+      ? watchQuantiles(before, after, what, settings)
+      : compareQuantiles(before, after, what, settings);
   }
   if (per !== null) {
     const [before, after] = [old, now].map(({ samples }) => samples.ratios?.[`${of}/${per}`]);
-    return watching ? watchRatios(before, after, settings) : compareRatios(before, after, noun, settings);
+    return watching
+      ? watchRatios(before, after, noun, settings)
+      : compareRatios(before, after, noun, settings);
   }
   const [before, after] = [old, now].map(({ samples }) => flagOf(samples, of));
   const isRate = before !== null || after !== null;
   if (matching.pairing.used) return comparePairs(pairedValues(matching, of), isRate, settings);
+  if (settings.strata !== null) {
+    return compareStrata(of, old.samples.strata ?? [], now.samples.strata ?? [], what, settings);
+  }
+  if (covariate !== null) {
+    const [sums, others] = [old, now].map(({ samples }) => samples.covariates?.[`${of}~${covariate}`]);
+    return compareAdjusted(covariate, sums, others, what, settings);
+  }
   if (isRate) {
     const known = of === 'success' ? 'events whose success is known' : `events with ${of}`;
     const trials = [before ?? NO_TRIALS, after ?? NO_TRIALS] as const;
@@ -197,17 +269,38 @@ function find(
 
 const NO_TRIALS = { successes: 0, n: 0 };
 
-/** All p-values of all treatments are one family; those that are null ask nothing. */
+interface Answer {
+  /** Adjusted. */
+  readonly pValue: number | null;
+  /** How many were adjusted together. */
+  readonly family: number;
+}
+
+function pValuesOf({ treatments }: Examined): (number | null)[][] {
+  return treatments.map(({ findings }) => findings.map(({ tests }) => tests[0]?.pValue ?? null));
+}
+
+/**
+ * The p-values of all treatments are one family; where there are primaries these are one of their own, and what is not
+ * primary is the other. Those that are null ask nothing.
+ */
 function adjust(
   pValues: readonly (readonly (number | null)[])[],
-  { adjust: method }: Settings,
-): { pValues: (number | null)[][]; questions: number } {
-  const asked = pValues.flat().filter((p) => p !== null);
-  const adjusted = method === 'none' ? asked : adjustPValues(asked, method);
-  let next = 0;
+  { adjust: method, questions }: Settings,
+): { answers: Answer[][]; questions: number } {
+  const familyOf = (j: number) => Number(questions[j].role === 'primary');
+  const asked: number[][] = [[], []];
+  for (const row of pValues) for (const [j, p] of row.entries()) if (p !== null) asked[familyOf(j)].push(p);
+  const adjusted = asked.map((family) => (method === 'none' ? family : adjustPValues(family, method)));
+  const next = [0, 0];
   return {
-    pValues: pValues.map((row) => row.map((p) => (p === null ? null : adjusted[next++]))),
-    questions: asked.length,
+    answers: pValues.map((row) =>
+      row.map((p, j) => {
+        const family = familyOf(j);
+        return { pValue: p === null ? null : adjusted[family][next[family]++], family: asked[family].length };
+      }),
+    ),
+    questions: asked[0].length + asked[1].length,
   };
 }
 
@@ -217,13 +310,14 @@ function report(
   adjustedPValue: number | null,
   { alpha, sequential }: Settings,
 ): Omit<MetricComparison, 'verdict'> {
-  const { name, of, noun, unit, better } = question;
+  const { name, of, noun, unit, better, role } = question;
   const { baseline, treatment, difference, confidenceInterval, intervalMethod, tests, requiredN } = finding;
   const significant = adjustedPValue !== null && adjustedPValue <= alpha;
   return {
     metric: name,
     of,
     label: noun,
+    role,
     unit,
     baseline,
     treatment,
@@ -238,7 +332,10 @@ function report(
     significant,
     requiredN,
     detectable: sequential === null ? detectableBy(confidenceInterval, alpha) : null,
-    ...noninferiority(question, baseline.estimate, confidenceInterval),
+    ...againstMargin(question, finding),
+    ...(finding.covariate !== undefined && { covariate: finding.covariate }),
+    ...(finding.strata !== undefined && { strata: finding.strata }),
+    ...(finding.censored !== undefined && { censored: finding.censored }),
     direction: significant ? directionOf(better, difference) : 'unclear',
     ...(finding.pairs !== undefined && { pairs: finding.pairs }),
     assumptions: finding.assumptions,
@@ -251,17 +348,6 @@ function detectableBy(interval: Interval | null, alpha: number): number | null {
   if (interval === null || !(interval[1] > interval[0])) return null;
   const standardError = (interval[1] - interval[0]) / 2 / -normalQuantile(alpha / 2);
   return finiteOrNull(detectableEffect({ standardError, alpha, power: POWER }));
-}
-
-function noninferiority(
-  { margin, better }: Question,
-  baseline: number | null,
-  interval: Interval | null,
-): Pick<MetricComparison, 'noninferiority'> {
-  if (margin === null) return {};
-  const size = typeof margin === 'number' ? margin : margin.relative * Math.abs(baseline ?? Number.NaN);
-  const shown = interval !== null && (better === 'higher' ? interval[0] > -size : interval[1] < size);
-  return Number.isNaN(size) ? {} : { noninferiority: { margin: size, shown } };
 }
 
 /** Null where the question is not one of mean latency by event, or nothing is known of outcomes. */

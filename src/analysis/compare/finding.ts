@@ -20,6 +20,14 @@ export interface Finding {
   /** Of the difference's t distribution; absent for a normal one. */
   readonly df?: number | null;
   readonly pairs?: MetricComparison['pairs'];
+  readonly covariate?: MetricComparison['covariate'];
+  readonly strata?: MetricComparison['strata'];
+  readonly censored?: MetricComparison['censored'];
+  /**
+   * The interval of treatment − factor · baseline, for relative margins. Absent where the arms are independent and their
+   * own intervals give it.
+   */
+  readonly scaledInterval?: (factor: number) => Interval | null;
   readonly assumptions: readonly string[];
   readonly reason?: string;
 }

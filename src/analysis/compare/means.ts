@@ -1,11 +1,10 @@
 /** Means of two arms whose events are independent of each other. */
 import { studentUpperQuantile } from '../../stats/distributions.js';
 import { hedgesG } from '../../stats/effect-sizes.js';
-import type { Interval } from '../../stats/options.js';
 import { tTestPower } from '../../stats/power.js';
 import { mannWhitneyOfSorted } from '../../stats/rank-tests.js';
 import type { Summary } from '../../stats/sample.js';
-import { confidenceSequenceHalfWidth, SKEWNESS_MAX, sequentialMeanTest } from '../../stats/sequential.js';
+import { SKEWNESS_MAX } from '../../stats/sequential.js';
 import { differenceSkewness, type SkewedSummary, skewCorrectedTTest } from '../../stats/skewed.js';
 import { type TTestResult, welchTTest } from '../../stats/t-tests.js';
 import {
@@ -21,6 +20,7 @@ import { finiteOrNull, type Observed } from './observed.js';
 import type { Settings } from './options.js';
 import { onSample, samplingOf } from './sampling.js';
 import type { ArmEstimate, TestOutcome } from './types.js';
+import { SEQUENCE_START, scaledSummary, watchEstimates, watched } from './watch.js';
 
 /** `what` names the values: 'latencies'. */
 export function compareMeans(old: Observed, now: Observed, what: string, settings: Settings): Finding {
@@ -40,6 +40,10 @@ export function compareMeans(old: Observed, now: Observed, what: string, setting
     tests: [outcomeOf(welch, effectSize('hedgesG', g)), rankTest(old, now, settings)],
     requiredN: requiredN(old.summary, now.summary, welch.estimate, alpha),
     assumptions: welch.assumptions,
+    scaledInterval: (factor) =>
+      finiteInterval(
+        welchTTest(now.summary, scaledSummary(old.summary, factor), { alpha }).confidenceInterval,
+      ),
     reason: spreadless(old, now, what) ?? welch.reason,
   };
 }
@@ -125,49 +129,15 @@ function requiredN(old: Summary, now: Summary, difference: number, alpha: number
 
 // ── Valid at every look ──────────────────────────────────────────────────────────────────────────
 
-/** The sequence is asymptotic: before this many observations per arm it is not heard. */
-export const SEQUENCE_START = 30;
-
-export function watchMeans(
-  old: Observed,
-  now: Observed,
-  what: string,
-  { alpha, sequential }: Settings,
-): Finding {
-  const { tuning } = sequential!;
-  const baseline = watchedEstimate(old, alpha, tuning);
-  const treatment = watchedEstimate(now, alpha, tuning);
+export function watchMeans(old: Observed, now: Observed, what: string, settings: Settings): Finding {
+  const [before, after] = [old, now].map((arm) =>
+    watched({ estimate: arm.summary.mean, n: arm.n }, skewed(arm), settings),
+  );
   const missing = missingFrom(old.n, now.n, what);
-  if (missing !== null) return noFinding(baseline, treatment, missing);
-  if (Math.min(old.n, now.n) < SEQUENCE_START) {
-    return noFinding(baseline, treatment, `the sequence begins at ${SEQUENCE_START} observations per arm`);
-  }
-  const unheard = tooSkewed(old, now, true);
-  if (unheard !== null) return noFinding(baseline, treatment, unheard);
-  const test = sequentialMeanTest(old.summary, now.summary, { alpha, tuning });
-  const interval = finiteInterval(test.confidenceInterval);
-  const reason =
-    test.reason ?? (interval === null ? 'too early for an interval with this tuning' : undefined);
-  return {
-    baseline,
-    treatment,
-    difference: test.estimate === null ? null : finiteOrNull(test.estimate),
-    confidenceInterval: interval,
-    intervalMethod: test.method,
-    tests: [outcomeOf(test, effectSize('hedgesG', hedgesG(now.summary, old.summary).estimate))],
-    requiredN: null,
-    assumptions: test.assumptions,
-    reason,
-  };
-}
-
-function watchedEstimate({ n, summary }: Observed, alpha: number, tuning: number): ArmEstimate {
-  const { mean, variance } = summary;
-  if (n === 0 || mean === null) return { estimate: null, n, confidenceInterval: null };
-  let interval: Interval | null = null;
-  if (n >= SEQUENCE_START && variance !== null && variance > 0) {
-    const margin = confidenceSequenceHalfWidth({ n, variance }, { alpha, tuning });
-    interval = finiteInterval([mean - margin, mean + margin]);
-  }
-  return { estimate: mean, n, confidenceInterval: interval };
+  if (missing !== null) return noFinding(before.estimate, after.estimate, missing);
+  const unheard = Math.min(old.n, now.n) < SEQUENCE_START ? null : tooSkewed(old, now, true);
+  if (unheard !== null) return noFinding(before.estimate, after.estimate, unheard);
+  const finding = watchEstimates(before, after, 'observations', settings);
+  const g = effectSize('hedgesG', hedgesG(now.summary, old.summary).estimate);
+  return { ...finding, tests: finding.tests.map((test) => ({ ...test, effectSize: g })) };
 }

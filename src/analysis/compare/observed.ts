@@ -80,7 +80,7 @@ export function longestRun(sorted: Sample): number {
 }
 
 /** Timeouts fire a little late. */
-const PILE_WIDTH = 0.005;
+export const PILE_WIDTH = 0.005;
 /** A pile has so many times as many values as any other stretch as wide, above the median. */
 const PILE_FACTOR = 3;
 

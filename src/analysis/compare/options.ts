@@ -16,6 +16,9 @@ export interface Settings {
   readonly resamples: number;
   readonly paired: boolean | 'auto';
   readonly unit: string;
+  readonly strata: string | null;
+  /** Names of those that were declared. */
+  readonly segments: readonly string[];
   /** One per arm. */
   readonly expectedRatio: readonly number[];
   readonly sequential: { readonly tuning: number } | null;
@@ -33,6 +36,8 @@ const KNOWN: readonly string[] = [
   'resamples',
   'paired',
   'unit',
+  'strata',
+  'segments',
   'expectedRatio',
   'sequential',
 ];
@@ -76,6 +81,8 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
     throw new ConfigError('paired', "false or 'auto' beside sequential", paired);
   }
   checkUnit(unit, paired);
+  checkStrata(options, questions, sequential !== null);
+  checkSegments(options.segments);
   checkRatio(expectedRatio, arms);
   return {
     alpha: level.alpha,
@@ -86,8 +93,13 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
     seed,
     resamples,
     // Samples that are units of their own may be pairs; those of other units are not independent of each other.
-    paired: sequential === null && (unit === 'event' || unit === 'sampleId') ? paired : false,
+    paired:
+      sequential === null && options.strata === undefined && (unit === 'event' || unit === 'sampleId')
+        ? paired
+        : false,
     unit,
+    strata: options.strata ?? null,
+    segments: Object.keys(options.segments ?? {}),
     expectedRatio,
     sequential: sequential && { tuning: sequential.tuning ?? TUNING_DEFAULT },
   };
@@ -125,6 +137,36 @@ function checkUnit(unit: unknown, paired: unknown): void {
   if (paired === true && unit !== 'event' && unit !== 'sampleId') {
     throw new ConfigError('paired', `false or 'auto' beside unit '${unit}'`, paired);
   }
+}
+
+function checkStrata(
+  { strata, unit = 'event', paired }: CompareOptions,
+  questions: readonly Question[],
+  isSequential: boolean,
+): void {
+  if (strata === undefined) return;
+  if (typeof strata !== 'string' || strata === '') {
+    throw new ConfigError(
+      'strata',
+      "'model', 'provider', 'eventName' or a column of type dict or bool",
+      strata,
+    );
+  }
+  if (isSequential) throw new ConfigError('strata', 'none beside sequential', strata);
+  if (unit !== 'event') throw new ConfigError('strata', `none beside unit '${unit}'`, strata);
+  if (paired === true) throw new ConfigError('strata', 'none beside paired', strata);
+  if (questions.some(({ covariate }) => covariate !== null)) {
+    throw new ConfigError('strata', 'none beside a covariate', strata);
+  }
+}
+
+function checkSegments(segments: unknown): void {
+  if (segments === undefined) return;
+  const isFilters =
+    typeof segments === 'object' &&
+    segments !== null &&
+    Object.values(segments).every((filter) => typeof filter === 'object' && filter !== null);
+  if (!isFilters) throw new ConfigError('segments', 'an object of filters by name', segments);
 }
 
 function checkRatio(ratio: readonly number[], arms: number): void {

@@ -19,6 +19,7 @@ export interface Question {
   readonly better: 'higher' | 'lower' | 'neutral';
   readonly role: 'primary' | 'secondary' | 'guardrail';
   readonly margin: number | { readonly relative: number } | null;
+  readonly covariate: string | null;
   readonly unit: Unit;
   /** As after 'a difference in …'. */
   readonly noun: string;
@@ -60,7 +61,16 @@ const MEASURES: Readonly<Record<string, Measure>> = {
 /** Measures that every experiment may have, declared or not. */
 export const KNOWN_MEASURES: readonly string[] = Object.keys(MEASURES);
 
-const OUTCOME_KEYS: readonly string[] = ['name', 'of', 'summary', 'per', 'direction', 'role', 'margin'];
+const OUTCOME_KEYS: readonly string[] = [
+  'name',
+  'of',
+  'summary',
+  'per',
+  'direction',
+  'role',
+  'margin',
+  'covariate',
+];
 
 /**
  * In the order in which they were asked for; the five names first, in an order of their own.
@@ -118,6 +128,7 @@ function questionOf(outcome: Outcome, path: string): Question {
     : ({ unit: 'number', noun: of, better: 'neutral' } as const);
   const better = direction ?? measure.better;
   checkMargin(margin, role, better, path);
+  checkCovariate(outcome, summary, path);
   return {
     name: outcome.name ?? nameOf(of, per, summary),
     of,
@@ -126,6 +137,7 @@ function questionOf(outcome: Outcome, path: string): Question {
     better,
     role,
     margin: margin ?? null,
+    covariate: outcome.covariate ?? null,
     unit: measure.unit,
     noun: outcome.name ?? nounOf(measure, summary, per),
   };
@@ -169,6 +181,16 @@ function checkMargin(
   }
 }
 
+function checkCovariate({ of, covariate }: Outcome, summary: Summary, path: string): void {
+  if (covariate === undefined) return;
+  checkText(covariate, `${path}.covariate`);
+  if (covariate === of)
+    throw new ConfigError(`${path}.covariate`, 'another measure than the outcome', covariate);
+  if (summary !== 'mean' && summary !== 'rate') {
+    throw new ConfigError(`${path}.covariate`, 'none beside a quantile or a ratio', covariate);
+  }
+}
+
 function nameOf(of: string, per: string | undefined, summary: Summary): string {
   if (per !== undefined) return `${of}/${per}`;
   return typeof summary === 'object' ? `${of}.${quantileName(summary.quantile)}` : of;
@@ -199,10 +221,11 @@ export function checkMeasured(
 ): void {
   const numeric = columns.filter(({ type }) => type !== 'dict').map(({ name }) => name);
   const known = [...new Set([...KNOWN_MEASURES, ...numeric])];
-  for (const { name, of, per } of questions) {
+  for (const { name, of, per, covariate } of questions) {
     for (const [part, measure] of [
       ['of', of],
       ['per', per],
+      ['covariate', covariate],
     ] as const) {
       // Scores may still come.
       if (measure === null || known.includes(measure) || /^score\../.test(measure)) continue;
@@ -227,11 +250,15 @@ export function measuresOf(questions: readonly Question[]): {
   measures: string[];
   ratios: [of: string, per: string][];
   quantilesOf: string[];
+  covariates: [of: string, covariate: string][];
 } {
-  const single = questions.filter(({ per }) => per === null).map(({ of }) => of);
+  const single = questions
+    .filter(({ per }) => per === null)
+    .flatMap(({ of, covariate }) => (covariate === null ? [of] : [of, covariate]));
   return {
     measures: [...new Set(single)].filter((of) => !(USUAL_MEASURES as readonly string[]).includes(of)),
     ratios: questions.flatMap(({ of, per }) => (per === null ? [] : [[of, per]])),
+    covariates: questions.flatMap(({ of, covariate }) => (covariate === null ? [] : [[of, covariate]])),
     quantilesOf: [
       ...new Set(questions.filter(({ summary }) => typeof summary === 'object').map(({ of }) => of)),
     ],

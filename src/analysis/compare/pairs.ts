@@ -159,6 +159,14 @@ export function comparePairs(
     difference: finiteOrNull(student.estimate),
     requiredN: requiredPairs(dz, alpha),
     pairs,
+    scaledInterval: (factor: number) =>
+      finiteInterval(
+        pairedTTest(
+          now,
+          old.map((value) => value * factor),
+          { alpha },
+        ).confidenceInterval,
+      ),
   };
   const byT = outcomeOf(student, effectSize('cohensDz', dz));
   const bySign = signTest(higher, lower, n);

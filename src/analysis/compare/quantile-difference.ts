@@ -22,11 +22,19 @@ export function quantileDifference(
   old: IntervalAt,
   now: IntervalAt,
   alpha: number,
-  told: { readonly method: string; readonly assumptions: readonly string[]; readonly reason: string },
+  told: {
+    /** How both intervals make one; 'union': by Bonferroni, which asks nothing of how they come about. */
+    readonly combine: 'mover' | 'union';
+    readonly method: string;
+    readonly assumptions: readonly string[];
+    readonly reason: string;
+  },
 ): Finding {
   const difference = treatment.estimate! - baseline.estimate!;
   const intervalAt = (level: number) =>
-    mover(baseline.estimate!, old(level), treatment.estimate!, now(level));
+    told.combine === 'union'
+      ? union(old(level / 2), now(level / 2))
+      : mover(baseline.estimate!, old(level), treatment.estimate!, now(level));
   const interval = intervalAt(alpha);
   if (interval === null) return noFinding(baseline, treatment, told.reason);
   const isConstant = interval[0] === interval[1];
@@ -52,6 +60,13 @@ export function quantileDifference(
     ],
     requiredN: null,
     assumptions,
+    ...(told.combine === 'union' && {
+      scaledInterval: (factor: number) => {
+        const interval = old(alpha / 2);
+        const scaled = interval?.map((end) => end * factor).sort((a, b) => a - b) as Interval | undefined;
+        return union(scaled ?? null, now(alpha / 2));
+      },
+    }),
     reason,
   };
 }
@@ -63,6 +78,10 @@ function mover(old: number, ofOld: Interval | null, now: number, ofNow: Interval
     difference - Math.hypot(now - ofNow[0], ofOld[1] - old),
     difference + Math.hypot(ofNow[1] - now, old - ofOld[0]),
   ];
+}
+
+function union(ofOld: Interval | null, ofNow: Interval | null): Interval | null {
+  return ofOld && ofNow && [ofNow[0] - ofOld[1], ofNow[1] - ofOld[0]];
 }
 
 /** The largest level at which 0 is inside. An interval that the data do not bound holds everything. */

@@ -14,7 +14,8 @@ import type { Interval } from '../../stats/options.js';
 import { intervalOfSorted } from '../../stats/order-statistics.js';
 import { quantileOfSorted } from '../../stats/quantile.js';
 import { SeededRandom } from '../../stats/random.js';
-import { type Finding, finiteInterval, missingFrom, noFinding, POWER } from './finding.js';
+import { sequentialQuantileInterval, sequentialQuantilesOfSorted } from '../../stats/sequential-quantiles.js';
+import { type Finding, finiteInterval, missingFrom, noFinding, outcomeOf, POWER } from './finding.js';
 import { finiteOrNull, type Observed } from './observed.js';
 import type { Settings } from './options.js';
 import { onSample, samplingOf } from './sampling.js';
@@ -153,15 +154,49 @@ export function compareQuantiles(
   };
 }
 
-/** Why the sequential mode has nothing to say of it. */
-export function watchQuantiles(old: ArmQuantile, now: ArmQuantile): Finding {
-  const reason = 'a percentile has no sequential version here: compare once, at a time fixed beforehand';
-  const [baseline, treatment] = [old, now].map(({ observed: { n }, estimate }) => ({
+/** Valid at every look, from the first value on. */
+export function watchQuantiles(
+  old: ArmQuantile,
+  now: ArmQuantile,
+  what: string,
+  settings: Settings,
+): Finding {
+  const { alpha } = settings;
+  const { tuning } = settings.sequential!;
+  const [baseline, treatment] = [old, now].map(({ observed: { n, sorted, sampled }, p, estimate }) => ({
     estimate,
     n,
-    confidenceInterval: null,
+    confidenceInterval:
+      sorted === null || sampled !== null || n === 0
+        ? null
+        : finiteInterval(sequentialQuantileInterval(sorted, p, alpha, tuning)),
   }));
-  return noFinding(baseline, treatment, reason);
+  const missing = missingFrom(old.observed.n, now.observed.n, what);
+  if (missing !== null) return noFinding(baseline, treatment, missing);
+  const [before, after] = [old.observed.sorted, now.observed.sorted];
+  if (before === null || after === null || old.observed.sampled !== null || now.observed.sampled !== null) {
+    return noFinding(baseline, treatment, 'needs all values, and an arm has more than are held');
+  }
+  const test = sequentialQuantilesOfSorted(before, after, old.p, { alpha, tuning });
+  const interval = finiteInterval(test.confidenceInterval);
+  return {
+    baseline,
+    treatment,
+    difference: finiteOrNull(test.estimate),
+    confidenceInterval: interval,
+    intervalMethod: test.method,
+    tests: [outcomeOf(test)],
+    requiredN: null,
+    assumptions: test.assumptions,
+    scaledInterval: (factor) => {
+      if (!(factor > 0)) return null;
+      const scaled = before.map((value) => value * factor);
+      return finiteInterval(
+        sequentialQuantilesOfSorted(scaled, after, old.p, { alpha, tuning }).confidenceInterval,
+      );
+    },
+    ...(interval === null && { reason: 'too early for an interval that is bounded on both sides' }),
+  };
 }
 
 function estimateOf({ observed, p, estimate, resampled }: ArmQuantile, alpha: number): ArmEstimate {

@@ -3,7 +3,7 @@ import { fisherExact } from '../../stats/contingency.js';
 import { bernoulliConfidenceInterval } from '../../stats/mixtures.js';
 import { proportionPower } from '../../stats/power.js';
 import { type Proportion, twoProportionZ, wilsonInterval } from '../../stats/proportions.js';
-import { sequentialProportionTest } from '../../stats/sequential.js';
+import { sequentialMeanTest, sequentialProportionTest } from '../../stats/sequential.js';
 import {
   effectSize,
   type Finding,
@@ -15,6 +15,7 @@ import {
 } from './finding.js';
 import type { Settings } from './options.js';
 import type { ArmEstimate } from './types.js';
+import { scaledSummary } from './watch.js';
 
 /** Below this, a count expected under the null makes the exact test the primary one. */
 const EXPECTED_MIN = 5;
@@ -105,6 +106,19 @@ export function watchRates(
     tests: [outcomeOf(test, cohensH(old.successes / old.n, now.successes / now.n))],
     requiredN: null,
     assumptions: test.assumptions,
+    // The exact bet is of differences only; against a multiple of the baseline's rate, as means of zeros and ones.
+    scaledInterval: (factor) =>
+      finiteInterval(
+        sequentialMeanTest(scaledSummary(zerosAndOnes(old), factor), zerosAndOnes(now), {
+          alpha,
+          tuning: tOpt,
+        }).confidenceInterval,
+      ),
     reason: test.reason,
   };
+}
+
+function zerosAndOnes({ successes, n }: Proportion) {
+  const mean = successes / n;
+  return { n, mean, variance: mean * (1 - mean) };
 }

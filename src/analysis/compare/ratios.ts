@@ -1,9 +1,10 @@
 /** Ratios of sums of two arms, such as the cost of a success. */
 import { normalQuantile } from '../../stats/normal.js';
-import { type RatioSums, ratioEstimate, ratioOfMeans } from '../../stats/ratio.js';
+import { type RatioSums, ratioEstimate, ratioOfMeans, ratioSkewness } from '../../stats/ratio.js';
 import { type Finding, finiteInterval, noFinding, nothingIn, outcomeOf } from './finding.js';
 import type { Settings } from './options.js';
 import type { ArmEstimate } from './types.js';
+import { watchEstimates, watched } from './watch.js';
 
 export function compareRatios(
   old: RatioSums | undefined,
@@ -34,21 +35,27 @@ export function compareRatios(
   };
 }
 
-/** Why the sequential mode has nothing to say of it. */
+/** Valid at every look: what each event deviates from its arm's ratio by has a mean of 0, and behaves as any mean. */
 export function watchRatios(
   old: RatioSums | undefined,
   now: RatioSums | undefined,
-  { alpha }: Settings,
+  what: string,
+  settings: Settings,
 ): Finding {
-  const [baseline, treatment] = [old, now].map((sums) => ({
-    ...estimateOf(sums, alpha),
-    confidenceInterval: null,
-  }));
-  return noFinding(
-    baseline,
-    treatment,
-    'a ratio has no sequential version here: compare once, at a time fixed beforehand',
-  );
+  const [before, after] = [old, now].map((sums) => {
+    if (sums === undefined)
+      return watched({ estimate: null, n: 0 }, { n: 0, mean: null, variance: null }, settings);
+    const { estimate, standardError } = ratioEstimate(sums);
+    const variance = standardError === null ? null : standardError ** 2 * sums.n;
+    const skewness = Math.sign(sums.meanPer) * (ratioSkewness(sums) ?? 0);
+    return watched({ estimate, n: sums.n }, { n: sums.n, mean: estimate, variance, skewness }, settings);
+  });
+  const [baseline, treatment] = [before.estimate, after.estimate];
+  if (baseline.estimate === null || treatment.estimate === null) {
+    const missing = nothingIn(baseline, treatment, what);
+    return noFinding(baseline, treatment, `${missing}: what is below adds up to 0`);
+  }
+  return watchEstimates(before, after, 'events', settings);
 }
 
 function estimateOf(sums: RatioSums | undefined, alpha: number): ArmEstimate {

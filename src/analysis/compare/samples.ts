@@ -1,5 +1,6 @@
 /** What a comparison works on: plain data of each arm, fit to cross a thread. */
 import type { ClusterTotals } from '../../stats/clustered.js';
+import type { CovariateSums } from '../../stats/covariates.js';
 import type { Proportion } from '../../stats/proportions.js';
 import type { RatioSums } from '../../stats/ratio.js';
 import type { Summary } from '../../stats/sample.js';
@@ -60,6 +61,14 @@ export interface UnitTotals {
   readonly without: number;
 }
 
+/** What an arm has of one stratum. */
+export interface StratumOfArm {
+  /** Null: events that have none. */
+  readonly key: string | null;
+  readonly events: number;
+  readonly measures: Readonly<Record<string, Summary>>;
+}
+
 /** How many events share an id, as far as they were looked at. */
 export interface RepeatedId {
   readonly key: 'userId' | 'sessionId' | 'sampleId';
@@ -104,6 +113,13 @@ export interface ArmSamples {
   readonly flags?: Readonly<Record<string, Proportion>>;
   /** Sums of two measures over the events that have both, by `of/per`. */
   readonly ratios?: Readonly<Record<string, RatioSums>>;
+  /**
+   * By `of~covariate`, of events that have the outcome: sums of it, of the covariate (0 where an event has none), and of
+   * whether the event has one.
+   */
+  readonly covariates?: Readonly<Record<string, CovariateSums>>;
+  /** By stratum, of each measure: where strata were named. */
+  readonly strata?: readonly StratumOfArm[];
   /** Latencies of events that succeeded, and of those that failed. */
   readonly latencyOf?: { readonly succeeded: Summary; readonly failed: Summary };
   /** Events by model, provider and name, as far as bindings tell. */

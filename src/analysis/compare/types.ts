@@ -21,10 +21,18 @@ export interface Outcome {
   readonly per?: string;
   /** Which is better; default: lower latency and cost, higher success, neither of anything else. */
   readonly direction?: 'higher' | 'lower' | 'neutral';
-  /** A guardrail needs a margin; 'secondary' by default. */
+  /**
+   * 'secondary' by default. Primaries are adjusted among themselves, and secondaries among themselves. A guardrail needs a
+   * margin; all of them must hold beside the primary.
+   */
   readonly role?: 'primary' | 'secondary' | 'guardrail';
   /** Non-inferiority: how much worse is still acceptable, in the measure's unit or relative to the baseline. */
   readonly margin?: number | { readonly relative: number };
+  /**
+   * A measure known before the treatment, such as a user's latency of the week before: what it explains is taken out
+   * (CUPED). Of means and rates.
+   */
+  readonly covariate?: string;
 }
 
 /** To be fixed before the first look. */
@@ -63,6 +71,16 @@ export interface CompareOptions {
    * 'tenant.id'. Standard errors are by unit then, and the sample ratio is that of units.
    */
   readonly unit?: string;
+  /**
+   * 'model', 'provider', 'eventName' or a declared column of type dict or bool, which the treatment cannot change: means
+   * and rates are post-stratified to the mix of both arms.
+   */
+  readonly strata?: string;
+  /**
+   * Parts of the events that were declared beforehand, each compared on its own; their p-values are adjusted together,
+   * apart from those of all events.
+   */
+  readonly segments?: Readonly<Record<string, Filter>>;
   /** Results that hold at every look, so that a running experiment may be watched and stopped. Off by default. */
   readonly sequential?: boolean | SequentialOptions;
 }
@@ -135,6 +153,7 @@ export interface MetricComparison {
   of: string;
   /** In words: 'mean latency'. */
   label: string;
+  role: 'primary' | 'secondary' | 'guardrail';
   /** Of estimates, difference and interval; 'share' is from 0 to 1, 'number' whatever the column holds. */
   unit: 'ms' | 'USD' | 'share' | 'tokens' | 'number';
   baseline: ArmEstimate;
@@ -166,8 +185,20 @@ export interface MetricComparison {
    * what this experiment could see, whatever it saw. Null without an interval, and in the sequential mode.
    */
   detectable: number | null;
-  /** Where the outcome has a margin: whether the interval rules out that the treatment is worse by as much. */
-  noninferiority?: { margin: number; shown: boolean };
+  /**
+   * Where the outcome has a margin, in its unit: whether it is ruled out that the treatment is worse by as much, at alpha/2
+   * one-sided (`shown`), and whether it is ruled out that it is not (`exceeded`). A relative margin is one of the
+   * baseline's estimate, whose own error counts.
+   */
+  noninferiority?: { margin: number; relative?: number; shown: boolean; exceeded: boolean };
+  /** With the same margin: whether it is ruled out that the arms differ by as much, either way. */
+  equivalence?: { margin: number; shown: boolean };
+  /** Where a covariate was taken out: what share of the variance it explains, and the difference without it. */
+  covariate?: { name: string; explained: number; unadjustedDifference: number | null };
+  /** Where means are post-stratified: by how many strata, and how many events are in strata that one arm lacks. */
+  strata?: { count: number; leftOut: number };
+  /** Of latencies that were cut at a greatest value: the share that was, from 0 to 1, of each arm. */
+  censored?: { baseline: number; treatment: number };
   /** Of mean latency: the same of events that succeeded, which failures that are fast do not flatter. */
   amongSuccesses?: {
     baseline: ArmEstimate;
@@ -210,6 +241,8 @@ export type WarningCode =
   | 'withoutUnit'
   | 'sharedUnits'
   | 'unequalRequests'
+  | 'covariateDiffers'
+  | 'strataLeftOut'
   | 'unpairedSamples';
 
 export interface ComparisonWarning {
@@ -227,6 +260,25 @@ export interface Pairing {
   reason: string;
 }
 
+/** What primary outcomes and guardrails come to together. */
+export interface TreatmentDecision {
+  /**
+   * 'better': a primary is, none is worse, and all guardrails hold. 'worse': a primary is, or a guardrail's margin is
+   * exceeded. 'noninferior': the primaries' margins and all guardrails hold. 'undecided' otherwise.
+   */
+  outcome: 'better' | 'worse' | 'noninferior' | 'undecided';
+  /** In sentences. */
+  reasons: string[];
+  guardrails: { metric: string; margin: number | null; holds: boolean; exceeded: boolean }[];
+}
+
+/** One segment of both arms. */
+export interface SegmentComparison {
+  metrics: Record<string, MetricComparison>;
+  warnings: ComparisonWarning[];
+  verdict: string;
+}
+
 export interface TreatmentComparison extends TreatmentDifferences {
   /** Those asked for. */
   metrics: { [metric in MetricName]?: MetricComparison } & Record<string, MetricComparison>;
@@ -234,6 +286,10 @@ export interface TreatmentComparison extends TreatmentDifferences {
   warnings: ComparisonWarning[];
   /** What differs, by how much, and what is not shown, in sentences. */
   verdict: string;
+  /** Where an outcome is a primary or a guardrail. */
+  decision?: TreatmentDecision;
+  /** Those that were declared, by name. */
+  segments?: Record<string, SegmentComparison>;
 }
 
 /** What the numbers depend on besides the data. */
@@ -243,8 +299,12 @@ export interface ComparisonSettings {
   adjust: AdjustmentMethod | 'none';
   /** p-values that were adjusted together. */
   questions: number;
+  /** Those of all segments, which were adjusted together; 0 without segments. */
+  segmentQuestions: number;
   /** What was taken as randomised. */
   unit: string;
+  /** By what means are post-stratified, and which outcomes are not; null where none are. */
+  strata: { by: string; without: string[] } | null;
   seed: number;
   resamples: number;
   /** Null: the results hold for one look, at a time that was fixed beforehand. */
@@ -252,8 +312,6 @@ export interface ComparisonSettings {
     tuning: number;
     /** p-values and intervals hold at every look. */
     validAtEveryLook: true;
-    /** Metrics asked for that have no sequential version. */
-    without: string[];
   } | null;
 }
 

@@ -1,8 +1,11 @@
 /** Outcomes of arms whose units (users, sessions, …) were randomised, not their events: standard errors by unit. */
 import { type ClusterTotals, clusterEstimate, clusteredTest } from '../../stats/clustered.js';
 import { studentUpperQuantile } from '../../stats/distributions.js';
+import { sampleMoments } from '../../stats/moments.js';
 import type { Interval } from '../../stats/options.js';
 import { quantileOfSorted } from '../../stats/quantile.js';
+import { confidenceSequenceHalfWidth } from '../../stats/sequential.js';
+import type { SkewedSummary } from '../../stats/skewed.js';
 import { type Finding, finiteInterval, noFinding, nothingIn, outcomeOf } from './finding.js';
 import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
@@ -10,6 +13,7 @@ import type { Question } from './outcomes.js';
 import { quantileDifference } from './quantile-difference.js';
 import type { UnitTotals } from './samples.js';
 import type { ArmEstimate } from './types.js';
+import { SEQUENCE_START, watchEstimates, watched } from './watch.js';
 
 export function compareUnits(
   question: Question,
@@ -57,20 +61,37 @@ function totalsEstimate(totals: ClusterTotals, alpha: number): ArmEstimate {
   return { ...common, confidenceInterval: finiteInterval([estimate - margin, estimate + margin]) };
 }
 
-/** Why the sequential mode has nothing to say of it. */
+// ── Valid at every look ──────────────────────────────────────────────────────────────────────────
+
+/** As the mean of as many independent values as the units are worth: fewer than there are where some are large. */
+export function totalsSummary(totals: ClusterTotals): SkewedSummary {
+  const { estimate, standardError, df, clusters } = clusterEstimate(totals);
+  if (estimate === null || standardError === null) return { n: 0, mean: null, variance: null };
+  const n = Math.max(2, Math.min(clusters, Math.floor(df! + 1)));
+  const residuals = Float64Array.from(totals.of, (sum, g) => sum - estimate * totals.per[g]);
+  const { m2, m3, n: count } = sampleMoments(residuals);
+  const skewness = m2 > 0 ? m3 / count / (m2 / count) ** 1.5 : 0;
+  return { n, mean: estimate, variance: standardError ** 2 * n, skewness };
+}
+
 export function watchUnits(
   question: Question,
   old: UnitTotals,
   now: UnitTotals,
   settings: Settings,
 ): Finding {
-  const { baseline, treatment } = compareUnits(question, old, now, settings);
-  const [before, after] = [baseline, treatment].map((arm) => ({ ...arm, confidenceInterval: null }));
-  return noFinding(
-    before,
-    after,
-    'what is randomised by unit has no sequential version here: compare once, at a time fixed beforehand',
-  );
+  const { of, per, summary, noun } = question;
+  if (typeof summary === 'object') return compareUnitQuantiles(of, summary.quantile, old, now, settings);
+  const [before, after] = [old, now].map((arm) => {
+    const totals = per === null ? arm.measures[of] : arm.ratios[`${of}/${per}`];
+    const { confidenceInterval: _, ...estimate } = totalsEstimate(totals, settings.alpha);
+    return watched(estimate, totalsSummary(totals), settings);
+  });
+  const [baseline, treatment] = [before.estimate, after.estimate];
+  if (baseline.estimate === null || treatment.estimate === null) {
+    return noFinding(baseline, treatment, nothingIn(baseline, treatment, noun));
+  }
+  return watchEstimates(before, after, 'units', settings);
 }
 
 // ── Quantiles ────────────────────────────────────────────────────────────────────────────────────
@@ -98,21 +119,35 @@ function compareUnitQuantiles(
   p: number,
   old: UnitTotals,
   now: UnitTotals,
-  { alpha }: Settings,
+  { alpha, sequential }: Settings,
 ): Finding {
+  const tuning = sequential?.tuning ?? null;
   const arms = [held(of, old), held(of, now)];
   const nothing = { estimate: null, n: 0, confidenceInterval: null };
   if (arms.some((arm) => arm === null)) {
     return noFinding(nothing, nothing, 'an arm has more values than are held by unit');
   }
   const [before, after] = arms as [Held, Held];
-  const baseline = quantileEstimate(before, p, alpha);
-  const treatment = quantileEstimate(after, p, alpha);
+  const baseline = quantileEstimate(before, p, alpha, tuning);
+  const treatment = quantileEstimate(after, p, alpha, tuning);
   if (before.sorted.length === 0 || after.sorted.length === 0) {
     return noFinding(baseline, treatment, `an arm has no values of ${of}`);
   }
-  const intervals = [before, after].map((arm) => (level: number) => unitInterval(arm, p, level));
+  const intervals = [before, after].map((arm) => (level: number) => unitInterval(arm, p, level, tuning));
+  if (tuning !== null) {
+    return quantileDifference(baseline, treatment, intervals[0], intervals[1], alpha, {
+      combine: 'union',
+      method: 'confidence sequences of the shares below, by unit (CR2), their difference by the union bound',
+      assumptions: [
+        'independent units, of whatever dependence within them',
+        'alpha and tuning chosen before the first look',
+        'asymptotic: tens of units per arm beyond the quantile',
+      ],
+      reason: `too few units beyond the quantile, or fewer than ${SEQUENCE_START} per arm`,
+    });
+  }
   return quantileDifference(baseline, treatment, intervals[0], intervals[1], alpha, {
+    combine: 'mover',
     method: 'Woodruff intervals by unit (CR2), their difference by MOVER',
     assumptions: [
       'independent units, of whatever dependence within them',
@@ -122,11 +157,16 @@ function compareUnitQuantiles(
   });
 }
 
-function quantileEstimate(arm: Held, p: number, alpha: number): ArmEstimate {
+function quantileEstimate(arm: Held, p: number, alpha: number, tuning: number | null): ArmEstimate {
   const { sorted, unitCount } = arm;
   if (sorted.length === 0) return { estimate: null, n: 0, units: 0, confidenceInterval: null };
   const estimate = quantileOfSorted(sorted, p);
-  return { estimate, n: sorted.length, units: unitCount, confidenceInterval: unitInterval(arm, p, alpha) };
+  return {
+    estimate,
+    n: sorted.length,
+    units: unitCount,
+    confidenceInterval: unitInterval(arm, p, alpha, tuning),
+  };
 }
 
 /**
@@ -134,7 +174,12 @@ function quantileEstimate(arm: Held, p: number, alpha: number): ArmEstimate {
  *
  * Source: Woodruff 1952, Journal of the American Statistical Association 47, 635-646.
  */
-function unitInterval({ sorted, units, unitCount }: Held, p: number, alpha: number): Interval | null {
+function unitInterval(
+  { sorted, units, unitCount }: Held,
+  p: number,
+  alpha: number,
+  tuning: number | null,
+): Interval | null {
   const n = sorted.length;
   const cut = quantileOfSorted(sorted, p);
   const of = new Float64Array(unitCount);
@@ -143,9 +188,15 @@ function unitInterval({ sorted, units, unitCount }: Held, p: number, alpha: numb
     per[units[i]]++;
     if (sorted[i] <= cut) of[units[i]]++;
   }
-  const { standardError, df } = clusterEstimate({ of, per });
+  const { standardError, df, clusters } = clusterEstimate({ of, per });
   if (standardError === null) return null;
-  const margin = standardError * studentUpperQuantile(alpha / 2, df!);
+  let margin = standardError * studentUpperQuantile(alpha / 2, df!);
+  if (tuning !== null) {
+    const worth = Math.min(clusters, Math.floor(df! + 1));
+    if (worth < SEQUENCE_START || standardError === 0) return null;
+    const variance = standardError ** 2 * worth;
+    margin = confidenceSequenceHalfWidth({ n: worth, variance }, { alpha, tuning: tuning / 2 });
+  }
   const [low, high] = [Math.floor(n * (p - margin)), Math.ceil(n * (p + margin)) + 1];
   return low < 1 || high > n ? null : [sorted[low - 1], sorted[high - 1]];
 }

@@ -2,6 +2,7 @@
  * Findings in sentences. They tell what was observed and never that the treatment caused it: that rests on how events
  * came to their arms, which the data do not show. A difference that is not significant is 'not shown', never absent.
  */
+import { marginsSentence } from './decision.js';
 import type { Settings } from './options.js';
 import type { ComparisonWarning, MetricComparison, WarningCode } from './types.js';
 import { amount, change, decimalsFor, interval, list, percentOf, pText, signedPercent } from './words.js';
@@ -80,6 +81,8 @@ const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
   ],
   ['serialCorrelation', 'values that follow each other are alike, so intervals may be too narrow'],
   ['sharedUnits', 'some units were in both arms'],
+  ['covariateDiffers', 'a covariate differs between the arms, as one that the treatment moves would'],
+  ['strataLeftOut', 'some strata are in one arm only and are left out'],
   [
     'unequalShares',
     'events lack an outcome in one arm more often than in the other, and those may be the worst',
@@ -98,7 +101,7 @@ export function treatmentVerdict(
   warnings: readonly ComparisonWarning[],
   names: Names,
   settings: Settings,
-  questions: number,
+  families: ReadonlyMap<string, number>,
 ): string {
   const sentences: string[] = [];
   const shown = metrics.filter(({ significant }) => significant);
@@ -120,8 +123,9 @@ export function treatmentVerdict(
   const alone = tested.filter(({ pValue }) => pValue! <= settings.alpha);
   if (alone.length > 0) {
     const labels = list(alone.map(({ label }) => label));
+    const sizes = new Set(alone.map(({ metric }) => families.get(metric)));
     sentences.push(
-      `Asked alone, a difference in ${labels} would have been significant, which is why its interval excludes 0; as one of ${questions} questions it is not.`,
+      `Asked alone, a difference in ${labels} would have been significant, which is why its interval excludes 0; as one of ${list([...sizes].map(String))} questions it is not.`,
     );
   }
   if (untested.length > 0) {
@@ -130,6 +134,17 @@ export function treatmentVerdict(
   }
   if (sentences.length === 0) {
     return `There is nothing to compare ${names.treatment} with ${names.baseline} by.`;
+  }
+  const margins = marginsSentence(metrics);
+  if (margins !== null) sentences.push(margins);
+  const adjusted = metrics.flatMap(({ covariate, label }) =>
+    covariate === undefined ? [] : [`${label} by ${covariate.name}`],
+  );
+  if (adjusted.length > 0) {
+    sentences.push(`Adjusted for what was known before: ${list(adjusted)}.`);
+  }
+  if (settings.strata !== null && metrics.some(({ strata }) => strata !== undefined)) {
+    sentences.push(`Means and rates are those of one mix of ${settings.strata} for both arms.`);
   }
   if (settings.unit !== 'event') {
     sentences.push(

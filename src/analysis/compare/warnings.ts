@@ -1,8 +1,12 @@
 /** What a reader should know before believing the numbers. */
+import { type ClusterTotals, clusterEstimate, clusteredTest } from '../../stats/clustered.js';
+import type { CovariateSums } from '../../stats/covariates.js';
 import { chiSquareSurvival } from '../../stats/distributions.js';
 import { twoProportionZ } from '../../stats/proportions.js';
+import { welchTTest } from '../../stats/t-tests.js';
 import { type ComparedKind, countByKind, kindOf } from '../kinds.js';
-import { largestShare, longestRun, type Observed, pileAtGreatest } from './observed.js';
+import { cutOf, isTime } from './censoring.js';
+import { largestShare, longestRun, type Observed } from './observed.js';
 import { type ArmSamples, flagOf, type RepeatedId } from './samples.js';
 import type { ArmEstimate, ComparisonWarning, MetricComparison, Pairing, WarningCode } from './types.js';
 import type { Names } from './verdict.js';
@@ -13,8 +17,6 @@ const FEW = 30;
 const RATIO_ALPHA = 0.001;
 /** Share of events that would have to be of another model for the arms to be alike. */
 const MIX_DISTANCE = 0.1;
-/** Share of latencies at the greatest that is no accident. */
-const PILE_MIN = 0.02;
 /** Share of an arm's values that are one value. */
 const TIES_MAX = 0.5;
 const EVENTS_PER_SAMPLE_MAX = 1.1;
@@ -47,6 +49,8 @@ export interface Reviewed {
   readonly expectedRatio: number;
   readonly measures: readonly MeasurePair[];
   readonly metrics: readonly MetricComparison[];
+  /** Whether means are those of one mix for both arms. */
+  readonly isStratified: boolean;
 }
 
 export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
@@ -63,6 +67,8 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...samplingWarning(reviewed),
     ...(pairing.used ? [] : ratioWarning(reviewed)),
     ...mixWarnings(reviewed),
+    ...strataWarning(reviewed),
+    ...covariateWarnings(reviewed),
     ...shareWarnings(reviewed),
     ...failureWarnings(reviewed),
     ...unitWarnings(reviewed),
@@ -146,7 +152,7 @@ function measureWarnings(
   return [
     ...arms.flatMap(([observed, what]) => [
       ...constant(observed, what),
-      ...(measure === 'latencyMs' || measure === 'ttftMs' ? cut(observed, what) : []),
+      ...(isTime(measure) ? cut(observed, what) : []),
       ...ties(observed, what),
     ]),
     ...ofMeans.flatMap(([observed, what]) => tail(observed, what)),
@@ -159,10 +165,10 @@ function constant({ n, summary }: Observed, what: string): ComparisonWarning[] {
 }
 
 /** Values that pile up at the greatest were cut there, as by a client's timeout. */
-function cut({ sorted, n }: Observed, what: string): ComparisonWarning[] {
-  if (sorted === null || n < FEW) return [];
-  const { at, share } = pileAtGreatest(sorted);
-  if (share < PILE_MIN) return [];
+function cut(observed: Observed, what: string): ComparisonWarning[] {
+  const pile = cutOf(observed);
+  if (pile === null) return [];
+  const { at, share } = pile;
   const message =
     `${percent(share)} of the ${what} are at the greatest, about ${Number(at.toPrecision(3))} ms, as if they had been cut ` +
     'there: their mean is a lower bound, and so is every quantile that lies there';
@@ -255,7 +261,8 @@ function isRepeated({ ids, events }: RepeatedId): boolean {
 }
 
 /** What the arms are made of: where one model answers 80 % in one arm and 20 % in the other, means compare models. */
-function mixWarnings({ baseline, treatment, names, kind }: Reviewed): ComparisonWarning[] {
+function mixWarnings({ baseline, treatment, names, kind, isStratified }: Reviewed): ComparisonWarning[] {
+  if (isStratified) return [];
   const [old, now] = [baseline.mix, treatment.mix];
   if (old === undefined || now === undefined) return [];
   // One kind of event has several names where spans fail, which is an outcome of theirs.
@@ -289,6 +296,54 @@ function mixWarnings({ baseline, treatment, names, kind }: Reviewed): Comparison
       `are part of what is found; filter by ${key}, or compare within each`;
     return [warning('unequalMix', message)];
   });
+}
+
+function strataWarning({ metrics }: Reviewed): ComparisonWarning[] {
+  const leftOut = Math.max(0, ...metrics.map(({ strata }) => strata?.leftOut ?? 0));
+  if (leftOut === 0) return [];
+  return [
+    warning(
+      'strataLeftOut',
+      `${counted(leftOut)} events are of strata that one arm has fewer than two of: they are left out`,
+    ),
+  ];
+}
+
+/** What was known before the treatment cannot be moved by it: arms that differ in it differ in more, or it was not. */
+function covariateWarnings({ baseline, treatment, names, metrics }: Reviewed): ComparisonWarning[] {
+  const told = new Map<string, string>();
+  for (const { of, covariate } of metrics) {
+    if (covariate === undefined || told.has(covariate.name)) continue;
+    const found = covariateGap(baseline, treatment, of, covariate.name);
+    if (found === null || found.pValue >= RATIO_ALPHA) continue;
+    const mean = (value: number) => String(Number(value.toPrecision(3)));
+    told.set(
+      covariate.name,
+      `${covariate.name} is ${mean(found.old)} in ${names.baseline} and ${mean(found.now)} in ${names.treatment} on average: ` +
+        'a covariate must have been known before the treatment, and not be moved by it',
+    );
+  }
+  return [...told.values()].map((message) => warning('covariateDiffers', message));
+}
+
+function covariateGap(baseline: ArmSamples, treatment: ArmSamples, of: string, name: string) {
+  if (baseline.byUnit !== undefined && treatment.byUnit !== undefined) {
+    const [old, now] = [baseline.byUnit, treatment.byUnit].map(({ measures }) => measures[name]);
+    const { pValue } = clusteredTest(now, old);
+    const mean = (totals: ClusterTotals) => clusterEstimate(totals).estimate ?? Number.NaN;
+    return pValue === null ? null : { pValue, old: mean(old), now: mean(now) };
+  }
+  const [old, now] = [baseline, treatment].map(({ covariates }) => covariates?.[`${of}~${name}`]);
+  if (old === undefined || now === undefined || old.n < 2 || now.n < 2) return null;
+  // Of means over all events, in which those without one are 0: only told where nearly all have one.
+  if (Math.min(old.means[2], now.means[2]) < 0.99) return null;
+  const summary = ({ n, means, products }: CovariateSums) => ({
+    n,
+    mean: means[1],
+    variance: products[4] / (n - 1),
+  });
+  const { pValue } = welchTTest(summary(now), summary(old));
+  return pValue === null ? null : { pValue, old: old.means[1], now: now.means[1] };
 }
 
 /** Where events lack an outcome in one arm more often than in the other, what is compared are those that are left. */

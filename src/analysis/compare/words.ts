@@ -42,6 +42,13 @@ export function interval([low, high]: Interval, unit: Unit, decimals: number, le
   return `${percentOf(level)} interval ${ends}${afterChange(unit)}`;
 }
 
+/** A size of a difference, without a sign: '50 ms', '2 percentage points'. */
+export function size(value: number, unit: Unit): string {
+  const { before, factor } = UNITS[unit];
+  const text = digits(Math.abs(value * factor), decimalsFor([value], unit));
+  return `${before}${text.includes('e') ? text : Number(text)}${afterChange(unit)}`;
+}
+
 function signed(value: number, unit: Unit, decimals: number): string {
   const { before, factor } = UNITS[unit];
   const text = digits(Math.abs(value * factor), decimals);

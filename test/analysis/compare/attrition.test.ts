@@ -141,7 +141,7 @@ describe('how sensitive a comparison is', () => {
     const within = (margin: number | { relative: number }) =>
       compared(same, { metrics: [{ of: 'latencyMs', role: 'guardrail', margin }] }, 3);
     const narrow = await within(5);
-    expect(narrow.metrics.latencyMs!.noninferiority).toEqual({ margin: 5, shown: false });
+    expect(narrow.metrics.latencyMs!.noninferiority).toEqual({ margin: 5, shown: false, exceeded: false });
     expect(codesOf(narrow)).toEqual(['insensitive']);
     const wide = await within({ relative: 0.3 });
     expect(wide.metrics.latencyMs!.noninferiority!.shown).toBe(true);

@@ -25,7 +25,9 @@ describe('resolveCompareOptions', () => {
       paired: 'auto',
       expectedRatio: [1, 1, 1],
       unit: 'event',
+      segments: [],
       sequential: null,
+      strata: null,
     });
   });
 

@@ -5,6 +5,7 @@ import { compareArms } from '../../../src/analysis/compare/compare.js';
 import type { CompareOptions, MetricName } from '../../../src/analysis/types.js';
 import { Welford } from '../../../src/stats/moments.js';
 import { sequentialMeanTest, sequentialProportionTest } from '../../../src/stats/sequential.js';
+import { sequentialQuantileTest } from '../../../src/stats/sequential-quantiles.js';
 import { armOf, logNormal, trials } from './support.js';
 
 const SEED = 9;
@@ -31,7 +32,7 @@ describe('the sequential mode', () => {
     const { treatments, settings } = compareArms(arms, { sequential: { tuning: 1000, alpha: 0.01 } });
     expect(settings).toMatchObject({
       alpha: 0.01,
-      sequential: { tuning: 1000, validAtEveryLook: true, without: ['latencyP95'] },
+      sequential: { tuning: 1000, validAtEveryLook: true },
     });
     const { latencyMean, latencyP95, successRate } = treatments[0]!.metrics;
     const [a, b] = latencies.map((values) => {
@@ -49,8 +50,12 @@ describe('the sequential mode', () => {
       { alpha: 0.01, method: 'exact', tuning: 1000 },
     );
     expect(successRate).toMatchObject({ pValue: rates.pValue, confidenceInterval: rates.confidenceInterval });
-    expect(latencyP95).toMatchObject({ pValue: null, tests: [] });
-    expect(latencyP95!.reason).toContain('no sequential version');
+    const quantiles = sequentialQuantileTest(latencies[0]!, latencies[1]!, 0.95, {
+      tuning: 1000,
+      alpha: 0.01,
+    });
+    expect(latencyP95!.pValue).toBeCloseTo(quantiles.pValue, 12);
+    expect(latencyP95!.difference).toBeCloseTo(quantiles.estimate, 9);
   });
 
   it('needs only summaries, which merge', () => {

@@ -126,11 +126,11 @@ describe('comparisonLines', () => {
     `);
   });
 
-  it('says what holds at every look, and what has no such version', () => {
+  it('says what holds at every look, and what is not bounded yet', () => {
     const text = lines([control, hedged], { sequential: { tuning: 2000 } }).join('\n');
     expect(text).toContain('Valid at every look; tightest at 2,000 observations.');
-    expect(text).toContain('p95 latency: a percentile has no sequential version here');
-    expect(text).toMatch(/p95 latency, ms +722\.7 +462\.6 .* untested\n/);
+    expect(text).toContain('p95 latency: too early for an interval');
+    expect(text).toMatch(/p95 latency, ms +722\.7 +462\.6 .* unclear\n/);
   });
 
   it('says how p-values were adjusted, and has no column where they were not', () => {
