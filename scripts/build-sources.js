@@ -70,6 +70,9 @@ const {
 });
 writeText('thread-program', 'THREAD_PROGRAM', program.text);
 
+/** The page that `serve` shows: its files by their paths. */
+await import('./build-page.js');
+
 /** The one place in Piscina that starts a thread, and what it is to be. */
 const STARTS = 'new node_worker_threads_1.Worker(filename, workerOpts)';
 const STARTS_FROM_TEXT =

@@ -49,6 +49,7 @@ export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } 
 export { LLM_COLUMNS } from './schema/llm-columns.js';
 export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
+export type { ServeHandle, ServeOptions } from './serve/start.js';
 export {
   deleteExperiment,
   listExperiments,

@@ -8,7 +8,7 @@ import { addressSpaceLeftBytes } from './address-space.js';
 import { MemoryError } from './errors.js';
 
 /** What a thread is for. */
-export type ThreadRole = 'analysis' | 'compactor' | 'spooler' | 'stream';
+export type ThreadRole = 'analysis' | 'compactor' | 'serve' | 'spooler' | 'stream';
 
 /** Its `workerData`. */
 export interface ThreadStart {

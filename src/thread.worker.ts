@@ -1,6 +1,7 @@
 /** The program of every thread that this package starts. The build makes one text of it and all it needs. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { findOptionalFrom } from './optional.js';
+import { runServerThread } from './serve/server.worker.js';
 import { runCompactorThread } from './storage/compaction/compaction.worker.js';
 import { runSpoolerThread } from './storage/spooler/spooler.worker.js';
 import type { ThreadStart } from './thread.js';
@@ -17,6 +18,8 @@ async function run({ role, data, script }: ThreadStart): Promise<void> {
       return runAnalysisThread();
     case 'compactor':
       return runCompactorThread(data, port);
+    case 'serve':
+      return runServerThread(data, port);
     case 'spooler':
       return runSpoolerThread(data, port);
     case 'stream':

@@ -16,6 +16,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   export: ['formats', 'kernels', 'readers', 'ring', 'schema', 'version'],
   import: ['formats', 'schema'],
   workers: ['analysis', 'export', 'kernels', 'readers', 'ring', 'schema', 'storage'],
+  charts: [],
+  serve: [
+    'analysis',
+    'charts',
+    'export',
+    'readers',
+    'ring',
+    'schema',
+    'stats',
+    'storage',
+    'study',
+    'version',
+    'workers',
+  ],
   study: ['analysis', 'schema', 'stats', 'storage', 'version'],
   capture: ['formats', 'ring', 'schema'],
   experiment: [
@@ -26,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'readers',
     'ring',
     'schema',
+    'serve',
     'storage',
     'study',
     'version',
@@ -67,6 +82,7 @@ const LAYOUT_NAMES: Readonly<Record<string, RegExp>> = {
   analysis: OF_ROWS,
   export: OF_ROWS,
   workers: OF_ROWS,
+  serve: OF_ROWS,
   experiment: OF_ROWS,
 };
 /** The same of what the kernels for text share. */

@@ -23,14 +23,14 @@ export function streamingMetrics(accumulators: AccumulatorReader, bindings: Bind
     else byEvent.set(event, copyOf(tally));
     if (ids.length === 1) {
       const { event: name, model, provider, bound } = bindings.binding(ids[0]);
-      recorders.push({ event: name, model, provider, bound, ...group(tally) });
+      recorders.push({ event: name, model, provider, bound, ...streamingGroup(tally) });
     }
   }
   const names = [...byEvent.keys()].sort();
   return {
-    ...group(total),
+    ...streamingGroup(total),
     eventCounts: Object.fromEntries(names.map((name) => [name, (byEvent.get(name) as Tally).rows])),
-    byEvent: Object.fromEntries(names.map((name) => [name, group(byEvent.get(name) as Tally)])),
+    byEvent: Object.fromEntries(names.map((name) => [name, streamingGroup(byEvent.get(name) as Tally)])),
     recorders,
   };
 }
@@ -52,7 +52,8 @@ function copyOf(tally: Tally): Tally {
   return copy;
 }
 
-function group(tally: Tally): StreamingGroup {
+/** What one set of rows adds up to. */
+export function streamingGroup(tally: Tally): StreamingGroup {
   const { rows, succeeded, failed, tokenRows, promptTokens, completionTokens } = tally;
   const total = promptTokens + completionTokens;
   const cost = distribution(tally.cost);

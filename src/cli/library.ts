@@ -24,6 +24,7 @@ import type {
   ImportFilesOptions,
   RecoverOptions,
   RecoveryReport,
+  ServeOptions,
   StorageStatus,
   StoredExperiment,
   StreamExportOptions,
@@ -96,6 +97,7 @@ export interface LibraryCrucible {
   recover(dir: string, options: RecoverOptions): Promise<RecoveryReport>;
   compare(ids: readonly string[], options?: CompareOptions): Promise<Comparison>;
   exportMultiple(ids: readonly string[], format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
+  serve(options: ServeOptions): Promise<{ readonly url: string }>;
   close(): Promise<void>;
 }
 

@@ -12,6 +12,7 @@ import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import type { ExportResult } from '../export/index.js';
 import type { UnitedAbout } from '../readers/united.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
+import { type ServeHandle, type ServeOptions, startServing } from '../serve/start.js';
 import { removeAbandoned } from '../staging.js';
 import { experimentFolder } from '../storage/disk/paths.js';
 import { experimentFolders } from '../storage/folders.js';
@@ -46,6 +47,7 @@ import {
   reopen,
   unopened,
 } from './reopen.js';
+import { servedExperiment } from './serving.js';
 
 export interface CrucibleOptions {
   /**
@@ -79,6 +81,7 @@ export class Crucible implements AsyncDisposable {
   readonly #studies = new Map<string, Study<Experiment>>();
   /** Those that are only read here, and could go on. */
   readonly #resumable = new WeakSet<Experiment>();
+  readonly #servings = new Set<ServeHandle>();
   #closed = false;
 
   /** @throws ConfigError */
@@ -417,13 +420,40 @@ export class Crucible implements AsyncDisposable {
     });
   }
 
+  /**
+   * Serves a page that shows the experiments of this process as they run, and those of a folder. A thread of its own
+   * reads them. Only this machine reaches it unless `host` says otherwise, which takes a `token`. See docs/serve.md.
+   * @returns where it is, and what ends it; it ends with this Crucible, too, and keeps no process alive
+   * @throws ConfigError naming the option, TelemetryError ERR_SERVE_FAILED when the address cannot be listened on,
+   *   StateError ERR_CLOSED, MemoryError
+   */
+  async serve(options: ServeOptions = {}): Promise<ServeHandle> {
+    if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
+    const served = {
+      ids: () => [...this.#experiments.keys()],
+      tell: (id: string, known: boolean) => servedExperiment(this.experiment(id), known),
+    };
+    const handle = await startServing(served, options, this.#place.dir);
+    const serving: ServeHandle = {
+      url: handle.url,
+      close: () => {
+        this.#servings.delete(serving);
+        return handle.close();
+      },
+    };
+    this.#servings.add(serving);
+    return serving;
+  }
+
   /** Stops every experiment, ends every export stream with ERR_CLOSED and lets go of all memory. @throws StorageError when some rows could not be kept */
   async close(): Promise<void> {
     this.#closed = true;
     const streams = this.#streams.close();
+    const servings = [...this.#servings].map((serving) => serving.close());
     const outcomes = await Promise.allSettled(this.experiments().map((experiment) => experiment.cleanup()));
     await this.#pool?.close();
     await streams;
+    await Promise.all(servings);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 

@@ -1006,6 +1006,11 @@ export class Experiment {
     this.#pausedAt = null;
   }
 
+  /** @internal Time spent in pauses that have ended, µs. */
+  get pausedUs(): number {
+    return this.#pausedUs;
+  }
+
   /** @internal How long it has run, as results tell it. */
   get times(): ExperimentTimes {
     const endUs = this.#stoppedAt ?? this.#clock.nowUs();

@@ -18,6 +18,8 @@ export interface RegisterConfig {
   readonly sources?: readonly Source[];
   /** Prints what was captured when the process ends. */
   readonly summary?: boolean;
+  /** Port of the page that shows the calls as they are made, on this machine; 0: any. */
+  readonly serve?: number;
 }
 
 /** A key of the configuration with its variable, and what a text or a value of the file means. */
@@ -48,6 +50,12 @@ const FLAG: Omit<Key, 'variable'> = {
   expected: '1 or 0',
 };
 
+const PORT: Omit<Key, 'variable'> = {
+  parse: (text) => (/^\d+$/.test(text) ? Number(text) : text),
+  accepts: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535,
+  expected: 'a port from 0 to 65535',
+};
+
 const KEYS: Readonly<Record<keyof RegisterConfig, Key>> = {
   experiment: { variable: 'CRUCIBLE_EXPERIMENT', ...TEXT },
   condition: { variable: 'CRUCIBLE_CONDITION', ...TEXT },
@@ -62,6 +70,7 @@ const KEYS: Readonly<Record<keyof RegisterConfig, Key>> = {
     expected: `a list of ${SOURCES.join(', ')}`,
   },
   summary: { variable: 'CRUCIBLE_SUMMARY', ...FLAG },
+  serve: { variable: 'CRUCIBLE_SERVE', ...PORT },
 };
 
 const FILES: readonly string[] = ['crucible.config.json', 'crucible.config.js'];

@@ -35,12 +35,25 @@ function registerProcess(config: RegisterConfig): void {
     columns: LLM_COLUMNS,
   });
   instrument(experiment, optionsOf(config));
+  if (config.serve !== undefined) serve(crucible, config.serve);
   setEnvironmentData(HANDLE, experiment.share() as never);
   // Before storage sees to its own end, which keeps what is said of the experiment here.
   process.prependListener('exit', () => {
     if (config.summary === true) sayAtExit(summaryOf(experiment));
     experiment.stop().catch(() => {});
   });
+}
+
+/** The page is said on stderr, where it is not taken for what the program prints. */
+function serve(crucible: Crucible, port: number): void {
+  crucible.serve({ port }).then(
+    ({ url }) => process.stderr.write(`crucible: ${url}\n`),
+    (error: unknown) => warn(`the page is not served: ${String(error)}`),
+  );
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, { type: 'CrucibleWarning', code: 'CRUCIBLE_INSTRUMENTATION' });
 }
 
 /** Threads capture for the experiment of the process, where they have its handle. */
@@ -64,8 +77,5 @@ function programName(): string {
 try {
   register();
 } catch (error) {
-  process.emitWarning(`nothing is captured: ${String(error)}`, {
-    type: 'CrucibleWarning',
-    code: 'CRUCIBLE_INSTRUMENTATION',
-  });
+  warn(`nothing is captured: ${String(error)}`);
 }

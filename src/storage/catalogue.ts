@@ -55,7 +55,7 @@ export interface StoredExperiment {
 export async function listExperiments(dir: string): Promise<StoredExperiment[]> {
   const found: StoredExperiment[] = [];
   for (const folder of experimentFolders(absolutePath('dir', dir))) {
-    found.push(look(folder));
+    found.push(lookAt(folder));
     await turn();
   }
   return found;
@@ -79,7 +79,8 @@ export async function deleteExperiment(folder: string): Promise<void> {
   }
 }
 
-function look(folder: string): StoredExperiment {
+/** The experiment in a folder, as it is now; what is wrong with it is its `error`. */
+export function lookAt(folder: string): StoredExperiment {
   try {
     // In this order: one that is stopped in between must not look as if its process had died.
     const holder = holderOf(files, folder);

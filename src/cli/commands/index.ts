@@ -12,6 +12,7 @@ import { importCommand } from './import.js';
 import { list } from './list.js';
 import { metrics } from './metrics.js';
 import { recover } from './recover.js';
+import { serve } from './serve.js';
 import { show } from './show.js';
 import { windows } from './windows.js';
 
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   metrics,
   windows,
   compare,
+  serve,
   exportCommand,
   recover,
   archive,

@@ -123,6 +123,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
         1000,
       );
     },
+    serve: async () => ({ url: 'http://127.0.0.1:4747/' }),
     close: async () => void calls.push('close'),
   });
   return {
