@@ -142,7 +142,7 @@ export function openSubject(descriptor: Descriptor, access: ExperimentAccess | u
 /** Its rows as of now, for a task. */
 export function rowsNow({ store }: Subject, filter?: Filter): SelectedRows {
   const { refs } = store.snapshot(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  return { store, selection: { filter, range: null, limit: limitOf(refs) } };
+  return { store, selection: { filter, range: null, limit: limitOf(refs), scores: [] } };
 }
 
 /** How long it has run, as results tell it. */
