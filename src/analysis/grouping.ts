@@ -1,9 +1,11 @@
 /** Grouping: which group each row belongs to, by what its columns and its binding say. */
+
 import { FLAG_BLOB, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import { ConfigError } from '../errors.js';
 import type { Matches } from '../readers/matches.js';
 import { decodeRow, type RowSource } from '../readers/rows.js';
 import type { Binding } from '../ring/bindings.js';
+import { TRUE } from '../row/declared.js';
 import type { EventRow, Json } from '../schema/event.js';
 
 /** 'eventName', 'model', 'provider', 'condition', or the name of a declared column of type dict or bool. */
@@ -119,7 +121,7 @@ export class Grouping {
 
   private groupOfCode(code: number): number {
     if (this.codeGroups[code] === UNKNOWN) {
-      this.codeGroups[code] = this.intern(this.isBool ? String(code === 2) : this.source.text(code));
+      this.codeGroups[code] = this.intern(this.isBool ? String(code === TRUE) : this.source.text(code));
     }
     return this.codeGroups[code];
   }

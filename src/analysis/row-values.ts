@@ -1,4 +1,5 @@
 /** Numbers of a row by the name of what they measure. */
+
 import {
   FLAG_BLOB,
   FLAG_CORRECTED,
@@ -8,6 +9,7 @@ import {
 } from '../../assembly/layout.js';
 import { decodeRow, type RowSource, successOf } from '../readers/rows.js';
 import { type Batch, isValue } from '../ring/batch.js';
+import { NONE, TRUE } from '../row/declared.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { lifted } from '../schema/fields.js';
 
@@ -103,7 +105,7 @@ function declared(source: RowSource, column: number): ReadNumber {
     if ((tag & FLAG_DECLARED) !== 0) {
       const code = batch.declared[column][row];
       if (type !== 'bool' && !Number.isNaN(code)) return code;
-      if (type === 'bool' && code !== 0) return Number(code === 2);
+      if (type === 'bool' && code !== NONE) return Number(code === TRUE);
     }
     // What the row does not bring is as its binding has it; what an event brought has its column, if it is a number.
     if ((tag & FLAG_BLOB) !== 0) return Number.NaN;

@@ -6,6 +6,7 @@
  * long-event.ts) where that is too small. Nothing an event does reaches the caller: a getter, proxy or
  * value that throws costs that value, and the event counts as malformed.
  */
+
 import {
   FLAG_BLOB,
   FLAG_CORRECTED,
@@ -31,7 +32,7 @@ import { BindingTable } from '../ring/bindings.js';
 import { Dictionary } from '../ring/dictionary.js';
 import type { LossListener } from '../ring/losses.js';
 import { MalformedKeys } from '../ring/malformed-keys.js';
-import { type Geometry, isWordColumn } from '../ring/memory.js';
+import type { Geometry } from '../ring/memory.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import {
   BLOB_DISTANCE,
@@ -42,6 +43,7 @@ import {
   RingWriter,
   TAG_DISTANCE,
 } from '../ring/writer.js';
+import { absentCode, FALSE, isWordColumn, TRUE } from '../row/declared.js';
 import { COLUMN_TYPES } from '../schema/columns.js';
 import {
   type Enriched,
@@ -189,7 +191,7 @@ export class EventWriter {
     this.columnDistances = Int32Array.from(columns, ({ type, offsetBytes }) =>
       isWordColumn(type) ? offsetBytes / 4 : offsetBytes / 8,
     );
-    this.absent = Float64Array.from(geometry.columns, ({ type }) => (isWordColumn(type) ? 0 : Number.NaN));
+    this.absent = Float64Array.from(geometry.columns, ({ type }) => absentCode(type));
   }
 
   /** @throws ConfigError when the event or a bound value is of no use */
@@ -789,7 +791,7 @@ export class EventWriter {
         break;
       case COLUMN_BOOL:
         if (typeof value !== 'boolean') return this.misfit(frame, column, value);
-        code = value ? 2 : 1;
+        code = value ? TRUE : FALSE;
         break;
       default:
         if (typeof value !== 'string') return this.misfit(frame, column, value);

@@ -3,7 +3,8 @@
 import type { EventWriter, KnownColumns } from '../capture/event-writer.js';
 import type { Clock } from '../clock.js';
 import type { ImportedRecord, RestoredParts } from '../import/index.js';
-import { eventId } from '../readers/rows.js';
+import { eventIdText } from '../row/event-id.js';
+
 import { UNPRICED } from '../schema/enrich.js';
 import type { Json } from '../schema/event.js';
 
@@ -18,7 +19,7 @@ export class ImportSink {
     this.writer = writer;
     this.clock = clock;
     this.tableSource = `table:${priceVersion}`;
-    this.idAt = (producer, sequence) => eventId(experimentId, producer, sequence);
+    this.idAt = (producer, sequence) => eventIdText(experimentId, producer, sequence);
   }
 
   /** @returns false when the event is refused */

@@ -6,6 +6,7 @@
  * there a manifest beside the file tells, and else values that agree with each other as only ours do.
  */
 
+import { placeOfEventId } from '../row/event-id.js';
 import type { Json } from '../schema/event.js';
 import { parseTimestamp } from './timestamps.js';
 import { parsedJson } from './values.js';
@@ -30,8 +31,6 @@ const BASE = [
   'session_id',
   'success',
 ];
-/** The end of an event's id: producer and sequence. */
-const PLACE = /^[0-9a-f]{2,4}-[0-9a-f]{10,14}$/;
 
 const isText = (value: Json) => typeof value === 'string';
 const isTextOrNull = (value: Json) => value === null || isText(value);
@@ -108,6 +107,5 @@ export function isOwnMap(record: Raw): boolean {
 
 /** Whether the event's id is made of its experiment's. */
 function hasOwnId({ event_id: id, experiment_id: experiment }: Raw): boolean {
-  if (typeof id !== 'string' || typeof experiment !== 'string') return false;
-  return id.startsWith(`${experiment}-`) && PLACE.test(id.slice(experiment.length + 1));
+  return typeof id === 'string' && typeof experiment === 'string' && placeOfEventId(id, experiment) !== null;
 }

@@ -1,6 +1,8 @@
 /** RowTests: what a filter asks of names and metadata, answered from a row's binding and columns where those know. */
+
 import { FLAG_BLOB, FLAG_CORRECTED, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import { type Columns, isValue, timeUsOf } from '../ring/batch.js';
+import { declaredValue, isAbsent } from '../row/declared.js';
 import type { EventRow } from '../schema/event.js';
 import type { CompiledFilter, EventTest } from './filter.js';
 import { decode, type RowSource } from './rows.js';
@@ -176,9 +178,7 @@ function declaredColumn(source: RowSource, column: number): ReadColumn {
   return ({ tags, declared }, row) => {
     if ((tags[row] & FLAG_DECLARED) === 0) return undefined;
     const code = declared[column][row];
-    if (type !== 'bool' && type !== 'dict') return Number.isNaN(code) ? undefined : code;
-    if (code === 0) return undefined;
-    return type === 'bool' ? code === 2 : source.text(code);
+    return isAbsent(type, code) ? undefined : declaredValue(type, code, source.text);
   };
 }
 

@@ -1,4 +1,5 @@
 /** From columns back to events: the inverse of capture/event-writer.ts. */
+
 import {
   FLAG_BLOB,
   FLAG_CORRECTED,
@@ -17,6 +18,8 @@ import {
 import { MsgpackReader, setOwn } from '../formats/msgpack/stored-value.js';
 import { type Batch, type Columns, isValue, recordedKeys, timeUsOf } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
+import { declaredValue, isAbsent } from '../row/declared.js';
+import { eventIdText } from '../row/event-id.js';
 import type { ColumnType } from '../schema/columns.js';
 import { tokensOf, toldName, UNPRICED } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
@@ -125,7 +128,7 @@ export function decode(
   const category = events.info(eventName)?.category ?? null;
   const who = captured || (tag & FLAG_DECLARED) !== 0 ? identitiesIn(metadata) : identitiesOf(binding);
   const event: EventRow = {
-    eventId: eventId(source.experimentId, producer, sequence),
+    eventId: eventIdText(source.experimentId, producer, sequence),
     eventName,
     timestamp: own.timestamp,
     sequence,
@@ -209,11 +212,6 @@ function identitiesOf({ bound }: Binding): ReturnType<typeof identitiesIn> {
   return found;
 }
 
-/** Stable across exports: the experiment, the producer, and the row's place in capture order. */
-export function eventId(experimentId: string, producer: number, sequence: number): string {
-  return `${experimentId}-${producer.toString(16).padStart(2, '0')}-${sequence.toString(16).padStart(10, '0')}`;
-}
-
 function readDeclared(
   source: RowSource,
   batch: Columns,
@@ -222,13 +220,7 @@ function readDeclared(
 ): void {
   source.columns.forEach(({ name, type }, column) => {
     const code = batch.declared[column][index];
-    if (type === 'bool') {
-      if (code !== 0) setOwn(metadata, name, code === 2);
-    } else if (type === 'dict') {
-      if (code !== 0) setOwn(metadata, name, source.text(code));
-    } else if (!Number.isNaN(code)) {
-      setOwn(metadata, name, code);
-    }
+    if (!isAbsent(type, code)) setOwn(metadata, name, declaredValue(type, code, source.text));
   });
 }
 

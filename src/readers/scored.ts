@@ -5,11 +5,14 @@
  * A score is of an event, or of a response, sample or session, which several rows may have; of several that fit a row the
  * most specific counts. Rows that share a score have the same number in `Batch.shared`, so that it is counted once.
  */
+
 import { FLAG_BLOB, FLAG_CORRECTED, FLAG_DECLARED } from '../../assembly/layout.js';
 import type { Batch, BatchRef, BatchRoom, DeclaredValues, Zone } from '../ring/batch.js';
+import { FALSE, isWordColumn, NONE } from '../row/declared.js';
+import { eventIdText } from '../row/event-id.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { EventRow } from '../schema/event.js';
-import { decodeRow, eventId, type RowSource } from './rows.js';
+import { decodeRow, type RowSource } from './rows.js';
 import type { RowStore, Snapshot } from './source.js';
 import { UnitIds } from './unit-ids.js';
 
@@ -140,7 +143,7 @@ class Candidate {
     const { batch, row, tag } = this;
     // An event of an import may have the id that it had before.
     if ((tag & FLAG_BLOB) !== 0 && (tag & FLAG_CORRECTED) !== 0) return this.event.eventId;
-    return eventId(this.#source.experimentId, batch.producer, batch.firstSequence + row);
+    return eventIdText(this.#source.experimentId, batch.producer, batch.firstSequence + row);
   }
 }
 
@@ -169,7 +172,7 @@ class Join {
       // What stood there was no value as long as the row had declared none.
       tags[row] |= FLAG_DECLARED;
       declared.forEach((values, column) => {
-        values[row] = isWord(this.#types[column]) ? 0 : Number.NaN;
+        values[row] = isWordColumn(this.#types[column]) ? 0 : Number.NaN;
       });
     }
     return {
@@ -202,11 +205,7 @@ class Join {
   }
 }
 
-function isWord(type: ColumnType): boolean {
-  return type === 'bool' || type === 'dict';
-}
-
 function valuesOf({ type, values }: ScoreColumn, places: Float64Array): DeclaredValues {
-  if (type === 'bool') return Int32Array.from(places, (place) => (place < 0 ? 0 : values[place] + 1));
+  if (type === 'bool') return Int32Array.from(places, (place) => (place < 0 ? NONE : values[place] + FALSE));
   return places.map((place) => (place < 0 ? Number.NaN : values[place]));
 }

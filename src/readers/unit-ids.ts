@@ -1,6 +1,8 @@
 /** What unit a row belongs to: the user, session or sample, or whatever its metadata have at a path. */
+
 import { FLAG_BLOB, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { Columns } from '../ring/batch.js';
+import { declaredValue, isAbsent } from '../row/declared.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { LIFTED_FIELDS, lifted, snakeCase } from '../schema/fields.js';
 import type { RowSource } from './rows.js';
@@ -63,13 +65,12 @@ export class UnitIds {
     if (this.#column < 0 || (tag & FLAG_DECLARED) === 0) return false;
     const { type } = this.#source.columns[this.#column];
     const code = batch.declared[this.#column][row];
-    return type === 'bool' || type === 'dict' ? code !== 0 : !Number.isNaN(code);
+    return !isAbsent(type, code);
   }
 
   #textOf(code: number): string {
     const { type } = this.#source.columns[this.#column];
-    if (type === 'dict') return this.#source.text(code);
-    return String(type === 'bool' ? code === 2 : code);
+    return String(declaredValue(type, code, (id) => this.#source.text(id)));
   }
 
   #valueIn(metadata: Readonly<Record<string, Json>>): Json {

@@ -5,10 +5,12 @@
  * Capture order is that of the parts, one after the other. A row's `sequence` and `eventId` are those of the whole,
  * under which nobody finds it again: this is for what is summed up, not for what is shown.
  */
+
 import { CHUNK_ROWS, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import { AnalysisError, ConfigError } from '../errors.js';
 import type { Batch, BatchRef, DeclaredValues } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
+import { isWordColumn } from '../row/declared.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { Filter } from '../schema/event.js';
 import { compileFilter, within } from './filter.js';
@@ -208,7 +210,7 @@ class Translation {
 }
 
 function nothing(type: ColumnType, rows: number): DeclaredValues {
-  return type === 'dict' || type === 'bool' ? new Int32Array(rows) : new Float64Array(rows).fill(Number.NaN);
+  return isWordColumn(type) ? new Int32Array(rows) : new Float64Array(rows).fill(Number.NaN);
 }
 
 class UnitedRef implements BatchRef {

@@ -1,6 +1,7 @@
 /**
  * Allocation and verification of an experiment's shared memory. What lies where is said in assembly/layout.ts.
  */
+
 import {
   ACCUMULATORS_BYTES,
   CHUNK_ALIGN_BYTES,
@@ -44,6 +45,7 @@ import {
   SLOT_EVENT_START,
 } from '../../assembly/layout.js';
 import { ConfigError, LayoutError } from '../errors.js';
+import { isWordColumn } from '../row/declared.js';
 import type { ColumnType } from '../schema/columns.js';
 import { reserveMemory, type SharedMemory } from './wasm.js';
 
@@ -186,11 +188,6 @@ export function planGeometry(
     memoryBytes: alignUp(chunksAddress + (chunkCount + spareCount) * chunkStrideBytes, PAGE_BYTES),
     columns: placements,
   };
-}
-
-/** bool and dict columns hold u32 codes, all others f64. */
-export function isWordColumn(type: ColumnType): boolean {
-  return type === 'bool' || type === 'dict';
 }
 
 /** Reserves an experiment's memory in full and writes its header. Pages cost nothing until they are touched. @throws MemoryError */

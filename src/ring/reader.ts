@@ -5,6 +5,7 @@
  * rows below that count, and compares the generation again: if it changed, the chunk was reused meanwhile and
  * the copy is thrown away. Rows below a published count are never written again within a generation.
  */
+
 import {
   CHUNK_BLOB_END_OFFSET,
   CHUNK_ENTRY_BYTES,
@@ -28,9 +29,10 @@ import {
   HEADER_NEXT_SEQUENCE_OFFSET,
   SPOOLED_ROWS_BITS,
 } from '../../assembly/layout.js';
+import { isWordColumn } from '../row/declared.js';
 import type { Batch, BatchRoom, DeclaredValues, Words } from './batch.js';
 import { BYTE_AREA_BYTES_MAX, forEachPiece } from './byte-area.js';
-import { type Geometry, isWordColumn } from './memory.js';
+import type { Geometry } from './memory.js';
 import type { SharedMemory } from './wasm.js';
 
 /** A chunk as it stood when it was listed. */

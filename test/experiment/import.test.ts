@@ -12,7 +12,8 @@ import type { ExperimentOptions } from '../../src/experiment/options.js';
 import { resolveOptions } from '../../src/experiment/options.js';
 import { Stores } from '../../src/experiment/stores.js';
 import { emptyRecord } from '../../src/import/mapping.js';
-import { decodeRow, eventId } from '../../src/readers/rows.js';
+import { decodeRow } from '../../src/readers/rows.js';
+import { eventIdText } from '../../src/row/event-id.js';
 import type { EventRow } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
 
@@ -114,9 +115,9 @@ describe('an experiment that imports an export', () => {
       };
       sink.accept({ ...emptyRecord('e'), timestampUs: START_US, restored });
     };
-    accept(eventId('id-1', 0, 0));
+    accept(eventIdText('id-1', 0, 0));
     expect(stores.writer.ring.blobEnd).toBe(0);
-    accept(eventId('id-1', 0, 7));
+    accept(eventIdText('id-1', 0, 7));
     expect(stores.writer.ring.blobEnd).toBeGreaterThan(0);
     stores.writer.ring.publish();
     const batch = stores.reader.read(stores.reader.chunks()[0]!)!;
@@ -126,8 +127,8 @@ describe('an experiment that imports an export', () => {
       FLAG_BLOB | FLAG_CORRECTED,
     ]);
     expect([0, 1].map((row) => decodeRow(stores.source, batch, row).eventId)).toEqual([
-      eventId('id-1', 0, 0),
-      eventId('id-1', 0, 7),
+      eventIdText('id-1', 0, 0),
+      eventIdText('id-1', 0, 7),
     ]);
   });
 });

@@ -30,7 +30,8 @@ import {
 import type { TextSet } from '../../formats/columns/text-set.js';
 import { jsonText } from '../../formats/text.js';
 import type { OrderedRows } from '../../readers/ordered.js';
-import { eventId, type RowSource } from '../../readers/rows.js';
+import type { RowSource } from '../../readers/rows.js';
+import { eventIdText } from '../../row/event-id.js';
 import { UNPRICED } from '../../schema/enrich.js';
 import type { EventRow, Json } from '../../schema/event.js';
 import { Marks } from '../marks.js';
@@ -426,7 +427,7 @@ export class RowGatherer {
   ): void {
     if (this.eventIds.setIds(at, experimentId, rows, producers, sequences)) return;
     for (let i = 0; i < rows.length; i++) {
-      const id = eventId(source.experimentId, producers[rows[i]], sequences[rows[i]]);
+      const id = eventIdText(source.experimentId, producers[rows[i]], sequences[rows[i]]);
       this.eventIds.set(at + i, id);
     }
   }

@@ -2,14 +2,9 @@
 
 import { jsonText } from '../../formats/text.js';
 import type { OwnParts } from '../../readers/rows.js';
+import type { CapturePlace } from '../../row/event-id.js';
 import type { EventRow, Json, Tokens } from '../../schema/event.js';
 import { type SchemaColumn, schemaOf } from '../columns.js';
-
-/** Where in its experiment an event was captured. */
-export interface CapturePlace {
-  readonly producer: number;
-  readonly sequence: number;
-}
 
 /** Numbers, which every row has of its own. */
 export interface NumberColumn {

@@ -15,13 +15,13 @@ import { jsonText } from '../../formats/text.js';
 import type { SourcedRows } from '../../readers/merge-rows.js';
 import type { OrderedRows } from '../../readers/ordered.js';
 import { ownParts, type RowSource } from '../../readers/rows.js';
+import { placeOfEventId } from '../../row/event-id.js';
 import type { EventRow, Json } from '../../schema/event.js';
 import { VERSION } from '../../version.js';
 import type { ExperimentAbout, ExportBlocks, ExportEncoder } from '../encoder.js';
 import { saysMore } from '../plan.js';
 import {
   type BoundColumn,
-  type CapturePlace,
   COLUMNS,
   isNumeric,
   type NumberColumn,
@@ -35,9 +35,6 @@ export const SNAPSHOT_VERSION = 1;
 const BATCH_ROWS = 65_536;
 /** A batch that has this many characters of text is ended, so that readers and writers need no more memory. */
 const BATCH_CHARS = 8 * 1024 * 1024;
-
-/** `-<producer, 2 hex digits>-<sequence, 10 or more>`, behind the experiment's id. */
-const PLACE = /^-([0-9a-f]{2})-([0-9a-f]{10}|[1-9a-f][0-9a-f]{10,13})$/;
 
 interface Gathered<C, S> {
   readonly column: C;
@@ -162,7 +159,7 @@ class BatchColumns {
 
   #addEvent(event: EventRow): void {
     const at = this.rows;
-    const place = placeOf(event);
+    const place = placeOfEventId(event.eventId, event.experimentId);
     for (const { column, stage } of this.#numbers) stage.set(at, column.read(event, place));
     for (const { column, stage } of this.#own) this.#chars += stage.set(at, column.read(event));
     for (const { column, stage } of this.#bound) this.#chars += stage.set(at, column.read(event, place));
@@ -192,17 +189,6 @@ class BatchColumns {
   #isFull(): boolean {
     return ++this.rows === this.#capacity || this.#chars >= BATCH_CHARS;
   }
-}
-
-/** Of rows whose binding tells no tokens. */
-
-/** Where the event was captured, if its id says so; else null. */
-function placeOf({ eventId, experimentId }: EventRow): CapturePlace | null {
-  if (!eventId.startsWith(experimentId)) return null;
-  const match = PLACE.exec(eventId.slice(experimentId.length));
-  if (match === null) return null;
-  const sequence = Number.parseInt(match[2], 16);
-  return Number.isSafeInteger(sequence) ? { producer: Number.parseInt(match[1], 16), sequence } : null;
 }
 
 /** What is told of experiments may hold any text and any key; a copy that has a UTF-8 form, and can be read. */

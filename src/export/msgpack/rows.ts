@@ -26,6 +26,8 @@ import type { OrderedRows } from '../../readers/ordered.js';
 import type { RowTable } from '../../readers/row-table.js';
 import type { RowSource } from '../../readers/rows.js';
 import { isValue, timeUsOf } from '../../ring/batch.js';
+import { declaredValue, isAbsent } from '../../row/declared.js';
+import { ID_TAIL_CHARS, LONG_SEQUENCE, SEQUENCE_DIGITS } from '../../row/event-id.js';
 import { UNPRICED } from '../../schema/enrich.js';
 import type { EventRow } from '../../schema/event.js';
 import { MAP_COLUMNS, schemaOf } from '../columns.js';
@@ -73,11 +75,8 @@ interface Known {
   readonly computedCost: Uint8Array;
 }
 
-const ID_DIGITS = 10;
 /** Producer, dash, sequence. */
-const ID_TAIL_BYTES = 2 + 1 + ID_DIGITS;
-/** Sequences from here on have more digits. */
-const SEQUENCE_END = 16 ** ID_DIGITS;
+const ID_TAIL_BYTES = ID_TAIL_CHARS - 1;
 const HEX = Buffer.from('0123456789abcdef');
 const DASH = 0x2d;
 const NIL = 0xc0;
@@ -114,7 +113,7 @@ export class MapWriter implements BlockWriter {
       const tag = table.tags[row];
       const binding = tag & TAG_BINDING_MASK;
       const event = events?.[i];
-      if (binding === 0 || table.sequences[row] >= SEQUENCE_END || (tag & UNTOLD) !== 0) {
+      if (binding === 0 || table.sequences[row] >= LONG_SEQUENCE || (tag & UNTOLD) !== 0) {
         writeEvent(out, event ?? table.event(source, row));
       } else if (!saysMore(tag)) {
         const template = known.templates[binding] ?? learnTemplate(known, source, table, row);
@@ -323,12 +322,9 @@ function putDeclared(out: ByteWriter, source: RowSource, table: RowTable, row: n
   let entries = 0;
   source.columns.forEach(({ name, type }, column) => {
     const code = table.declared[column][row];
-    const isWord = type === 'bool' || type === 'dict';
-    if (isWord ? code === 0 : Number.isNaN(code)) return;
+    if (isAbsent(type, code)) return;
     out.text(name);
-    if (type === 'bool') out.byte(code === 2 ? 0xc3 : 0xc2);
-    else if (type === 'dict') out.text(source.text(code));
-    else out.number(code);
+    out.value(declaredValue(type, code, source.text));
     entries++;
   });
   return entries;
@@ -364,7 +360,7 @@ function putIdTail(out: ByteWriter, producer: number, sequence: number): void {
   let high = (sequence - low) / 2 ** 24;
   const last = length + ID_TAIL_BYTES - 1;
   for (let digit = 0; digit < 6; digit++, low >>= 4) bytes[last - digit] = HEX[low & 15];
-  for (let digit = 6; digit < ID_DIGITS; digit++, high >>= 4) bytes[last - digit] = HEX[high & 15];
+  for (let digit = 6; digit < SEQUENCE_DIGITS; digit++, high >>= 4) bytes[last - digit] = HEX[high & 15];
   out.length = length + ID_TAIL_BYTES;
 }
 

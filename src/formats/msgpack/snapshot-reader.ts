@@ -2,6 +2,7 @@
 
 import { endianness } from 'node:os';
 import { ImportError } from '../../errors.js';
+import { eventIdText } from '../../row/event-id.js';
 import type { Json } from '../../schema/event.js';
 import { blankRecord, type RawItem, setOwn } from '../reader.js';
 
@@ -104,7 +105,9 @@ export function* recordsOfBatch(batch: Json, before: number): Generator<RawItem[
     record.experiment_name = experimentName(row);
     record.condition = condition(row);
     record.event_id =
-      place === null ? eventId(row) : `${experimentId(row)}-${hex(producer(row), 2)}-${hex(place, 10)}`;
+      place === null
+        ? eventId(row)
+        : eventIdText(String(experimentId(row)), partOfId(producer(row)), partOfId(place));
     const tokens = total(row);
     if (tokens !== null) {
       record.tokens = { prompt: prompt(row), completion: completion(row), total: tokens };
@@ -186,10 +189,9 @@ function parsed(name: string, text: unknown): Json {
 }
 
 /** @throws RangeError for what is no number of a producer or a sequence */
-function hex(value: Json, digits: number): string {
-  if (!Number.isSafeInteger(value) || (value as number) < 0)
-    throw new RangeError(`${value} is no part of an id`);
-  return (value as number).toString(16).padStart(digits, '0');
+function partOfId(value: Json): number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  throw new RangeError(`${value} is no part of an id`);
 }
 
 function isMap(value: unknown): value is Record<string, Json> {

@@ -1,4 +1,5 @@
 /** Batches to the values of Parquet columns, and back to the same batches, bit for bit. */
+
 import {
   CHUNK_ROWS,
   FLAG_BLOB,
@@ -8,7 +9,7 @@ import {
   TAG_BINDING_MASK,
 } from '../../../assembly/layout.js';
 import { type Batch, type DeclaredValues, isValue } from '../../ring/batch.js';
-import { isWordColumn } from '../../ring/memory.js';
+import { declaredValue, FALSE, isAbsent, isWordColumn, TRUE } from '../../row/declared.js';
 import type { Json } from '../../schema/event.js';
 import type { BatchPlace, SegmentColumns } from '../segment/format.js';
 import { declaredName, RAW } from './parquet-schema.js';
@@ -124,9 +125,7 @@ function declaredValues(
 ): ColumnValues {
   const { type } = columns[column];
   const plain = (code: number): number | string | boolean | null => {
-    if (type === 'bool') return code === 0 ? null : code === 2;
-    if (type === 'dict') return code === 0 ? null : known(strings[code]);
-    return Number.isNaN(code) ? null : code;
+    return isAbsent(type, code) ? null : declaredValue(type, code, (id) => known(strings[id]));
   };
   const values = each(batches, ({ tags, declared }, row) =>
     (tags[row] & FLAG_DECLARED) === 0 ? null : plain(declared[column][row]),
@@ -296,7 +295,7 @@ function codes(
   for (let row = 0; row < rows; row++) {
     const value = values[row] ?? null;
     if (value === null) continue;
-    words[row] = type === 'bool' ? (value === true ? 2 : 1) : known(stringIds.get(value as string));
+    words[row] = type === 'bool' ? (value === true ? TRUE : FALSE) : known(stringIds.get(value as string));
   }
   return words;
 }

@@ -11,7 +11,7 @@ import { alignUp, batchTemplate, END_OF_STREAM, type MessageTemplate } from '../
 import { schemaMessage } from '../../formats/arrow/schema.js';
 import type { Batch } from '../../ring/batch.js';
 import type { Binding } from '../../ring/bindings.js';
-import { isWordColumn } from '../../ring/memory.js';
+import { isWordColumn } from '../../row/declared.js';
 import type { ColumnType } from '../../schema/columns.js';
 import * as columns from './columns.js';
 import { DictionaryValues, UniqueValues } from './dictionary.js';

@@ -1,8 +1,10 @@
 /** Reading one record batch of a segment. */
+
 import { crc32 } from 'node:zlib';
 import { CHUNK_ROWS } from '../../../assembly/layout.js';
 import { StorageError } from '../../errors.js';
 import type { Batch } from '../../ring/batch.js';
+import { FALSE, NONE, TRUE } from '../../row/declared.js';
 import { type FileSystem, readFully } from '../disk/file-system.js';
 import { flawIn } from './flaws.js';
 import type { BatchEntry, BatchPlace, Dictionaries, SegmentColumns } from './format.js';
@@ -154,7 +156,8 @@ function integers(valid: Uint8Array, values: Int32Array | Uint32Array): Float64A
 
 function boolCodes(valid: Uint8Array, truths: Uint8Array, rows: number): Int32Array {
   const codes = new Int32Array(rows);
-  for (let row = 0; row < rows; row++) codes[row] = hasBit(valid, row) ? (hasBit(truths, row) ? 2 : 1) : 0;
+  for (let row = 0; row < rows; row++)
+    codes[row] = hasBit(valid, row) ? (hasBit(truths, row) ? TRUE : FALSE) : NONE;
   return codes;
 }
 
