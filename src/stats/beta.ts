@@ -2,11 +2,11 @@
 
 import { deviance, logGamma, stirlingError } from './gamma.js';
 
-/** Enough for parameters of 10^9; reached only if an argument is not a number. */
+/** Enough for parameters of 10^9. */
 const MAX_ITERATIONS = 1_000_000;
 const TINY = 1e-300;
 
-/** ln B(a, b) for a, b > 0. */
+/** ln B(a, b) for a, b > 0; NaN for what is less or no number. */
 export function logBeta(a: number, b: number): number {
   const small = Math.min(a, b);
   const large = Math.max(a, b);
@@ -20,12 +20,14 @@ export function logBeta(a: number, b: number): number {
 
 /**
  * I_x(a, b) and its complement I_y(b, a), each with its own relative accuracy, for a, b > 0 and
- * x + y = 1. Both x and y are asked for because the smaller one carries digits that 1 − x would lose.
+ * x + y = 1. Both x and y are asked for because the smaller one carries digits that 1 − x would lose. NaN where a
+ * parameter is not above 0, or anything is no number.
  *
  * Source: Didonato & Morris 1992, ACM TOMS 18, 360-373, eq. 9; the power x^a y^b / B(a, b) is in Loader's
  * form (see gamma.ts).
  */
 export function incompleteBeta(a: number, b: number, x: number, y: number): { lower: number; upper: number } {
+  if (!(a > 0 && b > 0) || Number.isNaN(x + y)) return { lower: Number.NaN, upper: Number.NaN };
   if (x <= 0) return { lower: 0, upper: 1 };
   if (y <= 0) return { lower: 1, upper: 0 };
   const n = a + b;

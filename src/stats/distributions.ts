@@ -1,4 +1,4 @@
-/** Tails and quantiles of the distributions that the tests refer to. */
+/** Tails and quantiles of the distributions that the tests refer to. Of what is no number they are NaN. */
 
 import { incompleteBeta } from './beta.js';
 import { deviance, incompleteGamma, stirlingError } from './gamma.js';
@@ -9,6 +9,8 @@ import type { Alternative } from './sample.js';
 /** P(T > t) for Student's t with df > 0 degrees of freedom. */
 export function studentSurvival(t: number, df: number): number {
   const square = t * t;
+  if (Number.isNaN(t + df)) return Number.NaN;
+  if (df === Number.POSITIVE_INFINITY) return normalSurvival(t);
   if (square === Number.POSITIVE_INFINITY) return t > 0 ? 0 : 1;
   const x = df / (df + square);
   const y = square / (df + square);
@@ -18,6 +20,7 @@ export function studentSurvival(t: number, df: number): number {
 
 /** The t with P(T > t) = tail, for tail in (0, 1). */
 export function studentUpperQuantile(tail: number, df: number): number {
+  if (!(df > 0)) return Number.NaN;
   if (tail === 0.5) return 0;
   if (tail > 0.5) return -studentUpperQuantile(1 - tail, df);
   // On logarithmic scales the tail is close to a line, so few steps are needed however far out it is.
@@ -30,6 +33,7 @@ export function studentUpperQuantile(tail: number, df: number): number {
 
 /** P(F > f) for f >= 0 with df1 and df2 degrees of freedom. */
 export function fSurvival(f: number, df1: number, df2: number): number {
+  if (Number.isNaN(f + df1 + df2)) return Number.NaN;
   if (f === Number.POSITIVE_INFINITY) return 0;
   const scaled = df1 * f;
   return incompleteBeta(df1 / 2, df2 / 2, scaled / (scaled + df2), df2 / (scaled + df2)).upper;
@@ -40,8 +44,10 @@ export function chiSquareSurvival(x: number, df: number): number {
   return incompleteGamma(df / 2, x / 2).upper;
 }
 
-/** The p with I_p(a, b) = probability: a quantile of the beta distribution. */
+/** The p with I_p(a, b) = probability: a quantile of the beta distribution, a, b > 0; NaN for a probability that is none. */
 export function betaQuantile(probability: number, a: number, b: number): number {
+  if (!(a > 0 && b > 0 && probability >= 0 && probability <= 1)) return Number.NaN;
+  if (probability === 0 || probability === 1) return probability;
   // Solved on the logit scale, where a quantile next to 0 or 1 keeps its digits.
   const excess = (logit: number) => {
     const { lower, upper } = incompleteBeta(a, b, 1 / (1 + Math.exp(-logit)), 1 / (1 + Math.exp(logit)));
@@ -74,13 +80,15 @@ export function kolmogorovSurvival(x: number): number {
 }
 
 /**
- * P(T > t) for the noncentral t with df degrees of freedom and t >= 0: T = (Z + shift)/S, S² ~ χ²/df.
+ * P(T > t) for the noncentral t with df degrees of freedom and t >= 0: T = (Z + shift)/S, S² ~ χ²/df. NaN unless df and
+ * the shift are finite.
  *
  * The expectation over whichever of S and Z is the wider in the other's terms, by the trapezoidal rule.
  * Both integrands are analytic and log-concave, so a step of half the narrowest width gives all digits of
  * a double, and about a hundred terms are enough for any arguments.
  */
 export function noncentralStudentSurvival(t: number, df: number, shift: number): number {
+  if (!(df > 0 && Number.isFinite(df) && Number.isFinite(shift)) || Number.isNaN(t)) return Number.NaN;
   const a = df / 2;
   if (shift * shift > 100 * df && t > 0) {
     const probability = (z: number) =>

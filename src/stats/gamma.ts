@@ -4,13 +4,14 @@ const LOG_SQRT_2PI = 0.9189385332046727;
 const STIRLING_X_MIN = 10;
 /** B₂ₖ/(2k(2k − 1)), k = 1…8: coefficients of x^(1 − 2k) in Stirling's series (DLMF 5.11.1). */
 const STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400];
-/** Enough for shape parameters of 10^9; reached only if an argument is not a number. */
+/** Enough for shape parameters of 10^9. */
 const MAX_ITERATIONS = 1_000_000;
 const EPSILON = Number.EPSILON / 2;
 const TINY = 1e-300;
 
-/** ln Γ(x) for x > 0, within 3e-15 absolute or relative, whichever is larger. */
+/** ln Γ(x) for x > 0, within 3e-15 absolute or relative, whichever is larger; ∞ at 0, NaN for what is less or no number. */
 export function logGamma(x: number): number {
+  if (!(x >= 0)) return Number.NaN;
   if (x >= STIRLING_X_MIN) return (x - 0.5) * Math.log(x) - x + LOG_SQRT_2PI + stirlingSeries(x);
   let product = 1;
   let shifted = x;
@@ -47,7 +48,8 @@ function stirlingSeries(x: number): number {
 export function deviance(x: number, m: number): number {
   if (x === 0) return m;
   const difference = x - m;
-  if (Math.abs(difference) >= 0.1 * (x + m)) return x * Math.log(x / m) + m - x;
+  // So that what is no number ends here.
+  if (!(Math.abs(difference) < 0.1 * (x + m))) return x * Math.log(x / m) + m - x;
   const ratio = difference / (x + m);
   let sum = difference * ratio;
   let term = 2 * x * ratio;
@@ -60,8 +62,9 @@ export function deviance(x: number, m: number): number {
   }
 }
 
-/** P(a, x) and Q(a, x) = 1 − P(a, x), each with its own relative accuracy; a > 0, x >= 0. */
+/** P(a, x) and Q(a, x) = 1 − P(a, x), each with its own relative accuracy; a > 0, x >= 0, and NaN otherwise. */
 export function incompleteGamma(a: number, x: number): { lower: number; upper: number } {
+  if (!(a > 0 && x >= 0)) return { lower: Number.NaN, upper: Number.NaN };
   if (x === 0) return { lower: 0, upper: 1 };
   if (x === Number.POSITIVE_INFINITY) return { lower: 1, upper: 0 };
   // x^a e^−x / Γ(a)

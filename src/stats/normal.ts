@@ -45,6 +45,7 @@ export function normalSurvival(z: number): number {
   }
   if (z < 0) return 1 - normalSurvival(-z);
   if (z <= MIDDLE_Z_MAX) return (gaussian(z) * polynomial(MIDDLE_P, z)) / polynomial(MIDDLE_Q, z);
+  if (z === Number.POSITIVE_INFINITY) return 0;
   const inverseSquare = 1 / (z * z);
   const correction = (inverseSquare * polynomial(TAIL_P, inverseSquare)) / polynomial(TAIL_Q, inverseSquare);
   return (gaussian(z) * (INVERSE_SQRT_2PI - correction)) / z;
