@@ -20,18 +20,25 @@ export interface Modes {
  */
 export function makeFolder(path: string, permissions = PRIVATE_FOLDER): void {
   try {
+    makeOne(path, permissions);
+  } catch (error) {
+    const parent = dirname(path);
+    if (systemCodeOf(error) !== 'ENOENT' || parent === path) throw error;
+    makeFolder(parent, permissions);
+    // Once: below /proc ENOENT is said of folders whose parents are there.
+    makeOne(path, permissions);
+  }
+}
+
+/** @throws ENOENT where there is no folder that it could be in */
+function makeOne(path: string, permissions: number): void {
+  try {
     mkdirSync(path, { mode: permissions });
     // Exactly these, whatever the process takes away from what it creates (umask).
     if (permissions !== PRIVATE_FOLDER) chmodSync(path, permissions);
   } catch (error) {
-    const code = systemCodeOf(error);
-    const parent = dirname(path);
-    if (code === 'ENOENT' && parent !== path) {
-      makeFolder(parent, permissions);
-      makeFolder(path, permissions);
-    } else if (code !== 'EEXIST') {
-      throw error;
-    } else if (!statSync(path).isDirectory()) {
+    if (systemCodeOf(error) !== 'EEXIST') throw error;
+    if (!statSync(path).isDirectory()) {
       throw Object.assign(new Error(`ENOTDIR: ${path} is no folder`), { code: 'ENOTDIR' });
     }
   }
