@@ -5,8 +5,8 @@
  * explicit path comes from the caller and may be anywhere.
  */
 
-import { lstat, realpath } from 'node:fs/promises';
-import { dirname, isAbsolute, join, relative, sep, win32 } from 'node:path';
+import { lstat, readlink, realpath } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, resolve, sep, win32 } from 'node:path';
 import { ExportError } from '../errors.js';
 import { wellFormed } from '../formats/text.js';
 import { absolutePath } from '../system-errors.js';
@@ -53,6 +53,24 @@ export function explicitExportPath(path: unknown): string {
   const absolute = absolutePath('path', path);
   checkLengths(absolute, path);
   return absolute;
+}
+
+/** As many as the system follows. */
+const LINKS_MAX = 40;
+
+/**
+ * What a path is that may be a symbolic link: the file that it points to, be it there or not. The link stays.
+ * @throws ExportError ERR_EXPORT_PATH for links in a circle
+ */
+export async function linkedPath(path: string): Promise<string> {
+  let end = path;
+  for (let links = 0; links <= LINKS_MAX; links++) {
+    const next = await readlink(end).catch(() => null);
+    if (next === null) return end;
+    // A relative one starts where the link really is.
+    end = resolve(await realpath(dirname(end)), next);
+  }
+  throw refused(path, 'symbolic links lead in a circle');
 }
 
 function checkText(value: unknown, what: string): asserts value is string {

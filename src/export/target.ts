@@ -6,12 +6,13 @@
  * tried: `name.csv`, `name-2.csv`, `name-3.csv`.
  */
 
+import type { Stats } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ExportError } from '../errors.js';
 import type { Modes } from '../make-folder.js';
 import { nameFile, replaceFile, type StagedFile, stageFile } from './file.js';
-import { checkLengths, explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
+import { checkLengths, explicitExportPath, linkedPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
 
 export const DEFAULT_EXPORT_DIR = 'exports';
 
@@ -37,24 +38,27 @@ export interface TargetOptions {
 /**
  * Nothing is created.
  * @param extension - without a dot in front
- * @throws ExportError ERR_EXPORT_PATH, also for a path that is a folder
+ * @throws ExportError ERR_EXPORT_PATH, also for a path that is a folder, a device, a FIFO or a socket
  */
 export async function exportTarget(extension: string, options: TargetOptions): Promise<ExportTarget> {
   if (options.path === undefined) {
     const path = await resolveExportPath(options.dir ?? DEFAULT_EXPORT_DIR, options.name ?? '', extension);
     return { path, extension: `.${extension}`, number: 1 };
   }
-  const path = explicitExportPath(options.path);
+  const path = await linkedPath(explicitExportPath(options.path));
   for (const file of [path, path + MANIFEST_SUFFIX]) {
-    const isFolder = await stat(file).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (isFolder) {
-      throw new ExportError('ERR_EXPORT_PATH', `cannot export to ${file}: it is a folder`, { path });
-    }
+    const found = await stat(file).catch(() => null);
+    if (found === null || found.isFile()) continue;
+    // Whatever else it is would be replaced by a file.
+    throw new ExportError('ERR_EXPORT_PATH', `cannot export to ${file}: it is ${kindOf(found)}`, { path });
   }
   return { path, extension: '', number: null };
+}
+
+function kindOf(found: Stats): string {
+  if (found.isDirectory()) return 'a folder';
+  if (found.isFIFO()) return 'a FIFO (exportStream writes to those, or --out - > FIFO)';
+  return found.isSocket() ? 'a socket' : 'a device';
 }
 
 /** The paths to try, each with what is then the target. @throws ExportError when a number makes the name too long */

@@ -2,7 +2,9 @@
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { lstat, mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -192,4 +194,58 @@ describe('an archive', () => {
       await expect(readFile(join(folder(), paths[0]!))).resolves.toBeDefined();
     },
   );
+});
+
+describe('a path that is given', () => {
+  /** What a file is. */
+  const kind = async (path: string) => {
+    const found = await lstat(path);
+    return found.isSymbolicLink() ? 'link' : found.isFIFO() ? 'FIFO' : found.isSocket() ? 'socket' : 'file';
+  };
+
+  it.skipIf(process.platform === 'win32')('and is no file is refused, and left as it is', async () => {
+    const experiment = start('odd');
+    const [fifo, socket, beside] = ['fifo', 'socket', 'beside.csv'].map((name) => join(folder(), name));
+    await promisify(execFile)('mkfifo', [fifo!, `${beside}.manifest.json`]);
+    await symlink(fifo!, join(folder(), 'to-fifo'));
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    for (const path of [fifo!, socket!, beside!, join(folder(), 'to-fifo')]) {
+      await expect(experiment.export('csv', { path })).rejects.toMatchObject({
+        code: 'ERR_EXPORT_PATH',
+        message: expect.stringMatching(/it is a (FIFO|socket)/),
+      });
+      await expect(experiment.archive({ destination: 'local', path })).rejects.toMatchObject({
+        code: 'ERR_EXPORT_PATH',
+      });
+    }
+    expect(await Promise.all([fifo!, socket!].map(kind))).toEqual(['FIFO', 'socket']);
+    server.close();
+  });
+
+  it('and is a symbolic link is the file that it points to', async () => {
+    const experiment = start('linked');
+    await mkdir(join(folder(), 'real'));
+    const real = join(folder(), 'real', 'data.csv');
+    await writeFile(real, 'old');
+    // Relative, and over another link; the second to nothing yet.
+    await symlink('real/data.csv', join(folder(), 'link.csv'));
+    await symlink('link.csv', join(folder(), 'again.csv'));
+    await symlink('real/new.csv', join(folder(), 'dangling.csv'));
+    for (const [link, file] of [
+      ['link.csv', real],
+      ['again.csv', real],
+      ['dangling.csv', join(folder(), 'real', 'new.csv')],
+    ] as const) {
+      const result = await experiment.export('csv', { path: join(folder(), link) });
+      expect(result.path).toBe(await realpath(file));
+      await expectWhole(result, experiment.id);
+      expect(await kind(join(folder(), link))).toBe('link');
+    }
+    expect(await readFile(real, 'utf8')).not.toBe('old');
+    await symlink('round.csv', join(folder(), 'round.csv'));
+    await expect(experiment.export('csv', { path: join(folder(), 'round.csv') })).rejects.toMatchObject({
+      code: 'ERR_EXPORT_PATH',
+    });
+  });
 });
