@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { suggest } from '../suggest.js';
 import { readArguments } from './args.js';
 import { type CliEnvironment, COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
-import { errorJson, errorText, InterruptedError, isReaderGone, UsageError } from './errors.js';
+import { errorJson, errorText, InterruptedError, isReaderGone, OutputError, UsageError } from './errors.js';
 import { helpDocument, helpLines } from './help.js';
 import { widthOf } from './terminal/stream.js';
 import { styleFor } from './terminal/style.js';
@@ -28,11 +28,22 @@ export async function runCli(
     return interrupted() ?? EXIT_OK;
   } catch (error) {
     if (isReaderGone(error)) return EXIT_OK;
+    if (error instanceof OutputError) return EXIT_FAILED;
     const status = interrupted() ?? (error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED);
-    const debug = Boolean(env.DEBUG);
-    stderr.write(hasFlag(argv, '--json') ? errorJson(error, status, debug) : errorText(error, debug));
+    stderr.write(told(error, status, argv, env));
     return status;
   }
+}
+
+/** An error as standard error has it. */
+export function told(
+  error: unknown,
+  status: number,
+  argv: readonly string[],
+  env: CliEnvironment['env'],
+): string {
+  const debug = Boolean(env.DEBUG);
+  return hasFlag(argv, '--json') ? errorJson(error, status, debug) : errorText(error, debug);
 }
 
 async function dispatch(

@@ -1,6 +1,7 @@
 /** Errors of the command line and how they are told. */
 
 import { TelemetryError, type WireError } from '../errors.js';
+import { storageError } from '../system-errors.js';
 import { visible, visibleJson } from './terminal/text.js';
 
 /** The command was called wrongly; `command` is the one whose help to point at. */
@@ -41,6 +42,14 @@ export class InterruptedError extends TelemetryError {
   constructor(signal: InterruptSignal) {
     super('ERR_INTERRUPTED', 'interrupted', { signal });
     this.exitStatus = 128 + SIGNAL_NUMBERS[signal];
+  }
+}
+
+/** Standard output takes no more: a full disk behind `>`. Told once, by whoever hears it of the stream itself. */
+export class OutputError extends TelemetryError {
+  constructor(cause: unknown) {
+    const { code, message, context } = storageError(cause, 'write to', { path: 'standard output' });
+    super(code, message, context, { cause });
   }
 }
 

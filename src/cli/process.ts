@@ -1,8 +1,14 @@
 /** A command line in a process: its streams, its signals and its exit status. */
 
-import { EXIT_OK, runCli } from './app.js';
+import { EXIT_FAILED, EXIT_OK, runCli, told } from './app.js';
 import type { Command } from './command.js';
-import { INTERRUPT_SIGNALS, InterruptedError, type InterruptSignal, isReaderGone } from './errors.js';
+import {
+  INTERRUPT_SIGNALS,
+  InterruptedError,
+  type InterruptSignal,
+  isReaderGone,
+  OutputError,
+} from './errors.js';
 import type { Library } from './library.js';
 import type { OutputStream } from './terminal/stream.js';
 
@@ -45,17 +51,26 @@ export async function runProcess(
   };
   for (const signal of INTERRUPT_SIGNALS) host.on(signal, () => interrupt(signal));
 
-  // A reader that has had enough is no failure: stop working, and say nothing.
-  let readerGone = false;
-  const onStreamError = (error: NodeJS.ErrnoException) => {
-    if (!isReaderGone(error)) throw error;
-    readerGone = true;
-    stop.abort(error);
+  const argv = host.argv.slice(2);
+  let outcome: number | null = null;
+  const onOutputError = (error: NodeJS.ErrnoException) => {
+    if (outcome !== null) return;
+    // A reader that has had enough is no failure: stop working, and say nothing.
+    outcome = isReaderGone(error) ? EXIT_OK : EXIT_FAILED;
+    const failure = new OutputError(error);
+    if (outcome === EXIT_FAILED) host.stderr.write(told(failure, outcome, argv, host.env));
+    host.exitCode = outcome;
+    stop.abort(outcome === EXIT_OK ? error : failure);
   };
-  host.stdout.on('error', onStreamError);
-  host.stderr.on('error', onStreamError);
+  host.stdout.on('error', onOutputError);
+  host.stderr.on('error', (error) => {
+    // There is nobody left to tell.
+    outcome ??= isReaderGone(error) ? EXIT_OK : EXIT_FAILED;
+    host.exitCode = outcome;
+    stop.abort(error);
+  });
 
-  const status = await runCli(host.argv.slice(2), commands, {
+  const status = await runCli(argv, commands, {
     stdout: host.stdout,
     stderr: host.stderr,
     stdin: () => host.stdin,
@@ -66,5 +81,5 @@ export async function runProcess(
     pid: host.pid,
     loadLibrary,
   });
-  host.exitCode = readerGone ? EXIT_OK : status;
+  host.exitCode = outcome ?? status;
 }

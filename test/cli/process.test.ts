@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
+import { existsSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { type Command, defineCommand } from '../../src/cli/command.js';
@@ -130,9 +132,51 @@ describe('runProcess', () => {
     expect(host).toMatchObject({ exitCode: 0, stdout: { text: '' }, stderr: { text: '' } });
   });
 
-  it('does not swallow another error of a stream', async () => {
-    const host = new FakeProcess('--version');
+  const full = () => Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  const text =
+    'error: cannot write to standard output: the disk is full (ENOSPC); make room on it (ERR_STORAGE_FULL)\nhint: make room on that disk and try again\n';
+
+  it('fails, and says so once, where its output cannot be written: amid its work and after it', async () => {
+    const amid = new FakeProcess('work');
+    const done = run(amid, interrupted);
+    amid.stdout.emit('error', full());
+    amid.stdout.emit('error', full());
+    await done;
+    expect(amid).toMatchObject({ exitCode: 1, stderr: { text } });
+    const after = new FakeProcess('--version');
+    await run(after);
+    after.stdout.emit('error', full());
+    expect(after).toMatchObject({ exitCode: 1, stderr: { text } });
+    const json = new FakeProcess('--version', '--json');
+    await run(json);
+    json.stdout.emit('error', full());
+    expect(JSON.parse(json.stderr.text)).toMatchObject({
+      error: { code: 'ERR_STORAGE_FULL', exitStatus: 1 },
+    });
+  });
+
+  it('fails where nobody can be told', async () => {
+    const host = new FakeProcess('wrok');
     await run(host);
-    expect(() => host.stdout.emit('error', new Error('disk full'))).toThrow('disk full');
+    host.stderr.emit('error', full());
+    expect(host.exitCode).toBe(1);
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('has no stack trace for a full disk behind its output', () => {
+    for (const args of ['--help', 'help --json', 'list --dir .']) {
+      const line = `exec node dist/src/cli/main.js ${args} > /dev/full`;
+      const { status, stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8' });
+      expect({
+        args,
+        status,
+        told: stderr.includes('ERR_STORAGE_FULL'),
+        traced: /^ +at /m.test(stderr),
+      }).toEqual({
+        args,
+        status: 1,
+        told: true,
+        traced: false,
+      });
+    }
   });
 });

@@ -1,4 +1,5 @@
 /** What the command line needs of an output; `process.stdout` and a test's string collector both fit. */
+import { isReaderGone, OutputError } from '../errors.js';
 
 export interface TextStream {
   write(text: string): unknown;
@@ -17,7 +18,9 @@ export interface OutputStream extends TextStream {
 export async function writeAll(stream: OutputStream, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const chunk of chunks) {
     await new Promise<void>((resolve, reject) => {
-      stream.write(chunk, (error) => (error ? reject(error) : resolve()));
+      stream.write(chunk, (error) =>
+        error ? reject(isReaderGone(error) ? error : new OutputError(error)) : resolve(),
+      );
     });
   }
 }
