@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import zlib from 'node:zlib';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import * as esbuild from 'esbuild';
-import { type RollupLog, rollup } from 'rollup';
+import { type OutputOptions, type RollupLog, rollup } from 'rollup';
 import * as vite from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import webpack from 'webpack';
@@ -58,18 +58,25 @@ function byEsbuild(format: 'esm' | 'cjs', minify: boolean, program?: string): Bu
   };
 }
 
-const byRollup: Bundle = async (folder) => {
-  const warnings: string[] = [];
-  const bundle = await rollup({
-    input: entry,
-    plugins: [nodeResolve()],
-    onwarn: ({ message }: RollupLog) => warnings.push(message),
-  });
-  await bundle.write({ dir: folder, format: 'es' });
-  await bundle.close();
-  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
-  return { file: join(folder, 'application.js'), warnings };
-};
+const byRollup =
+  (output: OutputOptions): Bundle =>
+  async (folder) => {
+    const warnings: string[] = [];
+    const bundle = await rollup({
+      input: entry,
+      plugins: [nodeResolve()],
+      onwarn: ({ message }: RollupLog) => warnings.push(message),
+    });
+    const isOne = output.inlineDynamicImports === true;
+    await bundle.write({
+      ...output,
+      format: 'es',
+      ...(isOne ? { file: join(folder, 'application.js') } : { dir: folder }),
+    });
+    await bundle.close();
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+    return { file: join(folder, 'application.js'), warnings };
+  };
 
 const byWebpack: Bundle = (folder) =>
   new Promise((resolve, reject) => {
@@ -113,7 +120,8 @@ const BUNDLES: Record<string, Bundle> = {
   'esbuild, a module, minified': byEsbuild('esm', true),
   'esbuild, CommonJS': byEsbuild('cjs', false),
   'esbuild, CommonJS, minified': byEsbuild('cjs', true),
-  Rollup: byRollup,
+  Rollup: byRollup({}),
+  'Rollup, one file': byRollup({ inlineDynamicImports: true }),
   webpack: byWebpack,
   'Vite, for a server': byVite,
 };
