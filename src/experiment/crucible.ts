@@ -5,7 +5,7 @@ import type { InspectOptionsStylized } from 'node:util';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import { checkMeasured, measuresOf } from '../analysis/compare/outcomes.js';
 import type { ExperimentTimes } from '../analysis/metrics.js';
-import type { CompareOptions, Comparison } from '../analysis/types.js';
+import type { ArmLosses, CompareOptions, Comparison } from '../analysis/types.js';
 import { INSPECT, type Inspect, inspected } from '../capture/inspection.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
@@ -277,6 +277,7 @@ export class Crucible implements AsyncDisposable {
     const compared = arms.map(({ experiments, united }, arm) => ({
       times: added(experiments.map(({ times }) => times)),
       gather: { ...gather, arm },
+      lost: lossesOf(experiments),
       ...(united && { united: { ...united, experiments: experiments.length } }),
     }));
     const task = { kind: 'compare', arms: compared, options: how } as const;
@@ -504,6 +505,17 @@ function added(times: readonly ExperimentTimes[]): ExperimentTimes {
     activeSeconds: sum('activeSeconds'),
     pausedSeconds: sum('pausedSeconds'),
   };
+}
+
+/** What cannot be compared, of all experiments of an arm. What came after an experiment's end is no loss of it. */
+function lossesOf(experiments: readonly Experiment[]): ArmLosses {
+  const sum = { dropped: 0, damaged: 0 };
+  for (const { counts } of experiments) {
+    const { dropped, damaged, refused } = counts;
+    sum.dropped += dropped - (refused.total - refused.full);
+    sum.damaged += damaged;
+  }
+  return sum;
 }
 
 /** Whoever is told of the progress wants no more of it. */

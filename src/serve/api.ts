@@ -177,11 +177,14 @@ export async function compare(shelf: Shelf, followers: Followers, query: URLSear
   const subjects = found.map(({ descriptor, access }) => openSubject(descriptor, access));
   try {
     const parts = subjects.map((subject) => rowsNow(subject));
-    const times = found.map(({ descriptor }) => timesOf(descriptor, nowUs()));
+    const about = found.map(({ descriptor }) => ({
+      times: timesOf(descriptor, nowUs()),
+      lost: { dropped: descriptor.counts.dropped, damaged: descriptor.counts.damaged },
+    }));
     const run = (options: Parameters<typeof resolveCompareOptions>[0]) => {
       const { paired, seed, questions, unit } = resolveCompareOptions(options, ids.length);
       const gather = { withSampleIds: paired !== false, seed, unit, ...measuresOf(questions) };
-      const arms = times.map((time, arm) => ({ times: time, gather: { ...gather, arm } }));
+      const arms = about.map((each, arm) => ({ ...each, gather: { ...gather, arm } }));
       return performCompare(parts, { kind: 'compare', arms, options });
     };
     const comparison = await run(common);

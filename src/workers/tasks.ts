@@ -7,7 +7,14 @@ import { compareArms } from '../analysis/compare/compare.js';
 import type { ArmSamples } from '../analysis/compare/samples.js';
 import { chooseKind } from '../analysis/kinds.js';
 import { type ExperimentTimes, metricsBy, metricsOf } from '../analysis/metrics.js';
-import type { CompareOptions, Comparison, Metrics, MetricsGroup, WindowRow } from '../analysis/types.js';
+import type {
+  ArmLosses,
+  CompareOptions,
+  Comparison,
+  Metrics,
+  MetricsGroup,
+  WindowRow,
+} from '../analysis/types.js';
 import { type WindowedOptions, windowedMetrics } from '../analysis/windows.js';
 import {
   type ExportProgress,
@@ -53,6 +60,8 @@ export interface RowsAtOnce {
 export interface ComparedArm {
   readonly times: ExperimentTimes;
   readonly gather: GatherOptions;
+  /** As counted when it was asked; what reading finds damaged besides is added. */
+  readonly lost: ArmLosses;
   /** What several are called together; absent where the arm is one experiment. */
   readonly united?: UnitedAbout & { readonly experiments: number };
 }
@@ -195,8 +204,10 @@ function armViews(parts: readonly SelectedRows[], arms: readonly ComparedArm[]):
   });
 }
 
-function gathered(view: View, { times, gather }: CompareTask['arms'][number]): Promise<ArmSamples> {
-  return gatherArm(view, times, gather, kernelsOfThread());
+async function gathered(view: View, { times, gather, lost }: ComparedArm): Promise<ArmSamples> {
+  const samples = await gatherArm(view, times, gather, kernelsOfThread());
+  const found = Math.max(0, (view.damage?.rows ?? 0) - lost.damaged);
+  return { ...samples, lost: { dropped: lost.dropped + found, damaged: lost.damaged + found } };
 }
 
 function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kind']]> {

@@ -106,12 +106,13 @@ export function compareArms(
   return {
     baseline: { id, name, condition },
     event: kind.event,
-    experiments: samples.map(({ id, name, condition, metrics, allMetrics = metrics, byUnit }) => ({
+    experiments: samples.map(({ id, name, condition, metrics, allMetrics = metrics, byUnit, lost }) => ({
       id,
       name,
       condition,
       metrics: allMetrics,
       ...(byUnit !== undefined && { units: byUnit.ids.length }),
+      ...(lost !== undefined && lost.dropped > 0 && { lost }),
     })),
     treatments: treatments.map(({ treatment, matching }, i) => {
       const { metrics, warnings, verdict } = tell(whole, i, adjusted.answers[i], settings, kind);

@@ -4,7 +4,7 @@ import type { CovariateSums } from '../../stats/covariates.js';
 import type { Proportion } from '../../stats/proportions.js';
 import type { RatioSums } from '../../stats/ratio.js';
 import type { Summary } from '../../stats/sample.js';
-import type { Metrics } from '../types.js';
+import type { ArmLosses, Metrics } from '../types.js';
 
 /** Measures that are gathered without being asked for, in the order in which a row's values stand. */
 export const USUAL_MEASURES = ['latencyMs', 'costUsd', 'tokensTotal', 'success'] as const;
@@ -128,6 +128,8 @@ export interface ArmSamples {
   readonly byUnit?: UnitTotals;
   /** Where none was: ids that several events share, most events per id first. */
   readonly repeats?: readonly RepeatedId[];
+  /** Of all its events, whatever their kind; absent: none. */
+  readonly lost?: ArmLosses;
   /** Needed for a paired comparison only. */
   readonly bySampleId?: SamplesById | UnkeptSamples;
 }

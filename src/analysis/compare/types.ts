@@ -101,7 +101,15 @@ export interface TreatmentDifferences {
 export interface ComparisonDifferences {
   baseline: { id: string; name: string; condition: string };
   /** With the metrics of events of all kinds; where a unit was named, how many there are among the events compared. */
-  experiments: { id: string; name: string; condition: string; metrics: Metrics; units?: number }[];
+  experiments: {
+    id: string;
+    name: string;
+    condition: string;
+    metrics: Metrics;
+    units?: number;
+    /** Events of the arm that cannot be compared, since they are lost; absent where none are. */
+    lost?: ArmLosses;
+  }[];
   treatments: TreatmentDifferences[];
 }
 
@@ -216,8 +224,17 @@ export interface MetricComparison {
   reason?: string;
 }
 
+/** Events that an arm took in, or was offered, and does not have. */
+export interface ArmLosses {
+  /** All of them: replaced by later ones in a full ring, refused by one, or damaged. */
+  dropped: number;
+  /** Of those, in files that are missing or not as they were written. */
+  damaged: number;
+}
+
 export type WarningCode =
   | 'noEvents'
+  | 'lostEvents'
   | 'noCommonEvent'
   | 'otherEvents'
   | 'missingMetric'

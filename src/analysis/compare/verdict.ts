@@ -66,6 +66,7 @@ function capital(text: string): string {
 
 /** What warnings of these kinds say of the differences, in a few words. */
 const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
+  ['lostEvents', 'events of an arm are lost, so that what is compared is only what is left'],
   [
     'sampleRatioMismatch',
     'the arms’ sizes do not fit the planned ratio, so the arms may differ in more than the treatment',

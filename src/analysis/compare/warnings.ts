@@ -59,8 +59,10 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...(baseline.events === 0 ? [names.baseline] : []),
     ...(treatment.events === 0 ? [names.treatment] : []),
   ];
-  if (empty.length > 0) return [warning('noEvents', `no events in ${list(empty)}`)];
+  const lost = lossWarning(reviewed);
+  if (empty.length > 0) return [warning('noEvents', `no events in ${list(empty)}`), ...lost];
   return [
+    ...lost,
     ...kindWarnings(reviewed),
     ...metricWarnings(reviewed),
     ...measures.flatMap((pair) => measureWarnings(pair, names)),
@@ -77,6 +79,21 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...sampleWarnings(reviewed),
     ...requestWarnings(reviewed),
   ];
+}
+
+/** What is compared is what is left: of a ring the latest events, and of damaged files those of other times. */
+function lossWarning({ baseline, treatment, names }: Reviewed): ComparisonWarning[] {
+  const told = (['baseline', 'treatment'] as const).flatMap((side) => {
+    const { lost, allMetrics, metrics } = { baseline, treatment }[side];
+    if (lost === undefined || lost.dropped === 0) return [];
+    const { totalEvents } = (allMetrics ?? metrics).summary;
+    const files = lost.damaged > 0 ? ` (${counted(lost.damaged)} in files that are damaged or missing)` : '';
+    return [
+      `${names[side]} has lost ${counted(lost.dropped)} events${files}, and has ${counted(totalEvents)} to compare`,
+    ];
+  });
+  if (told.length === 0) return [];
+  return [warning('lostEvents', `${told.join('; ')}: what is lost may have been of another kind or time`)];
 }
 
 function warning(code: WarningCode, message: string): ComparisonWarning {

@@ -18,6 +18,7 @@ export interface ArmSpec {
   events?: number;
   timeRange?: readonly [number, number] | null;
   bySampleId?: ArmSamples['bySampleId'];
+  lost?: ArmSamples['lost'];
 }
 
 /** An arm with as many events as its longest list, from 0 s to 100 s. */

@@ -25,6 +25,13 @@ describe('warnings', () => {
     ['noEvents', 'no events in old and new', {}, {}],
     ['noEvents', 'no events in new', clean, {}],
     [
+      'lostEvents',
+      'new has lost 9,228 events (12 in files that are damaged or missing), and has 500 to compare',
+      clean,
+      { ...faster, lost: { dropped: 9_228, damaged: 12 } },
+    ],
+    ['lostEvents', 'old has lost 3 events (3 in', { lost: { dropped: 3, damaged: 3 } }, clean],
+    [
       'missingMetric',
       'old has nothing to tell success rate from, new has',
       clean,
