@@ -14,13 +14,17 @@ import type { View } from '../readers/source.js';
 import type { Batch } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import type { EventRow } from '../schema/event.js';
+import { checkMeasured, type Question, resolveQuestions } from './compare/outcomes.js';
 import { Grouping, type GroupKey } from './grouping.js';
+import { OutcomesCollector } from './outcome-metrics.js';
 import { StagedFilter } from './staged-filter.js';
 import type {
   CostStats,
   LatencyStats,
+  MetricName,
   Metrics,
   MetricsGroup,
+  Outcome,
   ReliabilityStats,
   TokenStats,
 } from './types.js';
@@ -47,15 +51,53 @@ export async function metricsOf(
   view: View,
   times: ExperimentTimes,
   kernels: Kernels,
-  options?: KeepOptions,
+  options?: MetricsOptions,
 ): Promise<Metrics> {
+  const questions = questionsFor(view.source, options);
   return collected(kernels, options, view, (columns) => {
-    const collector = new MetricsCollector(view.source, columns);
+    const group = new GroupCollector(view.source, columns, questions);
     return {
-      add: (matches, staged) => collector.add(matches, staged),
-      result: () => collector.result(times),
+      add: (matches, staged) => group.add(matches, staged),
+      result: () => group.result(times),
     };
   });
+}
+
+export interface MetricsOptions extends KeepOptions {
+  /** Outcomes that are wanted besides. */
+  readonly of?: readonly (MetricName | Outcome)[];
+}
+
+/** @throws ConfigError naming what is wrong with an outcome */
+function questionsFor(source: RowSource, { of }: MetricsOptions = {}): readonly Question[] {
+  if (of === undefined) return [];
+  const questions = resolveQuestions(of);
+  checkMeasured(questions, source.columns);
+  return questions;
+}
+
+/** Intervals are of 95 %. */
+const ALPHA = 0.05;
+
+/** What there is of one group of rows. */
+class GroupCollector {
+  readonly #metrics: MetricsCollector;
+  readonly #outcomes: OutcomesCollector | null;
+
+  constructor(source: RowSource, columns: ExactColumns, questions: readonly Question[]) {
+    this.#metrics = new MetricsCollector(source, columns);
+    this.#outcomes = questions.length === 0 ? null : new OutcomesCollector(source, columns, questions, ALPHA);
+  }
+
+  add(matches: Matches, staged: StagedBatch): void {
+    this.#metrics.add(matches, staged);
+    this.#outcomes?.add(matches, staged);
+  }
+
+  result(times: ExperimentTimes): Metrics {
+    const metrics = this.#metrics.result(times);
+    return this.#outcomes === null ? metrics : { ...metrics, outcomes: this.#outcomes.result() };
+  }
 }
 
 /**
@@ -69,17 +111,18 @@ export async function metricsBy(
   key: GroupKey,
   times: ExperimentTimes,
   kernels: Kernels,
-  options?: KeepOptions,
+  options?: MetricsOptions,
 ): Promise<MetricsGroup[]> {
   // What is wrong with the key is told even where there are no rows.
   new Grouping(view.source, key);
+  const questions = questionsFor(view.source, options);
   return collected(kernels, options, view, (columns) => {
     const grouping = new Grouping(view.source, key);
-    const collectors: MetricsCollector[] = [];
+    const collectors: GroupCollector[] = [];
     return {
       add(matches, staged) {
         for (const { group, ...part } of grouping.parts(matches)) {
-          collectors[group] ??= new MetricsCollector(view.source, columns);
+          collectors[group] ??= new GroupCollector(view.source, columns, questions);
           collectors[group].add(part, staged);
         }
       },

@@ -68,7 +68,37 @@ export interface Summary {
   pausedSeconds: number;
 }
 
+/** What is known of one outcome that was asked for. */
+export interface OutcomeMetrics {
+  of: string;
+  /** Of a ratio: what is below. */
+  per?: string;
+  kind: 'mean' | 'rate' | 'quantile' | 'ratio';
+  /** Events that have it. */
+  n: number;
+  /** Of the kind: the mean, rate, quantile or ratio; null for none. */
+  estimate: number | null;
+  /** Of the estimate: t, Wilson, order statistics, delta method. Events are taken as independent. */
+  confidenceInterval: readonly [low: number, high: number] | null;
+  /** Of a rate. */
+  successes?: number;
+  /** The following of means and quantiles, where there are values. */
+  sum?: number;
+  mean?: number;
+  /** Denominator n − 1; null for a single value. */
+  stdDev?: number | null;
+  min?: number;
+  max?: number;
+  p50?: number;
+  p90?: number;
+  p95?: number;
+  p99?: number;
+  p999?: number;
+}
+
 export interface Metrics {
+  /** By name, those that were asked for; absent where none were. */
+  outcomes?: Record<string, OutcomeMetrics>;
   summary: Summary;
   latency: LatencyStats | NoStats<LatencyStats, { count: 0 }>;
   cost: CostStats | NoStats<CostStats, { count: 0; total: 0 }>;

@@ -6,8 +6,10 @@
 import type {
   CompareOptions,
   Comparison,
+  MetricName,
   Metrics,
   MetricsGroup,
+  Outcome,
   StreamingMetrics,
   WindowRow,
 } from '../analysis/types.js';
@@ -61,9 +63,13 @@ export interface LibraryExperiment {
   streamingMetrics(): StreamingMetrics;
   export(format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
   exportStream(format: ExportFormat, options: StreamExportOptions): AsyncIterable<Uint8Array>;
-  metrics(filter?: Filter): Promise<Metrics>;
+  metrics(filter?: Filter, options?: { of?: readonly (MetricName | Outcome)[] }): Promise<Metrics>;
   /** Most events first. @throws ConfigError for a key that nothing can be grouped by */
-  metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]>;
+  metricsBy(
+    key: string,
+    filter?: Filter,
+    options?: { of?: readonly (MetricName | Outcome)[] },
+  ): Promise<MetricsGroup[]>;
   windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]>;
   stop(): Promise<unknown>;
   archive(options: ArchiveOptions): Promise<ArchiveResult>;

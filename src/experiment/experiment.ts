@@ -4,7 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { InspectOptionsStylized } from 'node:util';
 import type { ExperimentTimes } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
-import type { Metrics, MetricsGroup, StreamingMetrics, WindowRow } from '../analysis/types.js';
+import type {
+  MetricName,
+  Metrics,
+  MetricsGroup,
+  Outcome,
+  StreamingMetrics,
+  WindowRow,
+} from '../analysis/types.js';
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
 import { type ActiveRun, contextIn } from '../capture/context.js';
 import { INSPECT, type Inspect, inspected, shownRefused } from '../capture/inspection.js';
@@ -703,19 +710,29 @@ export class Experiment {
     this.#streaming = false;
   }
 
-  /** Exact metrics over the retained events that pass the filter. */
-  async metrics(filter?: Filter): Promise<Metrics> {
-    return this.#reads.run({ kind: 'metrics', times: this.times }, { filter });
+  /**
+   * Exact metrics over the retained events that pass the filter.
+   * @param options - `of`: outcomes that are wanted besides, as in `compare`; they are in `outcomes`, by name
+   * @throws ConfigError for an outcome that is none, or of what no event can have
+   */
+  async metrics(filter?: Filter, options: { of?: readonly (MetricName | Outcome)[] } = {}): Promise<Metrics> {
+    return this.#reads.run({ kind: 'metrics', times: this.times, options: outcomesOf(options) }, { filter });
   }
 
   /**
    * The same by group, most events first. Rows without a value for the key are the group null; of more than 1,000
    * groups the later ones are one, `(other)`.
    * @param key - 'eventName', 'model', 'provider', 'condition' or a declared column of type dict or bool
+   * @param options - as in `metrics`
    * @throws ConfigError for a key that is none of these
    */
-  async metricsBy(key: string, filter?: Filter): Promise<MetricsGroup[]> {
-    return this.#reads.run({ kind: 'metricsBy', key, times: this.times }, { filter });
+  async metricsBy(
+    key: string,
+    filter?: Filter,
+    options: { of?: readonly (MetricName | Outcome)[] } = {},
+  ): Promise<MetricsGroup[]> {
+    const task = { kind: 'metricsBy', key, times: this.times, options: outcomesOf(options) } as const;
+    return this.#reads.run(task, { filter });
   }
 
   /** The retained events that pass the filter, ascending by time; ties keep capture order. */
@@ -1036,6 +1053,14 @@ export class Experiment {
 }
 
 /** Counts, those of refusals only where there are any. */
+/** @throws ConfigError for another option */
+function outcomesOf(options: { of?: readonly (MetricName | Outcome)[] }) {
+  for (const [key, value] of Object.entries(options)) {
+    if (key !== 'of' && value !== undefined) throw new ConfigError(`options.${key}`, 'of', value);
+  }
+  return options.of === undefined ? {} : { of: options.of };
+}
+
 function shownCounts(counts: ExperimentCounts): Record<string, unknown> {
   const { captured, retained, dropped, malformed, refused } = counts;
   return { captured, retained, dropped, malformed, refused: shownRefused(refused) };

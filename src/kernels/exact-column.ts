@@ -57,6 +57,9 @@ interface Search {
   readonly work: { readonly gathers: boolean; readonly address: number; gathered: number } | undefined;
 }
 
+/** From 0 to 1; those that depend on how many values there are, as a function of that. */
+export type WantedQuantiles = readonly number[] | ((count: number) => readonly number[]);
+
 export interface KeepOptions {
   /** Values kept in memory, of all columns together; default 4,194,304. */
   keepMax?: number;
@@ -83,8 +86,8 @@ export class ExactColumns {
     this.blockValues = Math.min(BLOCK_VALUES, keepMax);
   }
 
-  /** A new column. @param quantiles - wanted, from 0 to 1 */
-  column(quantiles: readonly number[]): ExactColumn {
+  /** A new column. @param quantiles - wanted, from 0 to 1, or which are of so many values */
+  column(quantiles: WantedQuantiles): ExactColumn {
     const column = new ExactColumn(this, quantiles);
     this.#columns.push(column);
     return column;
@@ -160,7 +163,7 @@ export class ExactColumn {
   searches: Search[] = [];
 
   private readonly owner: ExactColumns;
-  private readonly quantiles: readonly number[];
+  private readonly wanted: WantedQuantiles;
   private readonly moments: ColumnMoments;
   /** The block being filled; 0 before the first value. */
   private block = 0;
@@ -170,10 +173,14 @@ export class ExactColumn {
   /** Values with wanted ranks, as far as they are found. */
   private readonly found = new Map<number, number>();
 
-  constructor(owner: ExactColumns, quantiles: readonly number[]) {
+  constructor(owner: ExactColumns, quantiles: WantedQuantiles) {
     this.owner = owner;
-    this.quantiles = quantiles;
+    this.wanted = quantiles;
     this.moments = new ColumnMoments(owner.kernels);
+  }
+
+  private get quantiles(): readonly number[] {
+    return typeof this.wanted === 'function' ? this.wanted(this.count) : this.wanted;
   }
 
   /**
@@ -201,9 +208,10 @@ export class ExactColumn {
     const { count, moments } = this;
     if (count === 0) return undefined;
     const { sum, mean, min, max, scale } = moments;
+    const { quantiles } = this;
     if (this.isKept) {
       for (const { values, count } of this.runs()) moments.addSquares(values, count);
-      const ranks = ranksOf(this.quantiles, count);
+      const ranks = ranksOf(quantiles, count);
       this.find(ranks, this.owner.selector.select(this.runs(), min, max, ranks));
     }
     const squares = moments.scaledSquares;
@@ -215,7 +223,7 @@ export class ExactColumn {
       stdDevPopulation: Math.sqrt(squares / count) * scale,
       min,
       max,
-      quantiles: quantilesOf(this.quantiles, count, this.found),
+      quantiles: quantilesOf(quantiles, count, this.found),
     };
   }
 

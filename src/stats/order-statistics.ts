@@ -41,13 +41,18 @@ export function orderStatisticInterval(
 
 /** The same of ascending values. */
 export function intervalOfSorted(sorted: Float64Array, p: number, alpha: number): Interval | null {
-  const n = sorted.length;
+  const ranks = intervalRanks(sorted.length, p, alpha);
+  return ranks && [sorted[ranks[0] - 1], sorted[ranks[1] - 1]];
+}
+
+/** The 1-based ranks of both ends among n values; null where too few of them bound the quantile. */
+export function intervalRanks(n: number, p: number, alpha: number): [low: number, high: number] | null {
   // P(at most k of n values lie below the quantile).
   const atMost = (k: number) => (k < 0 ? 0 : k >= n ? 1 : incompleteBeta(n - k, k + 1, 1 - p, p).lower);
   // The most values that may be below with probability alpha/2, and the fewest that may be with 1 − alpha/2.
   const low = firstWhere(-1, n, (k) => atMost(k) > alpha / 2);
   const high = firstWhere(-1, n, (k) => atMost(k) >= 1 - alpha / 2) + 1;
-  return low < 1 || high > n ? null : [sorted[low - 1], sorted[high - 1]];
+  return low < 1 || high > n ? null : [low, high];
 }
 
 /** The first whole number above `from` of which it holds, given that it holds of `to`. */

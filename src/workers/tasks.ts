@@ -6,7 +6,7 @@ import { type GatherOptions, gatherArm } from '../analysis/arm-samples.js';
 import { compareArms } from '../analysis/compare/compare.js';
 import type { ArmSamples } from '../analysis/compare/samples.js';
 import { chooseKind } from '../analysis/kinds.js';
-import { type ExperimentTimes, metricsBy, metricsOf } from '../analysis/metrics.js';
+import { type ExperimentTimes, type MetricsOptions, metricsBy, metricsOf } from '../analysis/metrics.js';
 import type {
   ArmLosses,
   CompareOptions,
@@ -41,8 +41,13 @@ export interface Cursor {
 
 /** What is asked of the rows of one experiment. */
 export type ReadTask =
-  | { readonly kind: 'metrics'; readonly times: ExperimentTimes }
-  | { readonly kind: 'metricsBy'; readonly key: string; readonly times: ExperimentTimes }
+  | { readonly kind: 'metrics'; readonly times: ExperimentTimes; readonly options?: MetricsOptions }
+  | {
+      readonly kind: 'metricsBy';
+      readonly key: string;
+      readonly times: ExperimentTimes;
+      readonly options?: MetricsOptions;
+    }
   | { readonly kind: 'windows'; readonly options: WindowedOptions }
   /** Rows ascending by time that come after `after`, until they are as many as given or a few more. */
   | { readonly kind: 'rows'; readonly after: Cursor | null; readonly most: RowsAtOnce }
@@ -213,9 +218,9 @@ async function gathered(view: View, { times, gather, lost }: ComparedArm): Promi
 function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kind']]> {
   switch (task.kind) {
     case 'metrics':
-      return metricsOf(view, task.times, kernelsOfThread());
+      return metricsOf(view, task.times, kernelsOfThread(), task.options);
     case 'metricsBy':
-      return metricsBy(view, task.key, task.times, kernelsOfThread());
+      return metricsBy(view, task.key, task.times, kernelsOfThread(), task.options);
     case 'windows':
       return windowedMetrics(orderedRows(view), task.options, kernelsOfThread());
     case 'rows':

@@ -1,9 +1,9 @@
 /** What primary outcomes and guardrails come to together. */
-import type { MetricComparison, TreatmentDecision } from './types.js';
+import type { ComparisonDecision, MetricComparison } from './types.js';
 import { list, size } from './words.js';
 
 /** Null where no outcome is a primary or a guardrail. */
-export function decide(metrics: readonly MetricComparison[]): TreatmentDecision | null {
+export function decide(metrics: readonly MetricComparison[]): ComparisonDecision | null {
   const primaries = metrics.filter(({ role }) => role === 'primary');
   const guardrails = metrics.filter(({ role }) => role === 'guardrail');
   if (primaries.length === 0 && guardrails.length === 0) return null;

@@ -278,7 +278,7 @@ export interface Pairing {
 }
 
 /** What primary outcomes and guardrails come to together. */
-export interface TreatmentDecision {
+export interface ComparisonDecision {
   /**
    * 'better': a primary is, none is worse, and all guardrails hold. 'worse': a primary is, or a guardrail's margin is
    * exceeded. 'noninferior': the primaries' margins and all guardrails hold. 'undecided' otherwise.
@@ -304,7 +304,7 @@ export interface TreatmentComparison extends TreatmentDifferences {
   /** What differs, by how much, and what is not shown, in sentences. */
   verdict: string;
   /** Where an outcome is a primary or a guardrail. */
-  decision?: TreatmentDecision;
+  decision?: ComparisonDecision;
   /** Those that were declared, by name. */
   segments?: Record<string, SegmentComparison>;
 }

@@ -1,10 +1,11 @@
 import { METRIC_NAMES } from '../../analysis/compare/outcomes.js';
 import { ConfigError } from '../../errors.js';
-import type { CompareOptions, Comparison, Filter, MetricName } from '../../index.js';
+import type { CompareOptions, Comparison, Filter } from '../../index.js';
 import type { OptionTable, OptionValues } from '../args.js';
 import { defineCommand } from '../command.js';
 import { CommandError, UsageError } from '../errors.js';
 import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
+import { readOutcome } from '../outcomes.js';
 import { filterLines, lossLines } from '../report/analysed.js';
 import { comparisonLines } from '../report/comparison.js';
 import { withExperiments } from '../stored-experiments.js';
@@ -47,6 +48,12 @@ const OPTIONS = {
     value: 'KEY',
     description:
       'what was randomised: userId, sessionId, sampleId or a path into the metadata; standard errors are by unit then. Events if not given',
+  },
+  strata: {
+    type: 'string',
+    value: 'KEY',
+    description:
+      'model, provider, eventName or a declared column of type dict or bool, which the treatment cannot change: means and rates are compared as if both arms were of one mix of it',
   },
   sequential: {
     type: 'flag',
@@ -114,21 +121,25 @@ export const compare = defineCommand({
 });
 
 function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): CompareOptions {
-  const { metrics, alpha, adjust, seed, sequential, tuning, unit } = options;
+  const { metrics, alpha, adjust, seed, sequential, tuning, unit, strata } = options;
   const paired = PAIRED[options.paired];
   if (sequential && paired === true) {
     throw new UsageError('--paired yes and --sequential exclude each other', 'compare');
+  }
+  if (strata !== undefined && (sequential || paired === true || unit !== undefined)) {
+    throw new UsageError('--strata excludes --sequential, --paired yes and --unit', 'compare');
   }
   if (tuning !== undefined && !sequential) {
     throw new UsageError('--tuning is for --sequential only', 'compare');
   }
   return {
-    metrics: metrics.map(readOutcome),
+    metrics: metrics.map((text) => readOutcome(text, '--metrics', 'compare')),
     alpha,
     adjust,
     seed,
     paired,
     ...(unit !== undefined && { unit }),
+    ...(strata !== undefined && { strata }),
     ...(sequential && { sequential: tuning === undefined ? true : { tuning } }),
     ...(options.ratio.length > 0 && { expectedRatio: readRatio(options.ratio, arms) }),
   };
@@ -138,23 +149,6 @@ function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): Comp
 function rethrowUsage(error: unknown): never {
   if (!(error instanceof ConfigError) || !String(error.context.path).startsWith('metrics.')) throw error;
   throw new UsageError(`--metrics expects ${error.context.expected}`, 'compare');
-}
-
-/** A name of ours, a measure, its quantile or a ratio. */
-function readOutcome(text: string): NonNullable<CompareOptions['metrics']>[number] {
-  if (METRIC_NAMES.includes(text as MetricName)) return text as MetricName;
-  const [of, per, ...more] = text.split('/');
-  if (of === '' || per === '' || more.length > 0) {
-    throw new UsageError(
-      `--metrics expects a measure, or two as costUsd/success, got ${JSON.stringify(text)}`,
-      'compare',
-    );
-  }
-  if (per !== undefined) return { of: of!, per };
-  const quantile = /^(.+)\.p(\d+(?:\.\d+)?)$/.exec(text);
-  return quantile === null
-    ? { of: text }
-    : { of: quantile[1]!, summary: { quantile: Number(quantile[2]) / 100 } };
 }
 
 function readRatio(texts: readonly string[], arms: number): number[] {

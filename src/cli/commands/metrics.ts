@@ -1,12 +1,13 @@
 import { ConfigError } from '../../errors.js';
-import type { Filter, MetricsGroup } from '../../index.js';
+import type { Filter, MetricName, MetricsGroup, Outcome } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
 import type { LibraryExperiment } from '../library.js';
+import { readOutcome } from '../outcomes.js';
 import { emptyLines, lossLines, spanText, titleLines } from '../report/analysed.js';
 import type { ReportOptions } from '../report/measures.js';
-import { groupLines, metricsLines } from '../report/metrics.js';
+import { groupLines, metricsLines, outcomeLines } from '../report/metrics.js';
 import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
 import { wrap } from '../terminal/width.js';
 import { waitFor } from '../waiting.js';
@@ -27,7 +28,8 @@ export const metrics = defineCommand({
     'With --by: { id, name, condition, counts, filter, by, groups: [{ key or null, metrics }] }',
     'metrics: { summary: { totalEvents, timeRange: { start, end }, durationSeconds, … },',
     '  latency: { count, mean, median, stdDev, min, max, p50, p90, p95, p99, p999 }, cost, reliability,',
-    '  tokens, events: { NAME: { count } } }',
+    '  tokens, events: { NAME: { count } } }; with --of, outcomes: { NAME: { of, kind, n, estimate,',
+    '  confidenceInterval, mean, stdDev, min, max, p50, … } }',
     'Latencies in ms, costs in USD, times in microseconds since 1970.',
   ],
   positionals: { min: 1, max: 1 },
@@ -38,11 +40,20 @@ export const metrics = defineCommand({
       description:
         'a line for each eventName, model, provider, condition, or value of a declared column of type dict or bool',
     },
+    of: {
+      type: 'list',
+      value: 'OUTCOME',
+      commas: true,
+      description:
+        'outcomes besides: a measure or a declared column, as score; its quantile, as ttftMs.p95; a ratio of sums, as costUsd/success; each with its interval',
+    },
     ...FILTER_OPTIONS,
   },
   run(context) {
     const { options, print, printJson, report } = context;
     const { by } = options;
+    const of = options.of.map((text) => readOutcome(text, '--of', 'metrics'));
+    const wanted = of.length === 0 ? {} : { of };
     const filter = readFilter(options, 'metrics');
     return withExperiment(context, 'metrics', async (opened) => {
       const { experiment } = opened;
@@ -50,7 +61,10 @@ export const metrics = defineCommand({
       const found = await waitFor(
         context,
         'reading',
-        by === undefined ? inAll(experiment, filter, report) : byGroup(opened, by, filter, report),
+        (by === undefined
+          ? inAll(experiment, filter, wanted, report)
+          : byGroup(opened, by, filter, wanted, report)
+        ).catch(rethrowUsage),
       );
       if (options.json) {
         printJson({ id, name, condition, counts, filter, ...found.document });
@@ -65,6 +79,17 @@ export const metrics = defineCommand({
   },
 });
 
+/** Outcomes that are wanted besides. */
+interface Wanted {
+  readonly of?: readonly (MetricName | Outcome)[];
+}
+
+/** What is wrong with an outcome is only known once the experiment's columns are. */
+function rethrowUsage(error: unknown): never {
+  if (!(error instanceof ConfigError) || !String(error.context.path).startsWith('metrics.')) throw error;
+  throw new UsageError(`--of expects ${error.context.expected}`, 'metrics');
+}
+
 interface Found {
   document: object;
   lines: string[];
@@ -74,18 +99,20 @@ interface Found {
 async function inAll(
   experiment: LibraryExperiment,
   filter: Filter | null,
+  wanted: Wanted,
   options: ReportOptions,
 ): Promise<Found> {
-  const metrics = await experiment.metrics(filter ?? {});
+  const metrics = await experiment.metrics(filter ?? {}, wanted);
   // Figures of events of several kinds are of a mixture, which is what nobody wants to read unknowingly.
   const isMixture = Object.keys(metrics.events).length > 1;
-  const byEvent = isMixture ? await experiment.metricsBy('eventName', filter ?? {}) : [];
+  const byEvent = isMixture ? await experiment.metricsBy('eventName', filter ?? {}, wanted) : [];
   return {
     document: { metrics, byEvent },
     lines: [
       ...wrap(spanText(metrics), options.width, '  ', '    ').map(options.style.dim),
       ...(isMixture ? [...groupLines('event', byEvent, options), '', 'all events together'] : []),
       ...metricsLines([{ name: '', metrics }], options, true),
+      ...outcomeLines([{ key: null, metrics }], null, options),
     ],
     isEmpty: metrics.summary.totalEvents === 0,
   };
@@ -95,12 +122,13 @@ async function byGroup(
   opened: OpenedExperiment,
   by: string,
   filter: Filter | null,
+  wanted: Wanted,
   options: ReportOptions,
 ): Promise<Found> {
-  const groups = await groupsOf(opened, by, filter);
+  const groups = await groupsOf(opened, by, filter, wanted);
   return {
     document: { by, groups },
-    lines: groupLines(by, groups, options),
+    lines: [...groupLines(by, groups, options), ...outcomeLines(groups, by, options)],
     isEmpty: groups.length === 0,
   };
 }
@@ -109,9 +137,10 @@ async function groupsOf(
   { experiment, stored }: OpenedExperiment,
   by: string,
   filter: Filter | null,
+  wanted: Wanted,
 ): Promise<MetricsGroup[]> {
   try {
-    return await experiment.metricsBy(by, filter ?? {});
+    return await experiment.metricsBy(by, filter ?? {}, wanted);
   } catch (error) {
     if (!(error instanceof ConfigError) || error.context.path !== 'by') throw error;
     const columns = stored.experiment?.options.columns as { name: string; type: string }[] | undefined;

@@ -9,7 +9,14 @@ import type {
   TokenStats,
 } from '../../analysis/types.js';
 import { wilsonInterval } from '../../stats/proportions.js';
-import { formatNumber, formatShare, millisecondDecimals, UNKNOWN, usdDecimals } from '../terminal/numbers.js';
+import {
+  decimalsFor,
+  formatNumber,
+  formatShare,
+  millisecondDecimals,
+  UNKNOWN,
+  usdDecimals,
+} from '../terminal/numbers.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
 import { visible } from '../terminal/text.js';
 import {
@@ -182,4 +189,48 @@ export function groupLines(key: string, groups: readonly MetricsGroup[], options
     ...shown.map(({ cells }) => cells[index]!),
   ]);
   return tableLines(columns, rows, { ...options, gap: 2, minShrunk: KEY_WIDTH });
+}
+
+/**
+ * A line for each outcome that was asked for, and each group.
+ * @param by - what the groups are by; null where there is one of all events
+ */
+export function outcomeLines(
+  groups: readonly MetricsGroup[],
+  by: string | null,
+  options: ReportOptions,
+): string[] {
+  const rows = groups.flatMap(({ key, metrics: { outcomes = {} } }) =>
+    Object.entries(outcomes).map(([name, outcome]) => ({ key, name, outcome })),
+  );
+  if (rows.length === 0) return [];
+  const columns: TableColumn[] = [
+    { header: 'outcome', align: 'left', shrinks: true },
+    ...(by === null ? [] : [{ header: by, align: 'left' } as const]),
+    { header: 'events', align: 'right' },
+    { header: 'estimate', align: 'right' },
+    { header: '95 % interval', align: 'right' },
+    { header: 'std dev', align: 'right', optional: 1 },
+    { header: 'p50', align: 'right', optional: 2 },
+    { header: 'p95', align: 'right', optional: 3 },
+  ];
+  const cells = rows.map(({ key, name, outcome }) => {
+    const { kind, n, estimate, confidenceInterval, stdDev, p50, p95 } = outcome;
+    // As many decimals as the estimate and its interval need; rates are shown in percent.
+    const factor = kind === 'rate' ? 100 : 1;
+    const decimals = decimalsFor([estimate, ...(confidenceInterval ?? [])].map((v) => v && v * factor));
+    const text = (value: Maybe | undefined) =>
+      formatNumber(value === null || value === undefined ? null : value * factor, decimals);
+    return [
+      visible(kind === 'rate' ? `${name}, %` : name),
+      ...(by === null ? [] : [visible(key ?? UNKNOWN)]),
+      formatNumber(n),
+      text(estimate),
+      confidenceInterval?.map(text).join(' to ') ?? UNKNOWN,
+      text(stdDev),
+      text(p50),
+      text(p95),
+    ];
+  });
+  return ['', ...tableLines(columns, cells, options)];
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { groupLines, metricsLines } from '../../../src/cli/report/metrics.js';
+import { groupLines, metricsLines, outcomeLines } from '../../../src/cli/report/metrics.js';
 import { NO_STYLE } from '../../../src/cli/terminal/style.js';
 import { metricsOf } from '../support/fake-library.js';
 import { plausibleMetrics } from '../support/plausible-metrics.js';
@@ -119,5 +119,56 @@ describe('groupLines', () => {
       `"  model     events  mean, ms      p95"`,
     );
     expect(groupLines('model', groups.slice(2), options)).toEqual(['  model   events', '  (none)       0']);
+  });
+});
+
+describe('outcomeLines', () => {
+  const outcomes = {
+    score: {
+      of: 'score',
+      kind: 'mean',
+      n: 500,
+      estimate: 0.50293,
+      confidenceInterval: [0.4782, 0.5276],
+      mean: 0.50293,
+      stdDev: 0.2812,
+      p50: 0.5055,
+      p95: 0.9449,
+    },
+    good: {
+      of: 'good',
+      kind: 'rate',
+      n: 500,
+      estimate: 0.7,
+      confidenceInterval: [0.6584, 0.7385],
+      successes: 350,
+    },
+    none: { of: 'none', kind: 'mean', n: 0, estimate: null, confidenceInterval: null },
+  } as const;
+  const metrics = { ...nothing, outcomes: { ...outcomes } } as unknown as typeof nothing;
+
+  it('has a line for each, rates in percent', () => {
+    expect(outcomeLines([{ key: null, metrics }], null, options)).toEqual([
+      '',
+      '  outcome   events   estimate       95 % interval   std dev      p50      p95',
+      '  score        500     0.5029    0.4782 to 0.5276    0.2812   0.5055   0.9449',
+      '  good, %      500      70.00      65.84 to 73.85         -        -        -',
+      '  none           0          -                   -         -        -        -',
+    ]);
+  });
+
+  it('has one for each group, and nothing where nothing was asked for', () => {
+    const lines = outcomeLines(
+      [
+        { key: 'm1', metrics },
+        { key: null, metrics },
+      ],
+      'model',
+      options,
+    );
+    expect(lines).toHaveLength(8);
+    expect(lines[1]).toContain('model');
+    expect(lines[2]).toMatch(/^ {2}score +m1 /);
+    expect(outcomeLines([{ key: 'm1', metrics: nothing }], 'model', options)).toEqual([]);
   });
 });
