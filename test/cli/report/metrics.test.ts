@@ -150,10 +150,10 @@ describe('outcomeLines', () => {
   it('has a line for each, rates in percent', () => {
     expect(outcomeLines([{ key: null, metrics }], null, options)).toEqual([
       '',
-      '  outcome   events   estimate       95 % interval   std dev      p50      p95',
-      '  score        500     0.5029    0.4782 to 0.5276    0.2812   0.5055   0.9449',
-      '  good, %      500      70.00      65.84 to 73.85         -        -        -',
-      '  none           0          -                   -         -        -        -',
+      '  outcome   events   estimate      95 % interval   std dev      p50      p95',
+      '  score        500     0.5029   0.4782 to 0.5276    0.2812   0.5055   0.9449',
+      '  good, %      500      70.00     65.84 to 73.85         -        -        -',
+      '  none           0          -                  -         -        -        -',
     ]);
   });
 
@@ -164,7 +164,7 @@ describe('outcomeLines', () => {
         { key: null, metrics },
       ],
       'model',
-      options,
+      { ...options, width: 120 },
     );
     expect(lines).toHaveLength(8);
     expect(lines[1]).toContain('model');
