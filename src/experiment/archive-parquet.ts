@@ -21,7 +21,7 @@ import { newStaging, stagedPath } from '../staging.js';
 import { readParquetIndex } from '../storage/compaction/parquet-footer.js';
 import { ParquetFileReader } from '../storage/compaction/parquet-reader.js';
 import { SegmentTexts } from '../storage/compaction/parquet-rows.js';
-import { type ParquetColumn, parquetColumns } from '../storage/compaction/parquet-schema.js';
+import { parquetColumns } from '../storage/compaction/parquet-schema.js';
 import { type RowGroup, writeParquetFile } from '../storage/compaction/parquet-writer.js';
 import { clearUp, isCorrupt } from '../storage/disk/errors.js';
 import { ensureFolder, type FileSystem, nodeFileSystem, readFully } from '../storage/disk/file-system.js';
@@ -79,18 +79,6 @@ export async function stageParquet(path: string, parts: ArchiveParts): Promise<S
   }
 }
 
-/** Types by what Parquet calls them. */
-const TYPES: Readonly<Record<string, SchemaColumn['type']>> = {
-  TIMESTAMP: 'timestamp',
-  STRING: 'text',
-  UINT_16: 'uint16',
-  UINT_32: 'uint32',
-  INT32: 'int32',
-  DOUBLE: 'float64',
-  BOOLEAN: 'bool',
-  BYTE_ARRAY: 'bytes',
-};
-
 const UNITS: Readonly<Record<string, string>> = {
   timestamp: 'us',
   latency_ms: 'ms',
@@ -99,12 +87,11 @@ const UNITS: Readonly<Record<string, string>> = {
   completion_tokens: 'tokens',
 };
 
-function told({ element }: ParquetColumn): SchemaColumn {
-  const { name, type, converted_type, logical_type, repetition_type } = element;
+function told({ name, type, nullable }: ReturnType<typeof parquetColumns>[number]): SchemaColumn {
   return {
     name,
-    type: TYPES[logical_type?.type ?? converted_type ?? type!]!,
-    nullable: repetition_type !== 'REQUIRED',
+    type,
+    nullable,
     ...(Object.hasOwn(UNITS, name) && { unit: UNITS[name] }),
     ...(name === 'binding' && { encoding: 'json' as const }),
   };

@@ -1,13 +1,24 @@
 /** Writing a Parquet file of batches, a row group at a time. */
 import { crc32 } from 'node:zlib';
-import type { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import type { FileColumn, ValueType } from '../../formats/columns/column.js';
+import {
+  codeStage,
+  FLAG_FALSE,
+  FLAG_NULL,
+  FLAG_TRUE,
+  flagStage,
+  numberStage,
+  type Stage,
+  TextStage,
+} from '../../formats/columns/stages.js';
+import { TextSet } from '../../formats/columns/text-set.js';
+import { type ParquetFile, parquetFiles } from '../../formats/parquet/write/file.js';
 import type { Batch } from '../../ring/batch.js';
 import { type FileSystem, writeFully } from '../disk/file-system.js';
 import type { BatchPlace, SegmentIdentity } from '../segment/format.js';
 import { footerEntries, indexText, type ParquetGroup, sealFooter } from './parquet-footer.js';
-import { withPageChecksums } from './parquet-page-crc.js';
 import { type ColumnValues, type SegmentTexts, valuesOf } from './parquet-rows.js';
-import { type ParquetColumn, parquetColumns } from './parquet-schema.js';
+import { parquetColumns } from './parquet-schema.js';
 
 /** Batches that become one row group, and where each of them is from. */
 export interface RowGroup {
@@ -29,20 +40,24 @@ export async function writeParquetFile(
   texts: SegmentTexts,
   groups: Iterable<RowGroup> | AsyncIterable<RowGroup>,
 ): Promise<number> {
-  // Only who writes Parquet needs it.
-  const file = new ParquetFile(files, fd, identity, texts, await import('hyparquet-writer'));
+  const columns = parquetColumns(identity.columns);
+  const begin = await parquetFiles(
+    columns,
+    'snappy',
+    `crucible-telemetry version ${identity.libraryVersion}`,
+  );
+  const file = new CompactedFile(files, fd, identity, texts, columns, begin());
   for await (const group of groups) file.write(group);
   return file.finish();
 }
 
-class ParquetFile {
+class CompactedFile {
   readonly #files: FileSystem;
   readonly #fd: number;
   readonly #identity: SegmentIdentity;
   readonly #texts: SegmentTexts;
-  readonly #columns: readonly ParquetColumn[];
-  readonly #sink: ByteWriter;
-  readonly #parquet: ParquetWriter;
+  readonly #columns: readonly FileColumn[];
+  readonly #file: ParquetFile;
   readonly #places: BatchPlace[] = [];
   readonly #groups: ParquetGroup[] = [];
   #rows = 0;
@@ -54,43 +69,25 @@ class ParquetFile {
     fd: number,
     identity: SegmentIdentity,
     texts: SegmentTexts,
-    library: typeof import('hyparquet-writer'),
+    columns: readonly FileColumn[],
+    file: ParquetFile,
   ) {
     this.#files = files;
     this.#fd = fd;
     this.#identity = identity;
     this.#texts = texts;
-    this.#columns = parquetColumns(identity.columns);
-    this.#sink = new library.ByteWriter();
-    this.#parquet = new library.ParquetWriter({
-      writer: this.#sink,
-      schema: [
-        { name: 'event', num_children: this.#columns.length },
-        ...this.#columns.map(({ element }) => element),
-      ],
-      codec: 'SNAPPY',
-      createdBy: `crucible-telemetry version ${identity.libraryVersion}`,
-    });
+    this.#columns = columns;
+    this.#file = file;
   }
 
   write({ batches, places }: RowGroup): void {
     const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
     const values = valuesOf(batches, this.#identity.columns, this.#texts);
-    this.#parquet.write({
-      rowGroupSize: rows,
-      columnData: this.#columns.map((column, i) => ({
-        name: column.element.name,
-        data: values[i] as never[],
-        encoding: isAllNull(values[i]) ? undefined : column.encoding,
-        statistics: column.statistics,
-        // What these would say stands outside of the row groups, whose checksums cover all of the file.
-        offsetIndex: false,
-      })),
-    });
-    const written = this.#section();
-    const section = withPageChecksums(written, this.#bytes, this.#parquet.row_groups.at(-1)!);
-    // The library goes on behind what was put in.
-    this.#sink.offset += section.length - written.length;
+    const stages = this.#columns.map(({ type }, i) => stageOf(type, values[i], rows));
+    // The checksum of the first group is over the file's first bytes, too.
+    const isFirst = this.#groups.length === 0;
+    const group = this.#file.group({ rows, stages });
+    const section = isFirst ? Buffer.concat([this.#file.head, group]) : group;
     this.#groups.push({
       offset: this.#bytes,
       bytes: section.length,
@@ -115,38 +112,50 @@ class ParquetFile {
       bindings,
       strings,
     });
-    this.#parquet.kvMetadata = footerEntries(text);
-    this.#parquet.finish();
-    const section = this.#section();
-    if (this.#groups.length === 0) nameNoGroups(section);
-    // Without a row group the file's first bytes have not been written yet.
-    sealFooter(section.subarray(this.#groups.length === 0 ? 4 : 0), text);
-    this.#append(section);
+    const footer = this.#file.footer(footerEntries(text));
+    sealFooter(footer, text);
+    this.#append(this.#groups.length === 0 ? Buffer.concat([this.#file.head, footer]) : footer);
     return this.#bytes;
   }
 
-  /** What the library has written since the last time; a view that holds until it writes again. */
-  #section(): Buffer {
-    return Buffer.from(this.#sink.buffer, 0, this.#sink.index);
-  }
-
-  #append(section: Buffer): void {
+  #append(section: Uint8Array): void {
     this.#bytes = writeFully(this.#files, this.#fd, [section], this.#bytes);
-    this.#sink.index = 0;
   }
 }
 
-/** No rows (field 3), and an empty list of row groups (field 4) whose items have no type. */
-const NO_GROUPS = Buffer.from([0x16, 0x00, 0x19, 0x00]);
-const STRUCTS = 0x0c;
-
-/** The library says of an empty list no type of its items, for which arrow-rs and others refuse the file. */
-function nameNoGroups(footer: Buffer): void {
-  const at = footer.indexOf(NO_GROUPS);
-  if (at >= 0) footer[at + NO_GROUPS.length - 1] = STRUCTS;
-}
-
-/** Such a column has no values to be encoded, and not all readers understand a dictionary of none. */
-function isAllNull(values: ColumnValues): boolean {
-  return Array.isArray(values) && values.every((value) => value === null);
+/** A column of values as it is encoded: null is NaN, FLAG_NULL, 0 or no text. */
+function stageOf(type: ValueType, values: ColumnValues, rows: number): Stage {
+  switch (type) {
+    case 'bool': {
+      const stage = flagStage(rows);
+      for (let row = 0; row < rows; row++) {
+        stage.values[row] = values[row] === null ? FLAG_NULL : values[row] === true ? FLAG_TRUE : FLAG_FALSE;
+      }
+      return { kind: 'flags', stage };
+    }
+    case 'text': {
+      const texts = new TextSet(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+      for (let row = 0; row < rows; row++) if (values[row] !== null) texts.add(values[row] as string);
+      const stage = codeStage(rows);
+      for (let row = 0; row < rows; row++) {
+        stage.values[row] = values[row] === null ? 0 : texts.find(values[row] as string);
+      }
+      return { kind: 'codes', stage, texts };
+    }
+    case 'bytes': {
+      const stage = new TextStage(rows);
+      for (let row = 0; row < rows; row++) {
+        const value = values[row] as Uint8Array | null;
+        if (value !== null)
+          stage.setBytes(row, Buffer.from(value.buffer), value.byteOffset, value.byteOffset + value.length);
+      }
+      stage.resolve(rows);
+      return { kind: 'texts', stage };
+    }
+    default: {
+      const stage = numberStage(rows);
+      for (let row = 0; row < rows; row++) stage.values[row] = (values[row] as number | null) ?? Number.NaN;
+      return { kind: 'numbers', stage };
+    }
+  }
 }

@@ -177,7 +177,7 @@ async function write(files: FileSystem, path: string, source: ArrowSource): Prom
 /** Reads the file again. @throws StorageError ERR_STORAGE_IO when anything in it is not as it is in the segment */
 async function verify(files: FileSystem, path: string, source: ArrowSource): Promise<void> {
   const { identity } = source.index;
-  const names = parquetColumns(identity.columns).map(({ element }) => element.name);
+  const names = parquetColumns(identity.columns).map(({ name }) => name);
   const index = readParquetIndex(files, path);
   const same =
     isSame(index.identity, identity) &&

@@ -1,15 +1,13 @@
 /** Pages of archives and of compacted segments have checksums that every reader of Parquet knows. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type FileMetaData, parquetMetadata, parquetReadObjects } from 'hyparquet';
-import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ThriftReader } from '../../../src/formats/parquet/read/thrift.js';
 import { Crucible } from '../../../src/index.js';
-import { withPageChecksums } from '../../../src/storage/compaction/parquet-page-crc.js';
 
 let dir: string;
 beforeEach(() => {
@@ -45,61 +43,19 @@ function bodiesOf(file: Buffer, { row_groups }: FileMetaData): { start: number; 
 
 const metadataOf = (file: Buffer) => parquetMetadata(Uint8Array.from(file).buffer);
 
-describe('pages of a row group', () => {
-  it('have checksums, whatever they hold, and are read as before', async () => {
-    const sink = new ByteWriter();
-    const columns = {
-      text: Array.from({ length: 4000 }, (_, i) => (i % 7 === 0 ? null : `text ${i % 50}`)),
-      wide: Array.from({ length: 4000 }, (_, i) => `x${i}`.repeat(5)),
-      number: Array.from({ length: 4000 }, (_, i) => (i % 3 === 0 ? null : i / 4)),
-      flag: Array.from({ length: 4000 }, (_, i) => i % 2 === 0),
-    };
-    const types = { text: 'BYTE_ARRAY', wide: 'BYTE_ARRAY', number: 'DOUBLE', flag: 'BOOLEAN' } as const;
-    const names = Object.keys(columns) as (keyof typeof columns)[];
-    const writer = new ParquetWriter({
-      writer: sink,
-      schema: [
-        { name: 'root', num_children: names.length },
-        ...names.map((name) => ({
-          name,
-          type: types[name],
-          repetition_type: 'OPTIONAL' as const,
-          ...(types[name] === 'BYTE_ARRAY' && { converted_type: 'UTF8' as const }),
-        })),
-      ],
-    });
-    const sections: Buffer[] = [];
-    let offset = 0;
-    for (let group = 0; group < 3; group++) {
-      writer.write({
-        rowGroupSize: 4000,
-        pageSize: 3000,
-        columnData: names.map((name) => ({ name, data: columns[name] as never[], offsetIndex: false })),
-      });
-      const written = Buffer.from(sink.buffer, 0, sink.index);
-      const section = withPageChecksums(written, offset, writer.row_groups.at(-1)!);
-      sink.offset += section.length - written.length;
-      sink.index = 0;
-      offset += section.length;
-      sections.push(section);
-    }
-    writer.finish();
-    const file = Buffer.concat([...sections, Buffer.from(sink.getBuffer())]);
-    expect(bodiesOf(file, metadataOf(file)).length).toBeGreaterThan(30);
-    const rows = await parquetReadObjects({ file: Uint8Array.from(file).buffer });
-    expect(rows).toHaveLength(12_000);
-    for (const [i, row] of rows.entries()) {
-      for (const name of names) expect(row[name]).toBe(columns[name][i % 4000]);
-    }
-  });
-
-  it('of another form are refused', () => {
-    const group = { columns: [], total_byte_size: 0n, num_rows: 0n };
-    expect(withPageChecksums(Buffer.from('PAR1'), 0, group)).toEqual(Buffer.from('PAR1'));
-    const meta_data = { data_page_offset: 0n, total_compressed_size: 8n } as never;
-    const columns = [{ file_offset: 0n, meta_data }];
-    expect(() => withPageChecksums(Buffer.alloc(8), 0, { ...group, columns })).toThrow(RangeError);
-  });
+it('pages of a compacted segment have checksums', async () => {
+  await using crucible = new Crucible({ dir, workers: 0 });
+  const experiment = crucible.startExperiment({ name: 'compacted', columns: { score: 'f64' } });
+  for (let i = 0; i < 9000; i++) {
+    experiment.captureAt(1.7e15 + i, 'my.event', { latencyMs: i % 7 }, { score: i / 3, text: `text ${i}` });
+  }
+  await experiment.stop();
+  await experiment.compact();
+  const folder = join(dir, experiment.id);
+  const name = readdirSync(folder).find((file) => file.endsWith('.parquet'))!;
+  const file = readFileSync(join(folder, name));
+  expect(bodiesOf(file, metadataOf(file)).length).toBeGreaterThan(12);
+  expect(await parquetReadObjects({ file: Uint8Array.from(file).buffer })).toHaveLength(9000);
 });
 
 it('an archive that is damaged is found out by the import', async () => {

@@ -116,7 +116,7 @@ export class ChunkWriter {
       writeSplit(this.values, numbers, count);
       return { ...page, encoding: 'BYTE_STREAM_SPLIT' };
     }
-    if (column.type === 'int32' || column.type === 'uint32') {
+    if (column.type === 'int32' || column.type === 'uint32' || column.type === 'uint16') {
       for (let i = 0; i < count; i++) this.codes[i] = numbers[i];
       writeDeltas(this.values, this.codes, count);
       return { ...page, encoding: 'DELTA_BINARY_PACKED' };
@@ -295,7 +295,7 @@ function isDense(least: number, greatest: number): boolean {
 function statisticsOf({ type }: FileColumn, nullCount: number, range: Page['range']): Statistics {
   const statistics = { null_count: BigInt(nullCount) };
   // Readers disagree on the order of unsigned numbers.
-  if (range === undefined || type === 'uint32') return statistics;
+  if (range === undefined || type === 'uint32' || type === 'uint16') return statistics;
   const [least, greatest] = range;
   if (type === 'float64') {
     // A zero of either sign is covered.

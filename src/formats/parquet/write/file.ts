@@ -69,7 +69,7 @@ export class ParquetFile {
       createdBy,
     });
     this.#chunks = new ChunkWriter(this.#sink, codec, library.writePageHeader);
-    this.head = this.#written().slice();
+    this.head = Uint8Array.from(this.#written());
   }
 
   /** A row group; valid until the next call. */
