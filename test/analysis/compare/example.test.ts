@@ -12,7 +12,7 @@ import { SeededRandom } from '../../../src/stats/random.js';
 import { welchTTest } from '../../../src/stats/t-tests.js';
 
 const text = readFileSync('docs/comparison.md', 'utf8');
-const [, shown] = /```text\n([\s\S]*?)```/.exec(text) as RegExpExecArray;
+const [shown, evaluation, watched] = [...text.matchAll(/```text\n([\s\S]*?)```/g)].map(([, block]) => block);
 
 /** The arms of examples/compare.js, drawn again without it. */
 function arms() {
@@ -40,9 +40,13 @@ function arms() {
   });
 }
 
-it('prints what the page shows', () => {
-  const printed = execFileSync(process.execPath, ['examples/compare.js'], { encoding: 'utf8' });
-  expect(printed).toBe(shown);
+it.each([
+  ['compare', shown],
+  ['evaluation', evaluation],
+  ['watched', watched],
+])('examples/%s.js prints what the page shows', (name, block) => {
+  const printed = execFileSync(process.execPath, [`examples/${name}.js`], { encoding: 'utf8' });
+  expect(printed).toBe(block);
 });
 
 it('has the numbers that the statistics give', () => {
