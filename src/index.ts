@@ -2,6 +2,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Crucible Telemetry: every event of an experiment, kept, isolated, analysed and exported. */
 
+export type { AttemptsOptions, AttemptsReport } from './analysis/attempts.js';
+export type { JudgePair, JudgeReport, JudgesReport, RateOfJudge } from './analysis/judges.js';
 export * from './analysis/types.js';
 export type { WindowedOptions, WindowSpec } from './analysis/windows.js';
 export { type TelemetryHandler, telemetry } from './capture/bus.js';
@@ -33,6 +35,7 @@ export type { ExportOptions } from './experiment/exporting.js';
 export type { ImportedFiles, ImportFilesOptions } from './experiment/importing.js';
 export type { ExperimentOptions } from './experiment/options.js';
 export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './experiment/reopen.js';
+export type { ScoreFileOptions, ScoreFileResult } from './experiment/score-file.js';
 export type { Score, ScoreOptions, ScoreTarget } from './experiment/scores.js';
 export type { ExportResult } from './export/index.js';
 export {
@@ -62,7 +65,10 @@ export type { CutTail, Damage } from './storage/recovery.js';
 export type { FsyncPolicy, Retention } from './storage/spooler/spooler.js';
 export type { Contribution, Look } from './study/book.js';
 export type { Difference } from './study/canonical.js';
+export { type Pilot, type PilotOptions, pilotOf } from './study/pilot.js';
 export type { PlannedAnalysis, StudyArm, StudyDesign, StudyPlan } from './study/plan.js';
+export { type StudySize, type StudySizeOptions, studySize } from './study/size.js';
+export { listStudies, type StoredStudy } from './study/stored-studies.js';
 export { Study, type StudyVerdictOptions } from './study/study.js';
 export type {
   Decision,

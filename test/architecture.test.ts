@@ -31,7 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'version',
     'workers',
   ],
-  study: ['analysis', 'schema', 'stats', 'storage', 'version'],
+  study: ['analysis', 'readers', 'schema', 'stats', 'storage', 'version'],
   capture: ['row', 'formats', 'ring', 'schema'],
   experiment: [
     'row',

@@ -5,14 +5,11 @@ import { suggest } from '../suggest.js';
 import { readArguments } from './args.js';
 import { type CliEnvironment, COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
 import { errorJson, errorText, InterruptedError, isReaderGone, OutputError, UsageError } from './errors.js';
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-status.js';
 import { helpDocument, helpLines } from './help.js';
 import { widthOf } from './terminal/stream.js';
 import { styleFor } from './terminal/style.js';
 import { printable, visibleJson } from './terminal/text.js';
-
-export const EXIT_OK = 0;
-export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
 
 /** Runs one command line; never throws. Errors are told on stderr, with --json as a document of one line. */
 export async function runCli(
@@ -24,8 +21,8 @@ export async function runCli(
   // Whatever a command has made of it: who interrupted it is told that it was.
   const interrupted = () => (signal.reason instanceof InterruptedError ? signal.reason.exitStatus : null);
   try {
-    await dispatch(argv, commands, environment);
-    return interrupted() ?? EXIT_OK;
+    const status = await dispatch(argv, commands, environment);
+    return interrupted() ?? status;
   } catch (error) {
     if (isReaderGone(error)) return EXIT_OK;
     if (error instanceof OutputError) return EXIT_FAILED;
@@ -50,7 +47,7 @@ async function dispatch(
   argv: readonly string[],
   commands: readonly Command[],
   environment: CliEnvironment,
-): Promise<void> {
+): Promise<number> {
   const { stdout, stderr, env } = environment;
   const style = styleFor(stdout, env);
   const width = widthOf(stdout);
@@ -62,7 +59,7 @@ async function dispatch(
   if (hasFlag(argv, '--version', '-V')) {
     if (json) printJson({ version: environment.version });
     else print(environment.version);
-    return;
+    return EXIT_OK;
   }
   const { name, rest } = splitCommand(argv);
   const command = name === null ? null : findCommand(name, commands);
@@ -70,7 +67,7 @@ async function dispatch(
   if (hasFlag(rest, '--help', '-h') || (command === null && rest.every((arg) => arg === '--json'))) {
     if (json) printJson(helpDocument(command === null ? commands : [command]));
     else print(...helpLines(command, commands, { style, width }));
-    return;
+    return EXIT_OK;
   }
   if (command === null) throw new UsageError(`expected a command behind ${rest.join(' ')}`);
 
@@ -81,7 +78,7 @@ async function dispatch(
   );
   checkPositionals(positionals, command);
   const terminal = stdout.isTTY === true && stderr.isTTY === true && env.TERM !== 'dumb';
-  await command.run({
+  const status = await command.run({
     ...environment,
     options: values as CommandContext['options'],
     positionals,
@@ -93,6 +90,7 @@ async function dispatch(
     print,
     printJson,
   });
+  return status ?? EXIT_OK;
 }
 
 /**

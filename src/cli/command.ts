@@ -51,7 +51,8 @@ export interface Command {
   json?: readonly string[];
   positionals: { min: number; max: number };
   options: OptionTable;
-  run(context: CommandContext): Promise<void>;
+  /** What the process ends with; 0 if not said. */
+  run(context: CommandContext): Promise<void> | Promise<number>;
 }
 
 export const COMMON_OPTIONS = {
@@ -68,7 +69,7 @@ export const COMMON_OPTIONS = {
 export function defineCommand<const T extends OptionTable>(
   command: Omit<Command, 'options' | 'run'> & {
     options: T;
-    run(context: CommandContext<T>): Promise<void>;
+    run(context: CommandContext<T>): Promise<void> | Promise<number>;
   },
 ): Command {
   // The parser reads the values by this very table, so a context made for the command has the type it names.

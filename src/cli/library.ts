@@ -17,19 +17,32 @@ import type { Emit } from '../demo/clients.js';
 import type {
   ArchiveOptions,
   ArchiveResult,
+  AttemptsOptions,
+  AttemptsReport,
   CompactionReport,
+  EventRow,
   ExperimentCounts,
   ExportFormat,
   ExportOptions,
   ExportResult,
   Filter,
   ImportFilesOptions,
+  JudgesReport,
+  Pilot,
+  PilotOptions,
   RecoverOptions,
   RecoveryReport,
+  Score,
+  ScoreFileOptions,
+  ScoreFileResult,
   ServeOptions,
   StorageStatus,
   StoredExperiment,
+  StoredStudy,
   StreamExportOptions,
+  StudySize,
+  StudySizeOptions,
+  StudyVerdict,
   WindowedOptions,
 } from '../index.js';
 
@@ -71,6 +84,11 @@ export interface LibraryExperiment {
     options?: { of?: readonly (MetricName | Outcome)[] },
   ): Promise<MetricsGroup[]>;
   windowedMetrics(options: WindowedOptions & { filter?: Filter }): Promise<WindowRow[]>;
+  events(filter?: Filter): AsyncIterable<EventRow>;
+  scores(): readonly Score[];
+  scoreFile(path: string, options: ScoreFileOptions): Promise<ScoreFileResult>;
+  judges(name: string, options: { reference?: string }): JudgesReport;
+  attempts(options: AttemptsOptions): Promise<AttemptsReport>;
   stop(): Promise<unknown>;
   archive(options: ArchiveOptions): Promise<ArchiveResult>;
   compact(options: { signal: AbortSignal }): Promise<CompactionReport>;
@@ -104,6 +122,8 @@ export interface LibraryCrucible {
   compare(ids: readonly string[], options?: CompareOptions): Promise<Comparison>;
   exportMultiple(ids: readonly string[], format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
   serve(options: ServeOptions): Promise<{ readonly url: string }>;
+  /** @throws NotFoundError for a name that is none */
+  study(name: string): { verdict(): Promise<StudyVerdict> };
   close(): Promise<void>;
 }
 
@@ -112,16 +132,23 @@ export interface Library {
   open(dir?: string): LibraryCrucible;
   listExperiments(dir: string): Promise<StoredExperiment[]>;
   deleteExperiment(folder: string): Promise<void>;
+  listStudies(dir: string): readonly StoredStudy[];
+  studySize(options: StudySizeOptions): StudySize;
+  pilotOf(events: AsyncIterable<EventRow>, options: PilotOptions): Promise<Pilot>;
   emit: Emit;
 }
 
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
 export async function loadLibrary(): Promise<Library> {
-  const { Crucible, deleteExperiment, listExperiments, telemetry } = await import('../index.js');
+  const { Crucible, deleteExperiment, listExperiments, listStudies, pilotOf, studySize, telemetry } =
+    await import('../index.js');
   return {
     open: (dir) => new Crucible(dir === undefined ? {} : { dir }),
     listExperiments,
     deleteExperiment,
+    listStudies,
+    studySize,
+    pilotOf,
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
   };
 }

@@ -1,6 +1,6 @@
 /** A command line in a process: its streams, its signals and its exit status. */
 
-import { EXIT_FAILED, EXIT_OK, runCli, told } from './app.js';
+import { runCli, told } from './app.js';
 import type { Command } from './command.js';
 import {
   INTERRUPT_SIGNALS,
@@ -9,6 +9,7 @@ import {
   isReaderGone,
   OutputError,
 } from './errors.js';
+import { EXIT_FAILED, EXIT_OK } from './exit-status.js';
 import type { Library } from './library.js';
 import type { OutputStream } from './terminal/stream.js';
 

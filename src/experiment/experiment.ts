@@ -2,6 +2,13 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InspectOptionsStylized } from 'node:util';
+import {
+  type AttemptsOptions,
+  type AttemptsReport,
+  attemptsOf,
+  checkAttempts,
+} from '../analysis/attempts.js';
+import { type JudgesReport, reportOfJudges } from '../analysis/judges.js';
 import type { ExperimentTimes } from '../analysis/metrics.js';
 import { streamingMetrics } from '../analysis/streaming.js';
 import type {
@@ -54,7 +61,15 @@ import { type ExportOptions, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
 import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
-import { checkScore, type Score, ScoreBook, type ScoreOptions, type ScoreTarget } from './scores.js';
+import { readScoreFile, type ScoreFileOptions, type ScoreFileResult } from './score-file.js';
+import {
+  type CheckedScore,
+  checkScore,
+  type Score,
+  ScoreBook,
+  type ScoreOptions,
+  type ScoreTarget,
+} from './scores.js';
 import { Stores } from './stores.js';
 
 export type { ExperimentStatus };
@@ -529,12 +544,41 @@ export class Experiment {
     return this.#openScores().all();
   }
 
-  /** @internal Many at once. */
-  scoreAll(scores: readonly Parameters<Experiment['score']>[]): void {
-    this.#openScores().addAll(scores.map((score) => this.#checkedScore(...score)));
+  /**
+   * Scores of a CSV, JSON Lines, MessagePack, Parquet or Arrow file: a score a line (`name`, `value`), or a line for each
+   * thing that is scored and a column for each score. Columns `by`, `at` and `comment` are of the scores of their line.
+   * @throws ConfigError where the file has no ids or no scores; StorageError, ImportError where it cannot be read
+   *   further, and what came before is written
+   */
+  async scoreFile(path: string, options: ScoreFileOptions): Promise<ScoreFileResult> {
+    this.#open();
+    const check = (...score: Parameters<Experiment['score']>) => this.#checkedScore(...score);
+    return readScoreFile(path, options, check, (scores) => this.#openScores().addAll(scores));
   }
 
-  #checkedScore(...score: Parameters<Experiment['score']>): ReturnType<typeof checkScore> {
+  /**
+   * How far the judges of a score agree, over all that two of them have scored; and how each compares with one that is
+   * to be relied on, such as people.
+   * @throws ConfigError where there is no such score, or the reference has given none
+   */
+  judges(name: string, { reference }: { readonly reference?: string } = {}): JudgesReport {
+    const scores = this.scores().filter((score) => score.name === name);
+    if (scores.length === 0) throw new ConfigError('name', 'the name of a score that there is', name);
+    return reportOfJudges(name, scores, reference);
+  }
+
+  /**
+   * pass@k and pass^k of samples that were tried several times, each event with an outcome being a try. Scores of tries
+   * are by `eventId` or `responseId`.
+   * @throws ConfigError naming the option
+   */
+  async attempts(options: AttemptsOptions & { readonly filter?: Filter } = {}): Promise<AttemptsReport> {
+    const { filter, ...how } = options;
+    checkAttempts(how);
+    return attemptsOf(this.events(filter), how);
+  }
+
+  #checkedScore(...score: Parameters<Experiment['score']>): CheckedScore {
     const checked = checkScore(...score);
     const column = `score.${checked.name}`;
     if (this.#options.columns.some(({ name }) => name === column)) {

@@ -36,9 +36,12 @@ export interface Score {
   readonly comment: string | null;
 }
 
-const NAME_MAX = 128;
+const NAME_MAX = 256;
 const ID_MAX = 1024;
 const COMMENT_MAX = 65_536;
+
+/** A score that can be written. */
+export type CheckedScore = Omit<Score, 'writtenAt' | 'at'> & { readonly at: number | null };
 
 /** @throws ConfigError naming the part */
 export function checkScore(
@@ -46,7 +49,7 @@ export function checkScore(
   name: unknown,
   value: unknown,
   options: ScoreOptions = {},
-): Omit<Score, 'writtenAt' | 'at'> & { at: number | null } {
+): CheckedScore {
   const [key, id] = targetOf(target);
   requireText('name', name, NAME_MAX);
   if (typeof value !== 'boolean' && !(typeof value === 'number' && Number.isFinite(value))) {
@@ -108,11 +111,11 @@ export class ScoreBook {
   }
 
   /** Appended when this returns; see `synced`. @throws StorageError */
-  add(score: ReturnType<typeof checkScore>): void {
+  add(score: CheckedScore): void {
     this.addAll([score]);
   }
 
-  addAll(scores: readonly ReturnType<typeof checkScore>[]): void {
+  addAll(scores: readonly CheckedScore[]): void {
     const written = scores.map((score): Score => {
       const nowUs = this.#clock.nowUs();
       this.#lastWrittenAt = Math.max(this.#lastWrittenAt + 1, nowUs);

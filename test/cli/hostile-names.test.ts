@@ -49,6 +49,24 @@ beforeAll(async () => {
     await crucible.close();
     const own = join(folder, name, id);
     writeDocument(nodeFileSystem, own, { ...readDocument(nodeFileSystem, own), libraryVersion: name });
+    const studies = new Crucible({ dir: join(folder, 'studies', name), workers: 0 });
+    const study = studies.study({
+      name,
+      hypothesis: name,
+      arms: { [name]: { metadata: { [name]: name } }, [`${name}2`]: {} },
+      capacity: 2048,
+      events: [name],
+      plan: { outcomes: [{ of: 'latencyMs', name }], unitsPerArm: 10 },
+    });
+    for (let i = 0; i < 100; i++) {
+      const arm = study.assign(`u${i}`);
+      study.experiment(arm).capture(name, { latencyMs: 100 + (i % 7) }, { userId: `u${i}` });
+    }
+    await studies.close();
+    writeFileSync(
+      join(folder, `${name}.scores.jsonl`),
+      JSON.stringify({ sessionId: 's', name, value: 1, by: name }),
+    );
     writeFileSync(join(folder, `${name}.csv`), `latency_ms,model\n1,${JSON.stringify(name)}\n`);
   }
 }, 60_000);
@@ -72,6 +90,7 @@ interface Case {
 }
 
 const dirOf = (name: string) => ['--dir', join(folder, name)];
+const studyDirOf = (name: string) => ['--dir', join(folder, 'studies', name)];
 const out = (name: string, ending: string) => [
   '--out',
   join(folder, `out ${name.slice(0, 100)}`, `x.${ending}`),
@@ -112,6 +131,30 @@ const CASES: Readonly<Record<string, Case>> = {
     ],
     named: true,
   },
+  'study list': {
+    argv: (name) => ['study', 'list', ...studyDirOf(name)],
+    columns: ['study', 'arms', 'unit', 'experiments', 'looks'],
+    named: true,
+  },
+  'study show': {
+    argv: (name) => ['study', 'show', name, ...studyDirOf(name)],
+    columns: ['arm', 'weight', 'experiments', 'processes'],
+    named: true,
+  },
+  gate: { argv: (name) => ['gate', name, ...studyDirOf(name)], status: 3, named: true },
+  score: {
+    argv: (name, id) => [
+      ...['score', id, ...dirOf(name), '--file', join(folder, `${name}.scores.jsonl`)],
+      ...['--key', 'sessionId'],
+    ],
+    columns: ['score', 'written', 'events that have one'],
+    named: true,
+  },
+  'scores of judges': { argv: (name, id) => ['score', id, ...dirOf(name)], named: true },
+  'plan from what there is not': {
+    argv: (name, id) => ['plan', '--from', id, ...dirOf(name), '--metric', name, '--effect', '1'],
+    status: 2,
+  },
   recover: { argv: (name) => ['recover', join(folder, name)], named: true },
   export: { argv: (name, id) => ['export', id, ...dirOf(name), ...out(name, 'csv')], named: true },
   archive: { argv: (name, id) => ['archive', `${id}-2`, ...dirOf(name), ...out(name, 'jsonl')] },
@@ -146,8 +189,9 @@ describe.each(Object.entries(CASES))('%s', (_, { argv, status = 0, columns = [],
       for (const column of columns) expect(stdout).toContain(column);
     }
     const { stdout, stderr, ...ended } = await run([...argv(name, id), '--json']);
-    expect([ended.status, stderr]).toEqual([status, status === 0 ? '' : stderr]);
-    const text = status === 0 ? stdout : stderr;
+    const isTold = status === 0 || status === 3;
+    expect([ended.status, stderr]).toEqual([status, isTold ? '' : stderr]);
+    const text = isTold ? stdout : stderr;
     expect(unseenIn(text.replaceAll('\n', ''))).toEqual([]);
     const document = JSON.parse(text);
     if (named) expect(JSON.stringify(document)).toContain(JSON.stringify(name).slice(1, -1));

@@ -139,8 +139,13 @@ function questionOf(outcome: Outcome, path: string): Question {
     margin: margin ?? null,
     covariate: outcome.covariate ?? null,
     unit: measure.unit,
-    noun: outcome.name ?? nounOf(measure, summary, per),
+    noun: nameNoun(outcome.name) ?? nounOf(measure, summary, per),
   };
+}
+
+/** One of the five names means what it says, also where its outcome was described. */
+function nameNoun(name: string | undefined): string | undefined {
+  return METRIC_NAMES.includes(name as MetricName) ? NAMED[name as MetricName].noun : name;
 }
 
 function checkText(value: unknown, path: string): void {

@@ -7,13 +7,17 @@ import { compare } from './compare.js';
 import { deleteCommand } from './delete.js';
 import { demo } from './demo.js';
 import { exportCommand } from './export.js';
+import { gate } from './gate.js';
 import { help } from './help.js';
 import { importCommand } from './import.js';
 import { list } from './list.js';
 import { metrics } from './metrics.js';
+import { plan } from './plan.js';
 import { recover } from './recover.js';
+import { score } from './score.js';
 import { serve } from './serve.js';
 import { show } from './show.js';
+import { study } from './study.js';
 import { windows } from './windows.js';
 
 export const commands: readonly Command[] = [
@@ -25,6 +29,10 @@ export const commands: readonly Command[] = [
   windows,
   compare,
   serve,
+  score,
+  plan,
+  study,
+  gate,
   exportCommand,
   recover,
   archive,

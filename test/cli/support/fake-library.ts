@@ -12,6 +12,7 @@ import type {
 } from '../../../src/analysis/types.js';
 import type { Library, LibraryCrucible, LibraryExperiment } from '../../../src/cli/library.js';
 import type { ExportResult } from '../../../src/index.js';
+import { studySize } from '../../../src/study/size.js';
 import { countsOf } from '../../support/counts.js';
 
 interface Row {
@@ -57,6 +58,13 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       return [{ key: null, metrics: metricsOf(rows.get(id)!) }];
     },
     windowedMetrics: async () => [],
+    events: async function* () {},
+    scores: () => [],
+    scoreFile: () => Promise.reject(new Error('not here')),
+    judges: () => {
+      throw new Error('not here');
+    },
+    attempts: () => Promise.reject(new Error('not here')),
     stop: async () => void calls.push(`stop ${name}`),
     archive: () => Promise.reject(new Error('not here')),
     compact: async () => ({ segments: 0, skipped: [], bytesBefore: 0, bytesAfter: 0 }),
@@ -124,6 +132,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       );
     },
     serve: async () => ({ url: 'http://127.0.0.1:4747/' }),
+    study: () => ({ verdict: () => Promise.reject(new Error('not here')) }),
     close: async () => void calls.push('close'),
   });
   return {
@@ -136,6 +145,9 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     },
     listExperiments: async () => [],
     deleteExperiment: async (folder) => void calls.push(`delete ${folder}`),
+    listStudies: () => [],
+    studySize,
+    pilotOf: () => Promise.reject(new Error('not here')),
     emit: (event, measurements, metadata) => {
       const duration = measurements.duration as number | undefined;
       rows.get(current.getStore()!)!.push({
