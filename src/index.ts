@@ -75,8 +75,8 @@ export type {
   Deviation,
   DeviationCode,
   StudyArmCounts,
+  StudyDecision,
   StudyOutcome,
   StudyVerdict,
-  TreatmentDecision,
 } from './study/verdict.js';
 export { VERSION } from './version.js';

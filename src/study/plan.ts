@@ -35,6 +35,8 @@ export interface PlannedAnalysis {
   readonly event?: string;
   /** Which of them; JSON, so without a predicate. */
   readonly filter?: Filter;
+  /** Parts of them, by name, each compared on its own as well; they decide nothing. */
+  readonly segments?: Readonly<Record<string, Filter>>;
 }
 
 export interface StudyDesign {
@@ -66,6 +68,7 @@ export interface StudyPlan {
     readonly until: string | null;
     readonly event: string | null;
     readonly filter: Json;
+    readonly segments: Json;
   } | null;
 }
 
@@ -84,6 +87,7 @@ const PLAN_KEYS: readonly string[] = [
   'until',
   'event',
   'filter',
+  'segments',
 ];
 export const isDesignKey = (key: string): boolean => DESIGN_KEYS.includes(key);
 
@@ -132,7 +136,7 @@ function resolveArms(arms: unknown): StudyPlan['arms'] {
 function resolveAnalysis(plan: PlannedAnalysis): NonNullable<StudyPlan['analysis']> {
   if (typeof plan !== 'object' || plan === null) throw new ConfigError('plan', 'an object', plan);
   refuseOthers(plan, PLAN_KEYS, 'plan');
-  const { alpha = ALPHA_DEFAULT, sequential = false, unitsPerArm, until, event, filter } = plan;
+  const { alpha = ALPHA_DEFAULT, sequential = false, unitsPerArm, until, event, filter, segments } = plan;
   if (!(typeof alpha === 'number' && alpha > 0 && alpha < 1)) {
     throw new ConfigError('plan.alpha', 'a number above 0 and below 1', alpha);
   }
@@ -150,6 +154,7 @@ function resolveAnalysis(plan: PlannedAnalysis): NonNullable<StudyPlan['analysis
     until: until === undefined ? null : timeText(until),
     event: event ?? null,
     filter: filter === undefined ? null : jsonOf(filter, 'plan.filter'),
+    segments: segments === undefined ? null : jsonOf(segments, 'plan.segments'),
   };
 }
 

@@ -226,6 +226,7 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
     const event = options.event ?? analysis?.event ?? undefined;
     const filter = options.filter ?? (analysis?.filter as Filter | null | undefined) ?? undefined;
     const sequential = analysis?.sequential ?? null;
+    const segments = analysis?.segments as CompareOptions['segments'] | null | undefined;
     const compare: CompareOptions = {
       metrics,
       unit: this.plan.unit,
@@ -234,6 +235,7 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
       expectedRatio: this.plan.arms.map(({ weight }) => weight),
       ...(event !== undefined && { event }),
       ...(filter !== undefined && { filter }),
+      ...(segments && { segments }),
       ...(sequential !== null && { sequential: { tuning: sequential.tuning } }),
     };
     return { options: compare, questions, alpha, deviations: deviationsOf(this.plan, options) };

@@ -1,9 +1,13 @@
 /** The verdict of a study: what the plan and the comparison say together. Pure: no clock, no I/O. */
 import type { Question } from '../analysis/compare/outcomes.js';
-import { change, decimalsFor, interval, list, pText } from '../analysis/compare/words.js';
-import type { Comparison, MetricComparison, TreatmentComparison } from '../analysis/types.js';
+import { change, decimalsFor, interval, list } from '../analysis/compare/words.js';
+import type {
+  Comparison,
+  MetricComparison,
+  SegmentComparison,
+  TreatmentComparison,
+} from '../analysis/types.js';
 import { chiSquareSurvival } from '../stats/distributions.js';
-import { adjustPValues } from '../stats/multiplicity.js';
 import type { Look } from './book.js';
 import type { StudyPlan } from './plan.js';
 
@@ -33,14 +37,13 @@ export interface StudyArmCounts {
 }
 
 export interface StudyOutcome extends MetricComparison {
-  readonly role: 'primary' | 'secondary' | 'guardrail';
   /** Whether it is in the plan. */
   readonly planned: boolean;
   /** The same of every treatment, by arm. */
   readonly treatments: Readonly<Record<string, MetricComparison>>;
 }
 
-export interface TreatmentDecision {
+export interface StudyDecision {
   readonly decision: Decision;
   readonly reasons: readonly string[];
 }
@@ -61,7 +64,7 @@ export interface StudyVerdict {
   /** The treatment that decides; null where there was nothing to compare. */
   readonly treatment: string | null;
   readonly reasons: readonly string[];
-  readonly treatments: Readonly<Record<string, TreatmentDecision>>;
+  readonly treatments: Readonly<Record<string, StudyDecision>>;
   readonly planFollowed: boolean;
   readonly deviations: readonly Deviation[];
   /** Whether the planned end has come: units, time, or nobody captures any more. */
@@ -75,6 +78,8 @@ export interface StudyVerdict {
   readonly assumptions: readonly string[];
   /** What further data could show that would make the decision another one. */
   readonly wouldChange: readonly string[];
+  /** Of the treatment that decides, the segments that were planned, by name. They decide nothing. */
+  readonly segments: Readonly<Record<string, SegmentComparison>>;
   readonly warnings: readonly { readonly arm: string; readonly code: string; readonly message: string }[];
   /** Looks before this one. */
   readonly looks: readonly Look[];
@@ -123,7 +128,7 @@ export function studyVerdict(state: StudyState): StudyVerdict {
   const decisions = decide(state, arms, withheld);
   const deciding = decidingOf(decisions);
   const treatment = deciding === null ? null : (compared.find(({ name }) => name === deciding) ?? null);
-  const overall = deciding === null ? withheldDecision(withheld) : decisions.get(deciding)!;
+  const overall = deciding === null ? (withheld ?? NOTHING_DECIDED) : decisions.get(deciding)!;
   const primary = questions.find(({ role, planned }) => planned && role === 'primary');
   const found = primary && treatment?.metrics[primary.name];
   return {
@@ -149,6 +154,7 @@ export function studyVerdict(state: StudyState): StudyVerdict {
     sequential: plan.analysis?.sequential ?? null,
     assumptions: found === undefined ? [] : assumptionsOf(found, plan),
     wouldChange: wouldChange(state, arms, overall.decision, found, primary, ended),
+    segments: treatment?.segments ?? {},
     warnings: compared.flatMap(({ name, warnings }) => warnings.map((each) => ({ arm: name, ...each }))),
     looks: state.looks,
   };
@@ -227,7 +233,7 @@ function withheldBecause(
   arms: ReadonlyMap<string, StudyArmCounts>,
   ended: boolean,
   deviations: readonly Deviation[],
-): TreatmentDecision | null {
+): StudyDecision | null {
   // What cannot be read may be what is missing from the sample ratio.
   if (unreadable.length > 0) return { decision: 'undecided', reasons: unreadable };
   const invalid = comparison === null ? [] : [...ratioMismatch(plan, arms), ...sharedUnits(comparison)];
@@ -249,10 +255,6 @@ function withheldBecause(
     }
   }
   return reasons.length === 0 ? null : { decision: 'undecided', reasons };
-}
-
-function withheldDecision(withheld: TreatmentDecision | null): TreatmentDecision {
-  return withheld ?? { decision: 'undecided', reasons: ['there is nothing to compare'] };
 }
 
 function tooEarly(
@@ -287,139 +289,29 @@ function sharedUnits({ treatments }: Comparison): string[] {
   return found.length === 0 ? [] : [`the assignment was not kept: ${found[0]!.message}`];
 }
 
-/** What each treatment amounts to. The primary tests of all treatments are one family, adjusted by Holm. */
+/** What each treatment amounts to by its primary outcome and its guardrails, as the comparison has decided. */
 function decide(
-  state: StudyState,
+  { comparison, questions }: StudyState,
   arms: ReadonlyMap<string, StudyArmCounts>,
-  withheld: TreatmentDecision | null,
-): Map<string, TreatmentDecision> {
-  const { comparison, questions, alpha, plan } = state;
+  withheld: StudyDecision | null,
+): Map<string, StudyDecision> {
   if (comparison === null || totalEvents(arms) === 0) return new Map();
-  const { treatments } = comparison;
-  if (withheld !== null) return new Map(treatments.map(({ name }) => [name, withheld]));
-  const planned = questions.filter((question) => question.planned);
-  const primary = planned.find(({ role }) => role === 'primary')!;
-  const pValues = treatments.map(({ metrics }) => metrics[primary.name]!.pValue);
-  const asked = pValues.filter((p) => p !== null);
-  const adjusted = adjustPValues(asked, 'holm');
-  let next = 0;
+  const planned = questions.filter((question) => question.planned && question.role !== 'secondary');
   return new Map(
-    treatments.map((treatment, i) => {
-      const pValue = pValues[i] === null ? null : adjusted[next++]!;
-      const guardrails = planned.filter(({ role }) => role === 'guardrail');
-      const noun = asked.length > 1 ? ', adjusted for the number of treatments' : '';
-      return [
-        treatment.name,
-        decisionOf(treatment, primary, guardrails, pValue, { alpha, plan, comparison, adjusted: noun }),
-      ];
+    comparison.treatments.map(({ name, metrics, decision }) => {
+      if (withheld !== null || decision === undefined) return [name, withheld ?? NOTHING_DECIDED];
+      const figures = planned.map((question) => metrics[question.name]!.verdict);
+      return [name, { decision: decision.outcome, reasons: [...decision.reasons, ...figures] }];
     }),
   );
 }
 
-interface DecisionContext {
-  readonly alpha: number;
-  readonly plan: StudyPlan;
-  readonly comparison: Comparison;
-  /** What is said of the p-value. */
-  readonly adjusted: string;
-}
-
-function decisionOf(
-  { metrics }: TreatmentComparison,
-  primary: Question,
-  guardrails: readonly Question[],
-  pValue: number | null,
-  context: DecisionContext,
-): TreatmentDecision {
-  const { alpha } = context;
-  const found = metrics[primary.name]!;
-  const reasons: string[] = [];
-  const states = guardrails.map((question) => guardrailState(question, metrics[question.name]!, context));
-  const failed = states.filter(({ state }) => state === 'failed');
-  const open = states.filter(({ state }) => state === 'open');
-  if (found.difference === null || pValue === null) {
-    const why = found.reason ?? found.tests[0]?.reason ?? 'it has no test';
-    const undecided: Decision = failed.length > 0 ? 'worse' : 'undecided';
-    return {
-      decision: undecided,
-      reasons: [...failed.map(({ text }) => text), `${found.label} cannot be tested: ${why}`],
-    };
-  }
-  const significant = pValue <= alpha && found.difference !== 0;
-  const isBetter = found.difference > 0 === (primary.better === 'higher');
-  reasons.push(primaryText(found, pValue, significant, isBetter, context), ...states.map(({ text }) => text));
-  if (failed.length > 0) return { decision: 'worse', reasons };
-  if (significant && !isBetter) {
-    // Worse, and yet by less than the margin: what a trial of non-inferiority is for.
-    const isAcceptable = found.noninferiority?.shown === true && open.length === 0;
-    return { decision: isAcceptable ? 'noninferior' : 'worse', reasons };
-  }
-  if (open.length > 0) return { decision: 'undecided', reasons };
-  if (significant) return { decision: 'better', reasons };
-  return { decision: found.noninferiority?.shown === true ? 'noninferior' : 'undecided', reasons };
-}
-
-function primaryText(
-  found: MetricComparison,
-  pValue: number,
-  significant: boolean,
-  isBetter: boolean,
-  { alpha, comparison, adjusted }: DecisionContext,
-): string {
-  const verb = significant ? (isBetter ? 'better' : 'worse') : 'not shown to differ';
-  const test = `${pText(pValue)}${adjusted} ${significant ? '≤' : '>'} ${alpha}`;
-  const margin = found.noninferiority;
-  const acceptable =
-    margin === undefined
-      ? ''
-      : `; ${margin.shown ? 'worse by the margin or more is ruled out' : 'that it is worse by the margin is not ruled out'}`;
-  return `${found.label} (primary) is ${verb}: ${difference(found, comparison)}, ${test}${acceptable}`;
-}
-
-/** '-12.1 ms, 95 % interval -20.2 to -4.0 ms' */
-function difference(found: MetricComparison, { settings }: Comparison): string {
-  const { unit, confidenceInterval } = found;
-  if (found.difference === null) return 'no difference can be told';
-  const decimals = decimalsFor([found.difference, ...(confidenceInterval ?? [])], unit);
-  const told = change(found.difference, unit, decimals);
-  return confidenceInterval === null
-    ? told
-    : `${told}, ${interval(confidenceInterval, unit, decimals, settings.confidenceLevel)}`;
-}
-
-type GuardrailState = { readonly state: 'holds' | 'failed' | 'open'; readonly text: string };
-
-function guardrailState(
-  { better }: Question,
-  found: MetricComparison,
-  { comparison }: DecisionContext,
-): GuardrailState {
-  const { noninferiority, confidenceInterval, label, unit } = found;
-  if (noninferiority === undefined || confidenceInterval === null) {
-    return {
-      state: 'open',
-      text: `${label} (guardrail) cannot be told: ${found.reason ?? 'it has no interval'}`,
-    };
-  }
-  const { margin, shown } = noninferiority;
-  const [low, high] = confidenceInterval;
-  const failed = better === 'higher' ? high < -margin : low > margin;
-  const state = shown ? 'holds' : failed ? 'failed' : 'open';
-  const said = {
-    holds: 'holds: worse by',
-    failed: 'is broken: worse by more than',
-    open: 'is open: not ruled out that it is worse by',
-  }[state];
-  const decimals = decimalsFor([margin], unit);
-  const amount = change(margin, unit, decimals).replace(/^\+/, '');
-  const tail = state === 'holds' ? ' is ruled out' : '';
-  return { state, text: `${label} (guardrail) ${said} ${amount}${tail} (${difference(found, comparison)})` };
-}
+const NOTHING_DECIDED: StudyDecision = { decision: 'undecided', reasons: ['there is nothing to compare'] };
 
 /** Which treatment the study's decision is about: the best that there is; of several the first. */
 const BEST_FIRST: readonly Decision[] = ['invalid', 'better', 'noninferior', 'undecided', 'worse'];
 
-function decidingOf(decisions: ReadonlyMap<string, TreatmentDecision>): string | null {
+function decidingOf(decisions: ReadonlyMap<string, StudyDecision>): string | null {
   for (const wanted of BEST_FIRST) {
     for (const [name, { decision }] of decisions) if (decision === wanted) return name;
   }
@@ -431,11 +323,10 @@ function outcomesOf(
   treatment: TreatmentComparison,
 ): Record<string, StudyOutcome> {
   return Object.fromEntries(
-    questions.map(({ name, role, planned }) => [
+    questions.map(({ name, planned }) => [
       name,
       {
         ...treatment.metrics[name]!,
-        role,
         planned,
         treatments: Object.fromEntries(
           comparison!.treatments.map((each) => [each.name, each.metrics[name]!]),

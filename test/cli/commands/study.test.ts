@@ -65,8 +65,8 @@ describe('crucible gate', () => {
 
   it('tells what it rests on', async () => {
     const { stdout } = await run('gate', 'faster');
-    expect(stdout).toMatch(/mean latency \(primary\) is better: -\d/);
-    expect(stdout).toMatch(/success rate \(guardrail\) holds/);
+    expect(stdout).toMatch(/primary outcome, mean latency, is better/);
+    expect(stdout).toMatch(/As a guardrail: that success rate is worse by 8 percentage points/);
     expect(stdout).toMatch(/control +1\d\d +\d+ +1/);
     expect(stdout).toMatch(/The plan was followed/);
     expect(stdout).toMatch(/Method: t-test, cluster-robust .*Unit: userId/);

@@ -18,6 +18,10 @@ declare global {
   const control: library.Experiment;
   const treatment: library.Experiment;
 
+  const userId: string;
+  const request: { readonly question: string };
+  function answer(request: { readonly question: string }): Promise<string>;
+
   /** Of an event. */
   const timestampUs: number;
   const latencyMs: number;
