@@ -17,12 +17,20 @@ export function isHeard(experimentId: string): boolean {
   return isAttached(handlerId(experimentId));
 }
 
+/** What of the bus an experiment listens to. */
+export interface Listening {
+  readonly events: 'all' | readonly string[];
+  /** What is emitted in no run is not its own. */
+  readonly onlyRuns: boolean;
+}
+
 /** @throws ConfigError when it is heard already */
-export function listen(experimentId: string, events: string | readonly string[], capture: Capture): void {
+export function listen(experimentId: string, { events, onlyRuns }: Listening, capture: Capture): void {
   attach(handlerId(experimentId), events, (event, measurements, metadata) => {
     const run = activeRun.getStore();
-    if (run === undefined) capture(event, measurements, metadata, undefined);
-    else if (run.experimentId === experimentId) capture(event, measurements, metadata, run.context);
+    if (run === undefined) {
+      if (!onlyRuns) capture(event, measurements, metadata, undefined);
+    } else if (run.experimentId === experimentId) capture(event, measurements, metadata, run.context);
   });
 }
 

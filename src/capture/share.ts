@@ -11,7 +11,7 @@ import { type ActiveRun, contextIn } from './context.js';
 import { EventWriter } from './event-writer.js';
 import { INSPECT, type Inspect, inspected, shownRefused } from './inspection.js';
 import { LateRuns } from './late-runs.js';
-import { isHeard, listen, unlisten } from './listening.js';
+import { isHeard, type Listening, listen, unlisten } from './listening.js';
 import { Losses, type LossSubject, type RefusedCounts } from './losses.js';
 import type { Recorder } from './recorder.js';
 import { bindTo, runIn } from './results/bind.js';
@@ -29,6 +29,8 @@ export interface ExperimentHandle {
   readonly ownClock: boolean;
   /** Which events of the other thread's bus are captured. */
   readonly events: 'all' | readonly string[];
+  /** Of those, only what is emitted in a run of the experiment. */
+  readonly onlyRuns: boolean;
   readonly subject: LossSubject;
   /** @see Losses.shared */
   readonly losses: SharedArrayBuffer;
@@ -62,7 +64,7 @@ export class ExperimentWriter {
   readonly #losses: Losses;
   readonly #lateRuns: LateRuns;
   readonly #timer: NodeJS.Timeout;
-  readonly #selected: ExperimentHandle['events'];
+  readonly #selected: Listening;
   #listens = false;
   #closed = false;
 
@@ -74,7 +76,7 @@ export class ExperimentWriter {
     this.#lateRuns = new LateRuns(handle.experimentId, handle.events, this.#losses);
     this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock, this.#losses);
     this.#timer = setInterval(() => this.#tick(), PUBLISH_INTERVAL_MS).unref();
-    this.#selected = handle.events;
+    this.#selected = { events: handle.events, onlyRuns: handle.onlyRuns };
     this.#listen();
     closeAtExit(this);
   }
@@ -196,6 +198,7 @@ export function attachExperiment(
     typeof handle !== 'object' ||
     handle === null ||
     !(handle.memory?.buffer instanceof SharedArrayBuffer) ||
+    typeof handle.onlyRuns !== 'boolean' ||
     !(handle.events === 'all' || Array.isArray(handle.events))
   ) {
     throw new ConfigError('handle', 'what Experiment.share() returns', handle);

@@ -337,7 +337,12 @@ export class Crucible implements AsyncDisposable {
     const host: StudyHost<Experiment> = {
       clock: this.#clock,
       start: ({ metadata, ...about }) =>
-        this.startExperiment({ ...own, ...about, metadata: { ...own.metadata, ...metadata } }),
+        this.startExperiment({
+          onlyRuns: true,
+          ...own,
+          ...about,
+          metadata: { ...own.metadata, ...metadata },
+        }),
       compare: (arms, options) => this.#compareStudy(dir, arms, options),
     };
     const study = new Study(book, host);

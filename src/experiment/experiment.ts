@@ -477,9 +477,9 @@ export class Experiment {
     const { memory, geometry } = this.#open();
     const ownClock = this.#clock !== systemClock;
     const { shared: losses, subject } = this.#losses;
-    const { events } = this.#options;
+    const { events, onlyRuns } = this.#options;
     const { prices } = this.#owner;
-    return { experimentId: this.id, memory, geometry, prices, ownClock, events, subject, losses };
+    return { experimentId: this.id, memory, geometry, prices, ownClock, events, onlyRuns, subject, losses };
   }
 
   /**
@@ -990,7 +990,7 @@ export class Experiment {
 
   #attach(): void {
     this.#isAttached = true;
-    listen(this.id, this.#options.events, (event, measurements, metadata, context) => {
+    listen(this.id, this.#options, (event, measurements, metadata, context) => {
       if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, context);
     });
   }

@@ -77,6 +77,11 @@ export interface ExperimentOptions {
   columns?: Record<string, ColumnType>;
   /** Which events of the bus are captured: the registry's (default), all, or those named. */
   events?: 'standard' | 'all' | readonly string[];
+  /**
+   * Of the bus, only what is emitted in one of its runs. Default false: what is emitted in no run at all is everybody's.
+   * Experiments of studies have true.
+   */
+  onlyRuns?: boolean;
   /** Default true. */
   streamingMetrics?: boolean;
   /** Threads that may write at the same time, this one included; default 8, at most 32. */
@@ -101,6 +106,7 @@ export interface ResolvedOptions {
   readonly streamingMetrics: boolean;
   readonly producers: number;
   readonly prefault: boolean;
+  readonly onlyRuns: boolean;
   /** Null: in memory only. */
   readonly durable: DurableOptions | null;
 }
@@ -164,6 +170,7 @@ const KNOWN = new Set([
   'streamingMetrics',
   'producers',
   'prefault',
+  'onlyRuns',
   'dir',
   ...DURABLE,
 ]);
@@ -194,6 +201,7 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
     streamingMetrics = true,
     producers = PRODUCERS_DEFAULT,
     prefault = false,
+    onlyRuns = false,
   } = options;
   requireText('name', name);
   requireText('condition', condition);
@@ -214,6 +222,7 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
   for (const [path, value] of [
     ['streamingMetrics', streamingMetrics],
     ['prefault', prefault],
+    ['onlyRuns', onlyRuns],
   ] as const) {
     if (typeof value !== 'boolean') throw new ConfigError(path, 'a boolean', value);
   }
@@ -234,13 +243,15 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
     streamingMetrics,
     producers,
     prefault,
+    onlyRuns,
     durable,
   };
 }
 
 /** Options as the experiment's document keeps them, for `restoreOptions`. */
 export function storedOptions(options: ResolvedOptions): Record<string, Json> {
-  const { capacity, overflow, columns, events, streamingMetrics, producers, prefault, durable } = options;
+  const { capacity, overflow, columns, events, streamingMetrics, producers, prefault, onlyRuns, durable } =
+    options;
   const { flushIntervalMs, fsync, blockMs, segmentBytes, retention, compact } = durable as DurableOptions;
   return {
     capacity,
@@ -250,6 +261,7 @@ export function storedOptions(options: ResolvedOptions): Record<string, Json> {
     streamingMetrics,
     producers,
     prefault,
+    ...(onlyRuns && { onlyRuns }),
     flushIntervalMs,
     fsync,
     blockMs,

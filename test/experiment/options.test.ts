@@ -77,6 +77,7 @@ describe('startExperiment', () => {
     ['events', { events: null }, "'standard', 'all' or an array of event names"],
     ['streamingMetrics', { streamingMetrics: 'yes' }, 'a boolean'],
     ['prefault', { prefault: 1 }, 'a boolean'],
+    ['onlyRuns', { onlyRuns: 1 }, 'a boolean'],
     ['producers', { producers: 0 }, 'a whole number from 1 to 32'],
     ['producers', { producers: 65 }, 'a whole number from 1 to 32'],
     ['capactiy', { capactiy: 1024 }, 'no such option'],

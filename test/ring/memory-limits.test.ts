@@ -4,7 +4,12 @@ import { attachExperiment, Crucible, LayoutError } from '../../src/index.js';
 describe('an experiment’s memory', () => {
   it('is refused with a LayoutError when it is too small to have a header', () => {
     for (const bytes of [0, 4, 8]) {
-      const handle = { experimentId: 'x', memory: { buffer: new SharedArrayBuffer(bytes) }, events: 'all' };
+      const handle = {
+        experimentId: 'x',
+        memory: { buffer: new SharedArrayBuffer(bytes) },
+        events: 'all',
+        onlyRuns: false,
+      };
       expect(() => attachExperiment(handle as never), `${bytes} bytes`).toThrow(LayoutError);
     }
   });

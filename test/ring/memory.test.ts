@@ -29,7 +29,7 @@ describe('an experiment’s memory', () => {
       const header = new DataView(memory.buffer);
       header.setUint32(offset, header.getUint32(offset, true) + 1, true);
       const prices = { version: 'none', models: {} };
-      const handle = { experimentId: 'x', memory, geometry, prices, events: 'all' };
+      const handle = { experimentId: 'x', memory, geometry, prices, events: 'all', onlyRuns: false };
       for (const act of [() => verifyMemory(memory), () => attachExperiment(handle as never)]) {
         const error = thrownBy(act);
         expect(error).toBeInstanceOf(LayoutError);

@@ -1,6 +1,6 @@
 /** A study in one process: what it decides, and what it says of a plan that was not followed. */
 import { describe, expect, it } from 'vitest';
-import type { StudyOptions } from '../../src/index.js';
+import { type StudyOptions, telemetry } from '../../src/index.js';
 import { codeOf, START_US, useBench } from '../capture/support.js';
 import { serve } from './support.js';
 
@@ -340,6 +340,15 @@ describe('Crucible.study', () => {
       },
     });
     expect((error as Error).message).toMatch(/arms\[1\]\.weight was 1, is 2/);
+  });
+
+  it('takes of the bus what is emitted in its runs, and nothing that belongs to no unit', async () => {
+    const study = bench.crucible({ workers: 0 }).study(OPTIONS);
+    for (const arm of study.arms) study.experiment(arm);
+    telemetry.execute('answer', { durationMs: 1 }, { userId: 'u1' });
+    study.run('u1', () => telemetry.execute('answer', { durationMs: 2 }));
+    const rows = await Promise.all(study.arms.map((arm) => study.experiment(arm).query()));
+    expect(rows.flat().map(({ latencyMs, userId }) => [latencyMs, userId])).toEqual([[2, 'u1']]);
   });
 
   it('goes on after a stop, with experiments of their own', async () => {
