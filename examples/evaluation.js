@@ -6,7 +6,7 @@ const crucible = new Crucible();
 const random = new SeededRandom(7);
 const uniform = () => (random.nextUint32() + 0.5) / 2 ** 32;
 const normal = () => normalQuantile(uniform());
-const share = (value) => `${(100 * value).toFixed(1)} %`;
+const percent = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const SAMPLES = 120;
 const TRIES = 4;
 
@@ -18,7 +18,7 @@ const arms = [
 ].map(({ name, gain, latencyMs }) => {
   const experiment = crucible.startExperiment({ name, events: [] });
   const tasks = difficulty.map(() => ({ successes: 0, n: 0 }));
-  const ratings = [[], []];
+  const ratings = [new Array(SAMPLES * TRIES).fill(0), new Array(SAMPLES * TRIES).fill(0)];
   for (let i = 0; i < SAMPLES * TRIES; i++) {
     const sample = i % SAMPLES;
     const quality = gain - difficulty[sample] + 0.5 * normal();
@@ -31,7 +31,7 @@ const arms = [
     // Each judge says 1 to 5, and does not always say the same.
     for (const judge of [0, 1]) {
       const rating = Math.min(5, Math.max(1, Math.round(3 + quality + 0.6 * normal())));
-      ratings[judge].push(rating);
+      ratings[judge][i] = rating;
       experiment.score({ responseId: metadata.responseId }, 'quality', rating, { by: `judge ${judge}` });
     }
   }
@@ -39,15 +39,18 @@ const arms = [
 });
 
 for (const { name, tasks } of arms) {
-  const told = [passAtK(tasks, 1), passAtK(tasks, TRIES), passHatK(tasks, TRIES)].map(
-    ({ estimate, confidenceInterval: [low, high] }) => `${share(estimate)} (${share(low)} to ${share(high)})`,
-  );
+  const told = [passAtK(tasks, 1), passAtK(tasks, TRIES), passHatK(tasks, TRIES)].map((found) => {
+    const [estimate, low, high] = [found.estimate, ...(found.confidenceInterval ?? [])].map((share) =>
+      percent.format(100 * share),
+    );
+    return `${estimate} % (${low} % to ${high} %)`;
+  });
   console.log(`${name}: pass@1 ${told[0]}, pass@${TRIES} ${told[1]}, pass^${TRIES} ${told[2]}`);
 }
 const judges = [0, 1].map((judge) => arms.flatMap(({ ratings }) => ratings[judge]));
 const { estimate, confidenceInterval } = krippendorffAlpha(judges, { level: 'ordinal' });
-const [low, high] = confidenceInterval.map((end) => end.toFixed(2));
-console.log(`agreement of the judges: alpha ${estimate.toFixed(2)} (${low} to ${high})`);
+const [low, high] = (confidenceInterval ?? []).map((end) => end.toFixed(2));
+console.log(`agreement of the judges: alpha ${estimate?.toFixed(2)} (${low} to ${high})`);
 
 const { treatments } = await crucible.compare(
   arms.map(({ experiment }) => experiment),
@@ -63,5 +66,5 @@ const [{ metrics, decision, pairing, warnings }] = treatments;
 console.log(`\n${pairing.pairs} pairs: ${pairing.reason}`);
 for (const { verdict } of Object.values(metrics)) console.log(verdict);
 for (const { code, message } of warnings) console.log(`${code}: ${message}`);
-console.log(`\n${decision.outcome}: ${decision.reasons.join(' ')}`);
+console.log(`\n${decision?.outcome}: ${decision?.reasons.join(' ')}`);
 await crucible.close();

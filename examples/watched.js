@@ -10,14 +10,21 @@ const arms = ['control', 'cache'].map((name) => crucible.startExperiment({ name,
 const recorders = arms.map((experiment) => experiment.recorder('req_llm.request.stop'));
 
 // Fixed before the first look: what decides, by how much latency may be worse, alpha and tuning.
-const plan = {
-  metrics: [
-    { of: 'costUsd', role: 'primary' },
-    { of: 'latencyMs', summary: { quantile: 0.5 }, role: 'guardrail', margin: { relative: 0.1 } },
-    { of: 'success', role: 'guardrail', margin: 0.05 },
-  ],
-  sequential: { tuning: 4000, alpha: 0.05 },
-};
+const look = () =>
+  crucible.compare(arms, {
+    metrics: [
+      { of: 'costUsd', role: 'primary' },
+      { of: 'latencyMs', summary: { quantile: 0.5 }, role: 'guardrail', margin: { relative: 0.1 } },
+      { of: 'success', role: 'guardrail', margin: 0.05 },
+    ],
+    sequential: { tuning: 4000, alpha: 0.05 },
+  });
+const dollars = new Intl.NumberFormat('en', {
+  style: 'currency',
+  currency: 'USD',
+  minimumFractionDigits: 5,
+  signDisplay: 'always',
+});
 
 for (let requests = 500; requests <= 5000; requests += 500) {
   for (const [arm, recorder] of recorders.entries()) {
@@ -27,17 +34,16 @@ for (let requests = 500; requests <= 5000; requests += 500) {
       recorder.record(latencyMs, costUsd, -1, -1, uniform() < 0.95);
     }
   }
-  const { treatments } = await crucible.compare(arms, plan);
-  const [{ decision, metrics, verdict }] = treatments;
-  const [low, high] = metrics.costUsd.confidenceInterval ?? [];
-  const usd = (value) => `${value < 0 ? '-' : '+'}$${Math.abs(value).toFixed(5)}`;
-  const interval = low === undefined ? 'no interval yet' : `${usd(low)} to ${usd(high)}`;
-  const held = decision.guardrails.filter(({ holds }) => holds).length;
+  const [treatment] = (await look()).treatments;
+  const { outcome, guardrails = [] } = treatment.decision ?? {};
+  const ends = treatment.metrics.costUsd.confidenceInterval?.map((end) => dollars.format(end));
+  const interval = ends?.join(' to ') ?? 'no interval yet';
+  const held = guardrails.filter(({ holds }) => holds).length;
   console.log(
-    `${requests} an arm: ${decision.outcome} (difference in cost ${interval}; ${held} of 2 guardrails hold)`,
+    `${requests} an arm: ${outcome} (difference in cost ${interval}; ${held} of 2 guardrails hold)`,
   );
-  if (decision.outcome === 'undecided') continue;
-  console.log(`\n${verdict}`);
+  if (outcome === 'undecided') continue;
+  console.log(`\n${treatment.verdict}`);
   break;
 }
 await crucible.close();
