@@ -49,8 +49,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'workers',
   ],
   instrument: ['capture', 'experiment', 'schema', 'storage'],
+  calls: ['capture', 'schema'],
   outlets: ['analysis', 'capture', 'experiment', 'instrument', 'schema', 'version'],
-  demo: ['schema'],
+  demo: ['calls', 'schema'],
   cli: ['analysis', 'demo', 'schema', 'stats', 'index', 'version'],
 };
 /** What all may import: files of src/ that know nothing of events, and what the compilers of both languages read. */

@@ -9,6 +9,7 @@
  * - `ensemble.vote.completed`: the members' cost together (`totalCost`); the question's own event has none.
  */
 
+import { plurality } from '../calls/vote.js';
 import { type ChatCall, ChatError, type ChatReply, type ChatTransport } from './chat-client.js';
 import { type Question, readAnswer } from './questions.js';
 import { type ModelProfile, PROVIDER } from './traffic.js';
@@ -181,29 +182,6 @@ export function ensembleClient(context: ClientContext, models: readonly ModelPro
         );
       },
     );
-  };
-}
-
-/** The vote among answers (null: no answer): how many said what, the winner, and its share of the votes cast. */
-export function plurality(answers: readonly (string | null)[]): {
-  votes: Record<string, number>;
-  winner: string | null;
-  agreement: number | null;
-} {
-  const votes = new Map<string, number>();
-  for (const answer of answers) {
-    if (answer !== null) votes.set(answer, (votes.get(answer) ?? 0) + 1);
-  }
-  const cast = [...votes.values()].reduce((sum, count) => sum + count, 0);
-  // A Map keeps the order of the first vote, and `>` keeps the earlier of two equals.
-  let winner: string | null = null;
-  for (const [answer, count] of votes) {
-    if (winner === null || count > votes.get(winner)!) winner = answer;
-  }
-  return {
-    votes: Object.fromEntries(votes),
-    winner,
-    agreement: winner === null ? null : votes.get(winner)! / cast,
   };
 }
 

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { plurality } from '../../src/calls/vote.js';
 import { type ChatCall, ChatError, type ChatReply, type ChatRequest } from '../../src/demo/chat-client.js';
-import {
-  type ClientContext,
-  ensembleClient,
-  hedgedClient,
-  plurality,
-  singleClient,
-} from '../../src/demo/clients.js';
+import { type ClientContext, ensembleClient, hedgedClient, singleClient } from '../../src/demo/clients.js';
 import { MODEL_PROFILES } from '../../src/demo/traffic.js';
 
 const [large, middle, small] = MODEL_PROFILES as [
