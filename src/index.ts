@@ -49,8 +49,17 @@ export type { ScoreKey } from './readers/scored.js';
 export type { ColumnType } from './schema/columns.js';
 export type { NumberCondition, Operators } from './schema/condition.js';
 export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
+export { type GenaiPrices, genaiPrices } from './schema/genai-prices.js';
 export { LLM_COLUMNS } from './schema/llm-columns.js';
-export { type ModelPrice, type PriceTable, REFERENCE_PRICES } from './schema/prices.js';
+export {
+  type DatedRates,
+  type ModelMatch,
+  type ModelPrice,
+  type ModelRates,
+  type PriceTable,
+  type PriceTier,
+  REFERENCE_PRICES,
+} from './schema/prices.js';
 export { type EventDefinition, type EventInfo, EventRegistry, events } from './schema/registry.js';
 export type { ServeHandle, ServeOptions } from './serve/start.js';
 export {

@@ -178,7 +178,7 @@ export class EventWriter {
     this.strings = new Dictionary(memory.buffer, STRINGS);
     this.malformedKeys = new MalformedKeys(memory.buffer, this.strings);
     this.ring.malformedKeys = this.malformedKeys;
-    this.prices = new PriceBook(prices);
+    this.prices = new PriceBook(prices, clock);
     this.clock = clock;
     const { scratchAddress, scratchBytes } = this.ring;
     this.out = new MsgpackWriter(memory.buffer, scratchAddress, scratchAddress + scratchBytes);
@@ -515,6 +515,7 @@ export class EventWriter {
       typeof event === 'string' ? (this.plans.get(event) ?? this.newPlan(event)) : this.nameless(frame);
     const { known } = plan;
     const notes = frame.enriched.malformedKeys.length;
+    frame.enriched.timestampUs = timestampUs ?? Number.NaN;
     this.enrich(frame, plan, measurements, metadata, success);
     if (this.storeEnriched(frame, plan, measurements, metadata, timestampUs, known) !== null) return;
     frame.enriched.malformedKeys.length = notes;

@@ -30,6 +30,8 @@ export interface Enriched extends Malformed {
   success: boolean | null;
   model: string | null;
   provider: string | null;
+  /** When it happened, µs since the Unix epoch; NaN for now. Set before it is enriched. */
+  timestampUs: number;
   /** Working storage. */
   readonly usage: Usage;
   readonly offered: Offered;
@@ -68,6 +70,7 @@ export function emptyEnriched(): Enriched {
     success: null,
     model: null,
     provider: null,
+    timestampUs: Number.NaN,
     malformed: false,
     cut: false,
     malformedKeys: [],
@@ -435,7 +438,7 @@ function usageUsd(into: Enriched, prices: PriceBook): number {
   const { model, prompt, completion, usage, tokensCanonical } = into;
   if (!tokensCanonical && !Number.isNaN(usage.costUsd)) return usage.costUsd;
   if (model === null) return Number.NaN;
-  const rates = prices.ratesOf(model);
+  const rates = prices.ratesOf(model, prompt, into.timestampUs);
   let costUsd: number | null = null;
   if (rates === null) into.unpriced = UNPRICED_MODEL;
   else if (tokensCanonical) costUsd = plainCost(rates, prompt, completion);

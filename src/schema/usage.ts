@@ -208,6 +208,8 @@ export class Usage {
   cached = 0;
   cacheWrite = 0;
   cacheWrite1h = 0;
+  /** Of the completion. */
+  reasoning = 0;
   /** Whether the prompt or the completion was to be told, and is not known. */
   isPartial = false;
   /** What the counts came with as their cost; NaN for none. */
@@ -229,6 +231,7 @@ export class Usage {
     this.cached = 0;
     this.cacheWrite = 0;
     this.cacheWrite1h = 0;
+    this.reasoning = 0;
     this.isPartial = false;
     this.costUsd = Number.NaN;
   }
@@ -313,6 +316,7 @@ export class Usage {
     this.cached = cached;
     this.cacheWrite = cacheWrite;
     this.cacheWrite1h = this.some(PLACE.cacheWrite1h);
+    this.reasoning = Math.min(this.some(PLACE.reasoning) || this.some(THOUGHTS), this.completion);
     this.isPartial =
       (!knowsInput && (!knowsOutput || (lacking & (1 << INPUT)) !== 0)) ||
       (!knowsOutput && (lacking & (1 << OUTPUT)) !== 0);

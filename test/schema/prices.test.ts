@@ -201,3 +201,90 @@ describe('a table that is none', () => {
     expect(() => bench.crucible({ prices })).toThrow(path);
   });
 });
+
+describe('rates of kinds, lengths and times', () => {
+  const at = async (price: unknown, metadata: object, time?: string) => {
+    const prices = { version: 'own', models: { m: price } } as PriceTable;
+    const experiment = bench.crucible({ prices }).startExperiment({ name: 'priced', capacity: 1024 });
+    const event = { model: 'm', ...metadata };
+    if (time === undefined) experiment.capture('e', {}, event);
+    else experiment.captureAt(Date.parse(time) * 1000, 'e', {}, event);
+    return (await experiment.query())[0]!;
+  };
+  const M = 1_000_000;
+
+  it('reasoning has a rate of its own, or that of the output', async () => {
+    const usage = {
+      prompt_tokens: 0,
+      completion_tokens: M,
+      completion_tokens_details: { reasoning_tokens: M / 4 },
+    };
+    expect((await at({ input: 1, output: 2, reasoning: 6 }, { usage })).costUsd).toBeCloseTo(1.5 + 1.5, 12);
+    expect((await at({ input: 1, output: 2 }, { usage })).costUsd).toBeCloseTo(2, 12);
+  });
+
+  it('long prompts have the rates of their tier, for all of their tokens', async () => {
+    const price = {
+      ...{ input: 1, output: 2 },
+      tiers: [
+        { above: 100, input: 10 },
+        { above: 200, input: 100, output: 200 },
+      ],
+    };
+    const cost = async (prompt: number) =>
+      (await at(price, { tokens: { prompt, completion: M, total: prompt + M } })).costUsd;
+    expect(await cost(100)).toBeCloseTo(2 + 100e-6, 12);
+    expect(await cost(101)).toBeCloseTo(2 + 1010e-6, 12);
+    expect(await cost(201)).toBeCloseTo(200 + 20_100e-6, 12);
+  });
+
+  it('prices hold at the time of the event', async () => {
+    const price = [
+      { input: 1, output: 0, until: '2024-06-01' },
+      { input: 2, output: 0, from: '2024-06-01', until: '2025-01-01T12:00:00Z' },
+    ];
+    const tokens = { prompt: M, completion: 0, total: M };
+    const cost = async (time?: string) => (await at(price, { tokens }, time)).costUsd;
+    expect(await cost('2024-05-31T23:59:59.999Z')).toBe(1);
+    expect(await cost('2024-06-01T00:00:00Z')).toBe(2);
+    expect(await cost('2025-01-01T11:59:59Z')).toBe(2);
+    expect(await cost('2025-01-01T12:00:00Z')).toBeNull();
+    // The clock of the experiment is at 2023.
+    expect(await cost()).toBe(1);
+  });
+
+  it('models may be meant by what their names are like', async () => {
+    const prices: PriceTable = {
+      version: 'own',
+      models: { 'gpt-5': [9, 0] },
+      matches: [
+        { match: { and: [{ starts_with: 'gpt-5' }, { ends_with: 'mini' }] }, price: [1, 0] },
+        { match: { or: [{ contains: 'mini' }, { regex: '^o\\d' }, { equals: 'x' }] }, price: [2, 0] },
+      ],
+    };
+    const cost = async (model: string) =>
+      (await enriched({}, { model, tokens: TOKENS }, 'e', prices)).costUsd;
+    expect(
+      await Promise.all(['gpt-5', 'gpt-5-mini', 'openai/gpt-5-mini', 'a-mini-b', 'o3', 'x', 'xx'].map(cost)),
+    ).toEqual([9, 1, 2, 2, 2, 2, null]);
+  });
+
+  it.each<[string, object]>([
+    ['prices.models["m"][0].from', { models: { m: [{ input: 1, output: 1, from: 'soon' }] } }],
+    [
+      'prices.models["m"].tiers[1].above',
+      { models: { m: { input: 1, output: 1, tiers: [{ above: 5 }, { above: 5 }] } } },
+    ],
+    [
+      'prices.models["m"].tiers[0].x',
+      { models: { m: { input: 1, output: 1, tiers: [{ above: 5, x: 1 }] } } },
+    ],
+    ['prices.models["m"]', { models: { m: [] } }],
+    ['prices.matches[0].match', { models: {}, matches: [{ match: { like: 'x' }, price: [1, 1] }] }],
+    ['prices.matches[0].match', { models: {}, matches: [{ match: { regex: '(' }, price: [1, 1] }] }],
+    ['prices.matches[0].price', { models: {}, matches: [{ match: { equals: 'x' } }] }],
+  ])('what is none is an error that says where: %s', (path, table) => {
+    const prices = { version: 'own', ...table } as PriceTable;
+    expect(() => bench.crucible({ prices })).toThrow(path);
+  });
+});
