@@ -41,6 +41,19 @@ export class StateError extends TelemetryError {
   }
 }
 
+/** A limit of a budget is reached; the context has which, and what was spent. */
+export class BudgetError extends TelemetryError {
+  constructor(limit: string, allowed: number, spent: number, key: string | null) {
+    const whose = key === null ? '' : ` of ${key}`;
+    super('ERR_BUDGET_EXCEEDED', `the budget${whose} of ${allowed} ${limit} is spent: ${spent} until now`, {
+      limit,
+      allowed,
+      spent,
+      key,
+    });
+  }
+}
+
 /** ERR_STREAM_ABANDONED: nobody read an export's stream for a while. */
 export type ExportCode =
   | 'ERR_NO_DATA'
@@ -191,6 +204,7 @@ const CLASSES = new Map<string, new (...args: never[]) => TelemetryError>(
     ConfigError,
     NotFoundError,
     StateError,
+    BudgetError,
     ExportError,
     ImportError,
     AnalysisError,

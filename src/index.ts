@@ -14,6 +14,7 @@ export { Span, type SpanResult } from './capture/span.js';
 export { type Clock, systemClock } from './clock.js';
 export * from './errors.js';
 export type { ArchiveOptions, ArchiveResult } from './experiment/archive.js';
+export { Budget, type BudgetLimits, type BudgetOptions, type Spending } from './experiment/budget.js';
 export {
   Crucible,
   type CrucibleOptions,
@@ -35,6 +36,7 @@ export type { ExportOptions } from './experiment/exporting.js';
 export type { ImportedFiles, ImportFilesOptions } from './experiment/importing.js';
 export type { ExperimentOptions } from './experiment/options.js';
 export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './experiment/reopen.js';
+export type { RepriceReport } from './experiment/reprice.js';
 export type { ScoreFileOptions, ScoreFileResult } from './experiment/score-file.js';
 export type { Score, ScoreOptions, ScoreTarget } from './experiment/scores.js';
 export type { ExportResult } from './export/index.js';

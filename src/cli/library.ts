@@ -30,8 +30,10 @@ import type {
   JudgesReport,
   Pilot,
   PilotOptions,
+  PriceTable,
   RecoverOptions,
   RecoveryReport,
+  RepriceReport,
   Score,
   ScoreFileOptions,
   ScoreFileResult,
@@ -91,6 +93,7 @@ export interface LibraryExperiment {
   attempts(options: AttemptsOptions): Promise<AttemptsReport>;
   stop(): Promise<unknown>;
   archive(options: ArchiveOptions): Promise<ArchiveResult>;
+  reprice(prices: PriceTable): Promise<RepriceReport>;
   compact(options: { signal: AbortSignal }): Promise<CompactionReport>;
   cleanup(): Promise<void>;
   /** The fields of SEMANTICS. */

@@ -46,7 +46,7 @@ import { MemoryStore } from '../readers/memory-store.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
-import type { PriceTable } from '../schema/prices.js';
+import { PriceBook, type PriceTable } from '../schema/prices.js';
 import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compaction/thread.js';
 import type { Lock } from '../storage/disk/lock.js';
 import type { ExperimentFields } from '../storage/spooler/spooler.js';
@@ -55,12 +55,14 @@ import { checkThreadSpace } from '../thread.js';
 import { VERSION } from '../version.js';
 import type { AnalysisPool } from '../workers/pool.js';
 import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
+import { Budget, type BudgetOptions } from './budget.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import type { ExportStreams, StreamExportOptions } from './export-stream.js';
 import { type ExportOptions, writeExport } from './exporting.js';
 import { ImportSink } from './import-sink.js';
 import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
+import { type RepriceReport, reprice } from './reprice.js';
 import { readScoreFile, type ScoreFileOptions, type ScoreFileResult } from './score-file.js';
 import {
   type CheckedScore,
@@ -554,6 +556,30 @@ export class Experiment {
     this.#open();
     const check = (...score: Parameters<Experiment['score']>) => this.#checkedScore(...score);
     return readScoreFile(path, options, check, (scores) => this.#openScores().addAll(scores));
+  }
+
+  /**
+   * Prices the tokens of all events again, by another table. Both costs are kept: the events' own, and the new one as the
+   * column `score.costUsd.<version>`, which filters, queries, exports and outcomes have. What an emitter has reported as
+   * the cost is not looked at. Events without a price by the table get none, and are listed.
+   * @throws ConfigError for a table that is none; StorageError; StateError ERR_CLOSED after cleanup
+   */
+  reprice(prices: PriceTable): Promise<RepriceReport> {
+    return reprice(this, prices);
+  }
+
+  /**
+   * A limit to what calls of models inside of this experiment may cost, with what is told on this thread's bus: warns,
+   * aborts further calls by a signal, calls back. What recorders and other threads capture is not counted.
+   * @throws ConfigError for limits that are none
+   */
+  budget(options: BudgetOptions): Budget {
+    return new Budget(options, this.#run(undefined), new PriceBook(this.#owner.prices, this.#clock));
+  }
+
+  /** @internal Many at once. */
+  scoreAll(scores: readonly Parameters<Experiment['score']>[]): void {
+    this.#openScores().addAll(scores.map((score) => this.#checkedScore(...score)));
   }
 
   /**

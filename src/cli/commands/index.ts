@@ -14,6 +14,7 @@ import { list } from './list.js';
 import { metrics } from './metrics.js';
 import { plan } from './plan.js';
 import { recover } from './recover.js';
+import { reprice } from './reprice.js';
 import { score } from './score.js';
 import { serve } from './serve.js';
 import { show } from './show.js';
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   exportCommand,
   recover,
   archive,
+  reprice,
   compact,
   deleteCommand,
   help,

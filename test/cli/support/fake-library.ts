@@ -67,6 +67,9 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
     attempts: () => Promise.reject(new Error('not here')),
     stop: async () => void calls.push(`stop ${name}`),
     archive: () => Promise.reject(new Error('not here')),
+    reprice: async () => {
+      throw new Error('no prices here');
+    },
     compact: async () => ({ segments: 0, skipped: [], bytesBefore: 0, bytesAfter: 0 }),
     export: async (format, { path = `exports/${name}.${format}` }) => {
       calls.push(`export ${format}`);
