@@ -10,6 +10,7 @@ import { exportStreams } from './export-streams.bench.js';
 import { exportText } from './export-text.bench.js';
 import type { Bench } from './harness.js';
 import { hotPath } from './hot-path.bench.js';
+import { instrument } from './instrument.bench.js';
 import { memory } from './memory.bench.js';
 import { peersMemory } from './peers/memory.bench.js';
 import { peers } from './peers.bench.js';
@@ -35,6 +36,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   'export-captured': exportCaptured,
   'export-memory': exportMemory,
   'export-streams': exportStreams,
+  instrument,
   peers,
   'peers-memory': peersMemory,
   suite,

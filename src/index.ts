@@ -47,6 +47,7 @@ export {
   ImportSource,
 } from './import/index.js';
 export { type InstrumentOptions, instrument, type Source } from './instrument/instrument.js';
+export { traceContext } from './instrument/trace-context.js';
 export type { ScoreKey } from './readers/scored.js';
 export type { ColumnType } from './schema/columns.js';
 export type { NumberCondition, Operators } from './schema/condition.js';

@@ -19,16 +19,16 @@ const BYTES_MAX = 2 ** 24;
 
 /** @param contentType - of the answer's headers */
 export function bodyReader(contentType: string | null, reply: Reply): BodyReader {
-  if (contentType?.includes('event-stream')) {
-    return contentType.includes('amazon') ? new AwsEvents(reply) : new Lines(reply, true);
-  }
+  // Amazon writes it in one word.
+  if (contentType?.includes('amazon.eventstream')) return new AwsEvents(reply);
+  if (contentType?.includes('event-stream')) return new Lines(reply, true);
   if (contentType?.includes('ndjson') || contentType?.includes('jsonl')) return new Lines(reply, false);
   return new Whole(reply);
 }
 
 /** Whether an answer of this type comes in pieces. */
 export function isStreamType(contentType: string | null): boolean {
-  return contentType !== null && /event-stream|ndjson|jsonl/.test(contentType);
+  return contentType !== null && /event-?stream|ndjson|jsonl/.test(contentType);
 }
 
 /** Bytes that are kept until they are complete. */

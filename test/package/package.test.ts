@@ -184,6 +184,7 @@ describe('examples, as they are installed', () => {
     'durable.js':
       /^the child was ended by SIGKILL\ndoomed: 10000 events, 0 damaged\n10001 latencies, mean 104\.50 ms\n$/,
     'threads.js': /^15000 events from 3 threads, 0 dropped\n$/,
+    'model-calls.js': /^short: \$-0\.01080 in all\n4 series of tokens\n$/,
     'import-csv.js':
       /^4 rows imported, 0 malformed\n6 s, latency p50 1565 ms, p99 4655\.8 ms\n2783 tokens, success rate 0\.75\n$/,
   };
