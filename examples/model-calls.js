@@ -14,12 +14,13 @@ const provider = createServer(async (request, response) => {
   const choices = [{ message: { content: 'Hello' }, finish_reason: 'stop' }];
   response.end(JSON.stringify({ id: `chatcmpl-${Math.random()}`, model: 'gpt-4', choices, usage }));
 });
-await new Promise((resolve) => provider.listen(0, '127.0.0.1', () => resolve(undefined)));
-const address = /** @type {import('node:net').AddressInfo} */ (provider.address());
+await new Promise((resolve) => provider.listen(0, '127.0.0.1', () => resolve(null)));
+const address = provider.address();
+const port = typeof address === 'object' ? address?.port : 0;
 
 /** Knows nothing of experiments. */
-async function ask(/** @type {string} */ content) {
-  const response = await fetch(`http://127.0.0.1:${address.port}/v1/chat/completions`, {
+async function ask(content = '') {
+  const response = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
     method: 'POST',
     body: JSON.stringify({ model: 'gpt-4', messages: [{ role: 'user', content }] }),
   });
