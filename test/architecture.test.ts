@@ -66,6 +66,7 @@ const EVERYWHERE = [
   'generated',
   'node_modules',
   'suggest',
+  'known-keys',
   'thread',
   'optional',
   'address-space',

@@ -50,9 +50,11 @@ import {
   type EventKind,
   emptyEnriched,
   enrich,
+  enrichRecord,
   type KnownParts,
   kindOfEvent,
   newKnownParts,
+  type Told,
   toldName,
 } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
@@ -128,6 +130,15 @@ export interface RestoredEvent {
   /** The id that a row here gets. */
   idAt(producer: number, sequence: number): string;
 }
+
+/** Keys of a record's parts that its event has not, or not whole. */
+export interface RecordFlaws {
+  readonly notUnderstood: readonly string[];
+  /** Beyond a limit, or of another type than their declared column. */
+  readonly notKept: readonly string[];
+}
+
+const FLAWLESS: RecordFlaws = Object.freeze({ notUnderstood: [], notKept: [] });
 
 /** Columns of an event that is not enriched: absent numbers NaN, absent tokens -1. */
 export type KnownColumns = Pick<
@@ -275,16 +286,36 @@ export class EventWriter {
     this.ring.close(as);
   }
 
-  /** Stores an event whose columns are known already, such as a row of a file. @returns false when it is refused */
-  captureKnown(timestampUs: number, event: string, known: KnownColumns, metadata: Metadata): boolean {
+  /**
+   * Stores a record of a file as the event that it tells of.
+   * @param told - what is known of it besides its metadata
+   * @param malformedKeys - what of it was not understood so far
+   * @returns what else was found to be malformed; null when the event is refused
+   */
+  captureRecord(
+    timestampUs: number,
+    event: string,
+    told: Told,
+    metadata: Metadata,
+    malformedKeys: readonly string[],
+  ): RecordFlaws | null {
     const frame = this.frames[0] ?? this.newFrame();
     const scratchStart = this.out.position;
-    clearMalformed(frame.enriched);
-    const nothingElse = { costComputed: false, unpriced: 0, totalTokens: -1, tokensCanonical: false };
-    Object.assign(frame.enriched, known, nothingElse);
+    const { enriched } = frame;
+    clearMalformed(enriched);
+    for (const key of malformedKeys) noteMalformed(enriched, key);
+    const known = enriched.malformedKeys.length;
     try {
       const plan = this.plans.get(event) ?? this.newPlan(event);
-      return this.storeEnriched(frame, plan, NOTHING, metadata, timestampUs) === true;
+      plan.known ??= newKnownParts();
+      enrichRecord(enriched, plan.kind, plan.known, told, metadata, this.prices);
+      const understood = enriched.malformedKeys.length;
+      if (this.storeEnriched(frame, plan, NOTHING, metadata, timestampUs) !== true) return null;
+      if (enriched.malformedKeys.length === known) return FLAWLESS;
+      return {
+        notUnderstood: enriched.malformedKeys.slice(known, understood),
+        notKept: enriched.malformedKeys.slice(understood),
+      };
     } finally {
       this.out.position = scratchStart;
     }

@@ -59,7 +59,7 @@ export interface ImportResult {
   cut?: number;
   /** Those by reason. */
   reasons?: Readonly<Record<string, number>>;
-  errors?: readonly { readonly line: number; readonly message: string }[];
+  errors?: readonly { readonly line: number; readonly message: string; readonly path?: string }[];
   /** Rows that got the time of the import. */
   untimed?: number;
   /** Targets of the map that nothing was found for. */

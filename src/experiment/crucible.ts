@@ -113,15 +113,15 @@ export class Crucible implements AsyncDisposable {
   /**
    * Imports files into a new experiment, or with `splitBy` into one for each value of a column, so that the arms of a
    * study that are in one file can be compared. Of a folder all files with a known extension are read.
-   * @param files - paths, or streams of bytes
+   * @param files - paths, or streams of bytes; one or several
    * @throws as `Experiment.importFile`; what came before has been captured
    */
   async importFiles(
-    files: string | readonly (string | AsyncIterable<Uint8Array>)[],
+    files: string | AsyncIterable<Uint8Array> | readonly (string | AsyncIterable<Uint8Array>)[],
     options: ImportFilesOptions = {},
   ): Promise<ImportedFiles> {
     const { name, id, condition, hypothesis, tags, metadata, ...importing } = options;
-    const listed = typeof files === 'string' ? [files] : files;
+    const listed = Array.isArray(files) ? files : [files];
     const found = await Promise.all(
       listed.map((file) => (typeof file === 'string' ? filesOf(file) : [file])),
     );

@@ -32,11 +32,15 @@ import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError, type StorageCode, StorageError, TelemetryError } from '../errors.js';
 import type { ExperimentAbout, ExportResult } from '../export/index.js';
 import {
+  checkSignal,
   type ImportedRecord,
   type ImportFileOptions,
+  type ImportProblem,
   type ImportProgress,
   type ImportReason,
   ImportSource,
+  type RecordSink,
+  type ReportProblem,
 } from '../import/index.js';
 import type { Modes } from '../make-folder.js';
 import { DurableStore } from '../readers/durable-store.js';
@@ -59,7 +63,7 @@ import { Budget, type BudgetOptions } from './budget.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import type { ExportStreams, StreamExportOptions } from './export-stream.js';
 import { type ExportOptions, writeExport } from './exporting.js';
-import { ImportSink } from './import-sink.js';
+import { ImportSink, reportFlaws } from './import-sink.js';
 import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import { type RepriceReport, reprice } from './reprice.js';
@@ -133,8 +137,8 @@ export interface ImportResult extends ImportLosses {
   skipped: number;
   /** Records, or parts of them, that could not be understood. */
   malformed: number;
-  /** The first 20 of those. */
-  errors: { line: number; message: string }[];
+  /** The first 20 of those; with the file, where there are several. */
+  errors: ImportProblem[];
   /** All of them by reason; only those that there were. */
   reasons: Partial<Record<ImportReason, number>>;
   /** Records that got the time of the import, since the file tells none. */
@@ -498,11 +502,12 @@ export class Experiment {
     options: ImportOptions = {},
   ): Promise<ImportResult> {
     const { onProgress, signal, ...fileOptions } = options;
+    checkSignal(signal);
     const losses = { refused: 0, cut: 0 };
     const sink = this.importSink(losses);
-    const accept = (record: ImportedRecord) => {
+    const accept: RecordSink = (record, _, report) => {
       signal?.throwIfAborted();
-      sink(record);
+      sink(record, report);
     };
     const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions, signal);
     const summary = await source.run(accept, onProgress, this, signal);
@@ -515,14 +520,16 @@ export class Experiment {
    * @param losses - is told of those that are refused or cut
    * @throws StateError ERR_NOT_RUNNING unless the experiment is running, then and with each record
    */
-  importSink(losses: ImportLosses): (record: ImportedRecord) => void {
+  importSink(losses: ImportLosses): (record: ImportedRecord, report: ReportProblem) => void {
     if (this.#status !== 'running') throw this.#notRunning('import into');
     const { writer } = this.#open();
     const sink = new ImportSink(writer, this.id, this.#owner.prices.version, this.#clock);
-    return (record) => {
+    return (record, report) => {
       if (this.#status !== 'running') throw this.#notRunning('import into');
       const { cuts } = writer.ring;
-      if (!sink.accept(record)) losses.refused++;
+      const flaws = sink.accept(record);
+      if (flaws === null) losses.refused++;
+      else reportFlaws(flaws, report);
       losses.cut += writer.ring.cuts - cuts;
     };
   }

@@ -10,7 +10,7 @@ import { ConfigError, ExportError, StateError } from '../errors.js';
 import type { FileExportOptions } from '../export/index.js';
 import type { ChunkSource, StreamPool } from '../workers/stream-pool.js';
 import { type ExportTask, exportedChunks } from '../workers/tasks.js';
-import type { ExportOptions } from './exporting.js';
+import { checkExportOptions, type ExportOptions } from './exporting.js';
 import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
 
 export interface StreamExportOptions extends ExportOptions {
@@ -48,6 +48,7 @@ export class ExportStreams {
     format: string,
     options: FileExportOptions & StreamExportOptions,
   ): Readable {
+    checkExportOptions(options, 'idleTimeoutMs');
     const { filter: _, onProgress: __, signal, idleTimeoutMs = IDLE_TIMEOUT_MS, ...rest } = options;
     if (typeof idleTimeoutMs !== 'number' || !(idleTimeoutMs >= 0 && idleTimeoutMs <= IDLE_TIMEOUT_MAX_MS)) {
       throw new ConfigError(

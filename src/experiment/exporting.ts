@@ -11,6 +11,7 @@ import {
   formatTarget,
   isTaken,
 } from '../export/index.js';
+import { checkKeys } from '../known-keys.js';
 import type { Filter } from '../schema/event.js';
 import { newStaging, removeAbandoned } from '../staging.js';
 import type { AnalysisPool } from '../workers/pool.js';
@@ -29,6 +30,28 @@ export interface ExportOptions
   signal?: AbortSignal;
 }
 
+/** Options of all formats, and what is told beside them by the library. */
+const OPTIONS: readonly (keyof (FileExportOptions & ExportOptions))[] = [
+  ...([
+    'filter',
+    'onProgress',
+    'signal',
+    'anonymize',
+    'path',
+    'dir',
+    'name',
+    'folderMode',
+    'fileMode',
+  ] as const),
+  ...(['flatten', 'pretty', 'csvSafe', 'compression', 'layout', 'rowGroupRows'] as const),
+  ...(['batchRows', 'about', 'target', 'counts', 'libraryVersion', 'staging'] as const),
+];
+
+/** @throws ConfigError for an option that there is not, of which `more` are */
+export function checkExportOptions(options: unknown, ...more: readonly string[]): void {
+  checkKeys(null, options, [...OPTIONS, ...more]);
+}
+
 /** Below this it takes longer to start a thread than to encode. */
 const ROWS_HERE_MAX = 2_048;
 
@@ -40,8 +63,10 @@ export async function writeExport(
   pool: AnalysisPool | null,
   parts: readonly Selected[],
   format: string,
-  { onProgress = () => {}, signal, filter: _, ...given }: FileExportOptions & ExportOptions,
+  options: FileExportOptions & ExportOptions,
 ): Promise<ExportResult> {
+  checkExportOptions(options);
+  const { onProgress = () => {}, signal, filter: _, ...given } = options;
   const { path, target } = await reserved(await formatTarget(format, given));
   await removeAbandoned(dirname(path));
   const staging = newStaging();

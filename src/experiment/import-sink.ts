@@ -1,12 +1,15 @@
 /** Stores what an import reads: any record as an event, and events of our own exports as they were. */
 
-import type { EventWriter, KnownColumns } from '../capture/event-writer.js';
+import type { EventWriter, KnownColumns, RecordFlaws } from '../capture/event-writer.js';
 import type { Clock } from '../clock.js';
-import type { ImportedRecord, RestoredParts } from '../import/index.js';
+import type { ImportedRecord, ReportProblem, RestoredParts } from '../import/index.js';
 import { eventIdText } from '../row/event-id.js';
-
 import { UNPRICED } from '../schema/enrich.js';
 import type { Json } from '../schema/event.js';
+import { tellsCut } from '../schema/malformed.js';
+
+/** What was malformed of an event of ours was counted when it was captured. */
+const AS_IT_WAS: RecordFlaws = { notUnderstood: [], notKept: [] };
 
 export class ImportSink {
   private readonly writer: EventWriter;
@@ -22,34 +25,34 @@ export class ImportSink {
     this.idAt = (producer, sequence) => eventIdText(experimentId, producer, sequence);
   }
 
-  /** @returns false when the event is refused */
-  accept(record: ImportedRecord): boolean {
-    const { event, success, model, provider } = record;
+  /** @returns what of the event could not be understood or kept; null when it is refused */
+  accept(record: ImportedRecord): RecordFlaws | null {
+    const { event, model, provider } = record;
     const timestampUs = record.timestampUs ?? this.clock.nowUs();
+    if (record.restored !== null) {
+      return this.restore(timestampUs, record, record.restored) ? AS_IT_WAS : null;
+    }
+    const metadata: Record<string, Json> = { ...record.metadata };
+    if (model !== null) metadata.model = model;
+    if (provider !== null) metadata.provider = provider;
+    return this.writer.captureRecord(timestampUs, event, record, metadata, record.malformedKeys);
+  }
+
+  private restore(
+    timestampUs: number,
+    record: ImportedRecord,
+    { eventId, costSource, malformed, measurements, corrections }: RestoredParts,
+  ): boolean {
+    const { event, costUsd, metadata, success, model, provider } = record;
     const known: KnownColumns = {
       latencyMs: record.latencyMs ?? Number.NaN,
-      costUsd: record.costUsd ?? Number.NaN,
+      costUsd: costUsd ?? Number.NaN,
       prompt: record.promptTokens ?? -1,
       completion: record.completionTokens ?? -1,
       success,
       model,
       provider,
     };
-    if (record.restored !== null) {
-      return this.restore(timestampUs, record, record.restored, known);
-    }
-    const metadata: Record<string, Json> = { ...record.metadata };
-    if (model !== null) metadata.model = model;
-    if (provider !== null) metadata.provider = provider;
-    return this.writer.captureKnown(timestampUs, event, known, metadata);
-  }
-
-  private restore(
-    timestampUs: number,
-    { event, costUsd, metadata }: ImportedRecord,
-    { eventId, costSource, malformed, measurements, corrections }: RestoredParts,
-    known: KnownColumns,
-  ): boolean {
     const costComputed = costUsd !== null && costSource === this.tableSource;
     const unpriced = costUsd === null ? Math.max(UNPRICED.indexOf(costSource ?? null), 0) : 0;
     const found = costUsd === null ? UNPRICED[unpriced] : costComputed ? this.tableSource : 'event';
@@ -67,4 +70,15 @@ export class ImportSink {
       idAt: this.idAt,
     });
   }
+}
+
+/** Counts what of an event could not be understood or kept. What was cut is counted elsewhere. */
+export function reportFlaws({ notUnderstood, notKept }: RecordFlaws, report: ReportProblem): void {
+  if (notUnderstood.length > 0) report(`${notUnderstood.join(', ')}: not understood`, 'value');
+  const beyond = notKept.filter((key) => !tellsCut([key]));
+  if (beyond.length === 0) return;
+  report(
+    `${beyond.join(', ')}: beyond a limit (nesting, keys), or of another type than its declared column`,
+    'limit',
+  );
 }

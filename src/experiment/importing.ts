@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, ImportError } from '../errors.js';
 import {
+  checkSignal,
   type ImportFileOptions,
   type ImportProgress,
   ImportSource,
@@ -86,6 +87,7 @@ export async function importInto(
   { splitBy, onProgress, signal, ...options }: ImportFilesOptions,
   start: StartImport,
 ): Promise<ImportedFiles> {
+  checkSignal(signal);
   const experiments = new Map<string | undefined, Experiment>();
   const summaries: (ImportSummary & ImportLosses)[] = [];
   const experimentOf = (condition: string | undefined): Experiment => {
@@ -132,17 +134,18 @@ export async function importInto(
     into: Experiment | undefined,
   ): Promise<ImportSummary & ImportLosses> {
     const losses = { refused: 0, cut: 0 };
-    const unsplit = { count: 0 };
+    let unsplit = 0;
     const sinks = new Map<string | undefined, ReturnType<Experiment['importSink']>>();
     const progress = (told: ImportProgress) => onProgress?.({ ...told, path: source.path });
     const summary = await source.run(
-      (record, raw) => {
+      (record, raw, report) => {
         signal?.throwIfAborted();
         let condition: string | undefined;
         if (splitBy !== undefined) {
           condition = conditionOf(raw, splitBy);
           if (condition === undefined) {
-            unsplit.count++;
+            unsplit++;
+            report(`there is no ${splitBy}, which tells experiments apart`, 'condition');
             return;
           }
         }
@@ -151,19 +154,18 @@ export async function importInto(
           sink = experimentOf(condition).importSink(losses);
           sinks.set(condition, sink);
         }
-        sink(record);
+        sink(record, report);
       },
       progress,
       into,
     );
-    if (unsplit.count === 0) return { ...summary, ...losses };
+    const { path } = source;
     return {
       ...summary,
       ...losses,
-      rows: summary.rows - unsplit.count,
-      skipped: summary.skipped + unsplit.count,
-      problems: summary.problems + unsplit.count,
-      reasons: { ...summary.reasons, condition: unsplit.count },
+      rows: summary.rows - unsplit,
+      skipped: summary.skipped + unsplit,
+      errors: sources.length === 1 ? summary.errors : summary.errors.map((error) => ({ ...error, path })),
     };
   }
 }

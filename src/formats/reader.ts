@@ -32,16 +32,18 @@ export type ImportReason =
   | 'ragged'
   /** It has bytes that are not of the encoding. Left out. */
   | 'encoding'
-  /** It is longer than `maxRecordChars`. Left out. */
+  /** It is longer than `maxRecordChars`, or has more keys or fields than `COLUMNS_MAX`. Left out. */
   | 'tooLong'
   /** Its time cannot be understood. Left out, unless told otherwise. */
   | 'time'
   /** A field of the event is not what it should be, such as a number. Kept without that field. */
   | 'value'
-  /** NaN or an infinity, which no JSON has. Kept, with null. */
+  /** NaN, an infinity or a number beyond a double. Kept, with null. */
   | 'nonFinite'
   /** A column without a name, or with another's. Kept under a name of its own. */
   | 'header'
+  /** A value is beyond what an event may have, such as its nesting, or of another type than its declared column. Kept as far as it goes. */
+  | 'limit'
   /** It has no value in the column that tells experiments apart. Left out. */
   | 'condition';
 
@@ -79,6 +81,8 @@ export interface RecordReader {
    * format has no place to say so.
    */
   readonly isOwn: boolean | null;
+  /** Of text: whether fractions have a comma. What is a number has a point in its place already. */
+  readonly hasDecimalCommas?: boolean;
   /** Records in file order, some at a time. @throws ImportError where the file cannot be read further */
   batches(): AsyncIterable<readonly RawItem[]>;
 }

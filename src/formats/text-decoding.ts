@@ -25,8 +25,20 @@ export function checkEncoding(label: unknown): string {
   );
 }
 
-/** What a byte order mark says, or, of UTF-16 without one, where its zero bytes are; else UTF-8. */
+/**
+ * What a byte order mark says, or, of UTF-16 without one, where its zero bytes are; else UTF-8.
+ * @throws ImportError ERR_FILE_ENCODING for UTF-32
+ */
 export function detectEncoding(head: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  if (isUtf32(head)) {
+    throw new ImportError(
+      'ERR_FILE_ENCODING',
+      'the text is UTF-32, which cannot be read: write it as UTF-8',
+      {
+        encoding: 'utf-32',
+      },
+    );
+  }
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';
   if (head[0] === 0xfe && head[1] === 0xff) return 'utf-16be';
   if (head.length < 4) return 'utf-8';
@@ -34,6 +46,12 @@ export function detectEncoding(head: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16
   const none = (from: number) => head.every((byte, i) => i % 2 !== from || byte !== 0);
   if (zeros(1) && none(0)) return 'utf-16le';
   return zeros(0) && none(1) ? 'utf-16be' : 'utf-8';
+}
+
+/** By its mark, which begins as that of UTF-16 does. */
+function isUtf32(head: Uint8Array): boolean {
+  const begins = (...bytes: readonly number[]) => bytes.every((byte, i) => head[i] === byte);
+  return begins(0xff, 0xfe, 0, 0) || begins(0, 0, 0xfe, 0xff);
 }
 
 /** Text of a file. */

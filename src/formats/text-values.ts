@@ -54,10 +54,10 @@ export function numberHint(text: string): string {
   return /^[+-]?\d+,\d+$/.test(trimmed) ? ": pass decimal: ',' for fractions with a comma" : '';
 }
 
-/** What a word, number or boolean says about success; null when it says nothing known. */
+/** What a word, 1, 0 or a boolean says about success; null when it says nothing known. */
 export function booleanOf(value: Json): boolean | null {
   if (typeof value === 'boolean') return value;
-  if (typeof value === 'number') return Number.isNaN(value) ? null : value !== 0;
+  if (typeof value === 'number') return value === 1 ? true : value === 0 ? false : null;
   if (typeof value !== 'string') return null;
   const word = value.trim().toLowerCase();
   if (TRUE_WORDS.has(word)) return true;
@@ -65,6 +65,14 @@ export function booleanOf(value: Json): boolean | null {
   // As pandas writes a column of booleans with gaps: 1.0 and 0.0.
   const number = parseDecimal(word);
   return number === 1 ? true : number === 0 ? false : null;
+}
+
+/** Thousands as a file with decimal commas has them; `1.234` may be 1.234 as well. */
+const THOUSANDS_POINTS = /^\s*[+-]?[1-9]\d{0,2}(?:\.\d{3})+\s*$/;
+
+/** Whether text of a file with decimal commas is a number to some and another one to others. */
+export function isAmbiguousNumber(text: string): boolean {
+  return text.length < 64 && THOUSANDS_POINTS.test(text);
 }
 
 /** Text of a value: null is empty, objects and arrays are JSON. */

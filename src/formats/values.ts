@@ -1,7 +1,34 @@
 /** Values of binary formats as JSON has them. */
 
 import type { Json } from '../schema/event.js';
-import { setOwn } from './reader.js';
+import { type RawRecord, setOwn } from './reader.js';
+
+/**
+ * A record of a binary format. NaN and infinities become null in it, as JSON has none, and are told.
+ * @param record - is changed
+ */
+export function recordItem(line: number, record: Record<string, Json>): RawRecord {
+  const nonFinite = clearNonFinite(record);
+  if (nonFinite === 0) return { line, record, error: null };
+  return { line, record, error: `NaN or an infinity is null, ${nonFinite} times`, reason: 'nonFinite' };
+}
+
+/** @returns how many there were */
+function clearNonFinite(values: Record<string, Json> | Json[]): number {
+  let count = 0;
+  const parts = values as Record<string, Json>;
+  for (const key in parts) {
+    const value = parts[key]!;
+    if (typeof value === 'number') {
+      if (value - value === 0) continue;
+      parts[key] = null;
+      count += 1;
+    } else if (typeof value === 'object' && value !== null) {
+      count += clearNonFinite(value as Json[]);
+    }
+  }
+  return count;
+}
 
 /** The value that a JSON text means; what is none stays as it is. */
 export function parsedJson(text: Json): Json {

@@ -1,7 +1,7 @@
 /** The mapping of a file, bound to what its records have. */
 
 import { hasOwnColumns, isOwnMap, isOwnRow } from '../formats/own-marks.js';
-import type { RawItem, RecordReader } from '../formats/reader.js';
+import { COLUMNS_MAX, type RawItem, type RecordReader } from '../formats/reader.js';
 import type { Json } from '../schema/event.js';
 import { detectMapping } from './defaults.js';
 import {
@@ -12,6 +12,7 @@ import {
   type ImportMap,
   type MappingOptions,
   type RecordMapper,
+  type UnknownColumn,
 } from './mapping.js';
 import { type Destination, type OwnMapper, ownMapper } from './own.js';
 
@@ -37,10 +38,19 @@ const SHAPES_MAX = 256;
 /** Who gives one of these wants records understood as any others. */
 const MAPPING_OPTIONS = ['rest', 'event', 'timestampUnit', 'timestampOrigin', 'dateOrder', 'time'] as const;
 
-/** @throws ConfigError for a map that does not fit */
+/**
+ * @param missing - names of keys that no record has
+ * @throws ConfigError for a map that does not fit
+ */
 export function bind(
-  { columns: named, textual, isOwn: marked }: Pick<RecordReader, 'columns' | 'textual' | 'isOwn'>,
+  {
+    columns: named,
+    textual,
+    isOwn: marked,
+    hasDecimalCommas,
+  }: Pick<RecordReader, 'columns' | 'textual' | 'isOwn' | 'hasDecimalCommas'>,
   peeked: readonly RawItem[],
+  missing: ReadonlySet<string>,
   options: BindOptions,
 ): (into: Destination | undefined) => BoundMapper {
   const columns = named ?? columnsOfRecords(peeked, options.columns);
@@ -57,14 +67,19 @@ export function bind(
   const { map: stated = {} } = options;
   const wanted = (bound: BoundMapping) => bound.unfilled().filter((target) => Object.hasOwn(stated, target));
   if (named === null) {
-    const mapping = new KeyedMapping(columns, stated, options);
+    const mapping = new KeyedMapping(columns, missing, stated, options);
     return () => ({
       map: (record, report) => mapping.map(record, report),
       unfilled: () => mapping.unfilled(),
     });
   }
   const map = { ...detectMapping(columns), ...stated };
-  const bound = compileMapping(map, options).bind({ columns, textual, isTimed: 'timestamp' in map });
+  const bound = compileMapping(map, options).bind({
+    columns,
+    textual,
+    hasDecimalCommas,
+    isTimed: 'timestamp' in map,
+  });
   return () => ({ map: bound.map, unfilled: () => wanted(bound) });
 }
 
@@ -75,7 +90,6 @@ function isOwnRecord(record: Readonly<Record<string, Json>> | null | undefined, 
 
 /** The mapping of records that name their own keys: what is recognised is found out for each shape of record. */
 class KeyedMapping {
-  readonly #columns: readonly string[];
   readonly #stated: ImportMap;
   readonly #options: MappingOptions;
   readonly #shapes = new Map<string, BoundMapping>();
@@ -83,18 +97,31 @@ class KeyedMapping {
   /** A record so far had a time, or the caller says which key it is. */
   #isTimed: boolean;
 
-  /** @throws ConfigError where the stated map names what none of the columns is */
-  constructor(columns: readonly string[], stated: ImportMap, options: MappingOptions) {
-    this.#columns = columns;
+  /** Keys that the stated map names and no record has had so far, by target. */
+  readonly #unseen: Set<UnknownColumn>;
+
+  /** @throws ConfigError where the stated map names what no record has, or what is most likely a slip */
+  constructor(
+    columns: readonly string[],
+    missing: ReadonlySet<string>,
+    stated: ImportMap,
+    options: MappingOptions,
+  ) {
     this.#stated = stated;
     this.#options = options;
     this.#unfilled = new Set(Object.keys(stated));
     this.#isTimed = 'timestamp' in stated || 'timestamp' in detectMapping(columns);
-    this.#compile(columns).bind({ columns, textual: false, isTimed: this.#isTimed });
+    const unknown = this.#compile(columns).unknown(columns);
+    for (const { column, error } of unknown) if (missing.has(column)) throw error;
+    this.#unseen = new Set(unknown);
   }
 
   map(...[record, report]: Parameters<RecordMapper>): ImportedRecord | null {
     const keys = Object.keys(record);
+    if (keys.length > COLUMNS_MAX) {
+      report(`there are ${keys.length} keys, and at most ${COLUMNS_MAX} can be read`, 'tooLong');
+      return null;
+    }
     const shape = keys.join('\0');
     const bound = this.#shapes.get(shape) ?? this.#bind(shape, keys);
     return bound.map(record, report);
@@ -102,7 +129,8 @@ class KeyedMapping {
 
   unfilled(): string[] {
     this.#takeFilled();
-    return [...this.#unfilled];
+    const unseen = [...this.#unseen].map(({ target }) => target);
+    return [...new Set([...this.#unfilled, ...unseen])];
   }
 
   #bind(shape: string, keys: readonly string[]): BoundMapping {
@@ -111,8 +139,12 @@ class KeyedMapping {
       this.#shapes.clear();
     }
     this.#isTimed ||= 'timestamp' in detectMapping(keys);
-    const columns = [...this.#columns, ...keys];
-    const bound = this.#compile(keys).bind({ columns, textual: false, isTimed: this.#isTimed });
+    for (const unseen of this.#unseen) {
+      if (keys.some((key) => key === unseen.column || unseen.column.startsWith(`${key}.`))) {
+        this.#unseen.delete(unseen);
+      }
+    }
+    const bound = this.#compile(keys).bind({ columns: null, textual: false, isTimed: this.#isTimed });
     this.#shapes.set(shape, bound);
     return bound;
   }

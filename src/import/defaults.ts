@@ -1,57 +1,47 @@
 /**
  * What a file means when no map is given.
  *
- * Column names are compared in snake_case (`latencyMs`, `Latency_MS` and `latency_ms` are one). For each target
- * the first name in its row that the file has is taken; every other column becomes metadata.
- *
- * | target           | columns, first match wins                                                            |
- * |------------------|--------------------------------------------------------------------------------------|
- * | timestamp        | timestamp, timestamp_{us,ms,ns,s}, time, ts, starttime, start_time, started_at,       |
- * |                  | created_at, datetime, date; the unit from the name's ending, else from the value      |
- * | latencyMs        | latency_ms, duration_ms, elapsed_ms, response_time_ms; in seconds latency_s,          |
- * |                  | latency_seconds, duration_s, duration_seconds, end_to_end_latency_s, elapsed_s;       |
- * |                  | latency_us, duration_us; latency_ns, duration_ns                                      |
- * | costUsd          | cost_usd, total_cost_usd, cost, total_cost                                            |
- * | promptTokens     | prompt_tokens, input_tokens, tokens_prompt, context_tokens, input_length              |
- * | completionTokens | completion_tokens, output_tokens, tokens_completion, generated_tokens, output_length  |
- * | success          | success, succeeded, is_success                                                        |
- * | event            | event_name, event                                                                     |
- * | model            | model, model_name, model_id                                                           |
- * | provider         | provider, vendor                                                                      |
- *
- * A bare `duration` or `latency` has no unit that could be known and stays metadata.
+ * Column names are compared in snake_case (`latencyMs`, `Latency_MS` and `latency_ms` are one). For each field the
+ * first of its names that the file has is taken; every other column becomes metadata. The names are those that
+ * enrichment reads (schema/spellings.ts), and some that only files have. What enrichment understands better, where all
+ * of a record is before it, is left to it: see `isLeft`.
  */
 
+import { type Reading, RULES, type Spelling, spellingOf } from '../schema/spellings.js';
+import { COUNT_RULES, type Count, countOfKey, ONLY_INSIDE } from '../schema/usage.js';
 import type { ImportMap } from './mapping.js';
 
-/** Column name in snake_case to what is done with it to reach the target's unit. */
-const RULES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  timestamp: unscaled(
-    'timestamp timestamp_us timestamp_ms timestamp_ns timestamp_s time ts starttime start_time started_at',
-    'created_at datetime date',
-  ),
-  latencyMs: {
-    ...unscaled('latency_ms duration_ms elapsed_ms response_time_ms'),
-    latency_s: ' * 1000',
-    latency_seconds: ' * 1000',
-    duration_s: ' * 1000',
-    duration_seconds: ' * 1000',
-    end_to_end_latency_s: ' * 1000',
-    elapsed_s: ' * 1000',
-    latency_us: ' / 1000',
-    duration_us: ' / 1000',
-    latency_ns: ' / 1000000',
-    duration_ns: ' / 1000000',
-  },
-  costUsd: unscaled('cost_usd total_cost_usd cost total_cost'),
-  promptTokens: unscaled('prompt_tokens input_tokens tokens_prompt context_tokens input_length'),
-  completionTokens: unscaled(
-    'completion_tokens output_tokens tokens_completion generated_tokens output_length',
-  ),
-  success: unscaled('success succeeded is_success'),
-  event: unscaled('event_name event'),
-  model: unscaled('model model_name model_id'),
-  provider: unscaled('provider vendor'),
+/** Name in snake_case to what is done with its value to reach the field's unit. */
+type Names = Readonly<Record<string, string>>;
+
+const SCALES: Partial<Record<Reading, string>> = {
+  milliseconds: '',
+  seconds: ' * 1000',
+  microseconds: ' / 1000',
+  nanoseconds: ' / 1000000',
+};
+/** Of an event, not of a file: no column says by these names what its unit is. */
+const WITHOUT_UNIT: ReadonlySet<string> = new Set(['duration', 'latency']);
+/** Of a deployment the model that was deployed; which of the two it is depends on the event. */
+const OF_DEPLOYMENTS: readonly string[] = ['modelName', 'model_name'];
+
+/** The fields of a record, and their names in order of precedence. */
+export const DETECTED: Readonly<Record<string, Names>> = {
+  timestamp: unscaled([
+    ...['timestamp', 'timestamp_us', 'timestamp_ms', 'timestamp_ns', 'timestamp_s', 'time', 'ts'],
+    ...['starttime', 'start_time', 'started_at', 'created_at', 'datetime', 'date'],
+  ]),
+  latencyMs: { ...latencies(), end_to_end_latency_s: ' * 1000' },
+  costUsd: unscaled(keysOf('costUsd', 'USD')),
+  promptTokens: unscaled([...countKeys('input'), 'tokens_prompt', 'context_tokens', 'input_length']),
+  completionTokens: unscaled([
+    ...countKeys('output'),
+    ...['tokens_completion', 'generated_tokens', 'output_length'],
+  ]),
+  success: unscaled(keysOf('success', 'flag')),
+  event: unscaled(['event_name', 'event']),
+  model: unscaled(keysOf('model', 'name')),
+  provider: unscaled(keysOf('provider', 'name')),
 };
 
 /** The map a file with these columns gets when the caller gives none. */
@@ -61,23 +51,96 @@ export function detectMapping(columns: readonly string[]): ImportMap {
     const name = snakeCase(column);
     if (!byName.has(name)) byName.set(name, column);
   }
+  const others = othersIn(columns);
   const map: Record<string, string> = {};
-  for (const [target, names] of Object.entries(RULES)) {
+  for (const [field, names] of Object.entries(DETECTED)) {
     const found = Object.keys(names).find((name) => byName.has(name));
-    if (found !== undefined) map[target] = `${quoted(byName.get(found)!)}${names[found]}`;
+    if (found === undefined) continue;
+    const column = byName.get(found)!;
+    if (!isLeft(field, column, others)) map[field] = `${quoted(column)}${names[found]}`;
   }
   return map;
 }
 
-function unscaled(...lines: string[]): Record<string, string> {
-  return Object.fromEntries(lines.flatMap((line) => line.split(' ')).map((name) => [name, '']));
+/** What is done with a value of this name, in snake_case, to reach the field's unit; undefined where it is no name of it. */
+export function scaleOf(field: string, name: string): string | undefined {
+  const names = DETECTED[field]!;
+  return Object.hasOwn(names, name) ? names[name] : undefined;
 }
 
-function snakeCase(name: string): string {
+export function snakeCase(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replace(/[^\p{L}\p{N}]+/gu, '_')
     .toLowerCase();
+}
+
+/** Columns whose values bear upon what others mean. */
+interface Others {
+  /** Counts besides prompt, completion and total, or objects of counts. */
+  readonly hasCounts: boolean;
+  /** What says that something failed, whatever else is said. */
+  readonly hasFailures: boolean;
+}
+
+function othersIn(columns: readonly string[]): Others {
+  const spellings = columns
+    .map((column) => spellingOf('metadata', column))
+    .filter((spelling): spelling is Spelling => spelling !== undefined);
+  const isFurther = ({ key, rule: { reading } }: Spelling) =>
+    reading === 'count' && !['input', 'output', 'total'].includes(countOfKey(key) ?? '');
+  const isObject = ({ rule: { reading } }: Spelling) => reading === 'usage' || reading === 'any usage';
+  return {
+    hasCounts: spellings.some((spelling) => isObject(spelling) || isFurther(spelling)),
+    hasFailures: spellings.some(({ rule }) => rule.reading === 'failure'),
+  };
+}
+
+/**
+ * Whether the column stays where it is, since enrichment reads it there: attributes of OpenTelemetry, and whatever
+ * depends on other columns.
+ */
+function isLeft(field: string, column: string, { hasCounts, hasFailures }: Others): boolean {
+  if (spellingOf('metadata', column) === undefined) return false;
+  if (column.includes('.')) return true;
+  switch (field) {
+    case 'promptTokens':
+    case 'completionTokens':
+      return hasCounts;
+    case 'success':
+      return hasFailures;
+    case 'model':
+      return OF_DEPLOYMENTS.includes(column);
+    default:
+      return false;
+  }
+}
+
+function keysOf(quantity: string, reading: Reading): string[] {
+  return RULES.filter((rule) => rule.quantity === quantity && rule.reading === reading).flatMap(
+    ({ keys }) => keys,
+  );
+}
+
+/** Keys of an event that are such a count. */
+function countKeys(count: Count): string[] {
+  const { keys, attributes } = COUNT_RULES.find((rule) => rule.count === count)!;
+  const own = keys.filter((key) => typeof key === 'string' && !ONLY_INSIDE.has(key)) as string[];
+  return [...own, ...attributes];
+}
+
+function latencies(): Names {
+  const names: Record<string, string> = {};
+  for (const { quantity, reading, keys } of RULES) {
+    const scale = quantity === 'latencyMs' ? SCALES[reading] : undefined;
+    if (scale === undefined) continue;
+    for (const key of keys) if (!WITHOUT_UNIT.has(key)) names[snakeCase(key)] ??= scale;
+  }
+  return names;
+}
+
+function unscaled(keys: readonly string[]): Names {
+  return Object.fromEntries(keys.map((key) => [snakeCase(key), '']));
 }
 
 function quoted(column: string): string {

@@ -12,15 +12,23 @@ import { MsgpackReader } from '../formats/msgpack/reader.js';
 import { ParquetReader } from '../formats/parquet/read/reader.js';
 import { DECODE_MS, type ImportReason, type RawItem, type RecordReader } from '../formats/reader.js';
 import { checkEncoding, detectEncoding, TextDecoding } from '../formats/text-decoding.js';
+import { checkKeys } from '../known-keys.js';
 import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
 import { requirePath } from '../system-errors.js';
 import { type BoundMapper, bind, columnsOfRecords, PEEK_RECORDS } from './bind.js';
 import { checkFormat, formatOf, type ImportFormat, innerExtension } from './format.js';
 import { checkManifest, checkManifestUse, type ManifestUse } from './manifest.js';
-import { compileMapping, type ImportedRecord, type ImportMap, type MappingOptions } from './mapping.js';
+import {
+  compileMapping,
+  type ImportedRecord,
+  type ImportMap,
+  type MappingOptions,
+  type ReportProblem,
+} from './mapping.js';
 import type { Destination } from './own.js';
-import { type DecompressionLimits, type OnBytes, SourceFile } from './source-file.js';
+import { type DecompressionLimits, destroyStream, type OnBytes, SourceFile } from './source-file.js';
+import { canonicalMap } from './targets.js';
 
 export interface ImportFileOptions extends MappingOptions, CsvOptions, DecompressionLimits {
   /**
@@ -51,6 +59,14 @@ export interface ImportProgress {
   rows: number;
 }
 
+export interface ImportProblem {
+  /** Where the record begins, from 1; in binary formats the record's number. */
+  line: number;
+  message: string;
+  /** Of several files, the one it is in. */
+  path?: string;
+}
+
 export interface ImportSummary {
   /** Records handed to the sink. */
   rows: number;
@@ -60,7 +76,7 @@ export interface ImportSummary {
    * The first 20 problems, in file order, at the line where their record begins; in binary formats `line` is the
    * record's number.
    */
-  errors: { line: number; message: string }[];
+  errors: ImportProblem[];
   /** All problems, those beyond the first 20 included. */
   problems: number;
   /** The same by reason; only those that there were. */
@@ -76,12 +92,30 @@ export interface ImportSummary {
 export type RecordSink = (
   record: ImportedRecord,
   raw: Readonly<Record<string, Json>>,
+  /** Counts what is wrong with it. */
+  report: ReportProblem,
 ) => void | Promise<void>;
 
 interface MappedRecord {
   readonly record: ImportedRecord;
   readonly raw: Readonly<Record<string, Json>>;
+  readonly report: ReportProblem;
 }
+
+const OPTIONS: readonly (keyof ImportFileOptions)[] = [
+  ...([
+    'format',
+    'map',
+    'encoding',
+    'manifest',
+    'rest',
+    'event',
+    'timestampUnit',
+    'timestampOrigin',
+  ] as const),
+  ...(['dateOrder', 'time', 'delimiter', 'escape', 'comment', 'skipBlanks', 'decimal', 'columns'] as const),
+  ...(['header', 'ragged', 'nulls', 'maxRecordChars', 'maxOutputBytes', 'maxRatio'] as const),
+];
 
 const MAX_ERRORS_KEPT = 20;
 /** Done between two looks at the clock. */
@@ -106,6 +140,8 @@ export class ImportSource implements AsyncDisposable {
   #bound: ((into: Destination | undefined) => BoundMapper) | null = null;
   #isRun = false;
   #isReading = false;
+  /** All of it has been read. */
+  #hasEnded = false;
   #signal: AbortSignal | undefined;
   readonly #pace = new Pace(DECODE_MS);
 
@@ -122,8 +158,9 @@ export class ImportSource implements AsyncDisposable {
    * Opens a file and reads it up to its first record.
    *
    * The columns that expressions may name are the header's for CSV, Arrow and Parquet. JSON Lines and MessagePack
-   * have none: there they are the keys of the first 100 records and those listed in `options.columns`, so that a
-   * misspelt name is an error and not a column of nulls.
+   * have none: there they are the keys of the records and those listed in `options.columns`. A name that the first 100
+   * have not is looked for in the others first, so that a misspelt one is an error and not a column of nulls; of a
+   * stream, which cannot be read twice, it is told at the end (`unfilled`).
    *
    * @param signal - ends the reading, now and when the file is run; its reason is thrown
    * @throws StorageError ERR_STORAGE_IO (with cause) when the file cannot be opened or read
@@ -133,9 +170,11 @@ export class ImportSource implements AsyncDisposable {
    */
   static async open(
     from: string | AsyncIterable<Uint8Array>,
-    options: ImportFileOptions = {},
+    given: ImportFileOptions = {},
     signal?: AbortSignal,
   ): Promise<ImportSource> {
+    checkKeys(null, given, OPTIONS);
+    const options = given.map === undefined ? given : { ...given, map: canonicalMap(given.map) };
     const isStream = typeof from === 'object' && from !== null && Symbol.asyncIterator in from;
     if (!isStream && typeof from !== 'string') {
       throw new ConfigError('path', 'the path of a file, or a stream of bytes', from);
@@ -145,18 +184,29 @@ export class ImportSource implements AsyncDisposable {
     // What cannot be used is reported before the file is touched.
     checkCsvOptions(options);
     if (options.encoding !== undefined) checkEncoding(options.encoding);
+    for (const key of ['maxRecordChars', 'maxOutputBytes', 'maxRatio'] as const) {
+      const limit = options[key];
+      if (limit !== undefined && !(typeof limit === 'number' && limit > 0)) {
+        throw new ConfigError(key, 'a number above 0', limit);
+      }
+    }
+    checkSignal(signal);
+    signal?.throwIfAborted();
     checkManifestUse(options.manifest);
     compileMapping(options.map ?? {}, options);
     const isVouched = !isStream && options.manifest !== 'ignore' && (await checkManifest(from));
     const tally = new Tally();
     const onBytes: OnBytes = (bytes, totalBytes) => tally.bytes(bytes, totalBytes);
     const file = isStream
-      ? await SourceFile.ofStream('the stream', from, onBytes, options)
+      ? await orAborted(SourceFile.ofStream('the stream', from, onBytes, options), signal).catch((error) => {
+          destroyStream(from);
+          throw error;
+        })
       : await SourceFile.open(from, onBytes, options);
     let source: ImportSource | null = null;
     try {
       source = new ImportSource(file, openReader(file, options, isVouched), tally, signal);
-      await source.#begin(options, isVouched);
+      await source.#begin(isStream ? null : from, options, isVouched);
       return source;
     } catch (error) {
       await (source ?? file).close();
@@ -209,9 +259,9 @@ export class ImportSource implements AsyncDisposable {
     this.#tally.onProgress = onProgress;
     try {
       for await (const records of this.#records(into)) {
-        for (const [i, { record, raw }] of records.entries()) {
+        for (const [i, { record, raw, report }] of records.entries()) {
           if (i % RECORDS_A_LOOK === 0 && this.#pace.isDue) await this.#rest();
-          const pending = sink(record, raw);
+          const pending = sink(record, raw, report);
           if (pending !== undefined) await pending;
           summary.rows += 1;
           if (record.timestampUs === null) summary.untimed += 1;
@@ -220,6 +270,8 @@ export class ImportSource implements AsyncDisposable {
     } finally {
       await this.close();
     }
+    // Those of a sink come behind the others of their batch.
+    summary.errors.sort((a, b) => a.line - b.line);
     this.#tally.progress();
     return summary;
   }
@@ -233,16 +285,21 @@ export class ImportSource implements AsyncDisposable {
       await this.#file.close();
     };
     // What waits for bytes that may never come is not waited for.
-    if (this.#isReading) ended().catch(() => {});
-    else await ended();
+    if (this.#isReading) {
+      this.#file.abandon();
+      ended().catch(() => {});
+    } else await ended();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** Reads until the columns are known and a record is there, or to the end. */
-  async #begin(options: ImportFileOptions, isVouched: boolean): Promise<void> {
+  /**
+   * Reads until the columns are known and a record is there, or to the end.
+   * @param from - null for what cannot be read twice
+   */
+  async #begin(from: string | null, options: ImportFileOptions, isVouched: boolean): Promise<void> {
     const wanted = () => (this.#reader.columns === null ? PEEK_RECORDS : 1);
     while (this.#items.length < wanted() || !this.hasRecords) {
       // However many records cannot be understood, they are not kept.
@@ -256,7 +313,16 @@ export class ImportSource implements AsyncDisposable {
     const { columns, textual, isOwn } = this.#reader;
     // Where the format has no place to say so, the manifest does.
     const marked = isOwn ?? (isVouched ? true : null);
-    this.#bound = bind({ columns, textual, isOwn: marked }, this.#items, options);
+    const shape = { columns, textual, isOwn: marked, hasDecimalCommas: this.#reader.hasDecimalCommas };
+    const unknown = compileMapping(options.map ?? {}, options).unknown(
+      columnsOfRecords(this.#items, options.columns),
+    );
+    const missing = new Set(columns === null ? unknown.map(({ column }) => column) : []);
+    if (!this.#hasEnded && missing.size > 0) {
+      if (from === null) missing.clear();
+      else await findLater(from, missing, options, this.#signal);
+    }
+    this.#bound = bind(shape, this.#items, missing, options);
   }
 
   #leaveOut(): void {
@@ -272,7 +338,10 @@ export class ImportSource implements AsyncDisposable {
       this.#isReading = false;
       // However fast the bytes come, others get their turn.
       if (this.#pace.isDue) await this.#pace.rest();
-      if (done === true) return false;
+      if (done === true) {
+        this.#hasEnded = true;
+        return false;
+      }
       this.#items = this.#items.length === 0 ? value : this.#items.concat(value);
       return true;
     } catch (error) {
@@ -304,7 +373,7 @@ export class ImportSource implements AsyncDisposable {
         if (item.record === null) continue;
         const record = map(item.record, report);
         if (record === null) this.#tally.summary.skipped += 1;
-        else records.push({ record, raw: item.record });
+        else records.push({ record, raw: item.record, report });
       }
       this.#items = [];
       held = complete === undefined ? null : (records.pop() ?? null);
@@ -329,6 +398,47 @@ export async function importRecords(
 ): Promise<ImportSummary> {
   const source = await ImportSource.open(path, options);
   return source.run(sink, onProgress, into);
+}
+
+/**
+ * Takes out of `missing` what later records have. Only a map that names what the first ones have not costs this: a
+ * misspelt name is an error before anything is imported, however late a right one comes.
+ */
+async function findLater(
+  path: string,
+  missing: Set<string>,
+  options: ImportFileOptions,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const file = await SourceFile.open(path, () => {}, options);
+  const pace = new Pace(DECODE_MS);
+  try {
+    for await (const items of openReader(file, options, false).batches()) {
+      for (const { record } of items) {
+        if (record === null) continue;
+        for (const name of missing) if (hasColumn(record, name)) missing.delete(name);
+      }
+      if (missing.size === 0) return;
+      if (pace.isDue) await pace.rest();
+      signal?.throwIfAborted();
+    }
+  } catch (error) {
+    // That it ends badly is told when it is imported.
+    if (!(error instanceof ImportError)) throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether a record has the key, or the object that its dots reach into. */
+function hasColumn(record: Readonly<Record<string, Json>>, name: string): boolean {
+  return Object.hasOwn(record, name) || Object.hasOwn(record, name.split('.', 1)[0]!);
+}
+
+/** @throws ConfigError for what is none */
+export function checkSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new ConfigError('signal', 'an AbortSignal', signal);
 }
 
 /** What comes first. */
@@ -386,14 +496,9 @@ class Tally {
   }
 
   /** Counts what is wrong with an item; what it returns counts what else is found to be. */
-  report({
-    line,
-    record,
-    error,
-    reason = 'unreadable',
-  }: RawItem): (message: string, reason?: ImportReason) => void {
+  report({ line, record, error, reason = 'unreadable' }: RawItem): ReportProblem {
     const { summary } = this;
-    const report = (message: string, reason: ImportReason = 'value') => {
+    const report: ReportProblem = (message, reason = 'value') => {
       summary.problems += 1;
       summary.reasons[reason] = (summary.reasons[reason] ?? 0) + 1;
       if (summary.errors.length < MAX_ERRORS_KEPT) summary.errors.push({ line, message });

@@ -20,12 +20,15 @@ export {
 export { detectMapping } from './defaults.js';
 export { type ImportFormat, isImportable } from './format.js';
 export {
+  checkSignal,
   type ImportFileOptions,
+  type ImportProblem,
   type ImportProgress,
   ImportSource,
   type ImportSummary,
   importRecords,
   mergeSummaries,
+  type RecordSink,
 } from './importFile.js';
 export {
   type CompiledMapping,
@@ -35,6 +38,7 @@ export {
   type ImportMap,
   type MappingOptions,
   type RecordMapper,
+  type ReportProblem,
   type SourceShape,
 } from './mapping.js';
 export type { Destination, RestoredParts } from './own.js';

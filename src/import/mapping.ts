@@ -4,12 +4,21 @@
  * A map names targets and gives each an expression (`expression.ts`). The targets `timestamp`, `latencyMs`,
  * `costUsd`, `promptTokens`, `completionTokens`, `success`, `event`, `model` and `provider` are the record's own
  * fields; any other name becomes a metadata key. Columns that no target takes as they are go to the metadata
- * under their own names: `latencyMs: 'latency_s * 1000'` keeps `latency_s`, `model: 'model'` does not repeat it.
+ * under their own names: `latencyMs: 'latency_s * 1000'` keeps `latency_s`, `model: 'model'` does not repeat it. What
+ * cannot be understood stays there as well. What the metadata tell is read by enrichment, as of any event.
  */
 
 import { ConfigError } from '../errors.js';
 import { type ImportReason, setOwn } from '../formats/reader.js';
-import { booleanOf, isMissing, numberHint, parseDecimal, recognise, textOf } from '../formats/text-values.js';
+import {
+  booleanOf,
+  isAmbiguousNumber,
+  isMissing,
+  numberHint,
+  parseDecimal,
+  recognise,
+  textOf,
+} from '../formats/text-values.js';
 import {
   type DateOrder,
   parseOrigin,
@@ -17,10 +26,15 @@ import {
   type TimestampUnit,
   unitOfName,
 } from '../formats/timestamps.js';
+import { parsedJson } from '../formats/values.js';
+import { MAGNITUDE_MAX } from '../schema/enrich.js';
 import type { Json } from '../schema/event.js';
-import { compileExpression, EvaluationError, type Evaluator, shown } from './evaluate.js';
+import { type Reading, spellingOf } from '../schema/spellings.js';
+import { TOKENS_MAX } from '../schema/usage.js';
+import { compileExpression, EvaluationError, shown } from './evaluate.js';
 import { columnsOf, type Expression, parseExpression, readsTime } from './expression.js';
 import type { RestoredParts } from './own.js';
+import { metadataKeyOf } from './targets.js';
 
 /** What an import hands to its sink, one per record. */
 export interface ImportedRecord {
@@ -34,10 +48,16 @@ export interface ImportedRecord {
   success: boolean | null;
   model: string | null;
   provider: string | null;
+  /** A count of tokens was to be told, and is not known. */
+  isPartial: boolean;
   metadata: Record<string, Json>;
+  /** What was not understood, as events tell it: `metadata.latency_ms`. */
+  malformedKeys: readonly string[];
   /** Given for an event of one of our own exports. */
   restored: RestoredParts | null;
 }
+
+const NO_KEYS: readonly string[] = [];
 
 export function emptyRecord(event = DEFAULT_EVENT): ImportedRecord {
   return {
@@ -50,7 +70,9 @@ export function emptyRecord(event = DEFAULT_EVENT): ImportedRecord {
     success: null,
     model: null,
     provider: null,
+    isPartial: false,
     metadata: {},
+    malformedKeys: NO_KEYS,
     restored: null,
   };
 }
@@ -75,9 +97,12 @@ export interface MappingOptions {
 
 /** What is known of a file when its mapping is bound to it. */
 export interface SourceShape {
-  readonly columns: readonly string[];
+  /** Null where there may be others than are known. */
+  readonly columns: readonly string[] | null;
   /** Values are text, as in CSV: numbers are recognised in metadata, and empty fields are left out of it. */
   readonly textual: boolean;
+  /** Of text: whether fractions have a comma, so that 1.234 may be a thousand. */
+  readonly hasDecimalCommas?: boolean | undefined;
   /** Records of the file have times: one that has none cannot be placed. */
   readonly isTimed: boolean;
 }
@@ -88,8 +113,11 @@ export interface SourceShape {
  */
 export type RecordMapper = (
   record: Readonly<Record<string, Json>>,
-  report: (message: string, reason?: ImportReason) => void,
+  report: ReportProblem,
 ) => ImportedRecord | null;
+
+/** Counts what is wrong with a record, by its reason; default 'value'. */
+export type ReportProblem = (message: string, reason?: ImportReason) => void;
 
 export interface BoundMapping {
   readonly map: RecordMapper;
@@ -98,14 +126,24 @@ export interface BoundMapping {
 }
 
 export interface CompiledMapping {
+  /** Columns that expressions name and that are none of these, each with its target. */
+  unknown(columns: readonly string[]): readonly UnknownColumn[];
   /** @throws ConfigError when an expression names a column the source does not have */
   bind(source: SourceShape): BoundMapping;
 }
 
+/** A column that an expression names and nothing has. */
+export interface UnknownColumn {
+  readonly target: string;
+  readonly column: string;
+  readonly error: ConfigError;
+}
+
 export const DEFAULT_EVENT = 'import.row';
 
-type Report = (message: string, reason?: ImportReason) => void;
-type Setter = (value: Json, into: ImportedRecord, report: Report) => void;
+type RawRecord = Readonly<Record<string, Json>>;
+/** @returns what is wrong with the value, if anything is */
+type Setter = (value: Json, into: ImportedRecord) => string | null;
 
 /** Columns listed in an error message; a wide file would drown the message otherwise. */
 const MAX_COLUMNS_SHOWN = 50;
@@ -143,25 +181,45 @@ export function compileMapping(map: ImportMap, options: MappingOptions = {}): Co
     return { name, path, source, node, read: compileExpression(node, path) };
   });
   const setters = targets.map(({ name, node }) => setterOf(name, node, options));
+  const unknown = (columns: readonly string[]): UnknownColumn[] => {
+    const known = new Set(columns);
+    const isKnown = ({ name, path }: { readonly name: string; readonly path: readonly string[] }) =>
+      known.has(name) || (path.length > 0 && known.has(path[0]!));
+    return targets.flatMap(({ name: target, path, source, node }) =>
+      columnsOf(node)
+        .filter((column) => !isKnown(column))
+        .map(({ name: column, position }) => ({
+          target,
+          column,
+          error: unknownColumn(path, source, column, position, columns),
+        })),
+    );
+  };
 
   return {
-    bind({ columns, textual, isTimed }) {
-      const known = new Set(columns);
+    unknown,
+    bind({ columns, textual, hasDecimalCommas = false, isTimed }) {
+      if (columns !== null) for (const { error } of unknown(columns)) throw error;
       const taken = new Set<string>();
-      for (const { path, source, node } of targets) {
-        for (const column of columnsOf(node)) {
-          if (!known.has(column.name) && !(column.path.length > 0 && known.has(column.path[0]!))) {
-            throw unknownColumn(path, source, column.name, column.position, columns);
-          }
-        }
-        if (node.kind === 'column') taken.add(node.name);
-      }
-      const rest = restOf(options, taken, textual);
-      const assignments = targets.map(({ name, node, read }, index) => ({
-        name,
-        read: textual && node.kind === 'column' && setters[index] === null ? recognising(read) : read,
-        set: setters[index] ?? metadataSetter(name),
-      }));
+      for (const { node } of targets) if (node.kind === 'column') taken.add(node.name);
+      const recognised = recognising(textual, hasDecimalCommas);
+      const rest = options.rest === 'drop' ? null : restOf(taken, textual, recognised);
+      const assignments = targets.map(({ name, node, read }, index) => {
+        const isColumn = node.kind === 'column';
+        const isMetadata = setters[index] === null;
+        return {
+          name,
+          read:
+            textual && isColumn && isMetadata
+              ? (record: RawRecord) => recognised(node.name, read(record))
+              : read,
+          set: setters[index] ?? metadataSetter(metadataKeyOf(name) ?? name),
+          /** What is not understood, as the event tells it; and where it stays. */
+          key: isColumn ? `metadata.${node.name}` : name,
+          column: isColumn && rest !== null ? node.name : null,
+          numbers: hasDecimalCommas && isNumeric(name, node) ? columnsOf(node) : [],
+        };
+      });
 
       const filled = new Set<string>();
       const needsTime = isTimed && options.time !== 'now';
@@ -169,15 +227,23 @@ export function compileMapping(map: ImportMap, options: MappingOptions = {}): Co
       const map: RecordMapper = (record, report) => {
         const result = emptyRecord(event);
         rest?.(record, result.metadata);
-        for (const { name, read, set } of assignments) {
+        for (const { name, read, set, key, column, numbers } of assignments) {
+          let problem: string | null = null;
+          for (const { name: number } of numbers) problem ??= ambiguity(record[number]);
           try {
-            const value = read(record);
-            if (!isMissing(value)) filled.add(name);
-            set(value, result, report);
+            if (problem === null) {
+              const value = read(record);
+              if (!isMissing(value)) filled.add(name);
+              problem = set(value, result);
+            }
           } catch (cause) {
             if (!(cause instanceof EvaluationError)) throw cause;
-            report(`${name}: ${cause.message}`, name === 'timestamp' && needsTime ? 'time' : 'value');
+            problem = cause.message;
           }
+          if (problem === null) continue;
+          report(`${name}: ${problem}`, name === 'timestamp' && needsTime ? 'time' : 'value');
+          result.malformedKeys = [...result.malformedKeys, key];
+          if (column !== null) setOwn(result.metadata, column, record[column] ?? null);
         }
         if (!needsTime || result.timestampUs !== null) return result;
         if (!givesTime) report('timestamp: there is none', 'time');
@@ -214,34 +280,47 @@ function setterOf(name: string, node: Expression, options: MappingOptions): Sett
       return timestampSetter(node, options);
     case 'latencyMs':
     case 'costUsd':
-      return (value, into, report) => {
-        into[name] = finite(value, name, report);
+      return (value, into) => {
+        if (isMissing(value)) return null;
+        const number = numberFrom(value);
+        if (typeof number === 'string') return number;
+        if (Math.abs(number) > MAGNITUDE_MAX) return `${shown(value)} is beyond ±${MAGNITUDE_MAX}`;
+        into[name] = number;
+        return null;
       };
     case 'promptTokens':
     case 'completionTokens':
-      return (value, into, report) => {
-        const count = finite(value, name, report);
-        if (count !== null && !(Number.isSafeInteger(count) && count >= 0)) {
-          report(`${name}: ${shown(value)} is not a whole number of tokens`);
-        } else {
-          into[name] = count;
+      return (value, into) => {
+        if (isMissing(value)) {
+          into.isPartial = true;
+          return null;
         }
+        const count = numberFrom(value);
+        if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= TOKENS_MAX) {
+          into[name] = count;
+          return null;
+        }
+        into.isPartial = true;
+        if (typeof count === 'string') return count;
+        return `${shown(value)} is not a whole number of tokens up to ${TOKENS_MAX}`;
       };
     case 'success':
-      return (value, into, report) => {
-        if (isMissing(value)) return;
+      return (value, into) => {
+        if (isMissing(value)) return null;
         into.success = booleanOf(value);
-        if (into.success === null) report(`success: ${shown(value)} is neither true nor false`);
+        return into.success === null ? `${shown(value)} is neither true nor false` : null;
       };
     case 'event':
       return (value, into) => {
         if (Array.isArray(value)) into.event = value.map(textOf).join('.');
         else if (!isMissing(value)) into.event = textOf(value);
+        return null;
       };
     case 'model':
     case 'provider':
       return (value, into) => {
         if (!isMissing(value)) into[name] = textOf(value);
+        return null;
       };
     default:
       return null;
@@ -249,37 +328,42 @@ function setterOf(name: string, node: Expression, options: MappingOptions): Sett
 }
 
 function metadataSetter(name: string): Setter {
-  return (value, into) => setOwn(into.metadata, name, value);
-}
-
-/** A metadata target that is a bare CSV column: an empty field is null, a number is a number. */
-function recognising(read: Evaluator): Evaluator {
-  return (record) => {
-    const value = read(record);
-    if (value === '') return null;
-    return typeof value === 'string' ? recognise(value) : value;
+  return (value, into) => {
+    setOwn(into.metadata, name, value);
+    return null;
   };
 }
 
-function finite(value: Json, name: string, report: Report): number | null {
-  if (isMissing(value)) return null;
+/** The finite number that a value is, or what is wrong with it. */
+function numberFrom(value: Json): number | string {
   const number = typeof value === 'string' ? parseDecimal(value) : value;
   if (typeof number === 'number' && Number.isFinite(number)) return number;
   const hint = typeof value === 'string' ? numberHint(value) : '';
-  report(`${name}: ${typeof value === 'number' ? value : shown(value)} is not a finite number${hint}`);
-  return null;
+  return `${typeof value === 'number' ? value : shown(value)} is not a finite number${hint}`;
+}
+
+/** Whether the target wants numbers of its columns. */
+function isNumeric(name: string, node: Expression): boolean {
+  if (node.kind !== 'column') return true;
+  return ['latencyMs', 'costUsd', 'promptTokens', 'completionTokens'].includes(name);
+}
+
+/** What is wrong with a value that is one number to some and another to others. */
+function ambiguity(value: Json | undefined): string | null {
+  if (typeof value !== 'string' || !isAmbiguousNumber(value)) return null;
+  return `${shown(value)} may mean ${value.replaceAll('.', '')} or a fraction: write it without thousands separators`;
 }
 
 function timestampSetter(node: Expression, options: MappingOptions): Setter {
   const { timestampUnit: unit, dateOrder } = options;
-  const reason: ImportReason = options.time === 'now' ? 'value' : 'time';
-  const isNone = (value: Json, report: Report, what: string) =>
-    report(isMissing(value) ? 'timestamp: there is none' : `timestamp: ${shown(value)} is ${what}`, reason);
+  const problemOf = (value: Json, what: string) =>
+    isMissing(value) ? 'there is none' : `${shown(value)} is ${what}`;
   if (readsTime(node)) {
-    return (value, into, report) => {
+    return (value, into) => {
       const micros = typeof value === 'number' ? Math.round(value) : Number.NaN;
-      if (Number.isSafeInteger(micros)) into.timestampUs = micros;
-      else isNone(value, report, 'not a time in microseconds');
+      if (!Number.isSafeInteger(micros)) return problemOf(value, 'not a time in microseconds');
+      into.timestampUs = micros;
+      return null;
     };
   }
   const namedUnit = node.kind === 'column' ? unitOfName(node.name) : undefined;
@@ -288,9 +372,9 @@ function timestampSetter(node: Expression, options: MappingOptions): Setter {
   if (originUs !== undefined && !hasNumericUnit) {
     throw new ConfigError('timestampUnit', "'s', 'ms', 'us' or 'ns' with timestampOrigin", unit);
   }
-  return (value, into, report) => {
+  return (value, into) => {
     into.timestampUs = parseTimestamp(value, { unit, namedUnit, originUs, dateOrder });
-    if (into.timestampUs === null) isNone(value, report, `not a time${timeHint(value, options)}`);
+    return into.timestampUs === null ? problemOf(value, `not a time${timeHint(value, options)}`) : null;
   };
 }
 
@@ -309,15 +393,42 @@ function timeHint(value: Json, { timestampUnit, dateOrder }: MappingOptions): st
     : '';
 }
 
-type RestWriter = (record: Readonly<Record<string, Json>>, metadata: Record<string, Json>) => void;
+type RestWriter = (record: RawRecord, metadata: Record<string, Json>) => void;
+type Recognise = (column: string, value: Json) => Json;
 
-function restOf(options: MappingOptions, taken: ReadonlySet<string>, textual: boolean): RestWriter | null {
-  if (options.rest === 'drop') return null;
+/** Writes the columns that no target takes. */
+function restOf(taken: ReadonlySet<string>, textual: boolean, recognised: Recognise): RestWriter {
   return (record, metadata) => {
     for (const column of Object.keys(record)) {
       const value = record[column]!;
       if (taken.has(column) || (textual && isMissing(value))) continue;
-      setOwn(metadata, column, textual && typeof value === 'string' ? recognise(value) : value);
+      setOwn(metadata, column, recognised(column, value));
+    }
+  };
+}
+
+/**
+ * A value as metadata has it. Of text a number is a number, unless it is read as a name; what is read as a flag is a
+ * boolean in any file, and an object of counts that text has as JSON is one.
+ */
+function recognising(textual: boolean, hasDecimalCommas: boolean): Recognise {
+  const readings = new Map<string, Reading | undefined>();
+  return (column, value) => {
+    if (!readings.has(column)) readings.set(column, spellingOf('metadata', column)?.rule.reading);
+    const reading = readings.get(column);
+    if (reading === 'flag') return booleanOf(value) ?? value;
+    if (!textual || typeof value !== 'string') return value;
+    if (value === '') return null;
+    switch (reading) {
+      case 'name':
+        return value;
+      case 'failure':
+        return /^(?:true|false)$/i.test(value) ? value.toLowerCase() === 'true' : recognise(value);
+      case 'usage':
+      case 'any usage':
+        return value.startsWith('{') ? parsedJson(value) : recognise(value);
+      default:
+        return hasDecimalCommas && isAmbiguousNumber(value) ? value : recognise(value);
     }
   };
 }

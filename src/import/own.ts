@@ -20,6 +20,7 @@ import { toldTokens } from '../schema/enrich.js';
 import type { EventRow, Json, Tokens } from '../schema/event.js';
 import { CATEGORY_FIELDS, categoryFields, lifted, snakeCase } from '../schema/fields.js';
 import { events } from '../schema/registry.js';
+import { TOKENS_MAX } from '../schema/usage.js';
 import { emptyRecord, type ImportedRecord, type RecordMapper } from './mapping.js';
 
 /** The experiment that the events go to. */
@@ -53,8 +54,6 @@ export interface OwnMapper {
 type Raw = Readonly<Record<string, Json>>;
 type Report = (message: string) => void;
 type Fields = Record<string, Json>;
-
-const TOKENS_MAX = 2 ** 31 - 1;
 
 /** Columns that are no open part of the event. */
 const FIXED = new Set([

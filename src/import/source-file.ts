@@ -3,7 +3,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { ImportError } from '../errors.js';
+import { ConfigError, ImportError } from '../errors.js';
 import { ZstdFrame } from '../formats/compression/zstd-frames.js';
 import { ofSystem } from '../system-errors.js';
 import { type Compression, compressionOf, HEAD_BYTES } from './format.js';
@@ -36,6 +36,8 @@ interface ByteOrigin {
   readonly at?: (bytes: Uint8Array, from: number, position: number) => Promise<number>;
   hasChanged(): Promise<boolean>;
   close(): Promise<void>;
+  /** Lets go of what is waited for, which may never come. */
+  abandon(): void;
 }
 
 export class SourceFile {
@@ -193,6 +195,11 @@ export class SourceFile {
     await this.#origin.close();
   }
 
+  /** Lets go of it while bytes are waited for. */
+  abandon(): void {
+    this.#origin.abandon();
+  }
+
   async *#raw(): AsyncGenerator<Uint8Array> {
     let chunk = this.#begun;
     while (chunk.length > 0) {
@@ -237,6 +244,7 @@ async function openedFile(path: string): Promise<ByteOrigin> {
         return isRegular && (size !== stat.size || mtimeMs !== stat.mtimeMs);
       },
       close: () => handle.close(),
+      abandon() {},
     };
   } catch (error) {
     await handle.close();
@@ -254,7 +262,7 @@ function streamed(stream: AsyncIterable<Uint8Array>): ByteOrigin {
       while (rest.length === 0) {
         const { done, value } = await chunks.next();
         if (done === true) return rest;
-        rest = value;
+        rest = bytesOf(value);
       }
       const chunk = rest.subarray(0, READ_CHUNK_BYTES);
       rest = rest.subarray(chunk.length);
@@ -262,7 +270,21 @@ function streamed(stream: AsyncIterable<Uint8Array>): ByteOrigin {
     },
     hasChanged: () => Promise.resolve(false),
     close: async () => void (await chunks.return?.()),
+    abandon: () => destroyStream(stream),
   };
+}
+
+/** Ends a stream that can be ended from outside, so that nothing of it keeps the process alive. */
+export function destroyStream(stream: AsyncIterable<Uint8Array>): void {
+  const { destroy } = stream as { destroy?: unknown };
+  if (typeof destroy === 'function') destroy.call(stream);
+}
+
+/** @throws ConfigError for what is no bytes; text is UTF-8 */
+function bytesOf(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  throw new ConfigError('files', 'a stream of bytes or of texts', chunk);
 }
 
 /** A fresh buffer each time: a consumer may still hold the one before. */

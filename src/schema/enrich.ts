@@ -14,6 +14,9 @@ import { events } from './registry.js';
 import { keysOfName, type Part, type Reading, type Spelling, spellingOf } from './spellings.js';
 import { Usage } from './usage.js';
 
+/** Beyond it a latency or a cost is malformed. */
+export const MAGNITUDE_MAX = VALUE_MAX;
+
 /** What enrichment found. Absent numbers are NaN, absent tokens -1. */
 export interface Enriched extends Malformed {
   latencyMs: number;
@@ -107,6 +110,30 @@ export function kindOfEvent(event: string): EventKind {
   };
 }
 
+/** What is told of an event besides its parts, such as by columns of a file: it counts before what those say. */
+export interface Told {
+  readonly latencyMs: number | null;
+  readonly costUsd: number | null;
+  readonly promptTokens: number | null;
+  readonly completionTokens: number | null;
+  /** One of the two was to be told, and is not known. */
+  readonly isPartial: boolean;
+  readonly success: boolean | null;
+  readonly model: string | null;
+  readonly provider: string | null;
+}
+
+const NOTHING_TOLD: Told = Object.freeze({
+  latencyMs: null,
+  costUsd: null,
+  promptTokens: null,
+  completionTokens: null,
+  isPartial: false,
+  success: null,
+  model: null,
+  provider: null,
+});
+
 /** @param known - null for an event that the table has no keys of but plain ones */
 export function enrich(
   into: Enriched,
@@ -116,12 +143,9 @@ export function enrich(
   metadata: Metadata,
   prices: PriceBook,
 ): void {
-  into.totalTokens = -1;
-  into.tokensCanonical = false;
-  into.costComputed = false;
-  into.unpriced = 0;
+  begin(into);
   if (known !== null) {
-    enrichSpelled(into, kind, known, measurements, metadata, prices);
+    enrichSpelled(into, kind, known, measurements, metadata, prices, NOTHING_TOLD);
     return;
   }
   into.model = nameOf(into, 'metadata.model', metadata.model);
@@ -140,6 +164,28 @@ export function enrich(
   }
   into.costUsd = costUsd;
   into.success = plainSuccess(kind, measurements, metadata);
+}
+
+/** The same of a record of a file, in which what the event measures and what describes it stand together. */
+export function enrichRecord(
+  into: Enriched,
+  kind: EventKind,
+  known: KnownParts,
+  told: Told,
+  metadata: Metadata,
+  prices: PriceBook,
+): void {
+  begin(into);
+  enrichSpelled(into, kind, known, NOTHING, metadata, prices, told);
+}
+
+const NOTHING: Measurements = Object.freeze({});
+
+function begin(into: Enriched): void {
+  into.totalTokens = -1;
+  into.tokensCanonical = false;
+  into.costComputed = false;
+  into.unpriced = 0;
 }
 
 function plainLatency(into: Enriched, measurements: Measurements): number {
@@ -179,23 +225,25 @@ function enrichSpelled(
   measurements: Measurements,
   metadata: Metadata,
   prices: PriceBook,
+  told: Told,
 ): void {
   const { offered } = into;
   offered.count = 0;
   offer(offered, known, 'measurements', measurements);
   offer(offered, known, 'metadata', metadata);
-  into.model = firstName(into, 'model', kind);
-  into.provider = firstName(into, 'provider', kind);
-  const isUsage = readTokens(into);
-  into.latencyMs = firstLatency(into);
-  let costUsd = firstUsd(into, 'USD');
+  into.model = told.model ?? firstName(into, 'model', kind);
+  into.provider = told.provider ?? firstName(into, 'provider', kind);
+  const tellsTokens = told.promptTokens !== null || told.completionTokens !== null;
+  const isUsage = tellsTokens ? readTold(into, told) : readTokens(into);
+  into.latencyMs = told.latencyMs ?? firstLatency(into);
+  let costUsd = told.costUsd ?? firstUsd(into, 'USD');
   if (isUsage && Number.isNaN(costUsd)) costUsd = usageUsd(into, prices);
   if (Number.isNaN(costUsd)) {
     costUsd = firstUsd(into, 'USD after the table');
     if (!Number.isNaN(costUsd)) into.unpriced = 0;
   }
   into.costUsd = costUsd;
-  into.success = kind.isException ? false : firstOutcome(into);
+  into.success = kind.isException ? false : (told.success ?? firstOutcome(into));
   // They are the emitter's, and not to be kept.
   for (let i = 0; i < offered.count; i++) offered.values[i] = undefined;
 }
@@ -360,10 +408,26 @@ function readTokens(into: Enriched): boolean {
     return isOffered;
   }
   usage.clear();
+  addCounts(into);
+  takeUsage(into, usage.settle());
+  return true;
+}
+
+function addCounts(into: Enriched): void {
+  const { count, spellings, values } = into.offered;
   for (let i = 0; i < count; i++) {
     const { rule, key, path } = spellings[i];
-    if (rule.reading === 'count') usage.add(key, values[i], path.slice(0, -key.length - 1), into);
+    if (rule.reading === 'count') into.usage.add(key, values[i], path.slice(0, -key.length - 1), into);
   }
+}
+
+/** The counts that are told, and what the event says of others. */
+function readTold(into: Enriched, { promptTokens, completionTokens, isPartial }: Told): true {
+  const { usage } = into;
+  usage.clear();
+  if (promptTokens !== null || isPartial) usage.add('prompt', promptTokens, '', into);
+  if (completionTokens !== null || isPartial) usage.add('completion', completionTokens, '', into);
+  addCounts(into);
   takeUsage(into, usage.settle());
   return true;
 }

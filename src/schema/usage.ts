@@ -136,6 +136,13 @@ export const ONLY_INSIDE: ReadonlySet<string> = new Set([
   ...['prompt', 'input', 'completion', 'output', 'total', 'tokens', 'cost'],
 ]);
 
+/** What a number under this key of an event is, or one in its object; the first of them where there are several. */
+export function countOfKey(key: string): Count | undefined {
+  return COUNT_RULES.find(({ keys, attributes }) =>
+    [...keys, ...attributes].some((known) => (typeof known === 'string' ? known : known[0]) === key),
+  )?.count;
+}
+
 /** Places of the counts among the values of a call. */
 const PLACE = Object.freeze(
   Object.fromEntries(COUNT_RULES.map(({ count }, place) => [count, place])),
@@ -191,7 +198,7 @@ const KINDS: Readonly<Record<'cached' | 'cacheWrite' | 'reasoning', readonly Cou
   reasoning: ['reasoning', 'thoughts'],
 };
 
-const TOKENS_MAX = 2 ** 31 - 1;
+export const TOKENS_MAX = 2 ** 31 - 1;
 /** Bits of the counts that need no more than to be taken over. */
 const SIMPLE = (1 << INPUT) | (1 << OUTPUT) | (1 << TOTAL);
 
@@ -278,11 +285,12 @@ export class Usage {
     const number = typeof value === 'bigint' ? Number(value) : value;
     const isAny = place === TOTAL || place === COST;
     const bit = 1 << place;
-    if (typeof number === 'number' && number >= 0 && number <= (isAny ? VALUE_MAX : TOKENS_MAX)) {
+    const isUsable = isAny || Number.isInteger(number);
+    if (typeof number === 'number' && isUsable && number >= 0 && number <= (isAny ? VALUE_MAX : TOKENS_MAX)) {
       if ((this.told & bit) === 0 || rank < this.ranks[place]) {
         this.told |= bit;
         this.ranks[place] = rank;
-        this.values[place] = isAny ? number : Math.trunc(number);
+        this.values[place] = number;
         if (place === INPUT) this.isWhole = isWhole;
       }
       return true;

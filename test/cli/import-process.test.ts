@@ -159,3 +159,24 @@ describe('crucible import', () => {
     expect((await crucible(['list'])).stdout).not.toContain('study');
   });
 });
+
+describe('crucible import of standard input that gives nothing', () => {
+  it.each([
+    ['SIGINT', '', 130],
+    ['SIGTERM', '', 143],
+    ['SIGINT', HEAD + '1709294400,1,2,a\n'.repeat(30_000), 130],
+  ] as const)('ends at one %s', async (signal, first, code) => {
+    const child = spawn(process.execPath, [BIN, 'import', '-', '--format', 'csv', '--dir', data], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      cwd: dir,
+    });
+    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+    // It is gone before all is taken.
+    child.stdin.on('error', () => {});
+    if (first !== '') child.stdin.write(first);
+    // Until it waits; a signal before that ends it as well.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    child.kill(signal);
+    expect(await ended).toBe(code);
+  });
+});

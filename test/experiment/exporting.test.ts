@@ -236,3 +236,19 @@ describe('an export that does not end well', () => {
     expect(await names()).toEqual([]);
   });
 });
+
+it.each<[object, string]>([
+  [{ anonymise: { key: 'k' } }, 'anonymise: expected no such option (did you mean anonymize?)'],
+  [{ csvsafe: true }, 'csvsafe'],
+])('refuses %j, which would have no effect', async (options, message) => {
+  const experiment = start(crucible, {}, 3);
+  const error = { code: 'ERR_CONFIG_INVALID', message: expect.stringContaining(message) };
+  await expect(experiment.export('csv', { path: join(folder, 'x.csv'), ...options })).rejects.toMatchObject(
+    error,
+  );
+  expect(() => experiment.exportStream('csv', options)).toThrow(expect.objectContaining(error));
+  await expect(
+    crucible.exportMultiple([experiment.id], 'csv', { path: join(folder, 'x.csv'), ...options }),
+  ).rejects.toMatchObject(error);
+  expect(await readdir(folder)).toEqual([]);
+});

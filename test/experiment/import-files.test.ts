@@ -60,3 +60,59 @@ it('refuses a column that is not there, and one of too many values', async () =>
   });
   await expect(crucible.importFiles(join(dir, 'none.csv'))).rejects.toMatchObject({ code: 'ERR_STORAGE_IO' });
 });
+
+it('says of each problem which file it is in, and where in it', async () => {
+  const good = write('good.csv', '2024-01-01,1,a\n');
+  const bad = write('bad.csv', '2024-01-01,x,a\n2024-01-01,1,\n');
+  const { result } = await crucible.importFiles([good, bad], { splitBy: 'variant' });
+  expect(result.reasons).toEqual({ value: 1, condition: 1 });
+  expect(result.malformed).toBe(2);
+  expect(result.errors).toEqual([
+    { path: bad, line: 2, message: 'latencyMs: "x" is not a finite number' },
+    { path: bad, line: 3, message: 'there is no variant, which tells experiments apart' },
+  ]);
+  const alone = await crucible.importFiles(bad, { name: 'alone' });
+  expect(alone.result.errors[0]).not.toHaveProperty('path');
+});
+
+it('takes one stream, of bytes or of texts', async () => {
+  const text = `${HEAD}2024-01-01,1,ä\n`;
+  for (const stream of [
+    Readable.from([Buffer.from(text)]),
+    Readable.from([text.slice(0, 40), text.slice(40)]),
+  ]) {
+    const { experiments, result } = await crucible.importFiles(stream, { format: 'csv' });
+    expect(result).toMatchObject({ rows: 1, skipped: 0 });
+    expect((await experiments[0]!.query())[0]).toMatchObject({ latencyMs: 1, metadata: { variant: 'ä' } });
+  }
+  const numbers = Readable.from([1, 2]) as AsyncIterable<never>;
+  await expect(crucible.importFiles(numbers, { format: 'csv' })).rejects.toMatchObject({
+    code: 'ERR_CONFIG_INVALID',
+  });
+});
+
+it('lets go of a stream that gives nothing when it is told to', async () => {
+  for (const first of ['', HEAD, `${HEAD}2024-01-01,1,a\n`]) {
+    let given = false;
+    const stream = new Readable({
+      read() {
+        if (given || first === '') return;
+        given = true;
+        this.push(first);
+      },
+    });
+    const stop = new AbortController();
+    const importing = crucible.importFiles(stream, { format: 'csv', signal: stop.signal });
+    setImmediate(() => stop.abort(new Error('enough')));
+    await expect(importing).rejects.toThrow('enough');
+    expect(stream.destroyed).toBe(true);
+  }
+});
+
+it('refuses a signal that is none', async () => {
+  const path = write('signal.csv', '2024-01-01,1,a\n');
+  const signal = {} as AbortSignal;
+  await expect(crucible.importFiles(path, { signal })).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+  const experiment = crucible.startExperiment({ name: 'signal' });
+  await expect(experiment.importFile(path, { signal })).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+});

@@ -1,8 +1,9 @@
 /** What an experiment does with the events of an export: they are what they were, wherever they are kept. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FLAG_BLOB, FLAG_CORRECTED } from '../../assembly/layout.js';
 import { systemClock } from '../../src/clock.js';
@@ -16,6 +17,7 @@ import { decodeRow } from '../../src/readers/rows.js';
 import { eventIdText } from '../../src/row/event-id.js';
 import type { EventRow } from '../../src/schema/event.js';
 import { REFERENCE_PRICES } from '../../src/schema/prices.js';
+import { type Reading, RULES } from '../../src/schema/spellings.js';
 
 const IDENTITY = { name: 'n', id: 'id-1', capacity: 4096 };
 const START_US = 1_700_000_000_000_000;
@@ -129,6 +131,116 @@ describe('an experiment that imports an export', () => {
     expect([0, 1].map((row) => decodeRow(stores.source, batch, row).eventId)).toEqual([
       eventIdText('id-1', 0, 0),
       eventIdText('id-1', 0, 7),
+    ]);
+  });
+});
+
+describe('a record that is imported', () => {
+  const PLAIN_VALUES: Partial<Record<Reading, fc.Arbitrary<unknown>>> = {
+    name: fc.constantFrom('gpt-4', 'claude-3-opus', 'other'),
+    usage: fc.record({ input_tokens: fc.nat(500), output_tokens: fc.nat(500), cached_tokens: fc.nat(50) }),
+    'any usage': fc.constantFrom({ prompt_tokens: 7, completion_tokens: 8, total_tokens: 20 }, { disk: 5 }),
+    count: fc.nat(1000),
+    USD: fc.constantFrom(0.25, 0, 3),
+    'USD after the table': fc.constantFrom(0.5, 7),
+    failure: fc.constantFrom('timeout', null, false, { code: 5 }),
+    flag: fc.boolean(),
+    status: fc.constantFrom('ok', 'failed', 200, 500, 'pending'),
+    'HTTP status': fc.constantFrom(200, 404, '503'),
+    response: fc.constantFrom('text', null),
+  };
+  const KEYS = RULES.flatMap(({ reading, keys, in: parts, quantity }) =>
+    parts.includes('metadata') && quantity !== 'latencyMs' && PLAIN_VALUES[reading] !== undefined
+      ? keys.map((key) => ({ key, values: PLAIN_VALUES[reading]! }))
+      : [],
+  );
+  const RECORD = fc
+    .array(
+      fc.constantFrom(...KEYS).chain(({ key, values }) => values.map((value) => [key, value] as const)),
+      { maxLength: 6 },
+    )
+    .map((entries) => ({ note: 'x', ...Object.fromEntries(entries) }) as Record<string, unknown>);
+  const READ = ['costUsd', 'costSource', 'tokens', 'success', 'model', 'provider', 'malformedKeys'] as const;
+
+  it('is the event that it would have been, had it been captured: every spelling', async () => {
+    await using crucible = new Crucible({ workers: 0 });
+    const events = fc.constantFrom(
+      'req_llm.request.stop',
+      'x',
+      'x.exception',
+      'crucible_deployment.inference.stop',
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(RECORD, { minLength: 1, maxLength: 30 }), events, async (records, event) => {
+        const path = join(dir, 'alike.jsonl');
+        await writeFile(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+        const captured = crucible.startExperiment({ name: 'captured', capacity: 1024 });
+        const importing = crucible.startExperiment({ name: 'imported', capacity: 1024 });
+        for (const record of records) captured.capture(event, {}, record);
+        await importing.importFile(path, { event });
+        const [was, is] = [await captured.query(), await importing.query()];
+        for (const [i, row] of was.entries()) {
+          for (const key of READ) {
+            expect({ record: records[i], [key]: is[i]![key] }).toEqual({
+              record: records[i],
+              [key]: row[key],
+            });
+          }
+        }
+        await captured.cleanup();
+        await importing.cleanup();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of text is read as well: words, JSON of counts, and costs by the table', async () => {
+    const path = join(dir, 'words.csv');
+    await writeFile(
+      path,
+      [
+        'latency_ms,model,usage,error,status',
+        '5,gpt-4,"{""prompt_tokens"":100,""completion_tokens"":50}",False,200',
+        '5,gpt-4,"{""prompt_tokens"":100,""completion_tokens"":50}",timeout,',
+        '5,7,,,failed',
+      ].join('\n'),
+    );
+    const events = await imported(path, {}, (rows) => rows);
+    expect(events.map(({ success }) => success)).toEqual([true, false, false]);
+    expect(events.map(({ costUsd }) => costUsd)).toEqual([0.006, 0.006, null]);
+    expect(events[2]!.model).toBe('7');
+    const counts = join(dir, 'counts.csv');
+    await writeFile(
+      counts,
+      'model,prompt_tokens,completion_tokens,total_tokens\ngpt-4,100,50,170\ngpt-4,100,,\n',
+    );
+    const [whole, partial] = await imported(counts, {}, (rows) => rows);
+    expect(whole).toMatchObject({ costUsd: 0.006, tokens: { prompt: 100, completion: 50, total: 170 } });
+    expect(partial).toMatchObject({ costUsd: null, costSource: 'unpriced:tokens' });
+  });
+
+  it('is counted where it is beyond a limit, or is not understood', async () => {
+    const path = join(dir, 'limits.jsonl');
+    const deep = `${'['.repeat(100)}${']'.repeat(100)}`;
+    await writeFile(
+      path,
+      `{"a":${deep}}\n{"tokens":"many","hits":"x"}\n{"prompt_tokens":3000000000,"completion_tokens":7}\n`,
+    );
+    await using crucible = new Crucible({ workers: 0 });
+    const experiment = crucible.startExperiment({ name: 'limits', columns: { hits: 'i32' } });
+    const { reasons, errors } = await experiment.importFile(path);
+    expect(reasons).toEqual({ limit: 2, value: 2 });
+    expect(errors.map(({ line, message }) => [line, message.split(':')[0]])).toEqual([
+      [1, 'metadata.a'],
+      [2, 'metadata.tokens'],
+      [2, 'metadata.hits'],
+      [3, 'promptTokens'],
+    ]);
+    const rows = await experiment.query();
+    expect(rows.map(({ malformedKeys }) => malformedKeys)).toEqual([
+      ['metadata.a'],
+      ['metadata.tokens', 'metadata.hits'],
+      ['metadata.prompt_tokens'],
     ]);
   });
 });

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { type ImportProgress, ImportSource, importRecords } from '../../src/import/index.js';
 import { importAll, useScratch } from './support.js';
@@ -77,13 +78,28 @@ describe('importRecords', () => {
     expect(await importAll(await write('empty.csv', ''))).toMatchObject({ rows: 0, bytes: 0 });
   });
 
-  it('lets a sparse JSON key be named when it is declared', async () => {
-    const path = await write('sparse.jsonl', `${'{"a":1}\n'.repeat(150)}{"a":1,"late":"m"}\n`);
-    await expect(importAll(path, { map: { model: 'late' } })).rejects.toMatchObject({
-      code: 'ERR_CONFIG_INVALID',
+  it('lets a key be named that comes late, and refuses one that never comes before anything is read', async () => {
+    const path = await write('sparse.jsonl', `${'{"a":1}\n'.repeat(150)}{"a":1,"late":{"model":"m"}}\n`);
+    const late = await importAll(path, { map: { model: 'late.model' } });
+    expect(late).toMatchObject({ rows: 151, unfilled: [] });
+    expect(late.records.at(-1)!.model).toBe('m');
+    await expect(importAll(path, { map: { model: 'late.model', success: "eror == ''" } })).rejects.toThrow(
+      'map.success: expected a column at position 1',
+    );
+    const { records } = await importAll(path, { map: { model: 'none' }, columns: ['none'] });
+    expect(records.at(-1)!.model).toBeNull();
+  });
+
+  it('tells at the end of a stream which keys of the map never came', async () => {
+    const text = `${'{"a":1}\n'.repeat(150)}{"a":1,"late":"m"}\n`;
+    const source = await ImportSource.open(Readable.from([Buffer.from(text)]), {
+      format: 'jsonl',
+      map: { model: 'late', success: "eror == ''" },
     });
-    const { records } = await importAll(path, { map: { model: 'late' }, columns: ['late'] });
-    expect(records.at(-1)!.model).toBe('m');
+    const models: (string | null)[] = [];
+    const { unfilled } = await source.run(({ model }) => void models.push(model));
+    expect(models.at(-1)).toBe('m');
+    expect(unfilled).toEqual(['success']);
   });
 
   it('reads tab-separated and headerless files', async () => {

@@ -45,6 +45,8 @@ describe('compileMapping', () => {
         success: true,
         model: 'llama2-7b',
         provider: 'anyscale',
+        isPartial: false,
+        malformedKeys: [],
         // The empty error_code is left out; end_to_end_latency_s was not taken as it is.
         metadata: { request_index: '007', ttft_s: 0.25, end_to_end_latency_s: 1.5 },
         restored: null,
@@ -96,7 +98,7 @@ describe('compileMapping', () => {
     expect(problems).toEqual([
       'latencyMs: "n/a" is not a finite number',
       'costUsd: Infinity is not a finite number',
-      'promptTokens: "1.5" is not a whole number of tokens',
+      'promptTokens: "1.5" is not a whole number of tokens up to 2147483647',
       'completionTokens: "n/a" is not a number',
       'success: "n/a" is neither true nor false',
       'timestamp: "n/a" is not a time',
@@ -189,5 +191,21 @@ describe('detectMapping', () => {
     [['value'], {}],
   ])('%j', (columns, map) => {
     expect(detectMapping(columns)).toEqual(map);
+  });
+});
+
+describe('values beyond what an event may have', () => {
+  it.each<[string, Json, RegExp]>([
+    ['promptTokens', 3_000_000_000, /not a whole number of tokens up to 2147483647/],
+    ['completionTokens', 1.5, /not a whole number/],
+    ['promptTokens', -3, /not a whole number/],
+    ['costUsd', 1e200, /beyond ±1e\+140/],
+    ['latencyMs', -1e200, /beyond ±1e\+140/],
+    ['success', 0.37, /neither true nor false/],
+    ['success', 200, /neither true nor false/],
+  ])('%s: %s is told, and stays where it was', (target, value, problem) => {
+    const { record, problems } = apply({ [target]: 'x' }, { x: value }, {}, false);
+    expect(record).toMatchObject({ [target]: null, metadata: { x: value }, malformedKeys: ['metadata.x'] });
+    expect(problems).toEqual([expect.stringMatching(problem)]);
   });
 });

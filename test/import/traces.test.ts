@@ -79,24 +79,6 @@ describe('real traces', () => {
     ['nab_elb_request_count_8c0756.csv', 4_032, {}, { metadata: { value: 94 } }],
     ['nab_machine_temperature_system_failure.csv', 22_695, {}, { metadata: { value: 73.96732207 } }],
     [
-      'aider_polyglot_leaderboard.yml',
-      69,
-      {
-        map: {
-          timestamp: 'date',
-          model: 'model',
-          costUsd: 'total_cost',
-          latencyMs: 'seconds_per_case * 1000',
-        },
-      },
-      {
-        timestampUs: Date.UTC(2025, 1, 25) * 1000,
-        model: 'Gemini 2.0 Pro exp-02-05',
-        latencyMs: 34_800,
-        costUsd: 0,
-      },
-    ],
-    [
       'llmperf_requests.csv',
       2_845,
       {},

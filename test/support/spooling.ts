@@ -156,17 +156,18 @@ export class SpoolRig {
       const before = this.ring.control.counts().refused;
       const serial = this.#serial++;
       if (withPayload) {
-        const known = {
+        const told = {
           latencyMs: serial,
           costUsd: producer,
-          prompt: tokensOf(serial),
-          completion: -1,
+          promptTokens: tokensOf(serial),
+          completionTokens: null,
+          isPartial: false,
           success: null,
           model: null,
           provider: null,
         };
         const metadata = { note: 'x'.repeat(serial % 40), serial };
-        this.#writers[producer]!.captureKnown(timeUsOf(serial), `event ${producer}`, known, metadata);
+        this.#writers[producer]!.captureRecord(timeUsOf(serial), `event ${producer}`, told, metadata, []);
       } else {
         this.#recorders[producer]!.recordAt(timeUsOf(serial), serial, producer, tokensOf(serial));
       }

@@ -40,7 +40,10 @@ interface CommandOptions {
   readonly comment?: string | undefined;
   readonly escape?: '"' | '\\' | undefined;
   readonly columns?: string | undefined;
+  readonly header: boolean;
   readonly ragged?: 'skip' | 'keep' | undefined;
+  readonly 'max-ratio'?: number | undefined;
+  readonly 'max-output-bytes'?: number | undefined;
   readonly manifest?: 'check' | 'ignore' | undefined;
 }
 
@@ -50,7 +53,7 @@ export const importCommand = defineCommand({
   usage: 'FILE... [--map TARGET=EXPRESSION ...] [options]',
   details: [
     'Reads CSV, JSON Lines, MessagePack, Parquet and Arrow. Exported files need no --map, and give the events that were exported; with the --id, --name, --condition and --tag of their experiment, these can be exported again as they were.',
-    'Of other files, columns with usual names (timestamp, latency_ms, model, …) are recognised, and each --map fills one field of the event from the columns of the file, before what is recognised. For instance',
+    'Of other files, columns with usual names (timestamp, latency_ms, model, …) are recognised, and status, error, usage and other names are read as of any event (docs/events.md). Each --map fills one field of the event from the columns of the file, before what is recognised: timestamp, latencyMs, costUsd, promptTokens, completionTokens, success, event, model or provider, under these or other usual names (latency_ms, latency_s, prompt_tokens). Any other name, and metadata.NAME, is a key of the metadata. For instance',
     "  crucible import requests.csv --map 'latencyMs=end_to_end_latency_s * 1000' --map model=model",
     'Several files, and all files of a folder, become one experiment. - is standard input. With --condition-from, each value of a column becomes the condition of an experiment of its own, so that both arms of one file can be compared:',
     '  crucible import requests.csv --condition-from variant --dir data',
@@ -61,8 +64,8 @@ export const importCommand = defineCommand({
   json: [
     '{ experiments: [{ id, name, condition, counts: { captured, retained, dropped, malformed, cut,',
     '    refused, malformedKeys }, metrics }], dir or null, rows, skipped, malformed, cut, refused,',
-    '  reasons: { REASON: number }, untimed, unfilled: [TARGET], errors: [{ line, message }], bytes,',
-    '  elapsedMs, files: [{ path, rows, bytes }] }; of one experiment, what is said of it stands',
+    '  reasons: { REASON: number }, untimed, unfilled: [TARGET], errors: [{ path, line, message }],',
+    '  bytes, elapsedMs, files: [{ path, rows, bytes }] }; of one experiment, what is said of it stands',
     '  beside rows as well',
   ],
   positionals: { min: 1, max: Number.POSITIVE_INFINITY },
@@ -83,7 +86,7 @@ export const importCommand = defineCommand({
       value: 'COLUMN',
       description: 'an experiment for each value of this column, which is its condition',
     },
-    tag: { type: 'list', value: 'TAG', default: ['import'], description: 'of the experiment' },
+    tag: { type: 'list', value: 'TAG', description: 'of the experiment' },
     'timestamp-unit': {
       type: 'choice',
       choices: TIME_UNITS,
@@ -132,6 +135,10 @@ export const importCommand = defineCommand({
       value: 'A,B,...',
       description: 'names of the columns of a CSV file without a header',
     },
+    header: {
+      type: 'flag',
+      description: 'of CSV, the first row names the columns though it looks like data',
+    },
     ragged: {
       type: 'choice',
       choices: ['skip', 'keep'],
@@ -141,6 +148,17 @@ export const importCommand = defineCommand({
       type: 'choice',
       choices: ['check', 'ignore'],
       description: 'ignore: read a file that is not what the manifest beside it says; refused if not given',
+    },
+    'max-ratio': {
+      type: 'number',
+      above: 0,
+      below: Number.POSITIVE_INFINITY,
+      description: 'bytes that may come out of each byte of a file; 250 if not given',
+    },
+    'max-output-bytes': {
+      type: 'integer',
+      min: 1,
+      description: 'bytes that may come out of a compressed file; any number if not given',
     },
     out: {
       type: 'list',
@@ -264,7 +282,10 @@ function importOptions(options: CommandOptions, [first]: readonly string[]): Imp
     ...(comment !== undefined && { comment }),
     ...(options.escape !== undefined && { escape: options.escape }),
     ...(columns !== undefined && { columns: columns.split(',').map((name) => name.trim()) }),
+    ...(options.header && { header: true as const }),
     ...(ragged !== undefined && { ragged }),
+    ...(options['max-ratio'] !== undefined && { maxRatio: options['max-ratio'] }),
+    ...(options['max-output-bytes'] !== undefined && { maxOutputBytes: options['max-output-bytes'] }),
     ...(manifest !== undefined && { manifest }),
   };
 }

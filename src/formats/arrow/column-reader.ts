@@ -230,13 +230,13 @@ export class ColumnReader {
 
   #floats(bits: 16 | 32 | 64, length: number): Column {
     const data = this.#take((length * bits) / 8);
-    if (bits === 16) return (row) => finite(halfOf(data.readUInt16LE(2 * row)));
+    if (bits === 16) return (row) => halfOf(data.readUInt16LE(2 * row));
     const { buffer, byteOffset } = aligned(data);
     const values =
       bits === 64
         ? new Float64Array(buffer, byteOffset, length)
         : new Float32Array(buffer, byteOffset, length);
-    return (row) => finite(values[row]);
+    return (row) => values[row];
   }
 
   #timestamps(perSecond: number, length: number): Column {
@@ -413,10 +413,6 @@ function aligned(data: Buffer): Buffer {
 function signed64(data: Buffer, at: number): number | string {
   const value = data.readInt32LE(at + 4) * 2 ** 32 + data.readUInt32LE(at);
   return Number.isSafeInteger(value) ? value : integerOf(data.readBigInt64LE(at));
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }
 
 /** Two's complement, least significant byte first. */

@@ -10,7 +10,7 @@ import type { Json } from '../../schema/event.js';
 import { uniqueNames } from '../column-names.js';
 import { COLUMNS_KEY, tellsColumns } from '../own-marks.js';
 import { type ByteChunks, blankRecord, DECODE_MS, type RawItem, type RecordReader } from '../reader.js';
-import { parsedJson } from '../values.js';
+import { parsedJson, recordItem } from '../values.js';
 import { ByteQueue } from './byte-queue.js';
 import { hasChecksum, verifyChecksum } from './checksum.js';
 import { type BatchParts, type ColumnContext, ColumnReader, type DictionaryValues } from './column-reader.js';
@@ -259,7 +259,7 @@ export class ArrowReader implements RecordReader {
       for (let row = start; row < Math.min(start + some, rows); row++) {
         const record = { ...this.#blank };
         for (const [name, column] of columns) record[name] = column(row);
-        items.push({ line: this.#records + items.length + 1, record, error: null });
+        items.push(recordItem(this.#records + items.length + 1, record));
       }
       this.#records += items.length;
       yield items;

@@ -1,7 +1,8 @@
 /** How a CSV file is written, found out from its beginning. */
 
-import { ConfigError } from '../../errors.js';
-import { type CsvDialect, CsvParser, type CsvRow } from './parser.js';
+import { ConfigError, ImportError } from '../../errors.js';
+import { isAmbiguousNumber } from '../text-values.js';
+import { type CsvDialect, CsvParser, type CsvRow, RFC_4180 } from './parser.js';
 
 /** What a caller may state of a file; what is absent is found out. */
 export interface DialectOptions {
@@ -50,9 +51,6 @@ export function checkDialect(options: DialectOptions): void {
   if (decimal !== undefined && decimal !== '.' && decimal !== ',') {
     throw new ConfigError('decimal', "'.' or ','", decimal);
   }
-  if (decimal === ',' && delimiter === ',') {
-    throw new ConfigError('delimiter', 'another character than the decimal comma', delimiter);
-  }
 }
 
 function isMark(mark: unknown): mark is string {
@@ -63,18 +61,21 @@ export function delimiterOf(name: string): string {
   return name === 'tab' || name === '\\t' ? '\t' : name;
 }
 
-/** @param sample - the beginning of the file, up to SAMPLE_CHARS, its line ends LF */
+/**
+ * @param sample - the beginning of the file, up to SAMPLE_CHARS, its line ends LF
+ * @throws ImportError ERR_UNSUPPORTED_FORMAT where there is one column only because the delimiter is another one
+ */
 export function findDialect(sample: string, options: DialectOptions = {}): FoundDialect {
   const separator = SEPARATOR_LINE.exec(sample);
   const body = separator === null ? sample : sample.slice(separator[0].length);
   const stated = options.delimiter === undefined ? separator?.[1] : delimiterOf(options.delimiter);
   const candidates = stated === undefined ? DELIMITERS : [stated];
   const [best] = candidates
-    .filter((delimiter) => delimiter !== ',' || options.decimal !== ',')
     .map((delimiter) => judged(body, delimiter, options))
     // A sort is stable: of equals the first candidate is taken.
     .sort((a, b) => b.score - a.score);
   const { dialect, rows, commentLines } = best!;
+  if (stated === undefined) refuseOtherDelimiter(rows);
   return {
     ...dialect,
     decimal: options.decimal ?? decimalOf(rows, dialect.delimiter),
@@ -94,12 +95,40 @@ function judged(sample: string, delimiter: string, options: DialectOptions): Jud
   const commentLines = options.comment === undefined ? leadingComments(sample, delimiter) : 0;
   const body = afterLines(sample, commentLines);
   const skipsBlanks = options.skipBlanks ?? hasBlanksInHeader(body, delimiter);
-  const plain: CsvDialect = { delimiter, escape: '"', comment: options.comment ?? null, skipsBlanks };
+  const plain = { ...RFC_4180, delimiter, comment: options.comment ?? null, skipsBlanks };
   const dialect = { ...plain, escape: options.escape ?? (prefersBackslash(body, plain) ? '\\' : '"') };
   const rows = rowsOf(body, dialect).flatMap(({ fields }) => (fields === null ? [] : [fields]));
   const columns = rows[0]?.length ?? 0;
   const alike = rows.filter((fields) => fields.length === columns).length / Math.max(1, rows.length);
   return { dialect, rows, commentLines, score: columns < 2 ? 0 : alike + columns / 1e6 };
+}
+
+/** What separates fields that are not quoted: no letter, digit or quote, and nothing that numbers and times have. */
+const SEPARATORS = /[^\p{L}\p{N}_"'.+\-/()[\]{}<>=]/gu;
+
+/**
+ * Refuses rows of one field in which one character stands as often in at least half of the rows as in the header: that
+ * is taken for the delimiter, and what would become of such a file is no record of anybody.
+ */
+function refuseOtherDelimiter(rows: readonly string[][]): void {
+  const [header, ...data] = rows;
+  if (header?.length !== 1 || data.length === 0) return;
+  const [name = ''] = header;
+  for (const mark of new Set(name.trim().match(SEPARATORS))) {
+    const times = partsOf(name, mark);
+    const alike = data.filter(([field = '']) => partsOf(field, mark) === times).length;
+    if (2 * alike < data.length) continue;
+    throw new ImportError(
+      'ERR_UNSUPPORTED_FORMAT',
+      `there is one column with any of , ; tab | as the delimiter, and ${times} with ${JSON.stringify(mark)}: pass the delimiter, or delimiter: ',' for one column`,
+      { delimiter: mark },
+    );
+  }
+}
+
+/** Fields of a line with such a delimiter; blanks may be several, as where columns are aligned by them. */
+function partsOf(line: string, mark: string): number {
+  return mark === ' ' ? line.trim().split(/ +/).length : line.split(mark).length;
 }
 
 function rowsOf(text: string, dialect: CsvDialect): CsvRow[] {
@@ -149,12 +178,13 @@ function prefersBackslash(sample: string, plain: CsvDialect): boolean {
   return doubled > 0 && errors({ ...plain, escape: '\\' }) < doubled;
 }
 
-/** A comma where at least one field can be nothing else, and no field has a point for it. */
+/** A comma where at least one field can be nothing else, and no field has a point for it that is none of thousands. */
 function decimalOf(rows: readonly string[][], delimiter: string): '.' | ',' {
   if (delimiter === ',') return '.';
   const fields = rows.slice(1).flat();
   const isClear = fields.some((field) => DECIMAL_COMMA.test(field) && !AMBIGUOUS.test(field));
-  return isClear && !fields.some((field) => DECIMAL_POINT.test(field)) ? ',' : '.';
+  const hasPoint = fields.some((field) => DECIMAL_POINT.test(field) && !isAmbiguousNumber(field));
+  return isClear && !hasPoint ? ',' : '.';
 }
 
 /** A field with a decimal comma, with a point in its place; any other as it is. */

@@ -2,7 +2,7 @@
  * CSV as RFC 4180 says and as people write it, streaming.
  *
  * Quoted fields may hold delimiters, line ends and doubled quotes. A line ends in LF, with any number of CR before it; a
- * lone CR is data. A quote inside an unquoted field is data, as most writers mean it. Blank lines are skipped. The parser
+ * lone CR is data, but where lines end in CR alone: there it ends them, as LF does. A quote inside an unquoted field is data, as most writers mean it. Blank lines are skipped. The parser
  * is a state machine over whatever text it is given, so a chunk may end anywhere, also between CR and LF or between two
  * quotes.
  *
@@ -17,15 +17,26 @@ import { CSV_MAX_RECORD_CHARS } from '../reader.js';
 export interface CsvDialect {
   /** One character. */
   readonly delimiter: string;
-  /** What makes a quote inside a quoted field data: another quote, or a backslash before it. */
+  /**
+   * What makes a quote inside a quoted field data: another quote, or a backslash before it. A backslash makes data of
+   * delimiters, quotes and backslashes in other fields as well.
+   */
   readonly escape: '"' | '\\';
   /** Lines that begin with this character are left out; null where there are none. */
   readonly comment: string | null;
   /** Blanks after a delimiter belong to the file and not to the field. */
   readonly skipsBlanks: boolean;
+  /** CR where lines end in nothing else. */
+  readonly lineEnd: '\n' | '\r';
 }
 
-export const RFC_4180: CsvDialect = { delimiter: ',', escape: '"', comment: null, skipsBlanks: false };
+export const RFC_4180: CsvDialect = {
+  delimiter: ',',
+  escape: '"',
+  comment: null,
+  skipsBlanks: false,
+  lineEnd: '\n',
+};
 
 /** One physical record: its fields, or what is wrong with it. `line` is where it begins. */
 export type CsvRow =
@@ -48,6 +59,8 @@ const AFTER_QUOTE_CR = 4;
 /** A backslash was read inside a quoted field. */
 const AFTER_BACKSLASH = 5;
 const COMMENT = 6;
+/** The same in any other field. */
+const AFTER_UNQUOTED_BACKSLASH = 7;
 
 /** Push parser: text in, rows out. Holds at most one unfinished record. */
 export class CsvParser {
@@ -55,6 +68,8 @@ export class CsvParser {
   readonly #comment: number;
   readonly #skipsBlanks: boolean;
   readonly #escapes: boolean;
+  readonly #lineEnd: '\n' | '\r';
+  readonly #lineEndCode: number;
   readonly #maxRecordChars: number;
   #state = FIELD_START;
   #fields: string[] = [];
@@ -74,11 +89,15 @@ export class CsvParser {
     this.#comment = dialect.comment === null ? -1 : dialect.comment.charCodeAt(0);
     this.#skipsBlanks = dialect.skipsBlanks;
     this.#escapes = dialect.escape === '\\';
+    this.#lineEnd = dialect.lineEnd;
+    this.#lineEndCode = dialect.lineEnd.charCodeAt(0);
     this.#maxRecordChars = maxRecordChars;
   }
 
   /** Reads `given` and appends the records it completes to `rows`. */
   push(given: string, rows: CsvRow[]): void {
+    const lineEnd = this.#lineEndCode;
+    const escapeCode = this.#escapes ? BACKSLASH : -1;
     let text = given;
     let at = 0;
     while (at < text.length) {
@@ -103,12 +122,14 @@ export class CsvParser {
           let code = -1;
           for (; at < text.length; at += 1) {
             code = text.charCodeAt(at);
-            if (code === this.#delimiter || code === LF) break;
+            if (code === this.#delimiter || code === LF || code === lineEnd || code === escapeCode) break;
           }
           this.#append(text.slice(start, at));
           if (at === text.length) break;
           at += 1;
-          if (code === LF) {
+          if (code === escapeCode) {
+            this.#state = AFTER_UNQUOTED_BACKSLASH;
+          } else if (code === LF || code === lineEnd) {
             this.#field = withoutCr(this.#field);
             this.#endRecord(rows);
           } else {
@@ -135,6 +156,14 @@ export class CsvParser {
           at += 1;
           break;
         }
+        case AFTER_UNQUOTED_BACKSLASH: {
+          const code = text.charCodeAt(at);
+          const isEscaped = code === QUOTE || code === BACKSLASH || code === this.#delimiter;
+          this.#append(isEscaped ? text.charAt(at) : '\\');
+          if (isEscaped) at += 1;
+          this.#state = UNQUOTED;
+          break;
+        }
         case AFTER_QUOTE: {
           const code = text.charCodeAt(at);
           at += 1;
@@ -143,7 +172,7 @@ export class CsvParser {
             this.#state = QUOTED;
           } else if (code === this.#delimiter) {
             this.#endField();
-          } else if (code === LF) {
+          } else if (code === LF || code === lineEnd) {
             this.#endRecord(rows);
           } else if (code === CR) {
             this.#state = AFTER_QUOTE_CR;
@@ -160,7 +189,7 @@ export class CsvParser {
           break;
         }
         default: {
-          const end = text.indexOf('\n', at);
+          const end = text.indexOf(this.#lineEnd, at);
           at = end === -1 ? text.length : end + 1;
           if (end !== -1) this.#beginRecord(this.#line + 1);
         }
@@ -177,13 +206,14 @@ export class CsvParser {
   end(rows: CsvRow[]): void {
     if (this.#state === QUOTED || this.#state === AFTER_BACKSLASH) {
       const again = this.#again ?? '';
-      this.#giveUpQuote(rows, 'is never closed', again === '' ? 0 : lineCount(again));
+      this.#giveUpQuote(rows, 'is never closed', again === '' ? 0 : lineCount(again, this.#lineEnd));
       // All its quotes are doubled or escaped: it opens none that it does not close.
       this.push(again, rows);
       this.end(rows);
       return;
     }
     if (this.#state === COMMENT || (this.#state === FIELD_START && this.#fields.length === 0)) return;
+    if (this.#state === AFTER_UNQUOTED_BACKSLASH) this.#append('\\');
     if (this.#state === UNQUOTED) this.#field = withoutCr(this.#field);
     this.#endRecord(rows);
   }
@@ -201,7 +231,12 @@ export class CsvParser {
 
   /** Counts the line ends of a quoted part, and keeps where the record's second line begins. */
   #takeLines(text: string, from: number, to: number): void {
-    for (let end = text.indexOf('\n', from); end !== -1 && end < to; end = text.indexOf('\n', end + 1)) {
+    const lineEnd = this.#lineEnd;
+    for (
+      let end = text.indexOf(lineEnd, from);
+      end !== -1 && end < to;
+      end = text.indexOf(lineEnd, end + 1)
+    ) {
       this.#line += 1;
       if (this.#again !== null) continue;
       this.#again = '';
@@ -299,8 +334,8 @@ function withoutCr(field: string): string {
   return end === field.length ? field : field.slice(0, end);
 }
 
-function lineCount(text: string): number {
-  let lines = text.endsWith('\n') ? 0 : 1;
-  for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', end + 1)) lines += 1;
+function lineCount(text: string, lineEnd: string): number {
+  let lines = text.endsWith(lineEnd) ? 0 : 1;
+  for (let end = text.indexOf(lineEnd); end !== -1; end = text.indexOf(lineEnd, end + 1)) lines += 1;
   return lines;
 }

@@ -49,14 +49,25 @@ export const NULL_WORDS: readonly string[] = [
   ],
 ];
 const NULL_WORD_MAX_CHARS = 16;
+/** An object, or a list of them. */
+const JSON_BEGINS = /^\s*(?:\[\s*)?\{\s*(?:"|\})/;
 
 /** @throws ConfigError for what cannot be */
 export function checkCsvOptions(options: CsvOptions): void {
   checkDialect(options);
-  const { nulls } = options;
+  const { nulls, ragged, header, columns } = options;
   if (nulls !== undefined && !(Array.isArray(nulls) && nulls.every((word) => typeof word === 'string'))) {
     throw new ConfigError('nulls', 'an array of texts', nulls);
   }
+  if (ragged !== undefined && ragged !== 'skip' && ragged !== 'keep') {
+    throw new ConfigError('ragged', "'skip' or 'keep'", ragged);
+  }
+  if (header !== undefined && header !== true) throw new ConfigError('header', 'true, or nothing', header);
+  if (columns === undefined) return;
+  if (!(Array.isArray(columns) && columns.every((name) => typeof name === 'string'))) {
+    throw new ConfigError('columns', 'an array of texts', columns);
+  }
+  if (header) throw new ConfigError('header', 'nothing where columns name those of a file without', header);
 }
 
 export class CsvReader implements RecordReader {
@@ -91,24 +102,26 @@ export class CsvReader implements RecordReader {
     return this.#isOwn;
   }
 
+  get hasDecimalCommas(): boolean {
+    return this.#decimal === ',';
+  }
+
   /** @throws ImportError ERR_FILE_ENCODING for bytes at the beginning that are not of the encoding */
   async *batches(): AsyncGenerator<RawItem[]> {
     const texts = this.#text.texts();
     const { text: first, rows: begun } = await gathered(texts);
     this.#text.refuseInvalid();
-    const isCr = endsInCr(first);
-    const withLf = (text: string) => (isCr ? text.replaceAll('\r', '\n') : text);
-    const sample = withLf(first);
-    const { parser, skippedLines } = this.#begin(sample.slice(0, SAMPLE_CHARS), begun);
+    const lineEnd = endsInCr(first) ? '\r' : '\n';
+    const { parser, skippedLines } = this.#begin(first.slice(0, SAMPLE_CHARS), lineEnd, begun);
 
     const { columns } = this.#options;
     const items: RawItem[] = columns === undefined ? [] : this.#name(uniqueNames(columns), 1);
     const rows: CsvRow[] = [];
-    parser.push(withoutLines(sample, skippedLines), rows);
+    parser.push(withoutLines(first, skippedLines, lineEnd), rows);
     yield [...items, ...this.#items(rows, skippedLines)];
     for await (const text of texts) {
       const rows: CsvRow[] = [];
-      parser.push(withLf(text), rows);
+      parser.push(text, rows);
       yield this.#items(rows, skippedLines);
     }
     const last: CsvRow[] = [];
@@ -117,7 +130,11 @@ export class CsvReader implements RecordReader {
   }
 
   /** Decides how the file is written. Our own exports are written one way, and mean what they say. */
-  #begin(sample: string, begun: readonly CsvRow[]): { parser: CsvParser; skippedLines: number } {
+  #begin(
+    sample: string,
+    lineEnd: '\n' | '\r',
+    begun: readonly CsvRow[],
+  ): { parser: CsvParser; skippedLines: number } {
     const { maxRecordChars, nulls = NULL_WORDS } = this.#options;
     const [header, row] = begun.map(({ fields }) => fields);
     this.#isOwn =
@@ -125,7 +142,12 @@ export class CsvReader implements RecordReader {
       hasOwnColumns(header) &&
       (this.#vouched || (row != null && isOwnRow(keyed(header, row))));
     if (this.#isOwn) return { parser: new CsvParser(RFC_4180, maxRecordChars), skippedLines: 0 };
-    const dialect = findDialect(sample, this.#options);
+    const withLf = lineEnd === '\r' ? sample.replaceAll('\r', '\n') : sample;
+    if (JSON_BEGINS.test(sample)) {
+      const message = "the file looks like JSON, and not like CSV: pass format: 'jsonl'";
+      throw new ImportError('ERR_UNSUPPORTED_FORMAT', message, { line: 1 });
+    }
+    const dialect = { ...findDialect(withLf, this.#options), lineEnd };
     this.#decimal = dialect.decimal;
     this.#nulls = new Set(nulls);
     return { parser: new CsvParser(dialect, maxRecordChars), skippedLines: dialect.skippedLines };
@@ -170,8 +192,14 @@ export class CsvReader implements RecordReader {
   }
 
   #item(fields: string[], line: number, columns: readonly string[]): RawItem {
+    if (fields.length > COLUMNS_MAX) {
+      const error = `there are ${fields.length} fields, and at most ${COLUMNS_MAX} can be read`;
+      return { line, record: null, error, reason: 'tooLong' };
+    }
     const ragged = fields.length !== columns.length;
-    const error = ragged ? `expected ${columns.length} fields, got ${fields.length}` : null;
+    const error = ragged
+      ? `expected ${columns.length} fields, got ${fields.length}${raggedHint(fields, columns)}`
+      : null;
     if (error !== null && this.#options.ragged !== 'keep')
       return { line, record: null, error, reason: 'ragged' };
     for (const field of fields) {
@@ -192,6 +220,14 @@ export class CsvReader implements RecordReader {
     if (field.length <= NULL_WORD_MAX_CHARS && this.#nulls.has(field)) return null;
     return this.#decimal === ',' ? withPoint(field) : field;
   }
+}
+
+/** What may help with a row that has one field more than there are names. */
+function raggedHint(fields: readonly string[], columns: readonly string[]): string {
+  if (fields.length !== columns.length + 1) return '';
+  const where =
+    fields.at(-1) === '' ? 'the last field is empty' : 'the first may be a name of the row, as R writes it';
+  return ` (${where}: pass columns with a name for each field, or ragged: 'keep')`;
 }
 
 /** Whether lines end with CR alone, as in files of old Macs, going by the first line. */
@@ -233,9 +269,9 @@ function keyed(names: readonly string[], fields: readonly string[]): Record<stri
   return Object.fromEntries(names.map((name, i) => [name, fields[i] ?? null]));
 }
 
-function withoutLines(text: string, lines: number): string {
+function withoutLines(text: string, lines: number, lineEnd: string): string {
   let at = 0;
-  for (let line = 0; line < lines; line++) at = text.indexOf('\n', at) + 1;
+  for (let line = 0; line < lines; line++) at = text.indexOf(lineEnd, at) + 1;
   return text.slice(at);
 }
 

@@ -93,7 +93,12 @@ export class JsonReader implements RecordReader {
     }
     if (nonFinite === 0) return { line, record: value, error: null };
     const reason: ImportReason = 'nonFinite';
-    return { line, record: value, error: `NaN or an infinity is null, ${nonFinite} times`, reason };
+    return {
+      line,
+      record: value,
+      error: `NaN, an infinity or a number beyond a double is null, ${nonFinite} times`,
+      reason,
+    };
   }
 }
 
@@ -136,6 +141,7 @@ class ValueSplitter {
   #depth = 0;
   #isInString = false;
   #isInArray = false;
+  #arrayLine = 1;
   /** The last character was a backslash inside a string. */
   #isEscaped = false;
   #hasBegun = false;
@@ -163,6 +169,7 @@ class ValueSplitter {
           start = at;
         } else if (char === '[' && !this.#isInArray) {
           this.#isInArray = true;
+          this.#arrayLine = this.#line;
           start = at;
         } else {
           this.#hasBegun = true;
@@ -194,12 +201,17 @@ class ValueSplitter {
   }
 
   end(): SplitValue[] {
-    if (!this.#hasBegun) return [];
+    if (!this.#hasBegun) return this.#isInArray ? [this.#unclosed()] : [];
     const isOpen = this.#depth > 0 || this.#isInString;
-    if (!isOpen) return [this.#take('')];
+    if (!isOpen) return [this.#take(''), ...(this.#isInArray ? [this.#unclosed()] : [])];
     const lines = this.#line - this.#valueLine;
     const error = `the record that begins on line ${this.#valueLine} never ends; ${lines} more lines were read as part of it`;
     return [{ line: this.#valueLine, text: null, error }];
+  }
+
+  #unclosed(): SplitValue {
+    const error = `the array that begins on line ${this.#arrayLine} is not closed: records may be missing at the end`;
+    return { line: this.#line, text: null, error };
   }
 
   /** The place behind the string's end, or the text's length where it goes on. */

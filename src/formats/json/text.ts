@@ -1,25 +1,25 @@
-/** JSON as it is written, and a little beyond: Python's NaN, and whole numbers that no double holds. */
+/** JSON as it is written, and a little beyond: Python's NaN, and numbers that no double holds. */
 
 import type { Json } from '../../schema/event.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const MINUS = 0x2d;
-/** Shorter whole numbers are exact in a double. */
-const LONG_NUMBER = /\d{16}/;
+/** Shorter whole numbers are exact in a double, and those of fewer digits behind the e are none beyond it. */
+const LONG_NUMBER = /\d{16}|\d[eE]\+?\d{3}/;
 const NUMBER = /-?\d[\d.eE+-]*/y;
 const LONG_WHOLE = /^-?\d{16,}$/;
 const NON_FINITE = /NaN|-?Infinity/y;
 
 export interface ParsedJson {
   readonly value: Json;
-  /** How many NaN and infinities are null in it. */
+  /** How many NaN, infinities and numbers beyond a double are null in it. */
   readonly nonFinite: number;
 }
 
 /**
- * Whole numbers whose digits a double does not keep, which are beyond 2^53, become texts of them; NaN, Infinity and -Infinity, as Python and JavaScript write
- * them, become null.
+ * Whole numbers whose digits a double does not keep, which are beyond 2^53, become texts of them; NaN, Infinity and
+ * -Infinity, as Python and JavaScript write them, become null, and so do numbers such as 1e400.
  * @throws SyntaxError
  */
 export function parseJson(text: string): ParsedJson {
@@ -48,7 +48,12 @@ function parseRepaired(text: string): ParsedJson {
       NUMBER.lastIndex = at;
       const [number] = NUMBER.exec(text) as RegExpExecArray;
       const end = at + number!.length;
-      if (LONG_WHOLE.test(number!) && String(Number(number)) !== number) replace(at, end, `"${number}"`);
+      const value = Number(number);
+      if (LONG_WHOLE.test(number!) && String(value) !== number) replace(at, end, `"${number}"`);
+      else if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
+        replace(at, end, 'null');
+        nonFinite += 1;
+      }
       at = end;
     } else {
       NON_FINITE.lastIndex = at;

@@ -1,12 +1,14 @@
 /**
  * MessagePack, streaming: bytes in, whole values out; of a list that is no part of another value, its items. Reads every
- * type of the specification, and msgpackr's records, integers of any size, and undefined. What other extension types
- * mean is not known here: they become the base64 of their bytes.
+ * type of the specification, and msgpackr's records, integers of any size, undefined, and what stands behind its marks
+ * of sets, errors and regular expressions. What other extension types mean is not known here: they become the base64 of
+ * their bytes. NaN and infinities are what they are.
  *
  * A value that is not whole yet is read again from its beginning when there are twice as many bytes, so that a long
  * one is read few times.
  */
 
+import { ImportError } from '../../errors.js';
 import type { Json } from '../../schema/event.js';
 import { blankRecord, setOwn } from '../reader.js';
 import { base64Of, integerOf, isoOf, unscaledOf } from '../values.js';
@@ -24,6 +26,14 @@ const EXTENSION_UNDEFINED = 0;
 const EXTENSION_INTEGER = 0x42;
 const EXTENSION_RECORD = 0x72;
 const INTEGER_BYTES_MAX = 1024;
+/** A set, an error, a regular expression: one byte, and the list of its parts behind it. */
+const EXTENSIONS_BEFORE_LIST: ReadonlySet<number> = new Set([0x73, 0x65, 0x78]);
+/** Four bytes that say which object of the same value is meant, or where texts are that stand elsewhere. */
+const EXTENSIONS_ELSEWHERE: ReadonlyMap<number, string> = new Map([
+  [0x69, 'structured clones of msgpackr (write it without structuredClone)'],
+  [0x70, 'structured clones of msgpackr (write it without structuredClone)'],
+  [0x62, 'bundled strings of msgpackr (write it without bundleStrings)'],
+]);
 
 interface RememberedKey {
   readonly bytes: Buffer;
@@ -152,9 +162,9 @@ export class MsgpackParser {
       case 0xc9:
         return this.#extension(this.#uint(4));
       case 0xca:
-        return finite(this.#bytes.readFloatBE(this.#skip(4)));
+        return this.#bytes.readFloatBE(this.#skip(4));
       case 0xcb:
-        return finite(this.#bytes.readDoubleBE(this.#skip(8)));
+        return this.#bytes.readDoubleBE(this.#skip(8));
       case 0xcc:
         return this.#byte();
       case 0xcd:
@@ -310,6 +320,17 @@ export class MsgpackParser {
   #extension(size: number): Json {
     const type = this.#bytes.readInt8(this.#skip(1));
     if (type === EXTENSION_RECORD && size <= 2) return this.#definition(size);
+    if (size === 1 && EXTENSIONS_BEFORE_LIST.has(type)) {
+      this.#skip(size);
+      this.#enter();
+      const list = this.#value();
+      this.#depth--;
+      return list;
+    }
+    const feature = size === 4 ? EXTENSIONS_ELSEWHERE.get(type) : undefined;
+    if (feature !== undefined) {
+      throw new ImportError('ERR_UNSUPPORTED_FORMAT', `${feature} cannot be read`, { feature });
+    }
     const start = this.#skip(size);
     const bytes = this.#bytes.subarray(start, start + size);
     switch (type) {
@@ -383,8 +404,4 @@ export function renamedBack(value: Json): Json {
     setOwn(object, RENAMED_KEY.test(key) ? key.slice(0, -1) : key, renamedBack(inner));
   }
   return object;
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }

@@ -7,6 +7,7 @@ import { ImportError } from '../../errors.js';
 import type { Json } from '../../schema/event.js';
 import { isOwnMap } from '../own-marks.js';
 import type { ByteChunks, RawItem, RecordReader } from '../reader.js';
+import { recordItem } from '../values.js';
 import { MsgpackParser, renamedBack } from './parser.js';
 import { isSnapshotHeader, recordsOfBatch } from './snapshot-reader.js';
 
@@ -67,10 +68,22 @@ export class MsgpackReader implements RecordReader {
 
   #item(value: Json, hasRenamed: boolean): RawItem {
     const line = ++this.#records;
+    if (beginsUnknownRecord(value)) {
+      const feature = 'records of msgpackr whose keys are kept elsewhere (write it without structures)';
+      throw new ImportError('ERR_UNSUPPORTED_FORMAT', `record ${line}: ${feature} cannot be read`, {
+        feature,
+        records: line - 1,
+      });
+    }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       return { line, record: null, error: 'the value is not a map' };
     }
     const isRenamed = hasRenamed && isOwnMap(value);
-    return { line, record: isRenamed ? (renamedBack(value) as typeof value) : value, error: null };
+    return recordItem(line, isRenamed ? (renamedBack(value) as typeof value) : value);
   }
+}
+
+/** Whether it is the number of a record without its keys: behind it stand values that would be taken for others. */
+function beginsUnknownRecord(value: Json): boolean {
+  return typeof value === 'number' && value >= 0x40 && value < 0x80;
 }

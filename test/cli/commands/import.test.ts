@@ -59,8 +59,13 @@ describe('crucible import', () => {
       { id: 'c0', name: 'n', condition: 'c', tags: ['a', 'b'], metadata: { source: 'requests.csv' } },
     ]);
     expect((await run(file)).library.started).toEqual([
-      { name: 'requests', tags: ['import'], metadata: { source: 'requests.csv' } },
+      { name: 'requests', tags: [], metadata: { source: 'requests.csv' } },
     ]);
+  });
+
+  it('passes on what errors of the library say to pass', async () => {
+    const { library } = await run(file, '--header', '--max-ratio', '1000', '--max-output-bytes', '5');
+    expect(library.calls).toContain(`import ${file} {"header":true,"maxRatio":1000,"maxOutputBytes":5}`);
   });
 
   it('names an experiment after a file without its extensions', async () => {

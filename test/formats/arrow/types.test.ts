@@ -245,3 +245,10 @@ describe('what is not supported', () => {
     expect(await valuesOf(stream([INT('v', 32)], 2, [2], [NONE, ints(1, 2)], 0, 3))).toEqual([1, 2]);
   });
 });
+
+it('NaN and infinities are null, and counted', async () => {
+  const x = vectorFromArray([Number.NaN, 1, Number.NEGATIVE_INFINITY], new Float64());
+  const items = await itemsOf(new ArrowReader([tableToIPC(new Table({ x }))], null));
+  expect(items.map(({ record }) => record)).toEqual([{ x: null }, { x: 1 }, { x: null }]);
+  expect(items.map(({ reason }) => reason)).toEqual(['nonFinite', undefined, 'nonFinite']);
+});

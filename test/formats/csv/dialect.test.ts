@@ -228,3 +228,128 @@ describe('importing CSV', () => {
     expect(unfilled).toEqual(['costUsd']);
   });
 });
+
+describe('a file that is taken for another one', () => {
+  const rows = (delimiter: string) =>
+    [
+      ['timestamp', 'latency_ms', 'model'],
+      ['2024-03-01', '12', 'a'],
+      ['2024-03-02', '13', 'b'],
+    ]
+      .map((fields) => `${fields.join(delimiter)}\n`)
+      .join('');
+
+  it.each([' ', '^', '~', ':', '&'])('is refused where %j is the delimiter, and says so', async (mark) => {
+    const path = await write('other.csv', rows(mark));
+    await expect(importAll(path)).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED_FORMAT',
+      message: expect.stringContaining(`3 with ${JSON.stringify(mark)}: pass the delimiter`),
+    });
+    expect(await importAll(path, { delimiter: mark })).toMatchObject({ rows: 2, untimed: 0 });
+  });
+
+  it('may have one column all the same', async () => {
+    expect(await importAll(await write('one.csv', 'latency_ms\n1\n2\n'))).toMatchObject({ rows: 2 });
+    const said = await importAll(await write('said.csv', 'first words\nof text\nor two\n'), {
+      delimiter: ',',
+    });
+    expect(said.records.map(({ metadata }) => metadata)).toEqual([
+      { 'first words': 'of text' },
+      { 'first words': 'or two' },
+    ]);
+  });
+
+  it('is JSON, whatever its name', async () => {
+    for (const text of ['{"latency_ms":1}\n', '[{"latency_ms":1}]', '[\n {\n "a": 1}]']) {
+      await expect(importAll(await write('json.csv', text))).rejects.toThrow("pass format: 'jsonl'");
+    }
+  });
+
+  it('is UTF-32, whose mark begins as that of UTF-16', async () => {
+    const text = [...'a\n1\n'].flatMap((char) => [char.charCodeAt(0), 0, 0, 0]);
+    const path = await write('utf32.csv', Buffer.from([0xff, 0xfe, 0, 0, ...text]));
+    await expect(importAll(path)).rejects.toMatchObject({ code: 'ERR_FILE_ENCODING' });
+  });
+});
+
+describe('decimal commas', () => {
+  const latencies = async (text: string, options = {}) => {
+    const { records, errors } = await importAll(await write('decimal.csv', text), options);
+    return {
+      latencies: records.map(({ latencyMs }) => latencyMs),
+      errors: errors.map(({ message }) => message),
+    };
+  };
+
+  it('are read in quoted fields of a file with commas, as its error says', async () => {
+    const text = 'timestamp,latency_ms\n2024-03-01,"12,5"\n2024-03-02,"13,5"\n';
+    expect((await latencies(text)).errors[0]).toContain("pass decimal: ','");
+    for (const options of [{ decimal: ',' }, { decimal: ',', delimiter: ',' }]) {
+      expect(await latencies(text, options)).toEqual({ latencies: [12.5, 13.5], errors: [] });
+    }
+  });
+
+  it.each<CsvOptions>([{ decimal: ',' }, {}])(
+    'make 1.234 a number that nobody knows, with %j',
+    async (options) => {
+      const text = 'latency_ms;cost_usd;version\n1.234;0,5;4.100\n999;0,7;x\n12.345.678;0,7;x\n12,5;1,5;x\n';
+      const path = await write('points.csv', text);
+      const { records, errors, reasons } = await importAll(path, options);
+      expect(records.map(({ latencyMs }) => latencyMs)).toEqual([null, 999, null, 12.5]);
+      expect(records.map(({ costUsd }) => costUsd)).toEqual([0.5, 0.7, 0.7, 1.5]);
+      // What nobody has asked a number of stays the text that it is.
+      expect(records[0]!.metadata).toEqual({ latency_ms: '1.234', version: '4.100' });
+      expect(errors[0]).toEqual({
+        line: 2,
+        message: expect.stringContaining(
+          '"1.234" may mean 1234 or a fraction: write it without thousands separators',
+        ),
+      });
+      expect(reasons).toEqual({ value: 2 });
+      const computed = await importAll(path, { ...options, map: { latencyMs: 'latency_ms * 2' } });
+      expect(computed.records.map(({ latencyMs }) => latencyMs)).toEqual([null, 1998, null, 25]);
+    },
+  );
+});
+
+describe('lines that end in CR', () => {
+  it('leave line ends in quotes as they are', async () => {
+    const text = 'timestamp,n\r2024-03-01,"a\r\nb\rc\nd"\r2024-03-02,x\r';
+    const { records, errors } = await importAll(await write('cr.csv', text));
+    expect(records.map(({ metadata }) => metadata.n)).toEqual(['a\r\nb\rc\nd', 'x']);
+    const late = await importAll(await write('cr-bad.csv', 'a,b\r1,"x\r2,y\r3\r4,z\r'));
+    expect(errors).toEqual([]);
+    expect(late.errors.map(({ line }) => line)).toEqual([2, 4]);
+    expect(late.records.map(({ metadata }) => metadata.a)).toEqual([2, 4]);
+  });
+});
+
+it('a backslash escapes in fields without quotes as well, as Python writes them', async () => {
+  const text = 'id,n,m\n1,say \\"hi\\",x\n2,"a, \\"b\\"",x\n3,c:\\\\dir\\d,x\n4,a\\,b,x\n';
+  const { records, errors } = await importAll(await write('escaped.csv', text), { escape: '\\' });
+  expect(errors).toEqual([]);
+  expect(records.map(({ metadata }) => metadata.n)).toEqual(['say "hi"', 'a, "b"', 'c:\\dir\\d', 'a,b']);
+});
+
+it.each<[object, string]>([
+  [{ columns: 'a,b' }, 'columns'],
+  [{ ragged: 'pad' }, 'ragged'],
+  [{ header: 'no' }, 'header'],
+  [{ header: true, columns: ['a', 'b'] }, 'header'],
+  [{ maxRecordChars: Number.NaN }, 'maxRecordChars'],
+  [{ maxRatio: -1 }, 'maxRatio'],
+  [{ maxOutputBytes: 'x' }, 'maxOutputBytes'],
+  [{ delimeter: ';' }, 'delimeter: expected no such option (did you mean delimiter?)'],
+])('%j is refused before the file is touched', async (options, message) => {
+  await expect(importAll('no/such/file.csv', options)).rejects.toMatchObject({
+    code: 'ERR_CONFIG_INVALID',
+    message: expect.stringContaining(message),
+  });
+});
+
+it('a row with more fields than records may have is left out, and soon', async () => {
+  const path = await write('wide.csv', `a,b\n${','.repeat(3_000_000)}\n1,2\n`);
+  const { rows, reasons, errors } = await importAll(path, { ragged: 'keep' });
+  expect({ rows, reasons }).toEqual({ rows: 1, reasons: { tooLong: 1 } });
+  expect(errors[0]!.message).toBe('there are 3000001 fields, and at most 16384 can be read');
+});

@@ -120,7 +120,13 @@ describe('CsvReader', () => {
   it('reports ragged rows and leaves them out', async () => {
     expect(await read('a,b\n1\n1,2,3\n1,2\n')).toMatchObject([
       { line: 2, record: null, error: 'expected 2 fields, got 1' },
-      { line: 3, record: null, error: 'expected 2 fields, got 3' },
+      {
+        line: 3,
+        record: null,
+        error: expect.stringMatching(
+          /^expected 2 fields, got 3 \(the first may be a name of the row, .+: pass columns/,
+        ),
+      },
       { line: 4, record: { a: '1', b: '2' } },
     ]);
   });
@@ -128,7 +134,13 @@ describe('CsvReader', () => {
   it('keeps ragged rows when asked, still reporting them', async () => {
     expect(await read('a,b\n1\n1,2,3\n', { ragged: 'keep' })).toMatchObject([
       { line: 2, record: { a: '1' }, error: 'expected 2 fields, got 1' },
-      { line: 3, record: { a: '1', b: '2', column_3: '3' }, error: 'expected 2 fields, got 3' },
+      {
+        line: 3,
+        record: { a: '1', b: '2', column_3: '3' },
+        error: expect.stringMatching(
+          /^expected 2 fields, got 3 \(the first may be a name of the row, .+: pass columns/,
+        ),
+      },
     ]);
   });
 

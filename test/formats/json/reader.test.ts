@@ -154,3 +154,26 @@ describe('importing JSON', () => {
     expect(records).toMatchObject([{ restored: null, event: 'exposure', metadata: { variant: 'a' } }]);
   });
 });
+
+describe('what JSON says and no double holds', () => {
+  it.each([
+    ['{"a":1e400,"b":[1e999,-1e999],"c":"1e400"}', { a: null, b: [null, null], c: '1e400' }, 3],
+    [`{"a":${'9'.repeat(400)}.5,"b":1e308}`, { a: null, b: 1e308 }, 1],
+  ])('%s is null, and counted', (text, value, nonFinite) => {
+    expect(parseJson(text)).toEqual({ value, nonFinite });
+  });
+});
+
+describe('an array that is cut', () => {
+  it.each(['[{"a":1},\n{"a":2},', '[{"a":1},\n{"a":2}', '[{"a":1},\n{"a":2}, ', '[{"a":1},{"a":2}\n'])(
+    'between records says so: %j',
+    async (text) => {
+      const items = await read(text);
+      expect(items.map(({ record }) => record)).toEqual([{ a: 1 }, { a: 2 }, null]);
+      expect(items.at(-1)).toMatchObject({
+        line: 2,
+        error: 'the array that begins on line 1 is not closed: records may be missing at the end',
+      });
+    },
+  );
+});

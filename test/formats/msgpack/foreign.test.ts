@@ -124,3 +124,57 @@ describe('a value of msgpackr', () => {
     expect(await read(Uint8Array.of(0x81, 0xa1, 0x61, 0xd5, 0x33, 1, 2))).toEqual([{ a: 'AQI=' }]);
   });
 });
+
+describe('what msgpackr writes with more types', () => {
+  it('is in its place: sets, errors and expressions are lists of their parts', async () => {
+    const packr = new Packr({ moreTypes: true, useRecords: false });
+    const value = { before: 1, set: new Set([1, 'a']), error: new TypeError('no'), re: /a+/g, after: 2 };
+    expect(await read(packr.pack(value))).toEqual([
+      { before: 1, set: [1, 'a'], error: ['TypeError', 'no', null], re: ['a+', 'g'], after: 2 },
+    ]);
+  });
+
+  it('is refused where it says that an object is another one', async () => {
+    const shared = { x: 1 };
+    const bytes = new Packr({ structuredClone: true, useRecords: false }).pack({
+      a: shared,
+      b: shared,
+      c: 2,
+    });
+    await expect(importAll(await write('clone.msgpack', bytes))).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED_FORMAT',
+      message: expect.stringContaining('structuredClone'),
+    });
+  });
+
+  it('is refused where the keys of its records are kept elsewhere', async () => {
+    const packr = new Packr({ structures: [] });
+    const first = packr.pack({ latency_ms: 1, inner: { a: 1 } });
+    const bytes = Buffer.concat([first, packr.pack({ latency_ms: 2, inner: { a: 2 } })]);
+    await expect(importAll(await write('structures.msgpack', bytes))).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED_FORMAT',
+      message: expect.stringContaining('record 1: records of msgpackr whose keys are kept elsewhere'),
+    });
+  });
+});
+
+it('NaN and infinities are null, and counted', async () => {
+  const bytes = encode({
+    a: Number.NaN,
+    b: [1, Number.POSITIVE_INFINITY],
+    c: { d: -Infinity },
+    latency_ms: 1,
+  });
+  const { records, reasons, errors } = await importAll(await write('nan.msgpack', bytes));
+  expect(records[0]!.metadata).toEqual({ a: null, b: [1, null], c: { d: null } });
+  expect({ reasons, errors }).toEqual({
+    reasons: { nonFinite: 1 },
+    errors: [{ line: 1, message: 'NaN or an infinity is null, 3 times' }],
+  });
+});
+
+it('a record of more keys than there may be is left out', async () => {
+  const wide = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`k${i}`, i]));
+  const { rows, reasons } = await importAll(await write('wide.msgpack', encode([wide, { a: 1 }])));
+  expect({ rows, reasons }).toEqual({ rows: 1, reasons: { tooLong: 1 } });
+});

@@ -46,6 +46,8 @@ describe('Parquet', () => {
         success: true,
         model: 'gpt-4',
         provider: null,
+        isPartial: false,
+        malformedKeys: [],
         metadata: {
           big: '9007199254740993',
           nothing: null,
@@ -58,6 +60,20 @@ describe('Parquet', () => {
         restored: null,
       },
     ]);
+  });
+
+  it('counts NaN and infinities, which are null', async () => {
+    const path = await duckdb(
+      "SELECT 'NaN'::DOUBLE AS x, [1.5, 'inf'::DOUBLE] AS list, '-inf'::FLOAT AS f UNION ALL SELECT 1, [2.5], 3",
+      'nan.parquet',
+    );
+    const { records, reasons, errors } = await importAll(path);
+    expect(records.map(({ metadata }) => metadata)).toEqual([
+      { x: null, list: [1.5, null], f: null },
+      { x: 1, list: [2.5], f: 3 },
+    ]);
+    expect(reasons).toEqual({ nonFinite: 1 });
+    expect(errors).toEqual([{ line: 1, message: 'NaN or an infinity is null, 3 times' }]);
   });
 
   it.each(['snappy', 'gzip', 'uncompressed', 'brotli', 'zstd', 'lz4', 'lz4_raw'])(

@@ -8,7 +8,7 @@ import type { Json } from '../../../schema/event.js';
 import { uniqueNames } from '../../column-names.js';
 import { COLUMNS_KEY, tellsColumns } from '../../own-marks.js';
 import { blankRecord, DECODE_MS, type RawItem, type ReachableFile, type RecordReader } from '../../reader.js';
-import { parsedJson } from '../../values.js';
+import { parsedJson, recordItem } from '../../values.js';
 import { assemble } from './assemble.js';
 import { Budget } from './budget.js';
 import { sealedGroups, verifyGroup } from './checksums.js';
@@ -112,7 +112,7 @@ export class ParquetReader implements RecordReader {
           record[name] = isJson ? parsedJson(value) : value;
         }
         for (const column of columns) column.endRow();
-        items.push({ line: this.#records + row + 1, record, error: null });
+        items.push(recordItem(this.#records + row + 1, record));
       }
       this.#records += rows;
       left -= rows;

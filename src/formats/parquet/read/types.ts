@@ -118,7 +118,7 @@ function ofLogical(
     case LOGICAL.UUID:
       return bytes === 16 ? (value) => uuidOf(value as Buffer) : undefined;
     case LOGICAL.FLOAT16:
-      return bytes === 2 ? (value) => finite(halfOf((value as Buffer).readUInt16LE(0))) : undefined;
+      return bytes === 2 ? (value) => halfOf((value as Buffer).readUInt16LE(0)) : undefined;
     default:
       return undefined;
   }
@@ -173,7 +173,7 @@ function ofPhysical(physical: number): Convert {
       return (value) => value as boolean;
     case FLOAT:
     case DOUBLE:
-      return (value) => finite(value as number);
+      return (value) => value as number;
     case INT32:
     case INT64:
       return integers(64, true);
@@ -195,10 +195,6 @@ function textOf(value: Stored): string {
 }
 
 const jsonText = (isOwn: boolean): Convert => (isOwn ? textOf : (value) => parsedJson(textOf(value)));
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}
 
 function timestamps(perSecond: number, isOwn: boolean): Convert {
   if (isOwn && perSecond === 1e6) return (value) => wholeOf(value as number | bigint);
