@@ -6,6 +6,7 @@
  * counted: under the id of the response, or, where one of them knows none, of the same model in the same time.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { systemClock } from '../clock.js';
 import type { ModelCall } from './model-call.js';
 
 export type Layer = 'fetch' | 'http' | 'ai-sdk' | 'langchain' | 'otel';
@@ -25,6 +26,7 @@ export interface CallTraits {
 interface Counted extends CallTraits {
   /** Those that have seen it. */
   readonly layers: Set<Layer>;
+  readonly countedUs: number;
 }
 
 /** Calls that are remembered; layers tell of a call within moments of each other. */
@@ -41,11 +43,13 @@ const counted: Counted[] = [];
 export function claim(layer: Layer, call: CallTraits): boolean {
   for (let i = counted.length - 1; i >= 0; i--) {
     const known = counted[i];
+    // What was counted before this one began is another call, and so are all before it.
+    if (known.countedUs < call.startUs - TOLERANCE_US) break;
     if (known.layers.has(layer) || !isSame(known, call)) continue;
     known.layers.add(layer);
     return false;
   }
-  counted.push({ ...call, layers: new Set([layer]) });
+  counted.push({ ...call, layers: new Set([layer]), countedUs: systemClock.nowUs() });
   if (counted.length > COUNTED_MAX) counted.splice(0, COUNTED_MAX / 2);
   return true;
 }
