@@ -7,7 +7,9 @@ import type { SegmentRecord } from './disk/document.js';
 import { ifThere, isCorrupt, reasonOf } from './disk/errors.js';
 import type { FileSystem } from './disk/file-system.js';
 import { compactedName, parseCompactedName, parseSegmentName, segmentFileName } from './disk/paths.js';
+import type { BatchEntry, BatchPlace, SegmentIdentity } from './segment/format.js';
 import { scanSegment } from './segment/scan.js';
+import { recordOf } from './segment/writer.js';
 
 /** Part of a segment that is no longer what was written. */
 export interface DamagedBatch {
@@ -98,6 +100,40 @@ export function lossOf(
     if (!isCorrupt(error)) throw error;
     return { ...whole, reason: reasonOf(error) };
   }
+}
+
+/** What is known of a segment's file: of Arrow with the places in the file, of Parquet without. */
+export interface SegmentContents {
+  readonly identity: SegmentIdentity;
+  readonly places: readonly (BatchPlace | BatchEntry)[];
+}
+
+/**
+ * What a listed segment has lost whose file is a segment, whole, and as long as it was: another one stands under its name.
+ * @param experimentId - whose segment it is to be
+ */
+export function replacedLoss(
+  folder: string,
+  record: SegmentRecord,
+  experimentId: string,
+  { identity, places }: SegmentContents,
+): DamagedBatch | undefined {
+  const { segment, form, bytes, rows } = record;
+  const loss = (reason: string) => {
+    return { path: join(folder, segmentFileName(segment, form)), offset: 0, bytes: null, rows, reason };
+  };
+  if (identity.experimentId !== experimentId)
+    return loss(`it belongs to experiment ${identity.experimentId}`);
+  if (identity.segment !== segment) return loss(`it was written as segment ${identity.segment}`);
+  // What follows the end of a finished segment is written elsewhere.
+  const entries = places.filter((place) => !('offset' in place) || place.offset + place.bytes <= bytes);
+  const found = recordOf(segment, { entries, validBytes: bytes, ended: record.ended });
+  const isOther =
+    found.rows === rows &&
+    (found.lastChunk !== record.lastChunk ||
+      found.timeMinUs !== record.timeMinUs ||
+      found.timeMaxUs !== record.timeMaxUs);
+  return isOther ? loss('it holds other events than it was written with') : undefined;
 }
 
 /** The segment that a file is of, whichever form it has. */

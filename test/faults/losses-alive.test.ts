@@ -55,9 +55,14 @@ function replace(path: string, content: Uint8Array): void {
   renameSync(`${path}.new`, path);
 }
 
+/** What follows a segment's end is nothing. */
+function padded(content: Uint8Array, bytes: number): Uint8Array {
+  return Buffer.concat([content, Buffer.alloc(Math.max(0, bytes - content.length))]);
+}
+
 interface Misfortune {
   readonly what: string;
-  readonly happen: (files: { first: string; current: string }) => void;
+  readonly happen: (files: { first: string; second: string; current: string }) => void;
   /** Whether a flush finds it, or only who reads the bytes. */
   readonly isFlushed: boolean;
   /** Rows are lost: those of the file, some of them, or none. */
@@ -88,6 +93,24 @@ const MISFORTUNES: readonly Misfortune[] = [
     happen: ({ first }) => truncateSync(first, 0),
     isFlushed: true,
     costs: 'all',
+  },
+  {
+    what: 'a finished segment is replaced by another one, no shorter',
+    happen: ({ first, second }) => replace(first, padded(readFileSync(second), statSync(first).size)),
+    isFlushed: true,
+    costs: 'all',
+  },
+  {
+    what: 'a finished segment is overwritten by another one, no shorter',
+    happen: ({ first, second }) => writeFileSync(first, padded(readFileSync(second), statSync(first).size)),
+    isFlushed: true,
+    costs: 'all',
+  },
+  {
+    what: 'a finished segment is replaced by a copy of it',
+    happen: ({ first }) => replace(first, readFileSync(first)),
+    isFlushed: true,
+    costs: 'nothing',
   },
   {
     what: 'a bit of a finished segment flips',
@@ -225,7 +248,7 @@ for (const workers of [0, 1]) {
       it(`${what}: what that costs is counted, told and warned of once`, async () => {
         const experiment = await start();
         const files = segmentsOf(experiment);
-        happen({ first: files[0]!, current: files.at(-1)! });
+        happen({ first: files[0]!, second: files[1]!, current: files.at(-1)! });
         capture(experiment, MORE);
         const flush = experiment.flush();
         if (isFlushed && costs !== 'nothing')

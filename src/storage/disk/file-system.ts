@@ -46,6 +46,11 @@ export interface FileStat {
   readonly permissions: number;
 }
 
+/** Another text once a file is another, or has been written to. */
+export function versionOf({ id, modifiedMs, bytes }: FileStat): string {
+  return `${id} ${modifiedMs} ${bytes}`;
+}
+
 /**
  * Every operation throws what Node throws: an Error with `code` (ENOSPC, EIO, ENOENT, …); `open` and `readFile` also a
  * StorageError ERR_SEGMENT_CORRUPT for what is no regular file.

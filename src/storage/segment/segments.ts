@@ -12,10 +12,10 @@ import type { Batch, BatchRef } from '../../ring/batch.js';
 import { guarded, ofSystem, systemCodeOf } from '../../system-errors.js';
 import { readParquetIndex } from '../compaction/parquet-footer.js';
 import { DecodedGroups, groupOf, ParquetFileReader } from '../compaction/parquet-reader.js';
-import { type DamagedBatch, DamageLedger, lossOf } from '../damage.js';
+import { type DamagedBatch, DamageLedger, lossOf, replacedLoss } from '../damage.js';
 import { readDocument, type SegmentRecord } from '../disk/document.js';
 import { ifThere, isCorrupt, reasonOf } from '../disk/errors.js';
-import type { FileSystem } from '../disk/file-system.js';
+import { type FileStat, type FileSystem, versionOf } from '../disk/file-system.js';
 import {
   compactedName,
   DOCUMENT,
@@ -48,6 +48,9 @@ export function segmentFiles(files: FileSystem, folder: string): SegmentFiles[] 
 interface KnownSegment {
   /** null when it is Parquet: then it does not grow. */
   readonly arrow: SegmentIndex | null;
+  readonly identity: SegmentIdentity;
+  /** The file as it was when it was looked at. */
+  readonly stat: FileStat;
   readonly texts: Dictionaries;
   /** One for each batch. */
   readonly refs: SegmentRef[];
@@ -135,7 +138,7 @@ export class Segments {
   #readListed(): void {
     const stat = ifThere(() => this.files.stat(join(this.#folder, DOCUMENT)));
     if (stat === undefined) return;
-    const seen = `${stat.id} ${stat.modifiedMs} ${stat.bytes}`;
+    const seen = versionOf(stat);
     if (seen === this.#documentSeen) return;
     try {
       const { segments } = readDocument(this.files, this.#folder);
@@ -156,12 +159,19 @@ export class Segments {
   }
 
   /** What is missing of a file that is as long as it was. */
-  #missingIn({ segment, form, bytes, rows }: SegmentRecord): DamagedBatch | undefined {
+  #missingIn(record: SegmentRecord): DamagedBatch | undefined {
+    const { segment, form, bytes, rows } = record;
     const path = join(this.#folder, segmentFileName(segment, form));
     const whole = { path, offset: 0, bytes: null };
     const unusable = this.#unusable.get(path);
     if (unusable !== undefined) return { ...whole, rows, reason: unusable };
     const known = this.#known.get(segment);
+    if (known !== undefined && (known.arrow === null) === (form === 'parquet')) {
+      const places = known.refs.map(({ place }) => place);
+      const { identity } = known;
+      const replaced = replacedLoss(this.#folder, record, this.#experimentId, { identity, places });
+      if (replaced !== undefined) return replaced;
+    }
     // Of a file that grows it is the past that was looked at.
     if (known?.arrow == null || form !== 'arrow' || known.arrow.fileBytes < bytes) return undefined;
     const missing = rows - known.refs.reduce((sum, ref) => sum + ref.rows, 0);
@@ -194,25 +204,39 @@ export class Segments {
   }
 
   #updateArrow(segment: number, path: string): void {
-    const known = this.#known.get(segment);
+    let known = this.#known.get(segment);
     if (known?.arrow === null) return;
-    if (known?.arrow.ended === true && this.files.stat(path).bytes >= known.arrow.validBytes) return;
-    const index = scanSegment(this.files, path, { from: known?.arrow });
+    const stat = this.files.stat(path);
+    if (known?.arrow.ended === true && versionOf(stat) === versionOf(known.stat)) return;
+    // Replaced, or changed where nothing was to change any more: what is there now is looked at from its beginning.
+    if (known !== undefined && (known.arrow?.ended === true || known.stat.id !== stat.id)) {
+      this.#forget(segment);
+      known = undefined;
+    }
+    const index = scanSegment(this.files, path, { from: known?.arrow ?? undefined });
     if (known !== undefined && index.fileBytes < index.validBytes) {
       // Cut off: whoever listed it, or is writing it, tells what that has cost.
       this.#forget(segment);
       this.#updateArrow(segment, path);
     } else if (this.#isMine(path, index.identity)) {
-      this.#know(segment, { arrow: index, texts: index, refs: known?.refs ?? [] }, index.entries);
+      const { identity } = index;
+      this.#know(
+        segment,
+        { arrow: index, identity, stat, texts: index, refs: known?.refs ?? [] },
+        index.entries,
+      );
     }
   }
 
   #updateParquet(segment: number, path: string): void {
-    if (this.#known.get(segment)?.arrow === null) return;
+    const known = this.#known.get(segment);
+    const stat = this.files.stat(path);
+    if (known?.arrow === null && versionOf(stat) === versionOf(known.stat)) return;
     const index = readParquetIndex(this.files, path);
     this.#forget(segment);
     if (this.#isMine(path, index.identity)) {
-      this.#know(segment, { arrow: null, texts: index, refs: [] }, index.places);
+      const { identity } = index;
+      this.#know(segment, { arrow: null, identity, stat, texts: index, refs: [] }, index.places);
     }
   }
 
@@ -229,6 +253,8 @@ export class Segments {
   }
 
   #forget(segment: number): void {
+    // What is open is the file that was there.
+    this.close();
     for (const ref of this.#known.get(segment)?.refs ?? []) this.#broken.delete(ref);
     this.#known.delete(segment);
   }

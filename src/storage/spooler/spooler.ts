@@ -25,7 +25,7 @@ import type { Json } from '../../schema/event.js';
 import { guarded, isFull, systemCodeOf } from '../../system-errors.js';
 import { readParquetIndex } from '../compaction/parquet-footer.js';
 import { withCompacted } from '../compaction/segment-to-parquet.js';
-import { type DamagedBatch, DamageLedger, lossOf } from '../damage.js';
+import { type DamagedBatch, DamageLedger, lossOf, replacedLoss } from '../damage.js';
 import {
   type ExperimentDocument,
   permissionsIn,
@@ -33,8 +33,8 @@ import {
   type SegmentRecord,
   writeDocument,
 } from '../disk/document.js';
-import { ifThere, isCorrupt } from '../disk/errors.js';
-import type { FileSystem } from '../disk/file-system.js';
+import { clearUp, ifThere, isCorrupt, reasonOf } from '../disk/errors.js';
+import { type FileSystem, versionOf } from '../disk/file-system.js';
 import type { LockPlace } from '../disk/lock.js';
 import { compactedName, segmentFileName, segmentName } from '../disk/paths.js';
 import type { BatchEntry, BatchPlace, RingLosses, SegmentIdentity } from '../segment/format.js';
@@ -142,6 +142,8 @@ export class Spooler {
   /** Whether half of the ring, or more, was waiting to be taken when the last pass began. */
   #isBehind = false;
   readonly #ledger: DamageLedger;
+  /** Files of finished segments as they were when they were last looked at, by their paths. */
+  readonly #versions = new Map<string, string>();
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
@@ -177,7 +179,11 @@ export class Spooler {
     // Numbers are never used again: what has one that has expired is deleted.
     const { expired, segments } = this.#document;
     this.#nextSegment = Math.max(expired.throughSegment, ...segments.map(({ segment }) => segment)) + 1;
-    guarded('take over', options.folder, () => this.#takeOver());
+    guarded('take over', options.folder, () => {
+      // Whoever opened the folder has read them.
+      for (const record of segments) this.#trust(record);
+      this.#takeOver();
+    });
   }
 
   /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
@@ -207,10 +213,44 @@ export class Spooler {
   inspect(): void {
     guarded('look at the segments in', this.#options.folder, () => {
       for (const record of this.#document.segments) {
-        const loss = lossOf(this.#files, this.#options.folder, record);
+        const loss = lossOf(this.#files, this.#options.folder, record) ?? this.#replaced(record);
         if (loss !== undefined) this.#ledger.add(loss);
       }
     });
+  }
+
+  /** What a finished segment has lost that has been written to, or replaced, since it was last looked at. */
+  #replaced(record: SegmentRecord): DamagedBatch | undefined {
+    const { folder, identity } = this.#options;
+    const path = join(folder, segmentFileName(record.segment, record.form));
+    const version = this.#versionAt(path);
+    if (version === undefined || version === this.#versions.get(path)) return undefined;
+    try {
+      const index = ifThere(() =>
+        record.form === 'parquet' ? readParquetIndex(this.#files, path) : scanSegment(this.#files, path),
+      );
+      if (index === undefined) return undefined;
+      const places = 'places' in index ? index.places : index.entries;
+      this.#versions.set(path, version);
+      return replacedLoss(folder, record, identity.experimentId, { identity: index.identity, places });
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      return { path, offset: 0, bytes: null, rows: record.rows, reason: reasonOf(error) };
+    }
+  }
+
+  /** Takes a finished segment for whole as it is now. Where the disk does not say what it is, it is looked at later. */
+  #trust({ segment, form }: SegmentRecord): void {
+    const path = join(this.#options.folder, segmentFileName(segment, form));
+    clearUp(() => {
+      const version = this.#versionAt(path);
+      if (version !== undefined) this.#versions.set(path, version);
+    });
+  }
+
+  #versionAt(path: string): string | undefined {
+    const stat = ifThere(() => this.#files.stat(path));
+    return stat && versionOf(stat);
   }
 
   /** Finished segments; another array when there are others. */
@@ -544,6 +584,7 @@ export class Spooler {
 
   #addRecord(record: SegmentRecord | undefined): void {
     const segments = record === undefined ? this.#document.segments : [...this.#document.segments, record];
+    if (record !== undefined) this.#trust(record);
     this.#document = { ...this.#document, segments, current: null };
     this.#documentIsStale = true;
   }
