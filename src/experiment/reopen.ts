@@ -193,13 +193,13 @@ async function reopenLocked(
   const isWanted = wasOpen ? options.resume && !options.stop : isReopened;
   const goesOn = lock !== null && isWanted;
   const asStored = restoreOptions(found.experiment, dirname(folder));
-  // A ring is only needed where rows will be captured.
-  const resolved = goesOn ? asStored : { ...asStored, capacity: CHUNK_ROWS, producers: 1 };
-  const stores = new Stores(resolved, owner);
+  // A ring is only needed where rows will be captured. What the document says of it stays.
+  const ring = goesOn ? asStored : { ...asStored, capacity: CHUNK_ROWS, producers: 1 };
+  const stores = new Stores(ring, owner);
   if (goesOn) checkThreadSpace();
-  const replay = resolved.streamingMetrics ? new Replay(stores.memory, stores.geometry) : undefined;
+  const replay = asStored.streamingMetrics ? new Replay(stores.memory, stores.geometry) : undefined;
   const malformedKeys = new Map<string, number>();
-  const contents = await openFolder(files, folder, resolved.columns, {
+  const contents = await openFolder(files, folder, asStored.columns, {
     repair: lock !== null,
     onBatch(batch, texts) {
       stores.learn(texts);
@@ -231,7 +231,7 @@ async function reopenLocked(
   }));
   const past = { rows, expired, listed, damaged, damages, losses };
   return {
-    options: resolved,
+    options: asStored,
     reopened: {
       stores,
       folder,
@@ -241,8 +241,8 @@ async function reopenLocked(
       state,
     },
     report: {
-      id: resolved.id,
-      name: resolved.name,
+      id: asStored.id,
+      name: asStored.name,
       folder,
       access: goesOn ? 'write' : 'read',
       heldBy: holder === undefined ? null : { pid: holder.pid, host: holder.host },
