@@ -57,6 +57,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** What all may import: files of src/ that know nothing of events, and what the compilers of both languages read. */
 const EVERYWHERE = [
   'errors',
+  'check-options',
   'system-errors',
   'make-folder',
   'process-identity',
@@ -66,7 +67,6 @@ const EVERYWHERE = [
   'generated',
   'node_modules',
   'suggest',
-  'known-keys',
   'thread',
   'optional',
   'address-space',

@@ -1,4 +1,5 @@
 /** Windows over time: selections of recent events, and metrics per tumbling or hopping window. */
+import { checkOptions } from '../check-options.js';
 import { ConfigError } from '../errors.js';
 import { type Kernels, kernelsOfThread } from '../kernels/kernels.js';
 import type { OrderedRows } from '../readers/ordered.js';
@@ -11,6 +12,7 @@ export type WindowSpec =
   | { lastN: number }
   | { range: readonly [number, number] };
 
+const WINDOWS: readonly (readonly [string, ...string[]])[] = [['lastN'], ['range'], ['last', 'unit', 'now']];
 const UNIT_US: Readonly<Record<string, number>> = { seconds: 1e6, minutes: 60e6, hours: 3600e6 };
 
 /**
@@ -26,6 +28,8 @@ export function resolveWindow(
     return value;
   };
   if (typeof spec !== 'object' || spec === null) throw new ConfigError('window', 'a window', spec);
+  const form = WINDOWS.find(([own]) => own in spec);
+  if (form !== undefined) checkOptions(spec, form, 'window');
   if ('lastN' in spec) {
     const lastN = Math.floor(expectNumber('window.lastN', spec.lastN));
     return lastN <= 0 ? null : { lastN };
@@ -53,11 +57,13 @@ export interface WindowedOptions {
   quantiles?: readonly number[];
 }
 
+/** `filter` is the caller's, who has taken it out, or will. */
+const WINDOWED = ['sizeUs', 'stepUs', 'align', 'quantiles', 'filter'];
 const DEFAULT_QUANTILES = [0.5, 0.95, 0.99];
 
 /** @throws ConfigError */
 export function checkWindowed(options: WindowedOptions): void {
-  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+  checkOptions(options, WINDOWED);
   const { sizeUs, stepUs, align, quantiles } = options;
   for (const [path, value] of [
     ['sizeUs', sizeUs],

@@ -1,5 +1,7 @@
 /** Archives of an experiment: which file, in which format, and what is told of it. */
+
 import { dirname } from 'node:path';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { ConfigError, ExportError } from '../errors.js';
 import {
   archiveJsonl,
@@ -20,8 +22,8 @@ import { stageParquet } from './archive-parquet.js';
 import type { Stores } from './stores.js';
 
 export interface ArchiveOptions {
-  /** A local folder; S3 and PostgreSQL are not built yet. */
-  destination: 'local' | 's3' | 'postgres';
+  /** A local folder: this version has no other. */
+  destination: 'local';
   /** The file to write, anywhere; else it is `<dir>/<name>_archive.jsonl`, or `.parquet`, with a number where that is taken. */
   path?: string;
   /** Default `exports`. */
@@ -33,7 +35,6 @@ export interface ArchiveOptions {
   /** Who may use the file, and folders that are created for it; default: as the experiment's own. */
   folderMode?: number;
   fileMode?: number;
-  [option: string]: unknown;
 }
 
 export interface ArchiveResult {
@@ -70,28 +71,22 @@ export interface ArchiveParts {
   readonly modes: Modes;
 }
 
-const OPTIONS: readonly string[] = [
-  'destination',
-  'path',
-  'dir',
-  'format',
-  'folderMode',
-  'fileMode',
-  'signal',
-];
+const OPTIONS: OptionNames<ArchiveOptions> = {
+  destination: true,
+  path: true,
+  dir: true,
+  format: true,
+  folderMode: true,
+  fileMode: true,
+  signal: true,
+};
 
 /** @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH */
 export async function archiveTarget(options: ArchiveOptions, name: string): Promise<ArchiveTarget> {
-  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+  checkOptions(options, OPTIONS);
   const { destination, path, dir, format = 'jsonl' } = options;
-  if (destination === 's3' || destination === 'postgres') {
+  if (destination !== 'local')
     throw new ConfigError('destination', "'local': this version has no other", destination);
-  }
-  if (destination !== 'local') {
-    throw new ConfigError('destination', "one of 'local', 's3', 'postgres'", destination);
-  }
-  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
-  if (unknown !== undefined) throw new ConfigError(unknown, 'no such option', options[unknown]);
   if (format !== 'jsonl' && format !== 'parquet') {
     const message = `unsupported archive format ${JSON.stringify(format)}: expected one of jsonl, parquet`;
     throw new ExportError('ERR_UNSUPPORTED_FORMAT', message, { format, supported: ['jsonl', 'parquet'] });

@@ -1,4 +1,5 @@
 /** Crucible: the experiments of a process, and what is done with several of them at once. */
+
 import { availableParallelism } from 'node:os';
 import { basename, join, parse } from 'node:path';
 import type { InspectOptionsStylized } from 'node:util';
@@ -7,6 +8,7 @@ import { checkMeasured, measuresOf } from '../analysis/compare/outcomes.js';
 import type { ExperimentTimes } from '../analysis/metrics.js';
 import type { ArmLosses, CompareOptions, Comparison } from '../analysis/types.js';
 import { INSPECT, type Inspect, inspected } from '../capture/inspection.js';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import type { ExportResult } from '../export/index.js';
@@ -26,8 +28,14 @@ import { StreamPool } from '../workers/stream-pool.js';
 import { performCompare } from '../workers/tasks.js';
 import { Experiment, type ExperimentOwner, type ExportFormat } from './experiment.js';
 import { ExportStreams } from './export-stream.js';
-import { type ExportOptions, writeExport } from './exporting.js';
-import { filesOf, type ImportedFiles, type ImportFilesOptions, importInto } from './importing.js';
+import { checkExportOptions, type ExportOptions, writeExport } from './exporting.js';
+import {
+  checkImportFilesOptions,
+  filesOf,
+  type ImportedFiles,
+  type ImportFilesOptions,
+  importInto,
+} from './importing.js';
 import { memoryLimitBytes } from './memory-limit.js';
 import {
   checkModes,
@@ -66,6 +74,15 @@ export interface CrucibleOptions {
   prices?: PriceTable;
 }
 
+const OPTIONS: OptionNames<CrucibleOptions> = {
+  workers: true,
+  dir: true,
+  folderMode: true,
+  fileMode: true,
+  clock: true,
+  prices: true,
+};
+
 /** With less memory, threads for analysis are started only when they are asked for. */
 const WORKERS_MEMORY_BYTES = 256 * 2 ** 20;
 /** So few are compared sooner than a thread is asked. */
@@ -86,8 +103,7 @@ export class Crucible implements AsyncDisposable {
 
   /** @throws ConfigError */
   constructor(options: CrucibleOptions = {}) {
-    if (typeof options !== 'object' || options === null)
-      throw new ConfigError('options', 'an object', options);
+    checkOptions(options, OPTIONS);
     const { workers = defaultWorkers(), clock = systemClock, prices = REFERENCE_PRICES } = options;
     if (!(Number.isSafeInteger(workers) && workers >= 0)) {
       throw new ConfigError('workers', 'a whole number of threads', workers);
@@ -120,6 +136,7 @@ export class Crucible implements AsyncDisposable {
     files: string | AsyncIterable<Uint8Array> | readonly (string | AsyncIterable<Uint8Array>)[],
     options: ImportFilesOptions = {},
   ): Promise<ImportedFiles> {
+    checkImportFilesOptions(options);
     const { name, id, condition, hypothesis, tags, metadata, ...importing } = options;
     const listed = Array.isArray(files) ? files : [files];
     const found = await Promise.all(
@@ -154,14 +171,18 @@ export class Crucible implements AsyncDisposable {
    * Reopens every experiment found under `dir`, after a crash or a stop: those that were running go on, from the next
    * event, and all can be read. What is whole is kept; the report says what is not, and where. Doing it again changes
    * nothing. `crucible recover` does the same, and leaves it to the program to go on.
-   * @param dir - default: this Crucible's; a single experiment's folder will do, too
+   * @param dir - default: this Crucible's, also where options alone are given; a single experiment's folder will do, too
    * @throws ConfigError when there is no folder to look in, NotFoundError for an id of `reopen` that is not there,
    *   StateError ERR_CLOSED, StorageError when the folder cannot be read
    */
-  async recover(dir = this.#place.dir, options: RecoverOptions = {}): Promise<RecoveryReport> {
+  recover(options: RecoverOptions): Promise<RecoveryReport>;
+  recover(dir?: string, options?: RecoverOptions): Promise<RecoveryReport>;
+  async recover(where?: string | RecoverOptions, more: RecoverOptions = {}): Promise<RecoveryReport> {
+    const [dir, options] =
+      typeof where === 'object' ? [this.#place.dir, where] : [where ?? this.#place.dir, more];
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');
-    const top = absolutePath('dir', dir);
     const how = checkRecoverOptions(options);
+    const top = absolutePath('dir', dir);
     const { onProgress } = options;
     const found: RecoveredExperiment[] = [];
     if (!how.readOnly) await removeAbandoned(top);
@@ -411,6 +432,7 @@ export class Crucible implements AsyncDisposable {
     format: ExportFormat,
     options: ExportOptions = {},
   ): Promise<ExportResult> {
+    checkExportOptions(options);
     const arms = this.#resolve(experiments);
     const parts = arms.map((experiment) => experiment.selected(options.filter));
     return writeExport(this.#pool, parts, format, {
@@ -478,9 +500,19 @@ export class Crucible implements AsyncDisposable {
 
   #resolve(experiments: readonly (Experiment | string)[]): Experiment[] {
     if (!Array.isArray(experiments)) throw new ConfigError('experiments', 'an array', experiments);
-    return (experiments as readonly (Experiment | string)[]).map((item) =>
-      typeof item === 'string' ? this.experiment(item) : item,
-    );
+    const found = (experiments as readonly unknown[]).map((item, i) => {
+      if (typeof item === 'string') return this.experiment(item);
+      if (item instanceof Experiment) return item;
+      throw new ConfigError(`experiments[${i}]`, 'an experiment, or its id', item);
+    });
+    const twice = found.findIndex((experiment, i) => found.indexOf(experiment) < i);
+    if (twice >= 0)
+      throw new ConfigError(
+        `experiments[${twice}]`,
+        'an experiment that is not there already',
+        found[twice]!.id,
+      );
+    return found;
   }
 }
 

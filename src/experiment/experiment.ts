@@ -1,4 +1,5 @@
 /** Experiment: capture, lifecycle and reading of one isolated set of events. */
+
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InspectOptionsStylized } from 'node:util';
@@ -28,6 +29,7 @@ import { howToReopen, type Losses, type RefusedCounts } from '../capture/losses.
 import type { Recorder } from '../capture/recorder.js';
 import { bindTo, runIn } from '../capture/results/bind.js';
 import type { ExperimentHandle } from '../capture/share.js';
+import { checkOptions } from '../check-options.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, StateError, type StorageCode, StorageError, TelemetryError } from '../errors.js';
 import type { ExperimentAbout, ExportResult } from '../export/index.js';
@@ -62,7 +64,7 @@ import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } 
 import { Budget, type BudgetOptions } from './budget.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import type { ExportStreams, StreamExportOptions } from './export-stream.js';
-import { type ExportOptions, writeExport } from './exporting.js';
+import { checkExportOptions, type ExportOptions, writeExport } from './exporting.js';
 import { ImportSink, reportFlaws } from './import-sink.js';
 import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
@@ -683,6 +685,7 @@ export class Experiment {
    * @throws StorageError as `stop`; what could not be made durable is lost then
    */
   async cleanup(options: { keepData?: boolean } = {}): Promise<void> {
+    checkOptions(options, ['keepData']);
     try {
       await this.stop();
     } finally {
@@ -707,6 +710,7 @@ export class Experiment {
    *   is `context.report`.
    */
   async flush(options: { deadlineMs?: number } = {}): Promise<FlushReport> {
+    checkOptions(options, ['deadlineMs']);
     const { deadlineMs = FLUSH_DEADLINE_MS } = options;
     if (!(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
       throw new ConfigError('deadlineMs', 'a number of milliseconds', deadlineMs);
@@ -756,9 +760,10 @@ export class Experiment {
    * @throws StorageError when that cannot be done; what was compacted until then stays so
    * @throws StateError ERR_LOCKED when another process writes the experiment, ERR_CLOSED after cleanup
    */
-  async compact({ signal }: { signal?: AbortSignal } = {}): Promise<CompactionReport> {
+  async compact(options: { signal?: AbortSignal } = {}): Promise<CompactionReport> {
+    checkOptions(options, ['signal']);
     this.#open();
-    return this.#durability?.compact(signal) ?? NOTHING_COMPACTED;
+    return this.#durability?.compact(options.signal) ?? NOTHING_COMPACTED;
   }
 
   // ── Reading ────────────────────────────────────────────────────────────────────────────────────
@@ -843,6 +848,7 @@ export class Experiment {
    * @throws StorageError when the file cannot be written
    */
   async export(format: ExportFormat, options: ExportOptions = {}): Promise<ExportResult> {
+    checkExportOptions(options);
     const file = {
       name: this.name,
       ...options,
@@ -863,6 +869,7 @@ export class Experiment {
    * @throws StateError ERR_CLOSED after cleanup
    */
   exportStream(format: ExportFormat, options: StreamExportOptions = {}): Readable {
+    checkExportOptions(options, ['idleTimeoutMs']);
     const selected = this.selected(options.filter);
     return this.#owner.streams.open([selected], format, { ...options, about: [this.about()] });
   }

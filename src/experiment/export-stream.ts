@@ -7,10 +7,10 @@
  */
 import { Readable } from 'node:stream';
 import { ConfigError, ExportError, StateError } from '../errors.js';
-import type { FileExportOptions } from '../export/index.js';
+import { type FileExportOptions, waysOf } from '../export/index.js';
 import type { ChunkSource, StreamPool } from '../workers/stream-pool.js';
 import { type ExportTask, exportedChunks } from '../workers/tasks.js';
-import { checkExportOptions, type ExportOptions } from './exporting.js';
+import type { ExportOptions } from './exporting.js';
 import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
 
 export interface StreamExportOptions extends ExportOptions {
@@ -48,7 +48,6 @@ export class ExportStreams {
     format: string,
     options: FileExportOptions & StreamExportOptions,
   ): Readable {
-    checkExportOptions(options, 'idleTimeoutMs');
     const { filter: _, onProgress: __, signal, idleTimeoutMs = IDLE_TIMEOUT_MS, ...rest } = options;
     if (typeof idleTimeoutMs !== 'number' || !(idleTimeoutMs >= 0 && idleTimeoutMs <= IDLE_TIMEOUT_MAX_MS)) {
       throw new ConfigError(
@@ -57,7 +56,7 @@ export class ExportStreams {
         idleTimeoutMs,
       );
     }
-    const task = { kind: 'export', format, options: rest } as const;
+    const task = { kind: 'export', format, options: waysOf(format, { ...rest, path: undefined }) } as const;
     const source =
       this.#pool === null || areFew(parts, ROWS_HERE_MAX)
         ? new ChunksHere(parts, task)

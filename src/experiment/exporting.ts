@@ -1,7 +1,10 @@
 /** Exports to files, encoded by other threads or, where that cannot be or is not worth it, by this one. */
+
 import { dirname } from 'node:path';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { ExportError } from '../errors.js';
 import {
+  type AnonymizeOptions,
   choices,
   discardStaged,
   type ExportProgress,
@@ -10,8 +13,8 @@ import {
   type FileExportOptions,
   formatTarget,
   isTaken,
+  waysOf,
 } from '../export/index.js';
-import { checkKeys } from '../known-keys.js';
 import type { Filter } from '../schema/event.js';
 import { newStaging, removeAbandoned } from '../staging.js';
 import type { AnalysisPool } from '../workers/pool.js';
@@ -30,26 +33,29 @@ export interface ExportOptions
   signal?: AbortSignal;
 }
 
-/** Options of all formats, and what is told beside them by the library. */
-const OPTIONS: readonly (keyof (FileExportOptions & ExportOptions))[] = [
-  ...([
-    'filter',
-    'onProgress',
-    'signal',
-    'anonymize',
-    'path',
-    'dir',
-    'name',
-    'folderMode',
-    'fileMode',
-  ] as const),
-  ...(['flatten', 'pretty', 'csvSafe', 'compression', 'layout', 'rowGroupRows'] as const),
-  ...(['batchRows', 'about', 'target', 'counts', 'libraryVersion', 'staging'] as const),
-];
+const OPTIONS: OptionNames<ExportOptions> = {
+  filter: true,
+  onProgress: true,
+  signal: true,
+  flatten: true,
+  pretty: true,
+  csvSafe: true,
+  compression: true,
+  layout: true,
+  rowGroupRows: true,
+  anonymize: true,
+  path: true,
+  dir: true,
+  name: true,
+  folderMode: true,
+  fileMode: true,
+};
+const ANONYMIZE: OptionNames<AnonymizeOptions> = { key: true, fields: true, mode: true };
 
-/** @throws ConfigError for an option that there is not, of which `more` are */
-export function checkExportOptions(options: unknown, ...more: readonly string[]): void {
-  checkKeys(null, options, [...OPTIONS, ...more]);
+/** @param further - options of this call besides. @throws ConfigError for what is none */
+export function checkExportOptions(options: ExportOptions, further: readonly string[] = []): void {
+  checkOptions(options, [...Object.keys(OPTIONS), ...further]);
+  if (options.anonymize !== undefined) checkOptions(options.anonymize, ANONYMIZE, 'anonymize');
 }
 
 /** Below this it takes longer to start a thread than to encode. */
@@ -63,10 +69,9 @@ export async function writeExport(
   pool: AnalysisPool | null,
   parts: readonly Selected[],
   format: string,
-  options: FileExportOptions & ExportOptions,
+  { onProgress = () => {}, signal, filter: _, ...options }: FileExportOptions & ExportOptions,
 ): Promise<ExportResult> {
-  checkExportOptions(options);
-  const { onProgress = () => {}, signal, filter: _, ...given } = options;
+  const given = waysOf(format, options);
   const { path, target } = await reserved(await formatTarget(format, given));
   await removeAbandoned(dirname(path));
   const staging = newStaging();

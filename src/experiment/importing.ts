@@ -1,10 +1,13 @@
 /** Importing several files at once, into one experiment or into one for each value of a column. */
+
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { ConfigError, ImportError } from '../errors.js';
 import {
   checkSignal,
+  IMPORT_OPTIONS,
   type ImportFileOptions,
   type ImportProgress,
   ImportSource,
@@ -39,6 +42,24 @@ export interface ImportedFiles {
   /** Of all files together. */
   readonly result: ImportResult;
 }
+
+/** @throws ConfigError for what is none */
+export function checkImportFilesOptions(options: ImportFilesOptions): void {
+  checkOptions(options, OPTIONS);
+}
+
+const OPTIONS: OptionNames<ImportFilesOptions> = {
+  ...IMPORT_OPTIONS,
+  name: true,
+  id: true,
+  condition: true,
+  hypothesis: true,
+  tags: true,
+  metadata: true,
+  splitBy: true,
+  onProgress: true,
+  signal: true,
+};
 
 /** A column with more values than this is no condition. */
 const CONDITIONS_MAX = 64;

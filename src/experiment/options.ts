@@ -1,6 +1,8 @@
 /** What an experiment can be asked for, and the check that it makes sense. */
+
 import { randomBytes } from 'node:crypto';
 import { CHUNK_ROWS, MEMORY_BYTES_MAX, PRODUCER_MAX } from '../../assembly/layout.js';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { ConfigError } from '../errors.js';
 import { type Modes, PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
 import { chunkBytesOf, type OverflowPolicy } from '../ring/memory.js';
@@ -154,41 +156,47 @@ const DURABLE = [
   'compact',
   'fileSystem',
 ] as const;
-const KNOWN = new Set([
-  'name',
-  'hypothesis',
-  'condition',
-  'tags',
-  'metadata',
-  'sampleSize',
-  'id',
-  'capacity',
-  'capacityBytes',
-  'overflow',
-  'columns',
-  'events',
-  'streamingMetrics',
-  'producers',
-  'prefault',
-  'onlyRuns',
-  'dir',
-  ...DURABLE,
-]);
+const RETENTION: OptionNames<Retention> = { maxBytes: true, maxAgeMs: true };
+const OPTIONS: OptionNames<ExperimentOptions> = {
+  name: true,
+  hypothesis: true,
+  condition: true,
+  tags: true,
+  metadata: true,
+  sampleSize: true,
+  id: true,
+  capacity: true,
+  capacityBytes: true,
+  overflow: true,
+  dir: true,
+  folderMode: true,
+  fileMode: true,
+  flushIntervalMs: true,
+  fsync: true,
+  blockMs: true,
+  segmentBytes: true,
+  retention: true,
+  compact: true,
+  fileSystem: true,
+  columns: true,
+  events: true,
+  streamingMetrics: true,
+  producers: true,
+  prefault: true,
+  onlyRuns: true,
+};
 
 /**
  * @param defaults - of experiments that do not say so themselves
  * @throws ConfigError naming the option, what was expected and what was given
  */
 export function resolveOptions(options: ExperimentOptions, defaults: PlaceOptions = {}): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
-  for (const key of Object.keys(options)) {
-    if (KNOWN.has(key) || (options as unknown as Record<string, unknown>)[key] === undefined) continue;
-    throw new ConfigError(
-      key,
-      NOT_YET.includes(key) ? 'nothing: this version captures every event' : 'no such option',
-      (options as unknown as Record<string, unknown>)[key],
-    );
+  const notYet = Object.keys(options ?? {}).find((key) => NOT_YET.includes(key));
+  if (notYet !== undefined) {
+    const given = (options as unknown as Record<string, unknown>)[notYet];
+    throw new ConfigError(notYet, 'nothing: this version captures every event', given);
   }
+  checkOptions(options, OPTIONS);
   const {
     name,
     hypothesis,
@@ -335,12 +343,8 @@ function resolveDurable(options: ExperimentOptions, defaults: PlaceOptions): Dur
   requireOneOf('fsync', fsync, ['interval', 'always', 'never']);
   if (blockMs !== 0) requireCount('blockMs', blockMs, BLOCK_MS_MAX);
   requireCount('segmentBytes', segmentBytes, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN);
-  if (typeof retention !== 'object' || retention === null) {
-    throw new ConfigError('retention', 'an object with maxBytes or maxAgeMs', retention);
-  }
+  checkOptions(retention, RETENTION, 'retention');
   for (const [key, value] of Object.entries(retention)) {
-    if (key !== 'maxBytes' && key !== 'maxAgeMs')
-      throw new ConfigError(`retention.${key}`, 'no such option', value);
     if (value !== undefined) requireCount(`retention.${key}`, value, Number.MAX_SAFE_INTEGER);
   }
   if (compact !== null) requireOneOf('compact', compact, ['parquet']);

@@ -1,6 +1,8 @@
 /** Reopening experiments that are on disk. */
+
 import { basename, dirname, join } from 'node:path';
 import { CHUNK_ROWS } from '../../assembly/layout.js';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import type { Clock } from '../clock.js';
 import {
   ConfigError,
@@ -108,9 +110,18 @@ export interface ReopenOptions extends Required<Omit<RecoverOptions, 'onProgress
   readonly onBytes: (bytes: number) => void;
 }
 
+const OPTIONS: OptionNames<RecoverOptions> = {
+  readOnly: true,
+  resume: true,
+  stop: true,
+  reopen: true,
+  stealLocks: true,
+  onProgress: true,
+};
+
 /** @throws ConfigError for what is no option, or for options that contradict each other */
 export function checkRecoverOptions(options: RecoverOptions): Omit<ReopenOptions, 'onBytes'> {
-  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+  checkOptions(options, OPTIONS);
   const { readOnly = false, resume = true, stop = false, reopen = false, stealLocks = false } = options;
   for (const [key, value] of Object.entries({ readOnly, resume, stop, stealLocks })) {
     if (typeof value !== 'boolean') throw new ConfigError(key, 'a boolean', value);

@@ -1,5 +1,7 @@
 /** Scores: what judges, tests and people find out about an experiment's events, while it runs or after. */
+
 import { join } from 'node:path';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import type { Clock } from '../clock.js';
 import { ConfigError } from '../errors.js';
 import { SCORE_KEYS, type ScoreColumn, type ScoreKey } from '../readers/scored.js';
@@ -36,6 +38,7 @@ export interface Score {
   readonly comment: string | null;
 }
 
+const OPTIONS: OptionNames<ScoreOptions> = { by: true, at: true, comment: true };
 const NAME_MAX = 256;
 const ID_MAX = 1024;
 const COMMENT_MAX = 65_536;
@@ -55,12 +58,7 @@ export function checkScore(
   if (typeof value !== 'boolean' && !(typeof value === 'number' && Number.isFinite(value))) {
     throw new ConfigError('value', 'a finite number, true or false', value);
   }
-  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
-  for (const [option, given] of Object.entries(options)) {
-    if (given !== undefined && !['by', 'at', 'comment'].includes(option)) {
-      throw new ConfigError(option, 'no such option', given);
-    }
-  }
+  checkOptions(options, OPTIONS);
   const { by, at, comment } = options;
   if (by !== undefined) requireText('by', by, NAME_MAX);
   if (comment !== undefined && (typeof comment !== 'string' || comment.length > COMMENT_MAX)) {

@@ -37,3 +37,4 @@ export {
 } from './manifest.js';
 export { explicitExportPath, MANIFEST_SUFFIX, resolveExportPath } from './path.js';
 export { choices, type ExportTarget, exportTarget, isTaken, publish, type TargetOptions } from './target.js';
+export { waysOf } from './ways.js';

@@ -4,6 +4,7 @@
  * Streams in bounded memory and keeps no state outside its calls, so any thread may run it, several at once.
  */
 
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { ConfigError, type ImportCode, ImportError, StateError, StorageError } from '../errors.js';
 import { ArrowReader } from '../formats/arrow/reader.js';
 import { type CsvOptions, CsvReader, checkCsvOptions } from '../formats/csv/reader.js';
@@ -12,7 +13,6 @@ import { MsgpackReader } from '../formats/msgpack/reader.js';
 import { ParquetReader } from '../formats/parquet/read/reader.js';
 import { DECODE_MS, type ImportReason, type RawItem, type RecordReader } from '../formats/reader.js';
 import { checkEncoding, detectEncoding, TextDecoding } from '../formats/text-decoding.js';
-import { checkKeys } from '../known-keys.js';
 import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
 import { requirePath } from '../system-errors.js';
@@ -49,6 +49,31 @@ export interface ImportFileOptions extends MappingOptions, CsvOptions, Decompres
    */
   manifest?: ManifestUse;
 }
+
+export const IMPORT_OPTIONS: OptionNames<ImportFileOptions> = {
+  format: true,
+  map: true,
+  encoding: true,
+  manifest: true,
+  rest: true,
+  event: true,
+  timestampUnit: true,
+  dateOrder: true,
+  time: true,
+  timestampOrigin: true,
+  delimiter: true,
+  escape: true,
+  comment: true,
+  skipBlanks: true,
+  decimal: true,
+  columns: true,
+  header: true,
+  ragged: true,
+  nulls: true,
+  maxRecordChars: true,
+  maxOutputBytes: true,
+  maxRatio: true,
+};
 
 export interface ImportProgress {
   /** Bytes read from the file so far. */
@@ -101,21 +126,6 @@ interface MappedRecord {
   readonly raw: Readonly<Record<string, Json>>;
   readonly report: ReportProblem;
 }
-
-const OPTIONS: readonly (keyof ImportFileOptions)[] = [
-  ...([
-    'format',
-    'map',
-    'encoding',
-    'manifest',
-    'rest',
-    'event',
-    'timestampUnit',
-    'timestampOrigin',
-  ] as const),
-  ...(['dateOrder', 'time', 'delimiter', 'escape', 'comment', 'skipBlanks', 'decimal', 'columns'] as const),
-  ...(['header', 'ragged', 'nulls', 'maxRecordChars', 'maxOutputBytes', 'maxRatio'] as const),
-];
 
 const MAX_ERRORS_KEPT = 20;
 /** Done between two looks at the clock. */
@@ -173,7 +183,7 @@ export class ImportSource implements AsyncDisposable {
     given: ImportFileOptions = {},
     signal?: AbortSignal,
   ): Promise<ImportSource> {
-    checkKeys(null, given, OPTIONS);
+    checkOptions(given, IMPORT_OPTIONS);
     const options = given.map === undefined ? given : { ...given, map: canonicalMap(given.map) };
     const isStream = typeof from === 'object' && from !== null && Symbol.asyncIterator in from;
     if (!isStream && typeof from !== 'string') {

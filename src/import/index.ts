@@ -21,6 +21,7 @@ export { detectMapping } from './defaults.js';
 export { type ImportFormat, isImportable } from './format.js';
 export {
   checkSignal,
+  IMPORT_OPTIONS,
   type ImportFileOptions,
   type ImportProblem,
   type ImportProgress,

@@ -1,5 +1,7 @@
 /** `crucible-telemetry/fetch`: the tap as the `fetch` option of a client. */
+
 import { activeRun } from '../capture/context.js';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import type { Experiment } from '../experiment/experiment.js';
 import { tapFetch } from './fetch-tap.js';
 
@@ -12,11 +14,14 @@ export interface CrucibleFetchOptions {
   readonly fetch?: typeof fetch;
 }
 
+const OPTIONS: OptionNames<CrucibleFetchOptions> = { hosts: true, experiment: true, fetch: true };
+
 /**
  * A fetch that captures the calls of models that pass through it: `new OpenAI({ fetch: crucibleFetch() })`. Requests,
  * answers and errors are those of the fetch underneath.
  */
 export function crucibleFetch(options: CrucibleFetchOptions = {}): typeof fetch {
+  checkOptions(options, OPTIONS);
   const { hosts = [], experiment, fetch: underneath = (...args) => globalThis.fetch(...args) } = options;
   return tapFetch(underneath, { hosts, run: experiment?.run(() => activeRun.getStore()) });
 }

@@ -1,5 +1,7 @@
 /** Instrumentation of a process: what is patched, by whom, and how it is taken back. */
+
 import { type ActiveRun, activeRun } from '../capture/context.js';
+import { checkOptions } from '../check-options.js';
 import { ConfigError } from '../errors.js';
 import type { Crucible } from '../experiment/crucible.js';
 import { Experiment } from '../experiment/experiment.js';
@@ -30,6 +32,7 @@ export interface InstrumentOptions extends FetchTapOptions {
  * @throws ConfigError for an option that is not understood
  */
 export function instrument(target: Crucible | Experiment, options: InstrumentOptions = {}): Disposable {
+  checkOptions(options, ['sources', 'hosts']);
   return patch({ ...options, ...runOf(target) });
 }
 

@@ -1,5 +1,7 @@
 /** What `serve` is told, checked. */
+
 import { isIP } from 'node:net';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { ConfigError } from '../errors.js';
 import { absolutePath } from '../system-errors.js';
 
@@ -23,6 +25,8 @@ export interface ResolvedServeOptions {
   readonly dir: string | null;
 }
 
+const OPTIONS: OptionNames<ServeOptions> = { port: true, host: true, token: true, dir: true };
+
 export const DEFAULT_PORT = 4747;
 const TOKEN_CHARACTERS_MIN = 16;
 const TOKEN_CHARACTERS_MAX = 1024;
@@ -37,7 +41,7 @@ export function resolveServeOptions(
   options: ServeOptions,
   defaultDir: string | undefined,
 ): ResolvedServeOptions {
-  if (typeof options !== 'object' || options === null) throw new ConfigError('options', 'an object', options);
+  checkOptions(options, OPTIONS);
   const { port, host = '127.0.0.1', token, dir = defaultDir } = options;
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new ConfigError('port', 'a port from 0 to 65535', port);

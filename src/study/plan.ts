@@ -1,4 +1,5 @@
 /** The plan of a study: what is compared, how, and until when, as it is written down before the first event. */
+
 import {
   describedOutcome,
   METRIC_NAMES,
@@ -6,6 +7,7 @@ import {
   resolveQuestions,
 } from '../analysis/compare/outcomes.js';
 import type { MetricName, Outcome } from '../analysis/types.js';
+import { checkOptions } from '../check-options.js';
 import { ConfigError } from '../errors.js';
 import type { Filter, Json } from '../schema/event.js';
 import { canonicalJson } from './canonical.js';
@@ -124,7 +126,7 @@ function resolveArms(arms: unknown): StudyPlan['arms'] {
     // JavaScript puts these first, whatever the order in which they are written: the baseline would be another.
     if (/^(?:0|[1-9]\d*)$/.test(name)) throw new ConfigError('arms', 'names that are no whole numbers', name);
     if (typeof arm !== 'object' || arm === null) throw new ConfigError(`arms.${name}`, 'an object', arm);
-    refuseOthers(arm, ['weight', 'metadata'], `arms.${name}`);
+    checkOptions(arm, ['weight', 'metadata'], `arms.${name}`);
     const { weight = 1, metadata = {} } = arm;
     if (!(typeof weight === 'number' && weight > 0 && weight <= WEIGHT_MAX)) {
       throw new ConfigError(`arms.${name}.weight`, `a number above 0, at most ${WEIGHT_MAX}`, weight);
@@ -135,7 +137,7 @@ function resolveArms(arms: unknown): StudyPlan['arms'] {
 
 function resolveAnalysis(plan: PlannedAnalysis): NonNullable<StudyPlan['analysis']> {
   if (typeof plan !== 'object' || plan === null) throw new ConfigError('plan', 'an object', plan);
-  refuseOthers(plan, PLAN_KEYS, 'plan');
+  checkOptions(plan, PLAN_KEYS, 'plan');
   const { alpha = ALPHA_DEFAULT, sequential = false, unitsPerArm, until, event, filter, segments } = plan;
   if (!(typeof alpha === 'number' && alpha > 0 && alpha < 1)) {
     throw new ConfigError('plan.alpha', 'a number above 0 and below 1', alpha);
@@ -195,7 +197,7 @@ function resolveSequential(sequential: unknown): { tuning: number } | null {
   if (typeof sequential !== 'object' || sequential === null) {
     throw new ConfigError('plan.sequential', 'true, false or { tuning }', sequential);
   }
-  refuseOthers(sequential, ['tuning'], 'plan.sequential');
+  checkOptions(sequential, ['tuning'], 'plan.sequential');
   const { tuning = TUNING_DEFAULT } = sequential as { tuning?: number };
   if (!(Number.isFinite(tuning) && tuning > 0)) {
     throw new ConfigError('plan.sequential.tuning', 'a finite number above 0', tuning);
@@ -253,12 +255,4 @@ function requireName(path: string, name: unknown): asserts name is string {
 /** Whether it is the same once it has been written down: half of a pair of surrogates is not. */
 function isText(name: string): boolean {
   return Buffer.from(name, 'utf8').toString('utf8') === name;
-}
-
-function refuseOthers(options: object, known: readonly string[], path: string): void {
-  for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined && !known.includes(key)) {
-      throw new ConfigError(`${path}.${key}`, 'no such option', value);
-    }
-  }
 }

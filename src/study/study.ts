@@ -1,6 +1,8 @@
 /** Study: units assigned to arms, the arms' experiments in this process, and the verdict over those of all processes. */
+
 import { randomBytes } from 'node:crypto';
 import type { CompareOptions, Comparison, MetricName, Outcome } from '../analysis/types.js';
+import { checkOptions } from '../check-options.js';
 import type { Clock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
 import type { Context, Filter, Json } from '../schema/event.js';
@@ -208,11 +210,7 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
   }
 
   #ask(options: StudyVerdictOptions) {
-    if (typeof options !== 'object' || options === null)
-      throw new ConfigError('options', 'an object', options);
-    for (const [key, value] of Object.entries(options)) {
-      if (value !== undefined && !OPTIONS.includes(key)) throw new ConfigError(key, 'no such option', value);
-    }
+    checkOptions(options, OPTIONS);
     const { analysis } = this.plan;
     const planned: readonly (MetricName | Outcome)[] = analysis?.outcomes ?? [];
     const added = options.outcomes ?? [];

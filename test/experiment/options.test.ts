@@ -80,7 +80,7 @@ describe('startExperiment', () => {
     ['onlyRuns', { onlyRuns: 1 }, 'a boolean'],
     ['producers', { producers: 0 }, 'a whole number from 1 to 32'],
     ['producers', { producers: 65 }, 'a whole number from 1 to 32'],
-    ['capactiy', { capactiy: 1024 }, 'no such option'],
+    ['capactiy', { capactiy: 1024 }, 'no such option (did you mean capacity?)'],
   ])('refuses %s, case %#', (path, options, expected) => {
     const crucible = bench.crucible();
     expectRefused(

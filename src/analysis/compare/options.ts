@@ -1,4 +1,5 @@
 /** The options of a comparison, checked and filled in. */
+import { checkOptions } from '../../check-options.js';
 import { AnalysisError, ConfigError } from '../../errors.js';
 import type { AdjustmentMethod } from '../../stats/multiplicity.js';
 import { resolveOptions } from '../../stats/options.js';
@@ -51,7 +52,7 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
       actual: arms,
     });
   }
-  refuseOthers(options, KNOWN, 'options');
+  checkOptions(options, KNOWN);
   const {
     adjust = 'holm',
     metrics = METRIC_NAMES,
@@ -111,7 +112,7 @@ function resolveSequential(sequential: unknown): SequentialOptions | null {
   if (typeof sequential !== 'object' || sequential === null) {
     throw new ConfigError('sequential', 'true, false or { tuning, alpha }', sequential);
   }
-  refuseOthers(sequential, ['tuning', 'alpha'], 'sequential');
+  checkOptions(sequential, ['tuning', 'alpha'], 'sequential');
   const { tuning } = sequential as SequentialOptions;
   if (tuning !== undefined && !(Number.isFinite(tuning) && tuning > 0)) {
     throw new ConfigError('sequential.tuning', 'a finite number above 0', tuning);
@@ -173,15 +174,6 @@ function checkRatio(ratio: readonly number[], arms: number): void {
   const positive = (part: unknown) => Number.isFinite(part) && (part as number) > 0;
   if (!(Array.isArray(ratio) && ratio.length === arms && ratio.every(positive))) {
     throw new ConfigError('expectedRatio', `${arms} numbers above 0, one per experiment`, ratio);
-  }
-}
-
-function refuseOthers(options: object, known: readonly string[], path: string): void {
-  if (typeof options !== 'object' || options === null) throw new ConfigError(path, 'an object', options);
-  for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined && !known.includes(key)) {
-      throw new ConfigError(path === 'options' ? key : `${path}.${key}`, 'no such option', value);
-    }
   }
 }
 

@@ -49,6 +49,7 @@ const standIns = new WeakMap<object, object>();
 
 /** Calls `fn` in a run, and binds what it returns. */
 export function runIn<T>(run: ActiveRun, fn: () => T): T {
+  if (typeof fn !== 'function') throw new ConfigError('fn', 'a function', fn);
   return bindResult(activeRun.run(run, fn), run, fn);
 }
 
