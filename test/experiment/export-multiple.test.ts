@@ -27,9 +27,10 @@ function start(name: string, offsetsUs: readonly number[]) {
 
 describe('exportMultiple', () => {
   it('merges by time; events of the same time stand in the order of the experiments', async () => {
-    const [a, b, c] = [start('a', [5, 1, 3]), start('b', [3, 3, 9]), start('c', [])];
+    const [a, b] = [start('a', [5, 1, 3]), start('b', [3, 3, 9])];
+    start('c', []);
     const path = join(dir, 'all.jsonl');
-    const { rows } = await crucible.exportMultiple([b, 'c', a, c], 'jsonl', { path });
+    const { rows } = await crucible.exportMultiple([b, 'c', a], 'jsonl', { path });
     expect(rows).toBe(6);
     const lines = (await readFile(path, 'utf8')).trim().split('\n');
     const found = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
