@@ -5,9 +5,10 @@
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Crucible } from '../../src/index.js';
 import { type Installed, installed } from './package.js';
 import { withDuckDb } from './readers.js';
 import { armsOf, DECLARED, FileOrder, fill } from './truth.js';
@@ -187,6 +188,35 @@ it('by Python', () => {
   const frames = told.filter(({ line, missing: what }) => what === undefined && /^pd\./.test(line));
   expect(frames.length).toBeGreaterThan(3);
   for (const { line, rows } of frames) expect(rows, line).toBe(ROWS);
+});
+
+it('by Python with the types of the manifest, which keeps every digit and every text', async () => {
+  if (
+    !existsSync('/usr/bin/python3') ||
+    spawnSync('/usr/bin/python3', ['-c', 'import pandas']).status !== 0
+  ) {
+    lacks('Python with pandas', 'types of the manifest');
+    return;
+  }
+  const typed = blocks(page, 'python').find((code) => code.startsWith('types = '))!;
+  const place = mkdtempSync(join(folder, 'typed-'));
+  await using crucible = new Crucible({ workers: 0 });
+  const experiment = crucible.startExperiment({ name: 'typed' });
+  for (let i = 0; i < 50; i++)
+    experiment.capture('x', {}, { third: i / 7, text: ['NA', 'null', '007'][i % 3] });
+  await experiment.export('csv', { path: join(place, 'requests.csv') });
+  const code = [
+    'import json, pandas as pd',
+    typed.replace('pd.read_csv(', 'frame = pd.read_csv('),
+    'assert list(frame["metadata_third"]) == [i / 7 for i in range(50)]',
+    'assert list(frame["metadata_text"][:3]) == ["NA", "null", "007"]',
+    'assert frame["latency_ms"].isna().all()',
+  ];
+  const { status, stderr } = spawnSync('/usr/bin/python3', ['-c', code.join('\n')], {
+    cwd: place,
+    encoding: 'utf8',
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
 it('by R', () => {
