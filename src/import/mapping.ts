@@ -412,10 +412,13 @@ function restOf(taken: ReadonlySet<string>, textual: boolean, recognised: Recogn
  * boolean in any file, and an object of counts that text has as JSON is one.
  */
 function recognising(textual: boolean, hasDecimalCommas: boolean): Recognise {
-  const readings = new Map<string, Reading | undefined>();
+  const readings = new Map<string, Reading | null>();
   return (column, value) => {
-    if (!readings.has(column)) readings.set(column, spellingOf('metadata', column)?.rule.reading);
-    const reading = readings.get(column);
+    let reading = readings.get(column);
+    if (reading === undefined) {
+      reading = spellingOf('metadata', column)?.rule.reading ?? null;
+      readings.set(column, reading);
+    }
     if (reading === 'flag') return booleanOf(value) ?? value;
     if (!textual || typeof value !== 'string') return value;
     if (value === '') return null;
