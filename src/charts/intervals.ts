@@ -48,7 +48,15 @@ export function intervalsShape(
         ? []
         : [
             shape('line', { class: 'reference', x1: x(value), x2: x(value), y1: 4, y2: height - BOTTOM }),
-            shape('text', { class: 'tick middle strong', x: x(value), y: height - 4 }, label),
+            shape(
+              'text',
+              {
+                class: `tick strong ${x(value) > width - 60 ? 'end' : 'middle'}`,
+                x: Math.min(x(value), width - 2),
+                y: height - 4,
+              },
+              label,
+            ),
           ],
     ),
     ...estimates.flatMap(({ label, colour, estimate, interval, text }, i) => {
@@ -91,6 +99,5 @@ export function intervalsShape(
             ]),
       ];
     }),
-    shape('text', { class: 'tick', x: 4, y: height - 4 }, unit),
   );
 }

@@ -47,6 +47,7 @@ import type {
   StudyVerdict,
   WindowedOptions,
 } from '../index.js';
+import type { FollowedFolder } from '../serve/follow.js';
 
 export interface ImportResult {
   /** Rows of the file that became events. */
@@ -139,6 +140,8 @@ export interface Library {
   studySize(options: StudySizeOptions): StudySize;
   pilotOf(events: AsyncIterable<EventRow>, options: PilotOptions): Promise<Pilot>;
   emit: Emit;
+  /** Follows the experiments of a folder, or the one that it is. */
+  follow(dir: string): Promise<FollowedFolder>;
 }
 
 /** Loads the library itself, which compiles WebAssembly: not needed for help and usage errors. */
@@ -152,6 +155,7 @@ export async function loadLibrary(): Promise<Library> {
     listStudies,
     studySize,
     pilotOf,
+    follow: async (dir) => (await import('../serve/follow.js')).followFolder(dir),
     emit: (event, measurements, metadata) => telemetry.execute(event, measurements, metadata),
   };
 }

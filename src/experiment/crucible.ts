@@ -18,7 +18,14 @@ import { type ServeHandle, type ServeOptions, startServing } from '../serve/star
 import { removeAbandoned } from '../staging.js';
 import { experimentFolder } from '../storage/disk/paths.js';
 import { experimentFolders } from '../storage/folders.js';
-import { FolderBook, MemoryBook, requireSamePlan, type StudyBook, studyFolderName } from '../study/book.js';
+import {
+  FolderBook,
+  MemoryBook,
+  requireSamePlan,
+  type StudyBook,
+  studyFolderName,
+  studyFolders,
+} from '../study/book.js';
 import { isDesignKey, resolvePlan, type StudyDesign } from '../study/plan.js';
 import { Study, type StudyArmRows, type StudyComparison, type StudyHost } from '../study/study.js';
 import { absolutePath } from '../system-errors.js';
@@ -55,7 +62,7 @@ import {
   reopen,
   unopened,
 } from './reopen.js';
-import { servedExperiment } from './serving.js';
+import { servedExperiment, servedStudy } from './serving.js';
 
 export interface CrucibleOptions {
   /**
@@ -460,6 +467,8 @@ export class Crucible implements AsyncDisposable {
     const served = {
       ids: () => [...this.#experiments.keys()],
       tell: (id: string, known: boolean) => servedExperiment(this.experiment(id), known),
+      studies: () => this.#allStudies().map(servedStudy),
+      verdict: (study: string) => this.#servedStudy(study).verdict(),
     };
     const handle = await startServing(served, options, this.#place.dir);
     const serving: ServeHandle = {
@@ -471,6 +480,25 @@ export class Crucible implements AsyncDisposable {
     };
     this.#servings.add(serving);
     return serving;
+  }
+
+  /** Those that are in use, and those that are written down in the folder. */
+  #allStudies(): Study<Experiment>[] {
+    const { dir } = this.#place;
+    if (dir !== undefined) {
+      for (const folder of studyFolders(dir)) {
+        const book = FolderBook.open(folder, this.#place);
+        if (!this.#studies.has(studyKey(dir, book.plan.study))) this.#addStudy(book, dir, {});
+      }
+    }
+    return [...this.#studies.values()];
+  }
+
+  /** @throws NotFoundError */
+  #servedStudy(name: string): Study<Experiment> {
+    const found = this.#allStudies().find((study) => study.name === name);
+    if (found === undefined) throw new NotFoundError('study', name);
+    return found;
   }
 
   /** Stops every experiment, ends every export stream with ERR_CLOSED and lets go of all memory. @throws StorageError when some rows could not be kept */

@@ -1,6 +1,7 @@
 /** How the page is told of this process's experiments. */
 import { StateError } from '../errors.js';
-import type { Descriptor, ProcessExperiment } from '../serve/protocol.js';
+import type { Descriptor, ProcessExperiment, StudyTold } from '../serve/protocol.js';
+import type { Study } from '../study/study.js';
 import { VERSION } from '../version.js';
 import type { Experiment } from './experiment.js';
 
@@ -52,5 +53,19 @@ function descriptorOf(experiment: Experiment): Descriptor {
     declared: columns,
     libraryVersion: VERSION,
     error: storage?.error == null ? null : { code: storage.error.code, message: storage.error.message },
+  };
+}
+
+export function servedStudy(study: Study<Experiment>): StudyTold {
+  const { name, plan, planHash, folder } = study;
+  const { plannedAt } = study.book;
+  return {
+    name,
+    plan,
+    planHash,
+    folder,
+    plannedAt,
+    contributions: study.contributions(),
+    looks: study.looks(),
   };
 }

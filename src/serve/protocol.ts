@@ -3,6 +3,8 @@ import type { WireError } from '../errors.js';
 import type { ColumnType } from '../schema/columns.js';
 import type { Json } from '../schema/event.js';
 import type { ExperimentStatus } from '../storage/stored-fields.js';
+import type { Contribution, Look } from '../study/book.js';
+import type { StudyPlan } from '../study/plan.js';
 import type { ExperimentAccess } from '../workers/access.js';
 import type { ResolvedServeOptions } from './options.js';
 
@@ -64,13 +66,28 @@ export interface ProcessExperiment {
   readonly access?: ExperimentAccess;
 }
 
-export type ToServer = {
-  readonly experiments: readonly ProcessExperiment[];
-  readonly gone: readonly string[];
-};
+/** A study as its book tells it; looking at these is no look at its verdict. */
+export interface StudyTold {
+  readonly name: string;
+  readonly plan: StudyPlan;
+  readonly planHash: string;
+  readonly folder: string | null;
+  readonly plannedAt: number;
+  readonly contributions: readonly Contribution[];
+  readonly looks: readonly Look[];
+}
+
+/** What the server's thread asks the capturing one, which knows studies. */
+export type Question = { readonly what: 'studies' } | { readonly what: 'verdict'; readonly study: string };
+
+export type ToServer =
+  | { readonly experiments: readonly ProcessExperiment[]; readonly gone: readonly string[] }
+  | { readonly number: number; readonly answer: unknown }
+  | { readonly number: number; readonly error: WireError };
 
 export type FromServer =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly error: WireError }
+  | { readonly kind: 'asked'; readonly number: number; readonly question: Question }
   /** Whether anybody looks: otherwise nothing needs to be told. */
   | { readonly kind: 'watched'; readonly watched: boolean };

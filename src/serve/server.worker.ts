@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
 import { ConfigError, NotFoundError, serializeError, TelemetryError } from '../errors.js';
 import { call, calls, compare, files, metrics, sessions } from './api.js';
+import { Asker } from './asker.js';
 import { streamExport } from './downloads.js';
 import { Feeds } from './feed.js';
 import { Guard, SECURITY_HEADERS } from './guard.js';
@@ -34,6 +35,7 @@ class PageServer {
   readonly #shelf: Shelf;
   readonly #followers: Followers;
   readonly #feeds: Feeds;
+  readonly #asker: Asker;
   readonly #guard: Guard;
   readonly #server: Server;
   #questions = 0;
@@ -44,6 +46,7 @@ class PageServer {
     this.#shelf = new Shelf(start.options.dir);
     this.#followers = new Followers(this.#shelf);
     this.#feeds = new Feeds(FEED_MS, (watched) => this.#post({ kind: 'watched', watched }));
+    this.#asker = new Asker((message) => this.#post(message));
     this.#guard = new Guard(start.options, () => (this.#server.address() as AddressInfo | null)?.port ?? 0);
     this.#server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
       void this.#answer(request, response);
@@ -55,7 +58,8 @@ class PageServer {
     this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     port.on('message', (message: ToServer | null) => {
       if (message === null) this.#close();
-      else this.#shelf.take(message);
+      else if ('experiments' in message) this.#shelf.take(message);
+      else this.#asker.take(message);
     });
   }
 
@@ -118,6 +122,8 @@ class PageServer {
     }
     await this.#question(response, async () => {
       await shelf.look();
+      if (what === 'studies' && id === undefined) return { studies: await this.#asker.studies() };
+      if (what === 'studies' && id !== undefined && part === 'verdict') return this.#asker.verdict(id);
       if (what === 'compare') return compare(shelf, this.#followers, query);
       if (what === 'experiments' && id === undefined) {
         return { dir: shelf.dir, error: shelf.error, experiments: shelf.since(0).changed };

@@ -45,7 +45,7 @@ export class Shelf {
   }
 
   /** What the capturing thread tells. */
-  take({ experiments, gone }: ToServer): void {
+  take({ experiments, gone }: Extract<ToServer, { gone: unknown }>): void {
     for (const { descriptor, access } of experiments) {
       const known = this.#process.get(descriptor.id);
       this.#process.set(descriptor.id, {

@@ -3,11 +3,19 @@
  * server reads their rows and sums from shared memory and files by itself, so that nobody who looks holds up capture.
  */
 import type { Worker } from 'node:worker_threads';
-import { deserializeError, TelemetryError } from '../errors.js';
+import { deserializeError, serializeError, TelemetryError } from '../errors.js';
+import type { StudyVerdict } from '../study/verdict.js';
 import { startThread } from '../thread.js';
 import { VERSION } from '../version.js';
 import { DEFAULT_PORT, isLoopback, resolveServeOptions, type ServeOptions } from './options.js';
-import type { FromServer, ProcessExperiment, ServerStart, ToServer } from './protocol.js';
+import type {
+  FromServer,
+  ProcessExperiment,
+  Question,
+  ServerStart,
+  StudyTold,
+  ToServer,
+} from './protocol.js';
 
 export interface ServeHandle {
   /** Of the page, with a slash at its end. */
@@ -22,6 +30,10 @@ export interface ServedProcess {
   ids(): readonly string[];
   /** @param known - whether its access was told before */
   tell(id: string, known: boolean): ProcessExperiment | null;
+  /** Studies of the process and of its folder. @throws StorageError */
+  studies(): readonly StudyTold[];
+  /** A look at a study's verdict, which its book notes. @throws as Study.verdict, NotFoundError */
+  verdict(study: string): Promise<StudyVerdict>;
 }
 
 /** How often experiments are looked at while anybody reads, and for how long at once, ms. */
@@ -92,9 +104,22 @@ class Teller {
     this.#served = served;
     worker.on('message', (message: FromServer) => {
       if (message.kind === 'watched') this.#watch(message.watched);
+      if (message.kind === 'asked') void this.#answer(message.number, message.question);
     });
     worker.once('exit', () => this.#watch(false));
     this.#tell(Number.POSITIVE_INFINITY);
+  }
+
+  async #answer(number: number, question: Question): Promise<void> {
+    let message: ToServer;
+    try {
+      const answer =
+        question.what === 'studies' ? this.#served.studies() : await this.#served.verdict(question.study);
+      message = { number, answer };
+    } catch (error) {
+      message = { number, error: serializeError(error) };
+    }
+    this.#worker.postMessage(message);
   }
 
   #watch(watched: boolean): void {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ConfigError, Crucible, type Experiment, type ServeHandle } from '../../src/index.js';
+import { ConfigError, Crucible, type Experiment, type ServeHandle, telemetry } from '../../src/index.js';
 
 interface Answer {
   readonly status: number;
@@ -195,6 +195,26 @@ describe('what it serves', () => {
     const csv = await ask(`${api}/experiments/${a.id}/export?format=csv`);
     expect(csv.headers['content-disposition']).toBe(`attachment; filename="${a.id}.csv"`);
     expect(csv.body.trim().split('\n')).toHaveLength(3_003);
+  });
+
+  it("tells of studies without looking at their verdict, and a verdict as the study's own", async () => {
+    const study = crucible.study({
+      name: 'short & long',
+      arms: { control: {}, treatment: {} },
+      plan: { outcomes: [{ of: 'latencyMs', role: 'primary' }], sequential: true, unitsPerArm: 500 },
+    });
+    for (let unit = 0; unit < 400; unit++) {
+      study.run(unit, () => telemetry.execute('call.stop', { latencyMs: 10 + (unit % 7) }, {}));
+    }
+    serving = await crucible.serve({ port: 0 });
+    const api = `${serving.url}api/studies`;
+    const told = JSON.parse((await ask(api)).body).studies;
+    expect(told).toMatchObject([{ name: 'short & long', looks: [], planHash: study.planHash }]);
+    const verdict = JSON.parse((await ask(`${api}/${encodeURIComponent('short & long')}/verdict`)).body);
+    const own = await study.verdict();
+    expect(verdict).toMatchObject({ decision: own.decision, arms: own.arms, plan: study.planHash });
+    expect(study.looks()).toHaveLength(2);
+    expect((await ask(`${api}/nobody/verdict`)).status).toBe(404);
   });
 
   it('follows a folder that another Crucible writes', async () => {

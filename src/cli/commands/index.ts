@@ -14,11 +14,13 @@ import { list } from './list.js';
 import { metrics } from './metrics.js';
 import { plan } from './plan.js';
 import { recover } from './recover.js';
+import { report } from './report.js';
 import { reprice } from './reprice.js';
 import { score } from './score.js';
 import { serve } from './serve.js';
 import { show } from './show.js';
 import { study } from './study.js';
+import { watch } from './watch.js';
 import { windows } from './windows.js';
 
 export const commands: readonly Command[] = [
@@ -29,6 +31,8 @@ export const commands: readonly Command[] = [
   metrics,
   windows,
   compare,
+  report,
+  watch,
   serve,
   score,
   plan,

@@ -35,7 +35,7 @@ export const serve = defineCommand({
       );
     }
     const library = await context.loadLibrary();
-    const crucible = library.open();
+    const crucible = library.open(dir);
     try {
       const { url } = await crucible.serve({
         dir,

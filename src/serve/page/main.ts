@@ -8,6 +8,7 @@ import { compareView } from './view-compare.js';
 import { experimentView } from './view-experiment.js';
 import { filesView } from './view-files.js';
 import { listView } from './view-list.js';
+import { studiesView, studyView } from './view-study.js';
 
 applyTheme();
 
@@ -17,19 +18,22 @@ const views: Readonly<Record<string, (params: URLSearchParams) => View>> = {
   calls: callsView,
   compare: compareView,
   files: filesView,
+  studies: studiesView,
+  study: studyView,
 };
 
 function themeButton(): HTMLElement {
-  const names = { auto: '◐ System', light: '○ Light', dark: '● Dark' } as const;
-  const button = h(
-    'button',
-    { type: 'button', class: 'quiet', title: 'Theme', 'aria-label': `Theme: ${theme()}` },
-    names[theme()],
-  );
+  const names = { auto: ['◐', ' System'], light: ['○', ' Light'], dark: ['●', ' Dark'] } as const;
+  const button = h('button', { type: 'button', class: 'quiet', title: 'Theme' });
+  const draw = () => {
+    const [mark, word] = names[theme()];
+    replace(button, mark, h('span', {}, word));
+    button.setAttribute('aria-label', `Theme: ${theme()}`);
+  };
+  draw();
   button.addEventListener('click', () => {
     setTheme(theme() === 'auto' ? 'light' : theme() === 'light' ? 'dark' : 'auto');
-    button.textContent = names[theme()];
-    button.setAttribute('aria-label', `Theme: ${theme()}`);
+    draw();
   });
   return button;
 }
@@ -51,6 +55,7 @@ replace(
       'nav',
       { 'aria-label': 'Main' },
       h('a', { href: '/' }, 'Experiments'),
+      h('a', { href: '/?view=studies' }, 'Studies'),
       h('a', { href: '/?view=compare' }, 'Compare'),
       h('a', { href: '/docs/', target: '_self', rel: 'external' }, 'Docs'),
     ),

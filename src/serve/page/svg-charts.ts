@@ -103,7 +103,7 @@ export function intervalPlot(
   unit: string,
 ): Drawing<[estimates: readonly Estimate[], references: readonly Mark[]]> {
   return drawing(
-    title,
+    `${title}, ${unit}`,
     ([estimates]) => ({
       columns: ['', `estimate, ${unit}`, 'from', 'to', ''],
       rows: estimates.map(({ label, estimate, interval, text }) => [

@@ -1,8 +1,9 @@
 /** What the server sends, as its modules declare it. */
 export type { Comparison, MetricComparison, Metrics, StreamingGroup } from '../../analysis/types.js';
 export type { EventRow } from '../../schema/event.js';
+export type { StudyVerdict } from '../../study/verdict.js';
 export type { Figures } from '../follower.js';
-export type { Descriptor } from '../protocol.js';
+export type { Descriptor, StudyTold } from '../protocol.js';
 export type { SeriesPoint } from '../series.js';
 export type { ListState } from '../sources.js';
 

@@ -147,6 +147,7 @@ export function fakeLibrary(onEmit: (event: string) => void = () => {}): FakeLib
       return crucible(dir);
     },
     listExperiments: async () => [],
+    follow: () => Promise.reject(new Error('not here')),
     deleteExperiment: async (folder) => void calls.push(`delete ${folder}`),
     listStudies: () => [],
     studySize,

@@ -1,0 +1,66 @@
+/** Questions of the server's thread to the capturing one. */
+import { deserializeError, TelemetryError } from '../errors.js';
+import type { FromServer, Question, StudyTold, ToServer } from './protocol.js';
+
+/** How long an answer is waited for, ms: the capturing thread may be busy. */
+const WAIT_MS = 60_000;
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class Asker {
+  readonly #post: (message: FromServer) => void;
+  readonly #waiting = new Map<number, Waiting>();
+  /** Answers that several wait for. */
+  readonly #shared = new Map<string, Promise<unknown>>();
+  #number = 0;
+
+  constructor(post: (message: FromServer) => void) {
+    this.#post = post;
+  }
+
+  studies(): Promise<readonly StudyTold[]> {
+    return this.#ask({ what: 'studies' }) as Promise<readonly StudyTold[]>;
+  }
+
+  /** A look: those who ask at once have the same one. */
+  verdict(study: string): Promise<unknown> {
+    return this.#ask({ what: 'verdict', study });
+  }
+
+  #ask(question: Question): Promise<unknown> {
+    const key = JSON.stringify(question);
+    let answer = this.#shared.get(key);
+    if (answer === undefined) {
+      answer = this.#send(question).finally(() => this.#shared.delete(key));
+      this.#shared.set(key, answer);
+    }
+    return answer;
+  }
+
+  #send(question: Question): Promise<unknown> {
+    const number = ++this.#number;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(number);
+        reject(new TelemetryError('ERR_BUSY', `the process has not answered for ${WAIT_MS / 1000} s`));
+      }, WAIT_MS);
+      this.#waiting.set(number, { resolve, reject, timer });
+      this.#post({ kind: 'asked', number, question });
+    });
+  }
+
+  /** @param message - of the capturing thread; others than answers are nothing here */
+  take(message: ToServer): void {
+    if (!('number' in message)) return;
+    const waiting = this.#waiting.get(message.number);
+    if (waiting === undefined) return;
+    this.#waiting.delete(message.number);
+    clearTimeout(waiting.timer);
+    if ('error' in message) waiting.reject(deserializeError(message.error));
+    else waiting.resolve(message.answer);
+  }
+}
