@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+import { docsPages } from './build-docs.js';
 
 const { outputFiles } = await build({
   entryPoints: { app: 'src/serve/page/main.ts', style: 'src/serve/page/style.css' },
@@ -28,6 +29,8 @@ for (const { path, text } of outputFiles) {
 }
 add('/index.html', 'text/html; charset=utf-8', readFileSync('src/serve/page/index.html', 'utf8'));
 add('/icon.svg', 'image/svg+xml', readFileSync('src/serve/page/icon.svg', 'utf8'));
+
+for (const [path, content] of docsPages()) add(path, 'text/html; charset=utf-8', content);
 
 writeFileSync(
   'generated/page.ts',

@@ -141,6 +141,23 @@ export class ImportError extends TelemetryError {
   }
 }
 
+/**
+ * ERR_SERVE_FAILED: the page's address cannot be listened on, or its thread has died. ERR_BUSY: it is asked too much. ERR_REFUSED: by whom
+ * it does not answer; told over HTTP alone.
+ */
+export type ServeCode = 'ERR_SERVE_FAILED' | 'ERR_BUSY' | 'ERR_REFUSED';
+
+export class ServeError extends TelemetryError {
+  constructor(
+    code: ServeCode,
+    message: string,
+    context: Record<string, unknown> = {},
+    options?: ErrorOptions,
+  ) {
+    super(code, message, context, options);
+  }
+}
+
 /** A shared memory or a file was laid out by another version, or is not one of ours. */
 export class LayoutError extends TelemetryError {
   constructor(what: string, expected: number, actual: number, where = 'memory') {
@@ -212,6 +229,7 @@ const CLASSES = new Map<string, new (...args: never[]) => TelemetryError>(
     StudyError,
     LayoutError,
     MemoryError,
+    ServeError,
   }),
 );
 

@@ -459,7 +459,7 @@ export class Crucible implements AsyncDisposable {
    * Serves a page that shows the experiments of this process as they run, and those of a folder. A thread of its own
    * reads them. Only this machine reaches it unless `host` says otherwise, which takes a `token`. See docs/serve.md.
    * @returns where it is, and what ends it; it ends with this Crucible, too, and keeps no process alive
-   * @throws ConfigError naming the option, TelemetryError ERR_SERVE_FAILED when the address cannot be listened on,
+   * @throws ConfigError naming the option, ServeError ERR_SERVE_FAILED when the address cannot be listened on,
    *   StateError ERR_CLOSED, MemoryError
    */
   async serve(options: ServeOptions = {}): Promise<ServeHandle> {

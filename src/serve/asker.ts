@@ -1,5 +1,5 @@
 /** Questions of the server's thread to the capturing one. */
-import { deserializeError, TelemetryError } from '../errors.js';
+import { deserializeError, ServeError } from '../errors.js';
 import type { FromServer, Question, StudyTold, ToServer } from './protocol.js';
 
 /** How long an answer is waited for, ms: the capturing thread may be busy. */
@@ -46,7 +46,7 @@ export class Asker {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(number);
-        reject(new TelemetryError('ERR_BUSY', `the process has not answered for ${WAIT_MS / 1000} s`));
+        reject(new ServeError('ERR_BUSY', `the process has not answered for ${WAIT_MS / 1000} s`));
       }, WAIT_MS);
       this.#waiting.set(number, { resolve, reject, timer });
       this.#post({ kind: 'asked', number, question });

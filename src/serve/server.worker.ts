@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
-import { ConfigError, NotFoundError, serializeError, TelemetryError } from '../errors.js';
+import { ConfigError, NotFoundError, ServeError, serializeError } from '../errors.js';
 import { call, calls, compare, files, metrics, sessions } from './api.js';
 import { Asker } from './asker.js';
 import { streamExport } from './downloads.js';
@@ -71,7 +71,7 @@ class PageServer {
         return;
       }
       const message = `cannot listen on ${host}:${port}: ${error.code ?? error.message}`;
-      const failed = new TelemetryError('ERR_SERVE_FAILED', message, { host, port }, { cause: error });
+      const failed = new ServeError('ERR_SERVE_FAILED', message, { host, port }, { cause: error });
       this.#post({ kind: 'failed', error: serializeError(failed) });
     });
     this.#server.on('listening', () => {

@@ -3,7 +3,7 @@
  * server reads their rows and sums from shared memory and files by itself, so that nobody who looks holds up capture.
  */
 import type { Worker } from 'node:worker_threads';
-import { deserializeError, serializeError, TelemetryError } from '../errors.js';
+import { deserializeError, ServeError, serializeError } from '../errors.js';
 import type { StudyVerdict } from '../study/verdict.js';
 import { startThread } from '../thread.js';
 import { VERSION } from '../version.js';
@@ -40,7 +40,7 @@ export interface ServedProcess {
 const TELL_MS = 250;
 const TELL_AT_ONCE_MS = 2;
 
-/** @throws ConfigError, MemoryError; TelemetryError ERR_SERVE_FAILED when the address cannot be listened on */
+/** @throws ConfigError, MemoryError; ServeError ERR_SERVE_FAILED when the address cannot be listened on */
 export async function startServing(
   served: ServedProcess,
   options: ServeOptions,
@@ -76,16 +76,14 @@ function listening(worker: Worker): Promise<number> {
       if (message.kind === 'failed') reject(deserializeError(message.error));
     });
     worker.on('error', (cause) => {
-      reject(
-        new TelemetryError('ERR_SERVE_FAILED', `the server's thread died: ${String(cause)}`, {}, { cause }),
-      );
+      reject(new ServeError('ERR_SERVE_FAILED', `the server's thread died: ${String(cause)}`, {}, { cause }));
       // Whoever serves goes on without it.
       process.emitWarning(`the page is not served any more: ${String(cause)}`, {
         type: 'CrucibleWarning',
         code: 'CRUCIBLE_SERVE',
       });
     });
-    worker.once('exit', () => reject(new TelemetryError('ERR_SERVE_FAILED', "the server's thread ended")));
+    worker.once('exit', () => reject(new ServeError('ERR_SERVE_FAILED', "the server's thread ended")));
   });
 }
 

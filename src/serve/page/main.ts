@@ -23,12 +23,12 @@ const views: Readonly<Record<string, (params: URLSearchParams) => View>> = {
 };
 
 function themeButton(): HTMLElement {
-  const names = { auto: ['◐', ' System'], light: ['○', ' Light'], dark: ['●', ' Dark'] } as const;
+  const names = { auto: ['◐', 'System'], light: ['○', 'Light'], dark: ['●', 'Dark'] } as const;
   const button = h('button', { type: 'button', class: 'quiet', title: 'Theme' });
   const draw = () => {
     const [mark, word] = names[theme()];
-    replace(button, mark, h('span', {}, word));
-    button.setAttribute('aria-label', `Theme: ${theme()}`);
+    replace(button, h('b', { 'aria-hidden': 'true' }, mark), h('span', {}, word));
+    button.setAttribute('aria-label', `${word} theme`);
   };
   draw();
   button.addEventListener('click', () => {
@@ -48,8 +48,8 @@ replace(
     h(
       'a',
       { class: 'brand', href: '/' },
-      h('img', { src: '/icon.svg', alt: '', width: 24, height: 24 }),
-      h('span', {}, 'Crucible'),
+      h('img', { src: '/icon.svg', alt: 'Crucible', width: 24, height: 24 }),
+      h('span', { 'aria-hidden': 'true' }, 'Crucible'),
     ),
     h(
       'nav',
