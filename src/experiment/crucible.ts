@@ -32,7 +32,6 @@ import { absolutePath } from '../system-errors.js';
 import { VERSION } from '../version.js';
 import { AnalysisPool } from '../workers/pool.js';
 import { StreamPool } from '../workers/stream-pool.js';
-import { performCompare } from '../workers/tasks.js';
 import { Experiment, type ExperimentOwner, type ExportFormat } from './experiment.js';
 import { ExportStreams } from './export-stream.js';
 import { checkExportOptions, type ExportOptions, writeExport } from './exporting.js';
@@ -51,7 +50,7 @@ import {
   type PlaceOptions,
   resolveOptions,
 } from './options.js';
-import { accessesOf, areFew, damageNoted, rowsOf, sourceOf } from './reads.js';
+import { performWhere, sourceOf } from './reads.js';
 import {
   checkRecoverOptions,
   isToReopen,
@@ -92,9 +91,6 @@ const OPTIONS: OptionNames<CrucibleOptions> = {
 
 /** With less memory, threads for analysis are started only when they are asked for. */
 const WORKERS_MEMORY_BYTES = 256 * 2 ** 20;
-/** So few are compared sooner than a thread is asked. */
-const ROWS_HERE_MAX = 4_096;
-
 export class Crucible implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #prices: PriceTable;
@@ -309,13 +305,7 @@ export class Crucible implements AsyncDisposable {
       ...(united && { united: { ...united, experiments: experiments.length } }),
     }));
     const task = { kind: 'compare', arms: compared, options: how } as const;
-    // Functions do not cross to another thread.
-    const hasPredicate = Object.values(options.segments ?? {}).some(
-      ({ predicate }) => predicate !== undefined,
-    );
-    if (this.#pool === null || hasPredicate || areFew(parts, ROWS_HERE_MAX))
-      return performCompare(rowsOf(parts), task);
-    return this.#pool.compare(accessesOf(parts), task, damageNoted(parts));
+    return performWhere(this.#pool, parts, task);
   }
 
   /**

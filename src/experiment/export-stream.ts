@@ -11,7 +11,7 @@ import { type FileExportOptions, waysOf } from '../export/index.js';
 import type { ChunkSource, StreamPool } from '../workers/stream-pool.js';
 import { type ExportTask, exportedChunks } from '../workers/tasks.js';
 import type { ExportOptions } from './exporting.js';
-import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
+import { accessesOf, damageNoted, isForHere, rowsOf, type Selected } from './reads.js';
 
 export interface StreamExportOptions extends ExportOptions {
   /**
@@ -26,9 +26,6 @@ const IDLE_TIMEOUT_MS = 120_000;
 const IDLE_TIMEOUT_MAX_MS = 2 ** 31 - 1;
 /** Bytes that a reader is given at once: each time it takes some it has shown that it is there. */
 const PIECE_BYTES = 64 * 1024;
-/** Below this it takes longer to start a thread than to encode. */
-const ROWS_HERE_MAX = 2_048;
-
 /** The streams of a Crucible. */
 export class ExportStreams {
   readonly #pool: StreamPool | null;
@@ -58,7 +55,7 @@ export class ExportStreams {
     }
     const task = { kind: 'export', format, options: waysOf(format, { ...rest, path: undefined }) } as const;
     const source =
-      this.#pool === null || areFew(parts, ROWS_HERE_MAX)
+      this.#pool === null || isForHere(parts, task)
         ? new ChunksHere(parts, task)
         : this.#pool.open({ parts: accessesOf(parts), task }, damageNoted(parts));
     const stream = new ExportStream(source, idleTimeoutMs);

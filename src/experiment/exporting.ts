@@ -18,8 +18,8 @@ import {
 import type { Filter } from '../schema/event.js';
 import { newStaging, removeAbandoned } from '../staging.js';
 import type { AnalysisPool } from '../workers/pool.js';
-import { performExport } from '../workers/tasks.js';
-import { accessesOf, areFew, damageNoted, rowsOf, type Selected } from './reads.js';
+import { perform } from '../workers/tasks.js';
+import { accessesOf, damageNoted, isForHere, rowsOf, type Selected } from './reads.js';
 
 export interface ExportOptions
   extends Omit<
@@ -58,9 +58,6 @@ export function checkExportOptions(options: ExportOptions, further: readonly str
   if (options.anonymize !== undefined) checkOptions(options.anonymize, ANONYMIZE, 'anonymize');
 }
 
-/** Below this it takes longer to start a thread than to encode. */
-const ROWS_HERE_MAX = 2_048;
-
 /** Targets that are being written by this process: of two exports to one path neither would be whole with its manifest. */
 const underWay = new Set<string>();
 
@@ -78,18 +75,14 @@ export async function writeExport(
   const task = { kind: 'export', format, options: { ...given, target, staging } } as const;
   try {
     signal?.throwIfAborted();
-    if (pool === null || areFew(parts, ROWS_HERE_MAX)) {
-      return await performExport(rowsOf(parts), task, (progress) => {
+    if (pool === null || isForHere(parts, task)) {
+      return await perform(rowsOf(parts), task, (progress) => {
         signal?.throwIfAborted();
         onProgress(progress);
       });
     }
     try {
-      return await pool.export(accessesOf(parts), task, {
-        onProgress,
-        onDamaged: damageNoted(parts),
-        signal,
-      });
+      return await pool.run(accessesOf(parts), task, { onProgress, onDamaged: damageNoted(parts), signal });
     } catch (error) {
       // A thread that was ended has not cleared up.
       if (pool.isClosed) await pool.close();

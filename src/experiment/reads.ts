@@ -11,21 +11,22 @@ import type { EventRow, Filter } from '../schema/event.js';
 import type { DamagedBatch } from '../storage/damage.js';
 import type { ExperimentAccess } from '../workers/access.js';
 import type { RowsAccess } from '../workers/analysis.worker.js';
-import type { AnalysisPool } from '../workers/pool.js';
+import type { AnalysisPool, TaskHooks } from '../workers/pool.js';
 import {
   type Cursor,
-  performRead,
+  perform,
   type ReadTask,
   type ResultOf,
   type RowsAtOnce,
   type RowsResult,
   type SelectedRows,
   type Selection,
+  type Task,
 } from '../workers/tasks.js';
 import type { Stores } from './stores.js';
 
-/** Below this it takes longer to ask a thread than to do the work. */
-const ROWS_HERE_MAX = 16_384;
+/** Rows below which it takes longer to ask a thread than to do the work. */
+const ROWS_HERE_MAX = { read: 16_384, compare: 4_096, export: 2_048 } as const;
 /** What a thread hands over at once. */
 const AT_ONCE: RowsAtOnce = { rows: 65_536, bytes: 16 * 1024 * 1024 };
 const ALL: RowsAtOnce = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
@@ -109,9 +110,7 @@ export class Reads {
   }
 
   async #run<T extends ReadTask>(selected: Selected, task: T): Promise<ResultOf<T>> {
-    const parts = [selected];
-    if (this.#pool === null || areFew(parts, ROWS_HERE_MAX)) return performRead(rowsOf(parts)[0], task);
-    return this.#pool.read({ ...accessesOf(parts)[0], task }, damageNoted(parts));
+    return performWhere(this.#pool, [selected], task);
   }
 }
 
@@ -155,10 +154,24 @@ async function gathered(blocks: AsyncIterable<EventRow[]>): Promise<EventRow[]> 
   return all;
 }
 
-/** Whether rows are better read by the calling thread: they are few, or a predicate must see them, which cannot be sent. */
-export function areFew(parts: readonly Selected[], rowsMax: number): boolean {
+/** Does a task on a thread of the pool, or here where that is quicker or cannot be elsewhere. @throws as `perform` and `AnalysisPool.run` */
+export function performWhere<T extends Task>(
+  pool: AnalysisPool | null,
+  parts: readonly Selected[],
+  task: T,
+  hooks: Omit<TaskHooks, 'onDamaged'> = {},
+): Promise<ResultOf<T>> {
+  if (pool === null || isForHere(parts, task)) return perform(rowsOf(parts), task, hooks.onProgress);
+  return pool.run(accessesOf(parts), task, { ...hooks, onDamaged: damageNoted(parts) });
+}
+
+/** Whether the calling thread does it: the rows are few, or a predicate must see them, which cannot be sent. */
+export function isForHere(parts: readonly Selected[], task: Task): boolean {
   const rows = parts.reduce((sum, { readable }) => sum + readable.retainedRows, 0);
-  return rows <= rowsMax || parts.some(({ selection }) => selection.filter?.predicate !== undefined);
+  const kind = task.kind === 'compare' || task.kind === 'export' ? task.kind : 'read';
+  const segments = task.kind === 'compare' ? Object.values(task.options.segments ?? {}) : [];
+  const filters = [...parts.map(({ selection }) => selection.filter), ...segments];
+  return rows <= ROWS_HERE_MAX[kind] || filters.some((filter) => filter?.predicate !== undefined);
 }
 
 /** The rows as this thread reads them. */

@@ -8,7 +8,7 @@ import { eventsOfPacked } from '../readers/row-table.js';
 import type { EventRow, Filter } from '../schema/event.js';
 import { ifThere } from '../storage/disk/errors.js';
 import { nodeFileSystem } from '../storage/disk/file-system.js';
-import { performCompare, performRead } from '../workers/tasks.js';
+import { perform } from '../workers/tasks.js';
 import { ALL_KINDS } from './follower.js';
 import type { Descriptor } from './protocol.js';
 import type { Shelf } from './shelf.js';
@@ -76,7 +76,7 @@ function numberOf(name: string, text: string): number {
 }
 
 async function lastEvents(subject: Subject, count: number, filter: Filter): Promise<EventRow[]> {
-  const { parts } = await performRead(rowsNow(subject, filter), { kind: 'last', count });
+  const { parts } = await perform([rowsNow(subject, filter)], { kind: 'last', count });
   return parts.flatMap((packed) => eventsOfPacked(subject.store.source, packed));
 }
 
@@ -155,7 +155,7 @@ export function metrics(shelf: Shelf, id: string, query: URLSearchParams) {
   const filter = filterOf(query);
   return withSubject(shelf, id, async (subject, descriptor) => ({
     filter,
-    metrics: await performRead(rowsNow(subject, filter), {
+    metrics: await perform([rowsNow(subject, filter)], {
       kind: 'metrics',
       times: timesOf(descriptor, nowUs()),
     }),
@@ -185,7 +185,7 @@ export async function compare(shelf: Shelf, followers: Followers, query: URLSear
       const { paired, seed, questions, unit } = resolveCompareOptions(options, ids.length);
       const gather = { withSampleIds: paired !== false, seed, unit, ...measuresOf(questions) };
       const arms = about.map((each, arm) => ({ ...each, gather: { ...gather, arm } }));
-      return performCompare(parts, { kind: 'compare', arms, options });
+      return perform(parts, { kind: 'compare', arms, options });
     };
     const comparison = await run(common);
     const outcomes: Outcome[] = QUANTILES.map((quantile) => ({

@@ -11,9 +11,9 @@ import { AnalysisError, deserializeError, StateError, TelemetryError } from '../
 import type { ExportProgress } from '../export/index.js';
 import type { DamagedBatch } from '../storage/damage.js';
 import { checkThreadSpace, threadStart } from '../thread.js';
-import type { ReadRequest, Request, Response, RowsAccess } from './analysis.worker.js';
+import type { Request, Response, RowsAccess } from './analysis.worker.js';
 import { ANALYSIS_HANDLER } from './handler.js';
-import type { CompareTask, ExportTask, ReadTask, ResultOf } from './tasks.js';
+import type { ResultOf, Task } from './tasks.js';
 
 /** How long a thread may have nothing to do, ms. Starting one takes about 100. */
 const IDLE_MS = 30_000;
@@ -27,9 +27,12 @@ export interface PoolOptions {
   readonly module?: URL;
 }
 
-export interface ExportHooks {
-  onProgress(progress: ExportProgress): void;
+export interface TaskHooks {
+  /** Told what could not be read, when it is known. */
   onDamaged(damaged: readonly DamagedBatch[]): void;
+  /** Of an export. */
+  readonly onProgress?: ((progress: ExportProgress) => void) | undefined;
+  /** Ends the thread; one that writes a file may leave temporary files. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -47,40 +50,18 @@ export class AnalysisPool {
   }
 
   /**
-   * @param onDamaged - told what could not be read, when it is known
-   * @throws whatever the task throws; AnalysisError ERR_WORKER_FAILED when its thread died; StateError ERR_CLOSED
+   * Does a task on one of the threads.
+   * @throws whatever the task throws; what the signal's reason is when that ended it; AnalysisError ERR_WORKER_FAILED when
+   *   its thread died; StateError ERR_CLOSED
    */
-  async read<T extends ReadTask>(
-    request: ReadRequest & { readonly task: T },
-    onDamaged: (damaged: readonly DamagedBatch[]) => void,
-  ): Promise<ResultOf<T>> {
-    return (await this.#run(request, onDamaged)) as ResultOf<T>;
-  }
-
-  /** @throws as `read` */
-  async compare(
-    parts: readonly RowsAccess[],
-    task: CompareTask,
-    onDamaged: (damaged: readonly DamagedBatch[]) => void,
-  ): Promise<ResultOf<CompareTask>> {
-    return (await this.#run({ parts, task }, onDamaged)) as ResultOf<CompareTask>;
-  }
-
-  /**
-   * Writes a file. A thread that dies on the way may leave temporary files.
-   * @param signal - ends the thread
-   * @throws as `read`; what the signal's reason is when that ended it
-   */
-  async export(
-    parts: readonly RowsAccess[],
-    task: ExportTask,
-    { onProgress, onDamaged, signal }: ExportHooks,
-  ): Promise<ResultOf<ExportTask>> {
+  async run<T extends Task>(parts: readonly RowsAccess[], task: T, hooks: TaskHooks): Promise<ResultOf<T>> {
+    const { onProgress } = hooks;
+    if (onProgress === undefined)
+      return (await this.#run({ parts, task, port: null }, [], hooks)) as ResultOf<T>;
     const { port1, port2 } = new MessageChannel();
     port1.on('message', onProgress);
     try {
-      const request = { parts, task, port: port2 };
-      return (await this.#run(request, onDamaged, [port2], signal)) as ResultOf<ExportTask>;
+      return (await this.#run({ parts, task, port: port2 }, [port2], hooks)) as ResultOf<T>;
     } finally {
       port1.close();
     }
@@ -88,9 +69,8 @@ export class AnalysisPool {
 
   async #run(
     request: Request,
-    onDamaged: (damaged: readonly DamagedBatch[]) => void,
-    transferList: MessagePort[] = [],
-    signal?: AbortSignal,
+    transferList: MessagePort[],
+    { onDamaged, signal }: TaskHooks,
   ): Promise<unknown> {
     // Not more than there are threads: what waits inside Piscina is forgotten when the thread before it dies.
     if (this.#running === this.#options.threads) {

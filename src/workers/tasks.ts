@@ -108,7 +108,9 @@ interface TaskResults {
   export: ExportResult;
 }
 
-export type ResultOf<T extends ReadTask | CompareTask | ExportTask> = TaskResults[T['kind']];
+export type Task = ReadTask | CompareTask | ExportTask;
+
+export type ResultOf<T extends Task> = TaskResults[T['kind']];
 
 /** Which rows: those that pass the filter, of a time range (µs, both ends inclusive) or of all time, up to the limit. */
 export interface Selection {
@@ -119,27 +121,46 @@ export interface Selection {
   readonly scores: readonly ScoreColumn[];
 }
 
-/** @throws ConfigError for a filter that is none, or a key that nothing can be grouped by */
-export async function performRead<T extends ReadTask>(rows: SelectedRows, task: T): Promise<ResultOf<T>> {
-  return (await readView(viewOf(rows), task)) as ResultOf<T>;
+/**
+ * Does a task.
+ * @param parts - what it is about, experiment by experiment; of a read there is one
+ * @throws ConfigError for an invalid filter, or a key that nothing can be grouped by; what exportFile and compareArms throw
+ */
+export async function perform<T extends Task>(
+  parts: readonly SelectedRows[],
+  task: T,
+  onProgress: (progress: ExportProgress) => void = () => {},
+): Promise<ResultOf<T>> {
+  return (await performed(parts, task, onProgress)) as ResultOf<T>;
 }
 
-/** @throws as exportFile */
-export function performExport(
+function performed(
   parts: readonly SelectedRows[],
-  { format, options }: ExportTask,
+  task: Task,
   onProgress: (progress: ExportProgress) => void,
-): Promise<ExportResult> {
-  return exportFile(
-    parts.map((rows) => viewOf(rows)),
-    format,
-    options,
-    onProgress,
-  );
+): Promise<TaskResults[Task['kind']]> {
+  switch (task.kind) {
+    case 'metrics':
+      return metricsOf(viewOf(parts[0]), task.times, kernelsOfThread(), task.options);
+    case 'metricsBy':
+      return metricsBy(viewOf(parts[0]), task.key, task.times, kernelsOfThread(), task.options);
+    case 'windows':
+      return windowedMetrics(orderedRows(viewOf(parts[0])), task.options, kernelsOfThread());
+    case 'rows':
+      return rowsAfter(viewOf(parts[0]), task.after, task.most);
+    case 'last':
+      return lastRows(viewOf(parts[0]), task.count);
+    case 'compare':
+      return compared(parts, task);
+    case 'export': {
+      const views = parts.map((rows) => viewOf(rows));
+      return exportFile(views, task.format, task.options, onProgress);
+    }
+  }
 }
 
 /**
- * The rows of what `performExport` would write, as a stream has them. Nothing happens before the first chunk is asked for.
+ * The rows of what an export would write, as a stream has them. Nothing happens before the first chunk is asked for.
  * @param signal - ends it with its reason
  * @throws as exportChunks
  */
@@ -159,11 +180,8 @@ function viewOf({ store, selection }: SelectedRows, signal?: AbortSignal): View 
   return openView(scored, range === null ? compiled : within(compiled, ...range), limit, signal);
 }
 
-/** Holds the values of all arms, and of their rows a batch at a time. @throws as compareArms */
-export async function performCompare(
-  parts: readonly SelectedRows[],
-  { arms, options }: CompareTask,
-): Promise<Comparison> {
+/** Holds the values of all arms, and of their rows a batch at a time. */
+async function compared(parts: readonly SelectedRows[], { arms, options }: CompareTask): Promise<Comparison> {
   const views = armViews(parts, arms);
   const samples: ArmSamples[] = [];
   for (const [i, view] of views.entries()) samples.push(await gathered(view, arms[i]));
@@ -213,21 +231,6 @@ async function gathered(view: View, { times, gather, lost }: ComparedArm): Promi
   const samples = await gatherArm(view, times, gather, kernelsOfThread());
   const found = Math.max(0, (view.damage?.rows ?? 0) - lost.damaged);
   return { ...samples, lost: { dropped: lost.dropped + found, damaged: lost.damaged + found } };
-}
-
-function readView(view: View, task: ReadTask): Promise<TaskResults[ReadTask['kind']]> {
-  switch (task.kind) {
-    case 'metrics':
-      return metricsOf(view, task.times, kernelsOfThread(), task.options);
-    case 'metricsBy':
-      return metricsBy(view, task.key, task.times, kernelsOfThread(), task.options);
-    case 'windows':
-      return windowedMetrics(orderedRows(view), task.options, kernelsOfThread());
-    case 'rows':
-      return rowsAfter(view, task.after, task.most);
-    case 'last':
-      return lastRows(view, task.count);
-  }
 }
 
 async function rowsAfter(view: View, after: Cursor | null, most: RowsAtOnce): Promise<RowsResult> {

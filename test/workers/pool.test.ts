@@ -15,11 +15,8 @@ const open = (threads = 1) => {
 
 /** What the thread is to do, as a task that the pool takes for one of its own. */
 const ask = (key: string) => {
-  const task = { kind: 'metricsBy', key, times: { wallClockSeconds: 0, activeSeconds: 0, pausedSeconds: 0 } };
-  return pool.read(
-    { access: {}, task, selection: {} } as unknown as Parameters<AnalysisPool['read']>[0],
-    () => {},
-  );
+  const times = { wallClockSeconds: 0, activeSeconds: 0, pausedSeconds: 0 };
+  return pool.run([], { kind: 'metricsBy', key, times }, { onDamaged: () => {} });
 };
 
 describe('a pool of threads', () => {
