@@ -5,12 +5,10 @@ import { checkOptions, type OptionNames } from '../check-options.js';
 import { ConfigError, ExportError } from '../errors.js';
 import {
   archiveJsonl,
-  countsNow,
-  type ExportManifest,
+  type ExperimentAbout,
   type ExportTarget,
   exportTarget,
-  jsonText,
-  publish,
+  waysOf,
 } from '../export/index.js';
 import type { Modes } from '../make-folder.js';
 import { orderedEvents } from '../readers/ordered.js';
@@ -18,8 +16,9 @@ import type { View } from '../readers/source.js';
 import type { Json } from '../schema/event.js';
 import { removeAbandoned } from '../staging.js';
 import { VERSION } from '../version.js';
-import { stageParquet } from './archive-parquet.js';
-import type { Stores } from './stores.js';
+import type { AnalysisPool } from '../workers/pool.js';
+import { type ExportOptions, writeExport } from './exporting.js';
+import type { Selected } from './reads.js';
 
 export interface ArchiveOptions {
   /** A local folder: this version has no other. */
@@ -59,14 +58,13 @@ export interface ArchiveTarget extends ExportTarget {
 
 /** What an archive is made of. */
 export interface ArchiveParts {
-  readonly stores: Stores;
-  /** All retained rows. */
+  readonly pool: AnalysisPool | null;
+  /** All retained rows: as a view, and for another thread. */
   readonly view: View;
+  readonly selected: Selected;
   /** The experiment's fields. */
   readonly metadata: Readonly<Record<string, Json>>;
-  readonly priceVersion: string;
-  /** Microseconds since the Unix epoch. */
-  readonly createdUs: number;
+  readonly about: ExperimentAbout;
   readonly signal: AbortSignal | undefined;
   readonly modes: Modes;
 }
@@ -91,6 +89,13 @@ export async function archiveTarget(options: ArchiveOptions, name: string): Prom
     const message = `unsupported archive format ${JSON.stringify(format)}: expected one of jsonl, parquet`;
     throw new ExportError('ERR_UNSUPPORTED_FORMAT', message, { format, supported: ['jsonl', 'parquet'] });
   }
+  if (path !== undefined && waysOf<ExportOptions>(format, { path }).compression !== undefined) {
+    throw new ConfigError(
+      'path',
+      'a name that ends like no compressed file: an archive is not compressed',
+      path,
+    );
+  }
   return { ...(await exportTarget(format, { path, dir, name: `${name}_archive` })), format };
 }
 
@@ -105,38 +110,16 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
     const file = await archiveJsonl(target, metadata, () => orderedEvents(view), modes, signal);
     return { ...file, format, manifest: null, unreadable: expected - file.rows, verified: true };
   }
-  const data = await stageParquet(target.path, parts);
-  try {
-    const { bytes, sha256, summary, schema } = data;
-    const { rows, cut } = summary;
-    const damaged = view.damage?.rows ?? 0;
-    const manifestOf = (file: string) => {
-      const content: ArchiveManifest = {
-        file,
-        format,
-        rows,
-        cut,
-        damaged,
-        bytes,
-        sha256,
-        timeRange: summary.timeRange(),
-        experiments: summary.experiments(),
-        experiment: metadata,
-        counts: countsNow(metadata.counts, new Map([[view.source.experimentId, damaged]])),
-        libraryVersion: VERSION,
-        options: {},
-        schema,
-        additionalKeys: false,
-      };
-      return `${jsonText(content as unknown as Json, 2)}\n`;
-    };
-    const { path, manifest } = await publish(data, target, manifestOf, undefined, modes);
-    return { path, format, rows, bytes, sha256, manifest, unreadable: expected - rows, verified: true };
-  } finally {
-    await data.discard();
-  }
-}
-
-interface ArchiveManifest extends ExportManifest {
-  readonly experiment: Json;
+  const { path, rows, bytes, sha256, manifest } = await writeExport(parts.pool, [parts.selected], format, {
+    target,
+    // As it is: columns for what is in the metadata would not tell { a: { b } } from { a_b }.
+    flatten: false,
+    ...modes,
+    ...(signal !== undefined && { signal }),
+    about: [parts.about],
+    counts: metadata.counts ?? null,
+    archived: metadata,
+    libraryVersion: VERSION,
+  });
+  return { path, format, rows, bytes, sha256, manifest, unreadable: expected - rows, verified: true };
 }

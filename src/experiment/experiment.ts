@@ -875,8 +875,8 @@ export class Experiment {
   }
 
   /**
-   * Keeps the retained events outside of the library: as JSON Lines, an experiment_metadata line and then an event a
-   * line, ascending by time; or as one Parquet file with the columns of a segment, in capture order, and a manifest. A
+   * Keeps the retained events outside of the library, ascending by time: as JSON Lines, an experiment_metadata line and
+   * then an event a line; or as a Parquet export that is not flattened, with a manifest. Both can be imported. A
    * running experiment is stopped first. The file is read again and compared before it gets its name; the experiment
    * can still be read then, and its status is 'archived'.
    * @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH: nothing has changed
@@ -890,13 +890,12 @@ export class Experiment {
     await this.stop();
     const durability = this.#durability;
     const archive = async () => {
-      const stores = this.#published();
       const result = await writeArchive(target, {
-        stores,
+        pool: this.#owner.pool,
         view: this.#view(),
+        selected: this.selected(),
         metadata: { ...this.toJSON(), status: 'archived' } as Record<string, Json>,
-        priceVersion: this.#owner.prices.version,
-        createdUs: this.#clock.nowUs(),
+        about: this.about(),
         signal: options.signal,
         modes,
       });

@@ -24,7 +24,7 @@ import { accessesOf, damageNoted, isForHere, rowsOf, type Selected } from './rea
 export interface ExportOptions
   extends Omit<
     FileExportOptions,
-    'counts' | 'libraryVersion' | 'about' | 'staging' | 'target' | 'batchRows'
+    'counts' | 'libraryVersion' | 'about' | 'archived' | 'staging' | 'target' | 'batchRows'
   > {
   filter?: Filter;
   /** Called about ten times a second, and at the end. */
@@ -69,7 +69,7 @@ export async function writeExport(
   { onProgress = () => {}, signal, filter: _, ...options }: FileExportOptions & ExportOptions,
 ): Promise<ExportResult> {
   const given = waysOf(format, options);
-  const { path, target } = await reserved(await formatTarget(format, given));
+  const { path, target } = await reserved(given.target ?? (await formatTarget(format, given)));
   await removeAbandoned(dirname(path));
   const staging = newStaging();
   const task = { kind: 'export', format, options: { ...given, target, staging } } as const;

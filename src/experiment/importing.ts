@@ -16,6 +16,7 @@ import {
   mergeSummaries,
 } from '../import/index.js';
 import type { Json } from '../schema/event.js';
+import { isExperiment } from '../storage/folders.js';
 import { storageError } from '../system-errors.js';
 import type { Experiment, ImportLosses, ImportResult } from './experiment.js';
 
@@ -72,7 +73,7 @@ export type StartImport = (condition: string | undefined) => Experiment;
 /**
  * The files that a path names: itself, or of a folder all that have a known extension, sorted by name, in folders inside
  * too. Hidden ones, manifests and links are left out.
- * @throws StorageError for what is not there
+ * @throws StorageError for what is not there; ImportError ERR_UNSUPPORTED_FORMAT for the folder of an experiment
  */
 export async function filesOf(path: string): Promise<string[]> {
   try {
@@ -80,14 +81,24 @@ export async function filesOf(path: string): Promise<string[]> {
     const found = await filesBelow(path, DEPTH_MAX);
     if (found.length > 0) return found;
   } catch (cause) {
+    // An ImportError is as it is.
     throw storageError(cause, 'read', { path });
   }
   throw new ImportError('ERR_NO_DATA', `${path} is a folder without files that could be imported`, { path });
 }
 
+/** What an experiment keeps in its folder is not what an export has. */
+function notToImport(folder: string): ImportError {
+  const message =
+    `${folder} is the folder of an experiment, which is not imported but opened: crucible.recover(dir), or crucible ` +
+    'list and export on the command line; what export or archive writes can be imported';
+  return new ImportError('ERR_UNSUPPORTED_FORMAT', message, { path: folder });
+}
+
 async function filesBelow(folder: string, depth: number): Promise<string[]> {
   if (depth === 0) return [];
   const entries = await readdir(folder, { withFileTypes: true });
+  if (isExperiment(entries.map(({ name }) => name))) throw notToImport(folder);
   const byName = (a: Dirent, b: Dirent) => (a.name < b.name ? -1 : 1);
   const found: string[] = [];
   for (const entry of entries.sort(byName)) {

@@ -10,7 +10,7 @@ import type { Modes } from '../make-folder.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { newStaging } from '../staging.js';
 import type { EventSource } from './encoder.js';
-import { stageFile, type WrittenFile } from './file.js';
+import { type StagedFile, stageFile, type WrittenFile } from './file.js';
 import { type ExportTarget, publish } from './target.js';
 
 /** Text gathered before it is handed on, in UTF-16 code units. */
@@ -18,7 +18,7 @@ const CHUNK_CHARS = 64 * 1024;
 const LINE_FEED = 0x0a;
 
 /** What a sequence of events comes to; equal for equal events, in the same order. */
-export class EventDigest {
+class EventDigest {
   rows = 0;
   readonly #hash = createHash('sha256');
 
@@ -118,6 +118,21 @@ async function verify(
   if (read.value !== digest.value) throw archiveDiffers(path, 'it holds other events');
 }
 
+/**
+ * Reads a staged file again.
+ * @param path - where it is to be
+ * @throws StorageError ERR_STORAGE_IO unless it holds what was written
+ */
+export async function compareBytes(path: string, { temporaryPath, sha256 }: StagedFile): Promise<void> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(temporaryPath) as AsyncIterable<Buffer>) hash.update(chunk);
+  } catch (cause) {
+    throw archiveDiffers(path, 'it cannot be read again', cause);
+  }
+  if (hash.digest('hex') !== sha256) throw archiveDiffers(path, 'it has other bytes');
+}
+
 /** Lines without their line feed; one is in memory at a time. */
 async function* linesOf(path: string, onChunk: (chunk: Buffer) => void): AsyncGenerator<string> {
   let rest: Buffer[] = [];
@@ -136,7 +151,7 @@ async function* linesOf(path: string, onChunk: (chunk: Buffer) => void): AsyncGe
 }
 
 /** What was read is not what was written. */
-export function archiveDiffers(path: string, reason: string, cause?: unknown): StorageError {
+function archiveDiffers(path: string, reason: string, cause?: unknown): StorageError {
   return new StorageError(
     'ERR_STORAGE_IO',
     `the archive ${path} is not what was written: ${reason}`,

@@ -14,6 +14,7 @@ import type { View } from '../readers/source.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { manifestStaging, newStaging, stagedPath } from '../staging.js';
 import { type AnonymizeOptions, anonymizer } from './anonymize.js';
+import { compareBytes } from './archive.js';
 import type {
   EncodeOptions,
   ExperimentAbout,
@@ -40,6 +41,11 @@ export interface FileExportOptions extends StreamOptions, TargetOptions, Modes {
   /** Counters of the experiment, or of several by their ids, told in the manifest with what reading finds lost. */
   counts?: Json;
   libraryVersion?: string;
+  /**
+   * What an archive tells of its experiment. An archive may be without events; its bytes are read again and compared
+   * before it gets its name.
+   */
+  archived?: Json;
   /** What temporary names are made of, for whoever has to remove them from elsewhere. */
   staging?: string;
 }
@@ -124,9 +130,11 @@ export async function exportFile(
   const summary = new RowSummary();
   const encoder = await openEncoder(await formatNamed(format), rows, { ...options, about });
   const { staging = newStaging() } = options;
-  const told = telling(encoder.encode(blocksOf(rows, summary)), summary, onProgress);
+  const blocks = blocksOf(rows, summary, {}, options.archived !== undefined);
+  const told = telling(encoder.encode(blocks), summary, onProgress);
   const data = await stageFile(target.path, compressed(told, codec), staging, options);
   try {
+    if (options.archived !== undefined) await compareBytes(target.path, data);
     const { rows, cut } = summary;
     const { bytes, sha256 } = data;
     const lost = damageOf(source);
@@ -142,6 +150,7 @@ export async function exportFile(
         sha256,
         timeRange: summary.timeRange(),
         experiments: summary.experiments(),
+        ...(options.archived !== undefined && { experiment: options.archived }),
         counts: countsNow(options.counts, lost),
         libraryVersion: options.libraryVersion ?? null,
         options: describeOptions(options),
@@ -204,16 +213,18 @@ async function addView(plan: ColumnPlan, view: View): Promise<void> {
 /**
  * The rows in file order.
  * @param summary - is told of them on the way
- * @throws ExportError ERR_NO_DATA when there are none
+ * @throws ExportError ERR_NO_DATA when there are none, unless there may be none
  */
 async function* blocksOf(
   source: ExportSource,
   summary: RowSummary,
   order: OrderOptions = {},
+  mayBeEmpty = false,
 ): AsyncGenerator<Iterable<ExportBlock>> {
   const blocks = typeof source === 'function' ? eventBlocks(source()) : mergedRows(source, order);
   for await (const some of blocks) yield counted(some, summary);
-  if (summary.rows === 0) throw new ExportError('ERR_NO_DATA', 'there are no events to export');
+  if (summary.rows === 0 && !mayBeEmpty)
+    throw new ExportError('ERR_NO_DATA', 'there are no events to export');
 }
 
 function* counted(blocks: Iterable<ExportBlock>, summary: RowSummary): Generator<ExportBlock> {

@@ -2,7 +2,7 @@
 
 export { jsonText } from '../formats/text.js';
 export { type AnonymizeOptions, anonymizer } from './anonymize.js';
-export { type ArchivedFile, archiveDiffers, archiveJsonl, EventDigest } from './archive.js';
+export { archiveJsonl } from './archive.js';
 export type { SchemaColumn } from './columns.js';
 export { csvFormat, csvLine, openCsv } from './csv.js';
 export type {

@@ -39,6 +39,8 @@ export interface ExportManifest {
   /** Of the file's bytes, lower-case hex. */
   sha256: string;
   timeRange: ManifestTimeRange;
+  /** Of an archive: all that is known of its experiment. */
+  experiment?: Json;
   experiments: ManifestExperiment[];
   /** The experiment's counters as the caller gave them (captured, retained, dropped, …), and what reading found lost. */
   counts: Json;

@@ -16,6 +16,7 @@ import { checkEncoding, detectEncoding, TextDecoding } from '../formats/text-dec
 import { Pace } from '../pace.js';
 import type { Json } from '../schema/event.js';
 import { requirePath } from '../system-errors.js';
+import { ArchiveReader } from './archive.js';
 import { type BoundMapper, bind, columnsOfRecords, PEEK_RECORDS } from './bind.js';
 import { checkFormat, formatOf, type ImportFormat, innerExtension } from './format.js';
 import { checkManifest, checkManifestUse, type ManifestUse } from './manifest.js';
@@ -539,7 +540,7 @@ function openReader(file: SourceFile, options: ImportFileOptions, isVouched: boo
       refuseBinary(file, options);
       return new CsvReader(textOf(file, options), csvOptions(file.path, options), isVouched);
     case 'jsonl':
-      return new JsonReader(textOf(file, options), options.maxRecordChars);
+      return new ArchiveReader(new JsonReader(textOf(file, options), options.maxRecordChars));
     case 'msgpack':
       return new MsgpackReader(file.chunks());
     case 'arrow':

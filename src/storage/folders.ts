@@ -11,8 +11,11 @@ export function experimentFolders(dir: string): string[] {
   return names.map((name) => join(dir, name)).filter(isExperimentFolder);
 }
 
-/** Segments whose document is gone are an experiment too: one that cannot be opened, which must not go unsaid. */
-function isExperiment(names: readonly string[]): boolean {
+/**
+ * Whether a folder with these names is an experiment's. Segments whose document is gone are one too: one that cannot be
+ * opened, which must not go unsaid.
+ */
+export function isExperiment(names: readonly string[]): boolean {
   const isSegment = (name: string) => (parseSegmentName(name) ?? parseCompactedName(name)) !== undefined;
   return names.some((name) => name === DOCUMENT || isSegment(name));
 }

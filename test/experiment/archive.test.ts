@@ -18,7 +18,6 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { parquetMetadata } from 'hyparquet';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Crucible, type EventRow, type Experiment, VERSION } from '../../src/index.js';
-import { readParquetIndex } from '../../src/storage/compaction/parquet-footer.js';
 import { nodeFileSystem } from '../../src/storage/disk/file-system.js';
 import { acquireLock } from '../../src/storage/disk/lock.js';
 
@@ -161,19 +160,15 @@ describe('as Parquet', () => {
       expect.arrayContaining([
         { name: 'timestamp', type: 'timestamp', nullable: false, unit: 'us' },
         { name: 'latency_ms', type: 'float64', nullable: true, unit: 'ms' },
-        { name: 'binding', type: 'text', nullable: false, encoding: 'json' },
-        { name: 'flags', type: 'uint16', nullable: false },
-        { name: 'payload', type: 'bytes', nullable: true },
-        { name: 'metadata_label', type: 'text', nullable: true },
+        { name: 'metadata', type: 'text', nullable: true, encoding: 'json' },
       ]),
     );
     expect(manifest.additionalKeys).toBe(false);
-    expect(readParquetIndex(nodeFileSystem, path).groups.length).toBeGreaterThan(0);
 
     const connection = await (await DuckDBInstance.create()).connect();
     const reader = await connection.runAndReadAll(
-      `select epoch_us(timestamp) as t, event, model, latency_ms, success, metadata_label as label
-      from read_parquet('${path}', file_row_number = true) order by timestamp, file_row_number`,
+      `select epoch_us(timestamp) as t, event_name as event, model, latency_ms, success, metadata ->> '$.label' as label
+      from read_parquet('${path}', file_row_number = true) order by file_row_number`,
     );
     const rows = reader.getRowObjectsJS();
     expect(rows).toEqual(
@@ -191,7 +186,46 @@ describe('as Parquet', () => {
   it('an archive of no event has no rows', async () => {
     const { path, rows } = await start().archive({ destination: 'local', dir, format: 'parquet' });
     expect(rows).toBe(0);
-    expect(readParquetIndex(nodeFileSystem, path).groups).toEqual([]);
+    expect(Number(parquetMetadata(new Uint8Array(readFileSync(path)).buffer).num_rows)).toBe(0);
+  });
+});
+
+describe.each(['jsonl', 'parquet'] as const)('an archive as %s, imported', (format) => {
+  it.each([0, 1])('gives the events as they were, with %i workers', async (workers) => {
+    const own = new Crucible({ workers });
+    const options = { condition: 'c', tags: ['t'], columns: COLUMNS };
+    const experiment = own.startExperiment({ name: 'archived', id: 'here', ...options });
+    fill(experiment, 3000);
+    const before = await experiment.query();
+    const { path } = await experiment.archive({ destination: 'local', dir, format });
+    // Two archives behind each other, too.
+    const file = format === 'jsonl' ? join(dir, 'twice.jsonl') : path;
+    if (format === 'jsonl') writeFileSync(file, readFileSync(path, 'utf8').repeat(2));
+    const again = own.startExperiment({ name: 'archived', ...options });
+    const result = await again.importFile(file);
+    const times = format === 'jsonl' ? 2 : 1;
+    expect(result).toMatchObject({ rows: 3000 * times, skipped: 0, malformed: 0, untimed: 0, reasons: {} });
+    // Its place is a new one: in the order of the file, and in another experiment.
+    const told = ({ sequence: _, experimentId: __, ...event }: EventRow) => event;
+    const after = (await again.query()).map(told);
+    expect(after.filter((_, i) => i % times === 0)).toEqual(before.map(told));
+    await own.close();
+  });
+});
+
+describe('a folder of experiments', () => {
+  it('is not imported, whether it is one itself, holds them, or has one in it somewhere', async () => {
+    await using durable = new Crucible({ dir: join(folder, 'data', 'deep'), workers: 0 });
+    const experiment = durable.startExperiment({ name: 'e' });
+    experiment.capture('a', {});
+    await experiment.flush();
+    for (const path of [experiment.storage!.folder, join(folder, 'data', 'deep'), join(folder, 'data')]) {
+      await expect(durable.importFiles(path)).rejects.toMatchObject({
+        code: 'ERR_UNSUPPORTED_FORMAT',
+        message: expect.stringContaining('crucible list'),
+      });
+    }
+    expect(durable.experiments()).toEqual([experiment]);
   });
 });
 
@@ -364,24 +398,15 @@ describe.each(['jsonl', 'parquet'] as const)('when it cannot be written, %s', (f
     const experiment = start();
     fill(experiment, 500);
     // The disk changes a byte of what it is given.
-    if (format === 'parquet') {
-      const write = nodeFileSystem.write;
-      vi.spyOn(nodeFileSystem, 'write').mockImplementation((fd, buffers, position) => {
-        const bytes = Buffer.concat(buffers);
-        bytes[Math.floor(bytes.length / 2)]! ^= 1;
-        return write(fd, [bytes], position);
-      });
-    } else {
-      const handle = await open(join(folder, 'probe'), 'w');
-      const prototype = Object.getPrototypeOf(handle);
-      await handle.close();
-      const writeFile = prototype.writeFile;
-      vi.spyOn(prototype, 'writeFile').mockImplementation(function (this: unknown, ...args: unknown[]) {
-        const bytes = Buffer.from(args[0] as Buffer);
-        bytes[bytes.indexOf('latency') + 12]! ^= 1;
-        return writeFile.call(this, bytes);
-      });
-    }
+    const handle = await open(join(folder, 'probe'), 'w');
+    const prototype = Object.getPrototypeOf(handle);
+    await handle.close();
+    const writeFile = prototype.writeFile;
+    vi.spyOn(prototype, 'writeFile').mockImplementation(function (this: unknown, ...args: unknown[]) {
+      const bytes = Buffer.from(args[0] as Buffer);
+      bytes[format === 'jsonl' ? bytes.indexOf('latency') + 12 : bytes.length >> 1]! ^= 1;
+      return writeFile.call(this, bytes);
+    });
     await expect(experiment.archive({ destination: 'local', dir, format })).rejects.toMatchObject({
       code: 'ERR_STORAGE_IO',
       message: expect.stringContaining('is not what was written'),
