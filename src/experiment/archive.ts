@@ -112,8 +112,6 @@ export async function writeArchive(target: ArchiveTarget, parts: ArchiveParts): 
   }
   const { path, rows, bytes, sha256, manifest } = await writeExport(parts.pool, [parts.selected], format, {
     target,
-    // As it is: columns for what is in the metadata would not tell { a: { b } } from { a_b }.
-    flatten: false,
     ...modes,
     ...(signal !== undefined && { signal }),
     about: [parts.about],

@@ -876,7 +876,7 @@ export class Experiment {
 
   /**
    * Keeps the retained events outside of the library, ascending by time: as JSON Lines, an experiment_metadata line and
-   * then an event a line; or as a Parquet export that is not flattened, with a manifest. Both can be imported. A
+   * then an event a line; or as a Parquet export with its manifest. Both can be imported. A
    * running experiment is stopped first. The file is read again and compared before it gets its name; the experiment
    * can still be read then, and its status is 'archived'.
    * @throws ConfigError, ExportError ERR_UNSUPPORTED_FORMAT, ERR_EXPORT_PATH: nothing has changed

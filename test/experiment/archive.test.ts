@@ -160,14 +160,14 @@ describe('as Parquet', () => {
       expect.arrayContaining([
         { name: 'timestamp', type: 'timestamp', nullable: false, unit: 'us' },
         { name: 'latency_ms', type: 'float64', nullable: true, unit: 'ms' },
-        { name: 'metadata', type: 'text', nullable: true, encoding: 'json' },
+        { name: 'metadata_label', type: 'text', nullable: true },
       ]),
     );
     expect(manifest.additionalKeys).toBe(false);
 
     const connection = await (await DuckDBInstance.create()).connect();
     const reader = await connection.runAndReadAll(
-      `select epoch_us(timestamp) as t, event_name as event, model, latency_ms, success, metadata ->> '$.label' as label
+      `select epoch_us(timestamp) as t, event_name as event, model, latency_ms, success, metadata_label as label
       from read_parquet('${path}', file_row_number = true) order by file_row_number`,
     );
     const rows = reader.getRowObjectsJS();
@@ -205,8 +205,11 @@ describe.each(['jsonl', 'parquet'] as const)('an archive as %s, imported', (form
     const result = await again.importFile(file);
     const times = format === 'jsonl' ? 2 : 1;
     expect(result).toMatchObject({ rows: 3000 * times, skipped: 0, malformed: 0, untimed: 0, reasons: {} });
-    // Its place is a new one: in the order of the file, and in another experiment.
-    const told = ({ sequence: _, experimentId: __, ...event }: EventRow) => event;
+    // Its place is a new one: in the order of the file, and in another experiment, which keeps the first one's id.
+    const told = ({ sequence: _, experimentId: __, metadata, ...event }: EventRow) => ({
+      ...event,
+      metadata: { ...metadata, experiment_id: 'here' },
+    });
     const after = (await again.query()).map(told);
     expect(after.filter((_, i) => i % times === 0)).toEqual(before.map(told));
     await own.close();
