@@ -185,6 +185,9 @@ describe('examples, as they are installed', () => {
       /^the child was ended by SIGKILL\ndoomed: 10000 events, 0 damaged\n10001 latencies, mean 104\.50 ms\n$/,
     'threads.js': /^15000 events from 3 threads, 0 dropped\n$/,
     'model-calls.js': /^short: \$-0\.01080 in all\n4 series of tokens\n$/,
+    'study.js': /what would change it: an interval of cost per success with 0 in it[^\n]*\n$/,
+    'evaluation.js': /\nbetter: The primary outcome, quality, is better\.[^\n]*\n$/,
+    'watched.js': /^1500 an arm: better [\s\S]* is ruled out\.\n$/m,
     'import-csv.js':
       /^4 rows imported, 0 malformed\n6 s, latency p50 1565 ms, p99 4655\.8 ms\n2783 tokens, success rate 0\.75\n$/,
   };
