@@ -14,7 +14,8 @@ export const reprice = defineCommand({
     'The file is JSON: { "version": "…", "models": { "gpt-4": [30, 60], … } }, in USD per million tokens. Both costs are kept: the events have what they had, and the new one is the column score.costUsd.VERSION. Models without a price are listed.',
   ],
   json: [
-    '{ id, version, column, events, priced, totalUsd, beforeUsd, reported, unpriced: [{ model, reason, events }] }',
+    '{ id, version, column, events, priced, totalUsd, beforeUsd, reported,',
+    '  unpriced: [{ model, reason, events }] }',
   ],
   positionals: { min: 1, max: 1 },
   options: { prices: { type: 'string', value: 'FILE', description: 'the price table' } },
