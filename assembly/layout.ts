@@ -9,6 +9,7 @@
  *   ROW_CHAIN         u16 identity chain          creator once
  *   PRODUCERS         one block per producer      the producer that owns the block
  *   DICTIONARIES      bindings, then strings      any producer (append only, lock free)
+ *   BAND_LISTS, BANDS prices per binding          whoever makes a recorder of it, before its first row
  *   accumulators      per producer, per slot      the producer that owns them (sequence-locked)
  *   scratch, landing  per producer                the producer that owns them
  *   directory         one entry per chunk         the chunk's owner
@@ -20,7 +21,7 @@
  */
 
 export const LAYOUT_MAGIC = 0x43525543; // "CRUC"
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 export const PAGE_BYTES = 65536;
 export const MEMORY_BYTES_MAX = 0x7fff0000;
@@ -45,6 +46,7 @@ export const HEADER_PRODUCER_COUNT_OFFSET = 64; // i32, producers that have accu
 export const HEADER_STREAMING_OFFSET = 68; // i32 atomic, 1 while rows are folded into the accumulators
 export const HEADER_BLOCK_MS_OFFSET = 72; // i32, how long OVERFLOW_BLOCK waits; 0 where nothing is ever released
 export const HEADER_WAKE_EVERY_OFFSET = 76; // i32, of so many sealed chunks one wakes the spooler; 0 = there is none
+export const HEADER_NEXT_BAND_OFFSET = 84; // i32 atomic, bands handed out
 export const HEADER_SPARE_COUNT_OFFSET = 80; // i32, chunks behind the others that are only ever joined
 // Contended words, each on a line of its own (64 bytes) so that they do not slow one another down.
 export const HEADER_STATE_OFFSET = 128; // i32 atomic, CAPTURE_*
@@ -148,6 +150,22 @@ export const DICTIONARY_BYTES = 8913920; // text offset + text bytes, rounded to
 export const BINDINGS = PRODUCERS + PRODUCER_MAX * PRODUCER_BYTES;
 export const STRINGS = BINDINGS + DICTIONARY_BYTES;
 export const DICTIONARIES_END = STRINGS + DICTIONARY_BYTES;
+
+/** What the tokens of a binding cost whose rows have FLAGS_TO_PRICE: its first band << BAND_COUNT_BITS | how many; 0 = none. */
+export const BAND_LISTS = DICTIONARIES_END;
+export const BAND_LISTS_BYTES = 262144; // DICTIONARY_CAPACITY × u32
+export const BAND_COUNT_BITS = 8;
+export const BAND_COUNT_MAX = 255;
+/** Of those that hold for a row the last one counts. All f64: */
+export const BANDS = BAND_LISTS + BAND_LISTS_BYTES;
+export const BAND_FROM_OFFSET = 0; // µs since the Unix epoch, inclusive
+export const BAND_UNTIL_OFFSET = 8; // µs, exclusive
+export const BAND_ABOVE_OFFSET = 16; // prompt tokens, exclusive
+export const BAND_PROMPT_OFFSET = 24; // USD per million
+export const BAND_COMPLETION_OFFSET = 32; // USD per million
+export const BAND_BYTES = 40;
+export const BANDS_MAX = 16384;
+export const BANDS_END = BANDS + BANDS_MAX * BAND_BYTES;
 
 // ── Accumulators: one slot per binding or event name, one set per producer ───────────────────────
 // Lane 0 of every f64x2 is latency in ms, lane 1 is cost in USD.
@@ -274,3 +292,11 @@ export const FLAG_WRITTEN = 0x4000000;
 /** Why a row has tokens and a model and no cost, a number of two bits; 0 where there is nothing to say. */
 export const UNPRICED_MASK = 0x60000000;
 export const UNPRICED_SHIFT = 29;
+/**
+ * Of a recorder's rows, whose cost, where it is absent, is that of their tokens; published ones have it. No other row has
+ * both a computed cost and a reason for none. Rows of a model without a price have the reason alone. Either stands in rows
+ * that have a cost or no tokens, too, until they are read: see src/ring/reader.ts.
+ */
+export const FLAGS_TO_PRICE = 0x60200000;
+/** Of UNPRICED_MASK: nothing is known of what the model costs. */
+export const FLAG_UNPRICED_MODEL = 0x20000000;

@@ -51,6 +51,7 @@ import {
   TIME_US_MAX,
 } from './layout';
 import { lock, unlock } from './lock';
+import { isToPrice, priceRows } from './price';
 import { chunkAddress, entryOf, producerAddress, rowsWritten } from './ring';
 
 /**
@@ -177,8 +178,12 @@ function fold(producer: i32, accumulators: i32, entry: i32, chunk: i32, from: i3
   if ((allFlags & FLAG_TIME_NS) != 0) convertTimes(chunk, from, to);
   foldTimes(producer, entry, chunk, from, to);
 
-  const latencyPresent = allInRange(latencyMin, latencyMax, latencySum);
   const costPresent = allInRange(costMin, costMax, costSum);
+  if (!costPresent && isToPrice(allFlags) && priceRows(chunk, from, to)) {
+    fold(producer, accumulators, entry, chunk, from, to);
+    return;
+  }
+  const latencyPresent = allInRange(latencyMin, latencyMax, latencySum);
   const uniform =
     (latencyPresent || noneAtAll(latencyMin, latencyMax)) && (costPresent || noneAtAll(costMin, costMax));
   if (atomic.load<i32>(HEADER_STREAMING_OFFSET) == 0) {

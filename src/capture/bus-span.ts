@@ -3,21 +3,26 @@ import { systemClock } from '../clock.js';
 import { toldSuccess } from '../schema/enrich.js';
 import type { Measurements, Metadata } from '../schema/event.js';
 import { spellingOf } from '../schema/spellings.js';
-import { execute, HANDLER_FAILURE, isHeard } from './channels.js';
+import { additionsOf } from './additions.js';
+import { execute, executeMalformed, HANDLER_FAILURE, isHeard } from './channels.js';
 import { activeRun } from './context.js';
+import { noteLateSet } from './late-sets.js';
+import { merged } from './merge.js';
 import { kindOf } from './results/kinds.js';
 import { isThenable } from './results/promises.js';
 import { type ResultObserver, watch } from './results/watch.js';
 
-/** What a span's end says beside what its start said. */
-export interface SpanAdditions {
-  readonly measurements?: Measurements;
-  readonly metadata?: Metadata;
-}
+/**
+ * What a span's end says beside what its start said: halves of an event, or fields of it that have one meaning (`usage`,
+ * `costUsd`, `status`, `userId`, …: what enrichment reads). Of others the event says that they are malformed.
+ */
+export type SpanAdditions =
+  | { readonly measurements?: Measurements | undefined; readonly metadata?: Metadata | undefined }
+  | Metadata;
 
 /** Is handed to the function that a span is around. */
 export interface SpanHandle {
-  /** Adds to the span's end; later additions win. Does nothing once the span has ended. */
+  /** Adds to the span's end; later additions win. Once the span has ended it is counted as malformed, and warned of. */
   set(additions: SpanAdditions): void;
 }
 
@@ -43,9 +48,10 @@ type ChunkOf<T> = T extends AsyncIterable<infer Chunk> | Iterable<infer Chunk> ?
 export type SpanEnd<T> = (
   result: Awaited<T>,
   stream: SpanStream<ChunkOf<Awaited<T>>> | undefined,
-) => SpanAdditions | undefined | Promise<SpanAdditions | undefined>;
+) => SpanAdditions | null | undefined | Promise<SpanAdditions | null | undefined>;
 
 const NOTHING: Measurements = Object.freeze({});
+const NO_KEYS: readonly string[] = Object.freeze([]);
 const NO_CHUNKS = Object.freeze({ chunks: 0, ttftMs: null, last: undefined });
 const SILENT: SpanHandle = Object.freeze({ set() {} });
 
@@ -106,6 +112,7 @@ class OpenSpan implements ResultObserver {
   readonly #startNs = systemClock.monotonicNs();
   #measurements: Measurements = NOTHING;
   #metadata: Metadata;
+  #unread: readonly string[] = NO_KEYS;
   #stream: Omit<SpanStream, 'abandoned'> | undefined;
   #isOver = false;
 
@@ -116,9 +123,16 @@ class OpenSpan implements ResultObserver {
     execute(names.start, { systemTime: systemClock.nowUs() }, withoutCharges(metadata));
   }
 
-  set(additions: SpanAdditions | undefined): void {
-    this.#measurements = merged(this.#measurements, additions?.measurements);
-    this.#metadata = merged(this.#metadata, additions?.metadata);
+  set(given: unknown): void {
+    if (this.#isOver) activeRun.run(this.#run, noteLateSet, this.#names.stop);
+    else this.#add(given);
+  }
+
+  #add(given: unknown): void {
+    const { measurements, metadata, unread } = additionsOf(given);
+    this.#measurements = merged(this.#measurements, measurements);
+    this.#metadata = merged(this.#metadata, metadata);
+    if (unread.length > 0) this.#unread = [...this.#unread, ...unread];
   }
 
   chunk(value: unknown): void {
@@ -153,12 +167,13 @@ class OpenSpan implements ResultObserver {
       this.#emitStop(duration, result, abandoned);
       return;
     }
-    const emit = (additions?: SpanAdditions) => {
-      this.set(additions);
+    const emit = (additions?: unknown) => {
+      this.#add(additions);
       this.#emitStop(duration, result, abandoned);
     };
     const report = (error: unknown) => {
-      this.#emit(HANDLER_FAILURE, NOTHING, { handlerId: 'span', event: this.#names.stop, error });
+      const failure = { handlerId: 'span', event: this.#names.stop, error };
+      activeRun.run(this.#run, execute, HANDLER_FAILURE, NOTHING, failure);
       emit();
     };
     try {
@@ -178,7 +193,7 @@ class OpenSpan implements ResultObserver {
   }
 
   #emit(event: string, measurements: Measurements, metadata: Metadata): void {
-    activeRun.run(this.#run, execute, event, measurements, metadata);
+    activeRun.run(this.#run, executeMalformed, event, measurements, metadata, this.#unread);
   }
 
   /** @returns the span's duration, ns */
@@ -216,16 +231,6 @@ function tells(measurements: Measurements, metadata: Metadata): boolean {
 
 function statusOf(result: unknown): 'ok' | 'error' {
   return kindOf(result) === 'message' && (result as { readonly ok?: unknown }).ok === false ? 'error' : 'ok';
-}
-
-/** Values of both, those of the second first. Where a getter throws it is the first: whoever stores it finds out. */
-function merged<T extends { readonly [key: string]: unknown }>(first: T, second: T | undefined): T {
-  if (second === undefined) return first;
-  try {
-    return { ...first, ...second };
-  } catch {
-    return first;
-  }
 }
 
 /** Metadata for a start: what is paid is known, and counted, at the end. */

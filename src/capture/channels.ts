@@ -2,14 +2,24 @@
  * The channels of the event bus: node:diagnostics_channel underneath, one channel an event.
  *
  * Event `a.b.c` is published on channel `a:b:c` (and `a:b` on `a.b`: every event has a channel of its own) as
- * `{ measurements, metadata }`, so other tools can subscribe to it and publish on it without this library. Nothing a handler does reaches the emitter: a handler that throws is
- * detached, and that is an event itself.
+ * `{ measurements, metadata }`, so other tools can subscribe to it and publish on it without this library. A span's end
+ * may have `malformedKeys` beside these: what it was given that is no part of an event. Nothing a handler does reaches the
+ * emitter: a handler that throws is detached, and that is an event itself.
  */
 import { type Channel, type ChannelListener, channel } from 'node:diagnostics_channel';
+import { inspect } from 'node:util';
 import { ConfigError } from '../errors.js';
 import type { Measurements, Metadata } from '../schema/event.js';
 
 export type TelemetryHandler = (event: string, measurements: Measurements, metadata: Metadata) => void;
+
+/** The same, which is told as well what else stands in a message than the two halves of an event. */
+export type MessageHandler = (
+  event: string,
+  measurements: Measurements,
+  metadata: Metadata,
+  unread?: readonly string[],
+) => void;
 
 /** Emitted when a handler has thrown and was detached; metadata {handlerId, event, error}. */
 export const HANDLER_FAILURE = 'telemetry.handler.failure';
@@ -17,15 +27,24 @@ export const HANDLER_FAILURE = 'telemetry.handler.failure';
 /** What an event is called whose name is neither text nor a list of texts. */
 const NAMELESS = '(unnamed)';
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
+const HALVES: readonly string[] = ['measurements', 'metadata'];
 
 interface Message {
-  readonly measurements?: Measurements;
-  readonly metadata?: Metadata;
+  readonly measurements?: Measurements | undefined;
+  readonly metadata?: Metadata | undefined;
+  readonly malformedKeys?: readonly string[];
 }
+
+/** Of messages that are no objects, or are unreadable. */
+const UNREADABLE: Required<Message> = {
+  measurements: NOTHING,
+  metadata: NOTHING,
+  malformedKeys: ['message'],
+};
 
 /** Handlers attached with 'all' hear every event that has been executed by name at least once. */
 interface Attachment {
-  readonly handler: TelemetryHandler;
+  readonly handler: MessageHandler;
   readonly all: boolean;
   readonly listeners: Map<string, ChannelListener>;
 }
@@ -70,11 +89,13 @@ function subscribe(id: string, attachment: Attachment, event: string, to: Channe
   if (attachment.listeners.has(event)) return;
   const listener: ChannelListener = (message) => {
     // Anybody may publish on the channel, anything, and what they publish is not the handler's fault.
-    const { measurements, metadata } = partsOf(message);
+    const { measurements = NOTHING, metadata = NOTHING, malformedKeys } = partsOf(message);
     try {
-      attachment.handler(event, measurements, metadata);
+      if (malformedKeys === undefined) attachment.handler(event, measurements, metadata);
+      else attachment.handler(event, measurements, metadata, malformedKeys);
     } catch (error) {
       detach(id);
+      warnDetached(id, event, error);
       execute(HANDLER_FAILURE, NOTHING, { handlerId: id, event, error });
     }
   };
@@ -82,13 +103,40 @@ function subscribe(id: string, attachment: Attachment, event: string, to: Channe
   to.subscribe(listener);
 }
 
-function partsOf(message: unknown): { measurements: Measurements; metadata: Metadata } {
+/** The message, with what is no part of an event told by its keys. Never throws. */
+function partsOf(message: unknown): Message {
+  if (typeof message !== 'object' || message === null || Array.isArray(message)) return UNREADABLE;
   try {
-    const { measurements = NOTHING, metadata = NOTHING } = (message ?? NOTHING) as Message;
-    return { measurements, metadata };
+    for (const key in message) if (key !== 'measurements' && key !== 'metadata') return otherParts(message);
+    const { measurements, metadata } = message as Message;
+    // A Map and its kin have no keys, and say nothing.
+    if (measurements === undefined && metadata === undefined && isCollection(message)) return UNREADABLE;
+    return message as Message;
   } catch {
-    return { measurements: NOTHING, metadata: NOTHING };
+    return UNREADABLE;
   }
+}
+
+function otherParts(message: object): Message {
+  const { measurements, metadata, malformedKeys: told } = message as Message;
+  const keys = Object.keys(message).filter((key) => !HALVES.includes(key));
+  const malformedKeys = keys.flatMap((key) =>
+    key === 'malformedKeys' && isNames(told) ? told : [`message.${key}`],
+  );
+  return { measurements, metadata, malformedKeys };
+}
+
+function isCollection(object: object): boolean {
+  return Object.prototype.toString.call(object) !== '[object Object]';
+}
+
+/** A handler is detached for good, so each tells itself. */
+function warnDetached(id: string, event: string, error: unknown): void {
+  const why = inspect(error, { depth: 0, breakLength: Number.POSITIVE_INFINITY }).split('\n')[0];
+  process.emitWarning(
+    `the handler ${JSON.stringify(id)} threw on ${JSON.stringify(event)} and is detached: ${why}. It hears nothing from now on; attach it again once it is mended.`,
+    { type: 'CrucibleWarning', code: 'CRUCIBLE_HANDLER_DETACHED' },
+  );
 }
 
 /** Emits an event. Costs next to nothing when nobody listens, and never throws because of a listener. */
@@ -101,6 +149,17 @@ export function execute(
   if (target.hasSubscribers) target.publish({ measurements, metadata });
 }
 
+/** The same of what was given with things that are no part of an event. @param malformedKeys - where those stood */
+export function executeMalformed(
+  event: string,
+  measurements: Measurements,
+  metadata: Metadata,
+  malformedKeys: readonly string[],
+): void {
+  if (malformedKeys.length === 0) execute(event, measurements, metadata);
+  else channelOf(event).publish({ measurements, metadata, malformedKeys });
+}
+
 /** Whether anybody listens to an event. */
 export function isHeard(event: string): boolean {
   return (channels.get(event) ?? channelOf(event)).hasSubscribers;
@@ -110,7 +169,7 @@ export function isHeard(event: string): boolean {
  * Calls `handler` for each of the events, synchronously with the emitter. `'all'` means every event.
  * @throws ConfigError when the id is taken, or an argument is of no use
  */
-export function attach(id: string, events: string | readonly string[], handler: TelemetryHandler): void {
+export function attach(id: string, events: string | readonly string[], handler: MessageHandler): void {
   if (typeof id !== 'string' || id === '') throw new ConfigError('id', 'a non-empty string', id);
   if (attachments.has(id)) throw new ConfigError('id', 'an id that is not attached', id);
   if (typeof events !== 'string' && !isNames(events)) {
@@ -122,6 +181,12 @@ export function attach(id: string, events: string | readonly string[], handler: 
   attachments.set(id, attachment);
   const names = all ? channels.keys() : typeof events === 'string' ? [events] : events;
   for (const name of [...names]) subscribe(id, attachment, name, channelOf(name));
+}
+
+/** Has an attached handler hear a further event. */
+export function attachAlso(id: string, event: string): void {
+  const attachment = attachments.get(id);
+  if (attachment !== undefined) subscribe(id, attachment, event, channelOf(event));
 }
 
 export function isAttached(id: string): boolean {

@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Context } from '../schema/event.js';
 import type { Losses } from './losses.js';
+import { merged } from './merge.js';
 
 export interface ActiveRun {
   /** Id of the experiment whose `run` the code is inside of. */
@@ -18,4 +19,13 @@ export const activeRun = new AsyncLocalStorage<ActiveRun | undefined>();
 export function contextIn(experimentId: string): Context | undefined {
   const run = activeRun.getStore();
   return run !== undefined && run.experimentId === experimentId ? run.context : undefined;
+}
+
+/**
+ * A run of an experiment. Inside another one of the same experiment it has that one's context as well; its own wins.
+ * @param losses - of the thread's own part of the experiment
+ */
+export function runOf(experimentId: string, context: Context | undefined, losses: Losses): ActiveRun {
+  const outer = contextIn(experimentId);
+  return { experimentId, context: outer === undefined ? context : merged(outer, context), losses };
 }

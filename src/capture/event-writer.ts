@@ -21,6 +21,7 @@ import {
   FLAG_SUCCEEDED,
   FLAG_TIME_NS,
   FLAG_WRITTEN,
+  FLAGS_TO_PRICE,
   STRINGS,
   TIME_US_MAX,
   UNPRICED_SHIFT,
@@ -56,13 +57,16 @@ import {
   newKnownParts,
   type Told,
   toldName,
+  toldSuccess,
+  UNPRICED_MODEL,
 } from '../schema/enrich.js';
 import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
 import { clearMalformed, noteAgain, noteCut, noteMalformed } from '../schema/malformed.js';
 import { PriceBook, type PriceTable } from '../schema/prices.js';
 import { isSpelled, type Part } from '../schema/spellings.js';
+import { additionsOf } from './additions.js';
 import { withLongWriter, writeFitting } from './long-event.js';
-import { ClockedRecorder, Recorder } from './recorder.js';
+import { ClockedRecorder, Recorder, type RecorderSink } from './recorder.js';
 
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
 /** What an event is called whose name is no text. */
@@ -225,27 +229,60 @@ export class EventWriter {
       jsonOf(rest),
     );
     const { link, ring } = this;
-    const failures = (latencyMs: number, error: unknown) => {
-      const metadata = { ...bound, error: error ?? true };
+    const capture = (
+      measurements: Measurements,
+      metadata: Metadata,
+      success?: boolean | null,
+      timestampUs?: unknown,
+      unread?: readonly string[],
+    ) => {
+      const all = { ...bound, ...metadata };
       if (link.writer === null) ring.refuse();
-      else link.writer.capture(event, { latencyMs }, metadata, undefined, undefined, false);
+      else link.writer.capture(event, measurements, all, undefined, timestampUs, success, unread);
+    };
+    const sink: RecorderSink = {
+      recordOdd: (timestampUs, { costUsd, success, ...values }) => {
+        const isKnown = success === undefined || success === null || typeof success === 'boolean';
+        const measurements = withoutAbsent({ ...values, ...(isKnown ? null : { success }) });
+        capture(
+          measurements,
+          withoutAbsent({ costUsd }),
+          isKnown ? (success ?? null) : undefined,
+          timestampUs,
+        );
+      },
+      fail: (latencyMs, error) => capture({ latencyMs }, { error: error ?? true }, false),
+      stop: (latencyMs, result) => {
+        const { measurements, metadata, unread } = additionsOf(result);
+        const isTold = Object.hasOwn(metadata, 'success') || toldSuccess(measurements, metadata) !== null;
+        capture({ latencyMs, ...measurements }, metadata, isTold ? undefined : true, undefined, unread);
+      },
     };
     const RecorderClass = this.clock === systemClock ? Recorder : ClockedRecorder;
-    return new RecorderClass(event, binding, this.ring, this.clock, failures);
+    return new RecorderClass(event, binding | this.pricing(binding, model), this.ring, this.clock, sink);
+  }
+
+  /** Flags for rows of a binding whose cost, where they have none, is that of their tokens. */
+  private pricing(binding: number, model: unknown): number {
+    if (binding === 0 || typeof model !== 'string') return 0;
+    const isPriced = this.bindings.price(binding, model, this.prices.bandsOf(model));
+    return isPriced ? FLAGS_TO_PRICE : UNPRICED_MODEL << UNPRICED_SHIFT;
   }
 
   /**
    * Stores one event. Never throws.
    * @param timestampUs - the event's own time; undefined for now
-   * @param success - what is known of the event's success, whatever it says itself
+   * @param success - what is known of the event's success, whatever it says itself; null for unknown
+   * @param unread - keys of what was offered with the event and is no part of one
    */
   capture(
     event: unknown,
     measurements: Measurements | undefined,
     metadata: Metadata | undefined,
     context: Context | undefined = undefined,
-    timestampUs: number | undefined = undefined,
-    success: boolean | undefined = undefined,
+    timestampUs: unknown = undefined,
+    success: boolean | null | undefined = undefined,
+    unread: readonly string[] | undefined = undefined,
   ): void {
     if (this.link.writer === null) {
       this.ring.refuse();
@@ -257,6 +294,7 @@ export class EventWriter {
     this.depth++;
     try {
       clearMalformed(frame.enriched);
+      if (unread !== undefined) for (const key of unread) noteMalformed(frame.enriched, key);
       this.store(
         frame,
         event,
@@ -275,6 +313,13 @@ export class EventWriter {
       this.out.position = scratchStart;
       if (outer !== undefined) this.out.resume(outer);
     }
+  }
+
+  /** Counts what was offered for an event that is captured already. */
+  countUnread(event: string, key: string): void {
+    if (this.link.writer === null) return;
+    this.ring.countMalformed(event, key);
+    this.malformedKeys.count(key);
   }
 
   /**
@@ -539,7 +584,7 @@ export class EventWriter {
     ownMetadata: Metadata,
     context: Context | undefined,
     timestampUs: number | undefined,
-    success: boolean | undefined,
+    success: boolean | null | undefined,
   ): void {
     const metadata = context === undefined ? ownMetadata : { ...context, ...ownMetadata };
     const plan =
@@ -559,7 +604,7 @@ export class EventWriter {
     { kind, known }: EventPlan,
     measurements: Measurements,
     metadata: Metadata,
-    success: boolean | undefined,
+    success: boolean | null | undefined,
   ): void {
     enrich(enriched, kind, known, measurements, metadata, this.prices);
     if (success !== undefined) enriched.success = success;
@@ -884,7 +929,7 @@ export class EventWriter {
     metadata: unknown,
     context: Context | undefined,
     timestampUs: number | undefined,
-    success: boolean | undefined,
+    success: boolean | null | undefined,
   ): void {
     frame.enriched.malformed = true;
     const unread = (part: Part) => (key: string) => noteMalformed(frame.enriched, `${part}.${key}`);
@@ -943,6 +988,11 @@ export class EventWriter {
     plan.provider = provider;
     plan.binding = binding;
   }
+}
+
+/** But for what is undefined. */
+function withoutAbsent(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
 function isNotEmpty(object: object): boolean {

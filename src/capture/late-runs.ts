@@ -5,25 +5,25 @@
  * costs whoever puts an event on the bus; and nobody does any longer once neither the experiment nor code that runs in
  * it is there.
  */
-import { attach, detach } from './channels.js';
 import { activeRun } from './context.js';
 import { isHeard } from './listening.js';
 import type { Losses } from './losses.js';
+import { attachSelected, detachSelected, type Selection } from './selection.js';
 
-const listeners = new FinalizationRegistry<string>((handlerId) => detach(handlerId));
+const listeners = new FinalizationRegistry<string>((handlerId) => detachSelected(handlerId));
 
 export class LateRuns {
   readonly #handlerId: string;
-  readonly #events: 'all' | readonly string[];
+  readonly #selection: Selection;
   readonly #losses: Losses;
   #hasRun = false;
   #end: 'stopped' | 'closed' | null = null;
   #listens = false;
 
-  /** @param events - those that the experiment captures */
-  constructor(id: string, events: 'all' | readonly string[], losses: Losses) {
+  /** @param selection - the events that the experiment captures */
+  constructor(id: string, selection: Selection, losses: Losses) {
     this.#handlerId = `experiment:${id}:late:${losses.key}`;
-    this.#events = events;
+    this.#selection = selection;
     this.#losses = losses;
   }
 
@@ -45,7 +45,7 @@ export class LateRuns {
     // What the handler refers to lives as long as the handler.
     const { key } = this.#losses;
     const end = this.#end;
-    attach(this.#handlerId, this.#events, () => {
+    attachSelected(this.#handlerId, this.#selection, () => {
       const run = activeRun.getStore();
       // Another writer of this thread may have captured it.
       if (run?.losses.key === key && !isHeard(run.experimentId)) run.losses.refused(end);

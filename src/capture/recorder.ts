@@ -5,6 +5,7 @@
  * A class and not closures: closures made from one source share their feedback and go megamorphic. Kept small,
  * so that V8 inlines it: a call that is not inlined boxes its doubles, 48 bytes an event.
  */
+import type { InspectOptionsStylized } from 'node:util';
 import {
   BATCH_ROWS,
   COLUMN_COST_OFFSET,
@@ -18,7 +19,8 @@ import {
 } from '../../assembly/layout.js';
 import type { Clock } from '../clock.js';
 import type { RingWriter } from '../ring/writer.js';
-import { type FailureSink, Span } from './span.js';
+import { INSPECT, type Inspect, inspected } from './inspection.js';
+import { Span, type SpanSink } from './span.js';
 
 // An imported binding is a cell that V8 reads and checks at every use, an own constant is a literal in the code.
 const hrtime = process.hrtime.bigint;
@@ -32,35 +34,56 @@ const PROMPT = COLUMN_TOKENS_OFFSET / 4;
 const COMPLETION = PROMPT + 1;
 const TAG = COLUMN_TAG_OFFSET / 4;
 
+/** Takes what has no columns. */
+export interface RecorderSink extends SpanSink {
+  /**
+   * Stores an event whose values are not all of the kind that the columns hold, as an event that was captured.
+   * @param timestampUs - undefined for now
+   */
+  readonly recordOdd: (timestampUs: unknown, values: RecordedValues) => void;
+}
+
+/** What a recorder was given, whatever it is; undefined for what is absent. */
+export interface RecordedValues {
+  readonly latencyMs: unknown;
+  readonly costUsd: unknown;
+  readonly promptTokens: unknown;
+  readonly completionTokens: unknown;
+  readonly success: unknown;
+}
+
 export class Recorder {
   readonly event: string;
   // Not #private: V8 keeps no representation of those fields, and every use would test for a small integer.
   private readonly writer: RingWriter;
   protected readonly clock: Clock;
-  private readonly failures: FailureSink;
+  private readonly sink: RecorderSink;
   // One tag for each success, so that the hot path chooses instead of computing.
   private readonly unknown: number;
   private readonly succeeded: number;
   private readonly failed: number;
 
-  /** @internal */
-  constructor(event: string, binding: number, writer: RingWriter, clock: Clock, failures: FailureSink) {
+  /**
+   * @internal
+   * @param tag - binding, and flags that all rows have until they are published
+   */
+  constructor(event: string, tag: number, writer: RingWriter, clock: Clock, sink: RecorderSink) {
     this.event = event;
     this.writer = writer;
     this.clock = clock;
-    this.failures = failures;
-    this.unknown = binding | FLAG_WRITTEN;
-    this.succeeded = binding | FLAG_WRITTEN | FLAG_SUCCEEDED;
-    this.failed = binding | FLAG_WRITTEN | FLAG_FAILED;
+    this.sink = sink;
+    this.unknown = tag | FLAG_WRITTEN;
+    this.succeeded = tag | FLAG_WRITTEN | FLAG_SUCCEEDED;
+    this.failed = tag | FLAG_WRITTEN | FLAG_FAILED;
   }
 
   /**
-   * Records an event now.
+   * Records an event now. Never throws: what is of no use is absent, and the event malformed.
    *
    * @param latencyMs - milliseconds; NaN = absent. Any finite number is taken as it is, negative ones too;
    *   ±Infinity counts as malformed and enters no statistic
-   * @param costUsd - USD; NaN = absent
-   * @param promptTokens - a whole number in [0, 2^31); -1 = absent
+   * @param costUsd - USD; NaN = absent: computed from tokens and the bound model, where the price table has it
+   * @param promptTokens - a whole number in [0, 2^31); -1 or NaN = absent
    * @param completionTokens - as promptTokens
    * @param success - null or undefined = not known
    */
@@ -71,6 +94,20 @@ export class Recorder {
     completionTokens = -1,
     success: boolean | null | undefined = null,
   ): void {
+    if (
+      typeof latencyMs !== 'number' ||
+      typeof costUsd !== 'number' ||
+      typeof promptTokens !== 'number' ||
+      typeof completionTokens !== 'number' ||
+      (promptTokens | 0) !== promptTokens ||
+      (completionTokens | 0) !== completionTokens ||
+      promptTokens < -1 ||
+      completionTokens < -1 ||
+      (success !== true && success !== false && success !== null && success !== undefined)
+    ) {
+      this.recordOdd(undefined, latencyMs, costUsd, promptTokens, completionTokens, success);
+      return;
+    }
     const writer = this.writer;
     const position = writer.position;
     const f64 = writer.f64;
@@ -96,6 +133,21 @@ export class Recorder {
     completionTokens = -1,
     success: boolean | null | undefined = null,
   ): void {
+    if (
+      typeof timestampUs !== 'number' ||
+      typeof latencyMs !== 'number' ||
+      typeof costUsd !== 'number' ||
+      typeof promptTokens !== 'number' ||
+      typeof completionTokens !== 'number' ||
+      (promptTokens | 0) !== promptTokens ||
+      (completionTokens | 0) !== completionTokens ||
+      promptTokens < -1 ||
+      completionTokens < -1 ||
+      (success !== true && success !== false && success !== null && success !== undefined)
+    ) {
+      this.recordOdd(timestampUs, latencyMs, costUsd, promptTokens, completionTokens, success);
+      return;
+    }
     const writer = this.writer;
     const position = writer.position;
     const f64 = writer.f64;
@@ -112,10 +164,76 @@ export class Recorder {
     if ((position & BATCH_MASK) === BATCH_MASK) writer.turn();
   }
 
+  /** As `record` and `recordAt`, of values that the columns do not hold as they are. */
+  private recordOdd(
+    timestampUs: unknown,
+    latencyMs: unknown,
+    costUsd: unknown,
+    promptTokens: unknown,
+    completionTokens: unknown,
+    success: unknown,
+  ): void {
+    const latency = given(latencyMs);
+    const cost = given(costUsd);
+    const tokens = tokensGiven(promptTokens, completionTokens);
+    const isPlain =
+      isNumber(timestampUs) && isNumber(latency) && isNumber(cost) && tokens !== null && isOutcome(success);
+    if (!isPlain) {
+      const [prompt, completion] = [oddCount(promptTokens), oddCount(completionTokens)];
+      this.sink.recordOdd(timestampUs, {
+        latencyMs: latency,
+        costUsd: cost,
+        promptTokens: prompt,
+        completionTokens: completion,
+        success,
+      });
+    } else if (timestampUs === undefined) this.record(latency ?? Number.NaN, cost, ...tokens, success);
+    else this.recordAt(timestampUs, latency ?? Number.NaN, cost, ...tokens, success);
+  }
+
+  /** Its memory is not to be walked through by whoever writes it as JSON. */
+  toJSON(): { event: string } {
+    return { event: this.event };
+  }
+
+  /** What `console.log` shows. */
+  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+    return inspected('Recorder', this.toJSON(), depth, options, inspect);
+  }
+
   /** Begins timing an event; it is recorded when the span is stopped. */
   start(): Span {
-    return new Span(this, this.clock, this.failures);
+    return new Span(this, this.clock, this.sink);
   }
+}
+
+/** The value; undefined where it stands for none. */
+function given(value: unknown): unknown {
+  return value === null || Number.isNaN(value) ? undefined : value;
+}
+
+/** Both as their columns have them; null where those cannot say what they are, such as known and unknown. */
+function tokensGiven(prompt: unknown, completion: unknown): [number, number] | null {
+  if (isColumnCount(prompt) && isColumnCount(completion)) return [prompt, completion];
+  const isKnown = (count: unknown) => count !== -1 && given(count) !== undefined;
+  return isKnown(prompt) || isKnown(completion) ? null : [-1, -1];
+}
+
+/** Undefined for a count that is absent, null for one that was to be told and is not known. */
+function oddCount(value: unknown): unknown {
+  return value === -1 ? undefined : (given(value) ?? null);
+}
+
+function isColumnCount(value: unknown): value is number {
+  return typeof value === 'number' && (value | 0) === value && value >= -1;
+}
+
+function isNumber(value: unknown): value is number | undefined {
+  return value === undefined || typeof value === 'number';
+}
+
+function isOutcome(value: unknown): value is boolean | null | undefined {
+  return value === null || value === undefined || typeof value === 'boolean';
 }
 
 /** A recorder on a clock other than the system's. */

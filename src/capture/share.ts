@@ -7,14 +7,15 @@ import { type Geometry, verifyMemory } from '../ring/memory.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { Context, Measurements, Metadata } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
-import { type ActiveRun, contextIn } from './context.js';
+import { type ActiveRun, contextIn, runOf } from './context.js';
 import { EventWriter } from './event-writer.js';
 import { INSPECT, type Inspect, inspected, shownRefused } from './inspection.js';
 import { LateRuns } from './late-runs.js';
-import { isHeard, type Listening, listen, unlisten } from './listening.js';
+import { isHeard, listen, unlisten } from './listening.js';
 import { Losses, type LossSubject, type RefusedCounts } from './losses.js';
 import type { Recorder } from './recorder.js';
 import { bindTo, runIn } from './results/bind.js';
+import type { Selection } from './selection.js';
 
 /** How long rows may stay unseen that a slow thread has written. */
 const PUBLISH_INTERVAL_MS = 20;
@@ -28,8 +29,10 @@ export interface ExperimentHandle {
   /** True when the experiment has a clock of its own, which the other thread must be given too. */
   readonly ownClock: boolean;
   /** Which events of the other thread's bus are captured. */
-  readonly events: 'all' | readonly string[];
-  /** Of those, only what is emitted in a run of the experiment. */
+  readonly events: Selection['names'];
+  /** @see Selection */
+  readonly followsRegistry: boolean;
+  /** @see Selection */
   readonly onlyRuns: boolean;
   readonly subject: LossSubject;
   /** @see Losses.shared */
@@ -64,7 +67,7 @@ export class ExperimentWriter {
   readonly #losses: Losses;
   readonly #lateRuns: LateRuns;
   readonly #timer: NodeJS.Timeout;
-  readonly #selected: Listening;
+  readonly #selection: Selection;
   #listens = false;
   #closed = false;
 
@@ -73,10 +76,11 @@ export class ExperimentWriter {
     this.experimentId = handle.experimentId;
     this.#control = new RingControl(handle.memory, handle.geometry);
     this.#losses = new Losses(handle.subject, handle.losses);
-    this.#lateRuns = new LateRuns(handle.experimentId, handle.events, this.#losses);
+    const { events: names, followsRegistry, onlyRuns } = handle;
+    this.#selection = { names, followsRegistry, onlyRuns };
+    this.#lateRuns = new LateRuns(handle.experimentId, this.#selection, this.#losses);
     this.#events = new EventWriter(handle.memory, handle.geometry, handle.prices, clock, this.#losses);
     this.#timer = setInterval(() => this.#tick(), PUBLISH_INTERVAL_MS).unref();
-    this.#selected = { events: handle.events, onlyRuns: handle.onlyRuns };
     this.#listen();
     closeAtExit(this);
   }
@@ -149,16 +153,22 @@ export class ExperimentWriter {
 
   #run(context: Context | undefined): ActiveRun {
     this.#lateRuns.noteRun();
-    return { experimentId: this.experimentId, context, losses: this.#losses };
+    return runOf(this.experimentId, context, this.#losses);
   }
 
   /** One at a time for an experiment and thread, or an event would be captured twice. */
   #listen(): void {
     if (isHeard(this.experimentId)) return;
     this.#listens = true;
-    listen(this.experimentId, this.#selected, (event, measurements, metadata, context) => {
-      if (this.#accepts()) this.#events.capture(event, measurements, metadata, context);
-    });
+    listen(
+      this.experimentId,
+      this.#selection,
+      (event, measurements, metadata, context, unread) => {
+        if (!this.#accepts()) return;
+        this.#events.capture(event, measurements, metadata, context, undefined, undefined, unread);
+      },
+      (event, key) => this.#events.countUnread(event, key),
+    );
   }
 
   #unlisten(): void {

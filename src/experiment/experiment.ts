@@ -21,13 +21,14 @@ import type {
   WindowRow,
 } from '../analysis/types.js';
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
-import { type ActiveRun, contextIn } from '../capture/context.js';
+import { type ActiveRun, contextIn, runOf } from '../capture/context.js';
 import { INSPECT, type Inspect, inspected, shownRefused } from '../capture/inspection.js';
 import { LateRuns } from '../capture/late-runs.js';
 import { listen, unlisten } from '../capture/listening.js';
 import { howToReopen, type Losses, type RefusedCounts } from '../capture/losses.js';
 import type { Recorder } from '../capture/recorder.js';
 import { bindTo, runIn } from '../capture/results/bind.js';
+import { type Selection, selectionOf } from '../capture/selection.js';
 import type { ExperimentHandle } from '../capture/share.js';
 import { checkOptions } from '../check-options.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -235,6 +236,7 @@ export class Experiment {
   readonly startedAt: number;
 
   readonly #options: ResolvedOptions;
+  readonly #selection: Selection;
   readonly #owner: ExperimentOwner;
   readonly #clock: Clock;
   readonly #durability: Durability | null;
@@ -274,6 +276,7 @@ export class Experiment {
     this.metadata = options.metadata;
     this.sampleSize = options.sampleSize;
     this.#options = options;
+    this.#selection = selectionOf(options.events, options.onlyRuns);
     this.#owner = owner;
     this.#clock = owner.clock;
     this.#streaming = options.streamingMetrics;
@@ -304,7 +307,7 @@ export class Experiment {
     const place = this.#durability && durable && { folder: this.#durability.folder, options: durable };
     this.#scores = new ScoreBook(place, this.#clock);
     this.#losses = this.#stores.losses;
-    this.#lateRuns = new LateRuns(this.id, options.events, this.#losses);
+    this.#lateRuns = new LateRuns(this.id, this.#selection, this.#losses);
     this.#stores.control.streaming = this.#streaming;
     // What another process captures is only read here, whatever its status.
     this.#capturesHere = reopened === undefined || reopened.lock !== null;
@@ -485,9 +488,10 @@ export class Experiment {
     const { memory, geometry } = this.#open();
     const ownClock = this.#clock !== systemClock;
     const { shared: losses, subject } = this.#losses;
-    const { events, onlyRuns } = this.#options;
+    const { names: events, followsRegistry, onlyRuns } = this.#selection;
     const { prices } = this.#owner;
-    return { experimentId: this.id, memory, geometry, prices, ownClock, events, onlyRuns, subject, losses };
+    const bus = { events, followsRegistry, onlyRuns };
+    return { experimentId: this.id, memory, geometry, prices, ownClock, ...bus, subject, losses };
   }
 
   /**
@@ -1017,7 +1021,7 @@ export class Experiment {
 
   #run(context: Context | undefined): ActiveRun {
     this.#lateRuns.noteRun();
-    return { experimentId: this.id, context, losses: this.#losses };
+    return runOf(this.id, context, this.#losses);
   }
 
   /** Whether an event may be captured now; one that may not is counted. */
@@ -1029,9 +1033,15 @@ export class Experiment {
 
   #attach(): void {
     this.#isAttached = true;
-    listen(this.id, this.#options, (event, measurements, metadata, context) => {
-      if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, context);
-    });
+    listen(
+      this.id,
+      this.#selection,
+      (event, measurements, metadata, context, unread) => {
+        if (!this.#accepts()) return;
+        this.#stores?.writer.capture(event, measurements, metadata, context, undefined, undefined, unread);
+      },
+      (event, key) => this.#stores?.writer.countUnread(event, key),
+    );
   }
 
   async #stop(): Promise<void> {

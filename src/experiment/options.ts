@@ -77,7 +77,7 @@ export interface ExperimentOptions {
   fileSystem?: FileSystemModule;
   /** Metadata keys stored as typed columns instead of being encoded. */
   columns?: Record<string, ColumnType>;
-  /** Which events of the bus are captured: the registry's (default), all, or those named. */
+  /** Which events of the bus are captured: the registry's (default), later ones included; all; or those named. */
   events?: 'standard' | 'all' | readonly string[];
   /**
    * Of the bus, only what is emitted in one of its runs. Default false: what is emitted in no run at all is everybody's.
@@ -104,7 +104,7 @@ export interface ResolvedOptions {
   readonly capacity: number;
   readonly overflow: OverflowPolicy;
   readonly columns: readonly { name: string; type: ColumnType }[];
-  readonly events: 'all' | readonly string[];
+  readonly events: 'standard' | 'all' | readonly string[];
   readonly streamingMetrics: boolean;
   readonly producers: number;
   readonly prefault: boolean;
@@ -265,7 +265,7 @@ export function storedOptions(options: ResolvedOptions): Record<string, Json> {
     capacity,
     overflow,
     columns: columns.map(({ name, type }) => ({ name, type })),
-    events: events === 'all' ? 'all' : [...events],
+    events: typeof events === 'string' ? events : [...events],
     streamingMetrics,
     producers,
     prefault,
@@ -365,21 +365,23 @@ function resolveDurable(options: ExperimentOptions, defaults: PlaceOptions): Dur
   };
 }
 
-function resolveEvents(events: unknown): 'all' | readonly string[] {
-  if (events === 'all') return 'all';
-  if (events === 'standard') return registry.all();
-  if (Array.isArray(events) && events.every((event) => typeof event === 'string' && event !== ''))
-    return [...events];
+function resolveEvents(events: unknown): ResolvedOptions['events'] {
+  if (events === 'all' || events === 'standard') return events;
+  if (Array.isArray(events) && events.every((event) => typeof event === 'string' && event !== '')) {
+    const pattern = events.find((event) => event.includes('*'));
+    if (pattern === undefined) return [...events];
+    throw new ConfigError('events', "whole names of events, or 'all'; not a pattern", pattern);
+  }
   throw new ConfigError('events', "'standard', 'all' or an array of event names", events);
 }
 
 /** The experiment's own columns, and those that its registered events declare. */
 function resolveColumns(
   columns: unknown,
-  events: 'all' | readonly string[],
+  events: ResolvedOptions['events'],
 ): { name: string; type: ColumnType }[] {
   const types = new Map<string, ColumnType>();
-  for (const event of events === 'all' ? registry.all() : events) {
+  for (const event of typeof events === 'string' ? registry.all() : events) {
     for (const [name, type] of Object.entries(registry.definition(event)?.columns ?? {}))
       types.set(name, type);
   }

@@ -3,8 +3,15 @@
  * interned to a 16-bit id, and which accumulator slot each one feeds.
  */
 import {
+  BAND_BYTES,
+  BAND_COUNT_BITS,
+  BAND_COUNT_MAX,
+  BAND_LISTS,
+  BANDS,
+  BANDS_MAX,
   BINDINGS,
   DICTIONARY_OVERFLOW_ID,
+  HEADER_NEXT_BAND_OFFSET,
   HEADER_NEXT_EVENT_SLOT_OFFSET,
   HEADER_NEXT_SLOT_OFFSET,
   SLOT_COUNT,
@@ -12,6 +19,7 @@ import {
   SLOT_TABLE,
 } from '../../assembly/layout.js';
 import type { Json } from '../schema/event.js';
+import type { PriceBand } from '../schema/prices.js';
 import { Dictionary, OVERFLOW_TEXT } from './dictionary.js';
 
 export interface Binding {
@@ -29,6 +37,10 @@ export class BindingTable {
   readonly #dictionary: Dictionary;
   readonly #words: Int32Array;
   readonly #slots: Uint16Array;
+  readonly #bandLists: Uint32Array;
+  readonly #bands: Float64Array;
+  /** Lists by whose prices they are. */
+  readonly #known = new Map<string, number>();
   readonly #eventSlots = new Map<string, number>();
   #scanned = 1;
   readonly #bindings: (Binding | undefined)[] = [OVERFLOW_BINDING];
@@ -37,6 +49,8 @@ export class BindingTable {
     this.#dictionary = new Dictionary(buffer, BINDINGS);
     this.#words = new Int32Array(buffer, 0, 1024);
     this.#slots = new Uint16Array(buffer, SLOT_TABLE, 65536);
+    this.#bandLists = new Uint32Array(buffer, BAND_LISTS, 65536);
+    this.#bands = new Float64Array(buffer, BANDS, (BANDS_MAX * BAND_BYTES) / 8);
   }
 
   get size(): number {
@@ -88,6 +102,37 @@ export class BindingTable {
       this.#bindings[id] = binding;
     }
     return binding;
+  }
+
+  /**
+   * Says what the tokens of a binding's rows cost, before the first of those that ask for it.
+   * @param model - whose prices they are
+   * @returns false where there is no room for them
+   */
+  price(id: number, model: string, bands: readonly PriceBand[]): boolean {
+    // All threads have the same table.
+    if (this.#bandLists[id] !== 0) return true;
+    const list = this.#known.get(model) ?? this.#placeBands(bands);
+    if (list === 0) return false;
+    this.#known.set(model, list);
+    this.#bandLists[id] = list;
+    return true;
+  }
+
+  /** @returns the list, or 0 */
+  #placeBands(bands: readonly PriceBand[]): number {
+    if (bands.length === 0 || bands.length > BAND_COUNT_MAX) return 0;
+    const first = Atomics.add(this.#words, HEADER_NEXT_BAND_OFFSET >> 2, bands.length);
+    if (first + bands.length > BANDS_MAX) return 0;
+    const values = bands.flatMap((band) => [
+      band.fromUs,
+      band.untilUs,
+      band.above,
+      band.inputUsd,
+      band.outputUsd,
+    ]);
+    this.#bands.set(values, (first * BAND_BYTES) / 8);
+    return (first << BAND_COUNT_BITS) | bands.length;
   }
 
   slot(id: number): number {

@@ -4,12 +4,12 @@
 
 import {
   ACCUMULATORS_BYTES,
+  BANDS_END,
   CHUNK_ALIGN_BYTES,
   CHUNK_ENTRY_BYTES,
   CHUNK_ROWS,
   COLUMN_GAP_BYTES,
   COLUMNS_END_OFFSET,
-  DICTIONARIES_END,
   EVENT_BYTES_MAX,
   HEADER_ACCUMULATORS_OFFSET,
   HEADER_ANCHOR_NS_OFFSET,
@@ -150,7 +150,7 @@ export function planGeometry(
   const { offsetsBytes, blobOffsetBytes } = placeColumns(columns);
   const placements = columns.map(({ name, type }, i) => ({ name, type, offsetBytes: offsetsBytes[i] }));
 
-  const accumulatorsAddress = alignUp(DICTIONARIES_END, PAGE_BYTES) + staggerBytes;
+  const accumulatorsAddress = alignUp(BANDS_END, PAGE_BYTES) + staggerBytes;
   const scratchAddress = accumulatorsAddress + producerCount * ACCUMULATORS_BYTES;
   const scratchBytes = 4 * BLOB_BYTES_PER_ROW * CHUNK_ROWS;
   const landingAddress = alignUp(scratchAddress + producerCount * scratchBytes, CHUNK_ALIGN_BYTES);

@@ -26,8 +26,10 @@ import {
   COLUMN_TIME_OFFSET,
   COLUMN_TOKENS_OFFSET,
   FLAG_BLOB,
+  FLAGS_TO_PRICE,
   HEADER_NEXT_SEQUENCE_OFFSET,
   SPOOLED_ROWS_BITS,
+  UNPRICED_MASK,
 } from '../../assembly/layout.js';
 import { isWordColumn } from '../row/declared.js';
 import type { Batch, BatchRoom, DeclaredValues, Words } from './batch.js';
@@ -226,6 +228,7 @@ export class RingReader {
         return target instanceof Int32Array ? words(offsetBytes, target) : doubles(offsetBytes, target);
       }),
     };
+    settleReasons(batch);
     return this.#unchanged(view) ? batch : undefined;
   }
 
@@ -270,6 +273,17 @@ export class RingReader {
 /** The first rows of a column; a view costs as much as copying a few hundred rows. */
 function upTo<T extends Float64Array | Words>(rows: number, column: T): T {
   return rows === column.length ? column : (column.subarray(0, rows) as T);
+}
+
+/** Recorders mark all rows that may need a reason for having no cost: those that have one need none, and who has no tokens. */
+function settleReasons({ rows, tags, costUsd, promptTokens, completionTokens }: Batch): void {
+  for (let i = 0; i < rows; i++) {
+    const tag = tags[i];
+    if ((tag & UNPRICED_MASK) === 0 || (tag & FLAG_BLOB) !== 0) continue;
+    if (!Number.isNaN(costUsd[i]) || (promptTokens[i] & completionTokens[i]) < 0) {
+      tags[i] = tag & ~FLAGS_TO_PRICE;
+    }
+  }
 }
 
 function splitWords(pairs: Int32Array, first: Words, second: Words): void {

@@ -163,7 +163,7 @@ export function enrich(
     if (!Number.isNaN(costUsd)) into.unpriced = 0;
   }
   into.costUsd = costUsd;
-  into.success = plainSuccess(kind, measurements, metadata);
+  into.success = plainSuccess(into, kind, measurements, metadata);
 }
 
 /** The same of a record of a file, in which what the event measures and what describes it stand together. */
@@ -207,12 +207,15 @@ function plainLatency(into: Enriched, measurements: Measurements): number {
 const PLAIN_MS = ['durationMs', 'latencyMs', 'latency_ms'] as const;
 
 function plainSuccess(
+  into: Enriched,
   { isException }: EventKind,
   measurements: Measurements,
   metadata: Metadata,
 ): boolean | null {
   if (isException || metadata.error || metadata.exception) return false;
-  const told = outcomeOfStatus(measurements.status) ?? outcomeOfStatus(metadata.status);
+  const told =
+    statusOf(into, 'measurements.status', measurements.status) ??
+    statusOf(into, 'metadata.status', metadata.status);
   return told ?? (isAbsent(metadata.response) ? null : true);
 }
 
@@ -375,7 +378,7 @@ function outcomeOf(into: Enriched, reading: Reading, path: string, value: unknow
     case 'response':
       return true;
     case 'status':
-      return outcomeOfStatus(value);
+      return statusOf(into, path, value);
     case 'HTTP status': {
       const outcome = outcomeOfStatus(value);
       if (outcome === null && !isHttpStatus(value)) noteMalformed(into, path);
@@ -538,18 +541,32 @@ function numberOf(into: Enriched, path: string, value: unknown): number {
   return Number.NaN;
 }
 
-/** What a status says; null where that is neither success nor failure. */
+/** What a status says; null where that is neither success nor failure, or where it is none, which is noted. */
+function statusOf(into: Enriched, path: string, value: unknown): boolean | null {
+  if (value === undefined) return null;
+  const outcome = outcomeOfStatus(value);
+  if (outcome === null && isUnusable(value)) noteMalformed(into, path);
+  return outcome;
+}
+
 function outcomeOfStatus(value: unknown): boolean | null {
   switch (typeof value) {
     case 'string':
       return value === 'ok' ? true : (outcomeOfHttpStatus(value) ?? outcomeOfWord(value));
     case 'number':
       return outcomeOfHttpStatus(value);
+    case 'bigint':
+      return outcomeOfHttpStatus(Number(value));
     case 'boolean':
       return value;
     default:
       return null;
   }
+}
+
+/** Whether no status is such a value: a text may say anything, a number is one of HTTP. */
+function isUnusable(value: unknown): boolean {
+  return value !== null && typeof value !== 'string' && !isHttpStatus(value);
 }
 
 function outcomeOfFlag(value: unknown): boolean | null {

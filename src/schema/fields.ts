@@ -73,6 +73,13 @@ export const LIFTED_FIELDS = [
   'spanId',
 ] as const;
 
+const LIFTED_KEYS: ReadonlySet<string> = new Set(LIFTED_FIELDS.flatMap((name) => [name, snakeCase(name)]));
+
+/** Whether metadata with this key say whom or what the event is about. */
+export function isLifted(key: string): boolean {
+  return LIFTED_KEYS.has(key);
+}
+
 /** snake_case spellings of the names that are looked for in every event: those in FIELDS, and the lifted ones. */
 const SNAKE_CASE = new Map<string, string>();
 

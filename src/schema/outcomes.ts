@@ -42,12 +42,16 @@ export function outcomeOfWord(text: string): boolean | null {
 
 /** An HTTP status from 200 to 599, as a number or its text: below 400 is success. Null for what is none. */
 export function outcomeOfHttpStatus(value: unknown): boolean | null {
-  const code = typeof value === 'string' && /^[1-5]\d\d$/.test(value) ? Number(value) : value;
-  return typeof code === 'number' && code >= 200 && code < 600 ? code < 400 : null;
+  const code = httpStatusOf(value);
+  return code !== null && code >= 200 ? code < 400 : null;
 }
 
 /** Whether the value may be an HTTP status, informational ones included. */
 export function isHttpStatus(value: unknown): boolean {
+  return httpStatusOf(value) !== null;
+}
+
+function httpStatusOf(value: unknown): number | null {
   const code = typeof value === 'string' && /^[1-5]\d\d$/.test(value) ? Number(value) : value;
-  return typeof code === 'number' && Number.isInteger(code) && code >= 100 && code < 600;
+  return typeof code === 'number' && Number.isInteger(code) && code >= 100 && code < 600 ? code : null;
 }

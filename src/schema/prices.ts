@@ -179,6 +179,19 @@ interface Dated {
   readonly untilUs: number;
 }
 
+/** What tokens cost at a time and for prompts of a length. */
+export interface PriceBand {
+  /** µs since the Unix epoch, inclusive. */
+  readonly fromUs: number;
+  /** Exclusive. */
+  readonly untilUs: number;
+  /** Prompts have more tokens than this. */
+  readonly above: number;
+  /** USD per million. */
+  readonly inputUsd: number;
+  readonly outputUsd: number;
+}
+
 /** A table with the names of models found in it. */
 export class PriceBook {
   readonly #table: PriceTable;
@@ -206,6 +219,26 @@ export class PriceBook {
     const rates =
       known.rates ?? ratesAt(known.dated, Number.isNaN(timestampUs) ? this.#clock.nowUs() : timestampUs);
     return rates?.tiers === undefined ? rates : tierOf(rates, rates.tiers, prompt);
+  }
+
+  /** All prices of a model, for tokens without caches; of those that hold for a call the last one counts. */
+  bandsOf(model: string): PriceBand[] {
+    const known = this.#find(model);
+    if (known === null) return [];
+    const dated = known.dated ?? [
+      { rates: known.rates, fromUs: Number.NEGATIVE_INFINITY, untilUs: Number.POSITIVE_INFINITY },
+    ];
+    return dated.flatMap(({ rates, fromUs, untilUs }) =>
+      [{ above: Number.NEGATIVE_INFINITY }, ...(rates.tiers ?? [])].map(
+        (tier: Partial<ModelRates> & PriceTier) => ({
+          fromUs,
+          untilUs,
+          above: tier.above,
+          inputUsd: tier.input ?? rates.input,
+          outputUsd: tier.output ?? rates.output,
+        }),
+      ),
+    );
   }
 
   #find(model: string): Known | null {

@@ -1,5 +1,6 @@
 /** The registry of known events: the 25 standard ones and what users add. */
 import { ConfigError } from '../errors.js';
+import { suggest } from '../suggest.js';
 import { type ColumnType, checkColumns } from './columns.js';
 
 export interface EventInfo {
@@ -48,12 +49,24 @@ const FURTHER: typeof STANDARD = [
   ['hedging', 'hedging.request.exception', 'A hedged request failed'],
 ];
 
+const DEFINITION_KEYS: readonly string[] = ['name', 'category', 'description', 'columns'];
+
+function unknownKey(key: string, definition: object): ConfigError {
+  const nearest = suggest(key, DEFINITION_KEYS);
+  const expected = nearest === null ? 'no such key' : `${nearest}, perhaps; there is no such key`;
+  return new ConfigError(`definition.${key}`, expected, definition[key as keyof typeof definition]);
+}
+
 export class EventRegistry {
   readonly #definitions = new Map<string, EventDefinition>();
+  /** Categories of the events that come with the library, which readers rely on. */
+  readonly #standard = new Map<string, string>();
+  readonly #listeners: ((name: string) => void)[] = [];
 
   constructor() {
     for (const [category, name, description] of [...STANDARD, ...FURTHER]) {
       this.#definitions.set(name, { category, name, description });
+      this.#standard.set(name, category);
     }
   }
 
@@ -90,8 +103,10 @@ export class EventRegistry {
   }
 
   /**
-   * Adds an event, or replaces one of the same name. Experiments started afterwards capture it.
-   * @throws ConfigError
+   * Adds an event, or replaces one of the same name. Experiments that capture what is registered do so from now on; those
+   * started afterwards have its columns.
+   * @throws ConfigError for what contradicts what is known: a standard event of another category, or a column of a type
+   *   that it has not in another event, or had in this one
    */
   register(definition: EventDefinition): void {
     if (typeof definition !== 'object' || definition === null) {
@@ -103,8 +118,33 @@ export class EventRegistry {
         throw new ConfigError(`definition.${key}`, 'a non-empty string', value);
       }
     }
+    for (const key of Object.keys(definition)) {
+      if (!DEFINITION_KEYS.includes(key)) throw unknownKey(key, definition);
+    }
+    const { name, category, description } = definition;
     const columns = checkColumns('definition.columns', definition.columns);
-    this.#definitions.set(definition.name, { ...definition, columns });
+    const standard = this.#standard.get(name);
+    if (standard !== undefined && standard !== category) {
+      throw new ConfigError(
+        'definition.category',
+        `${standard}, as the standard event ${name} has it`,
+        category,
+      );
+    }
+    for (const known of this.#definitions.values()) {
+      for (const [column, type] of Object.entries(known.columns ?? {})) {
+        if (!Object.hasOwn(columns, column) || columns[column] === type) continue;
+        const expected = `${type}, as ${known.name} has it: a column is of one type`;
+        throw new ConfigError(`definition.columns.${column}`, expected, columns[column]);
+      }
+    }
+    this.#definitions.set(name, { name, category, description, columns });
+    for (const listener of this.#listeners) listener(name);
+  }
+
+  /** Calls back with the name of every event that is registered from now on. */
+  onRegister(listener: (name: string) => void): void {
+    this.#listeners.push(listener);
   }
 }
 

@@ -113,6 +113,13 @@ describe('the memory layout', () => {
     );
     expect(layout.STRINGS).toBeGreaterThanOrEqual(layout.BINDINGS + layout.DICTIONARY_BYTES);
     expect(layout.DICTIONARIES_END).toBe(layout.STRINGS + layout.DICTIONARY_BYTES);
+    expect(layout.BAND_LISTS).toBeGreaterThanOrEqual(layout.DICTIONARIES_END);
+    expect(layout.BAND_LISTS_BYTES).toBe(layout.DICTIONARY_CAPACITY * 4);
+    expect(layout.BANDS).toBeGreaterThanOrEqual(layout.BAND_LISTS + layout.BAND_LISTS_BYTES);
+    expect(layout.BANDS_END).toBe(layout.BANDS + layout.BANDS_MAX * layout.BAND_BYTES);
+    expect(layout.BAND_COUNT_MAX).toBe(2 ** layout.BAND_COUNT_BITS - 1);
+    expect(layout.BANDS_MAX).toBeLessThanOrEqual(2 ** (32 - layout.BAND_COUNT_BITS));
+    expect(layout.FLAGS_TO_PRICE).toBe(layout.UNPRICED_MASK | layout.FLAG_COST_COMPUTED);
   });
 
   it('aligns every structure that is repeated, so that all of its copies are aligned', () => {
@@ -122,6 +129,7 @@ describe('the memory layout', () => {
       layout.PRODUCERS,
       layout.BINDINGS,
       layout.STRINGS,
+      layout.BANDS,
     ]) {
       expect(address % 16).toBe(0);
     }

@@ -53,7 +53,11 @@ describe('odd metadata', () => {
     ['a Map', new Map([['a', 1]]), { a: 1 }],
     ['a Buffer', Buffer.from('hi'), 'aGk='],
     ['undefined', undefined, null],
-    ['a boxed text', Object('ab'), { '0': 'a', '1': 'b' }],
+    ['a boxed text', Object('ab'), 'ab'],
+    ['a boxed number', Object(5), 5],
+    ['a boxed boolean', Object(false), false],
+    ['a regular expression', /a+/gi, '/a+/gi'],
+    ['an instance without properties', new (class Empty {})(), {}],
   ])('%s is kept as near as JSON goes', async (_, value, expected) => {
     const experiment = bench.start();
     experiment.capture('e', { value }, { value, after: 1 });

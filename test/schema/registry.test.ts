@@ -113,6 +113,30 @@ describe('EventRegistry', () => {
     expect(registry.info('n')).toBeNull();
   });
 
+  it('refuses what contradicts a standard event, or the type of a column that is known', () => {
+    const standard = { name: 'req_llm.request.stop', description: 'd' };
+    expect(() => registry.register({ ...standard, category: 'training' })).toThrow(
+      'definition.category: expected llm',
+    );
+    registry.register({ ...standard, category: 'llm', columns: { region: 'dict' } });
+    const own = { name: 'a.b', category: 'c', description: 'd' };
+    registry.register({ ...own, columns: { hits: 'i32', region: 'dict' } });
+    for (const [name, columns] of [
+      ['a.b', { hits: 'dict' }],
+      ['c.d', { hits: 'f64' }],
+      ['c.d', { region: 'bool' }],
+    ] as const) {
+      expect(() => registry.register({ ...own, name, columns })).toThrow(
+        /definition\.columns\.\w+: expected/,
+      );
+    }
+    expect(registry.definition('a.b')?.columns).toEqual({ hits: 'i32', region: 'dict' });
+    expect(registry.info('c.d')).toBeNull();
+    expect(() => registry.register({ ...own, colums: {} } as never)).toThrow(
+      'definition.colums: expected columns, perhaps',
+    );
+  });
+
   it.each(['constructor', 'toString', '__proto__'])(
     'takes a category named %s like any other',
     (category) => {

@@ -225,16 +225,39 @@ describe('success', () => {
     ['503', false],
     [100, null],
     [199, null],
-    [600, null],
-    [0, null],
     ['2000', null],
     ['', null],
     [true, true],
     [false, false],
-    [{}, null],
-  ])('a status of %j is %j', async (status, expected) => {
+    [200n, true],
+    [500n, false],
+    [null, null],
+  ])('a status of %s is %j', async (status, expected) => {
     expect(await enriched({ status })).toMatchObject({ success: expected, malformed: false });
     expect(await enriched({}, { status, response: 'x' })).toMatchObject({ success: expected ?? true });
+  });
+
+  it.each([
+    600,
+    0,
+    -1,
+    1,
+    200.5,
+    Number.NaN,
+    600n,
+    {},
+    { code: 2 },
+    ['ok'],
+    new Error('x'),
+    Object('failed'),
+  ])('a status of %s is none, and told by its key', async (status) => {
+    for (const key of ['status', 'outcome', 'event.outcome', 'otel.status_code', 'statusCode']) {
+      const told = (part: string) => ({ success: null, malformedKeys: [`${part}.${key}`] });
+      expect(await enriched({ [key]: status })).toMatchObject(told('measurements'));
+      expect(await enriched({}, { [key]: status })).toMatchObject(told('metadata'));
+    }
+    // What else is known counts all the same.
+    expect((await enriched({ status }, { response: 'x' })).success).toBe(true);
   });
 
   it.each<[unknown, boolean]>([

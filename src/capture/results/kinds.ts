@@ -120,7 +120,7 @@ function hasStreamGetter(prototype: object): boolean {
   return known;
 }
 
-/** So many parts of a container are looked at where none of them is of any kind. */
+/** So many parts of a container are looked at where none of them is of any kind: it may be the data of a whole file. */
 const PARTS_MAX = 32;
 
 /**
@@ -130,7 +130,7 @@ const PARTS_MAX = 32;
 export function eachPart(container: object, replace: (part: object, kind: Kind) => object): void {
   let found = false;
   let seen = 0;
-  for (const key in container) {
+  for (const key of keysOf(container)) {
     if (++seen > PARTS_MAX && !found) return;
     const { value, writable } = Object.getOwnPropertyDescriptor(container, key) ?? {};
     const kind = kindOf(value);
@@ -139,4 +139,10 @@ export function eachPart(container: object, replace: (part: object, kind: Kind) 
     const replaced = replace(value as object, kind);
     if (replaced !== value && writable === true) (container as Record<string, unknown>)[key] = replaced;
   }
+}
+
+/** In order, one after the other: the names of all are not made where a few will do. */
+function* keysOf(container: object): Iterable<string> {
+  if (Array.isArray(container)) for (let i = 0; i < container.length; i++) yield String(i);
+  else for (const key in container) yield key;
 }

@@ -6,8 +6,9 @@
  * since it refuses keys such as `__proto__`.
  *
  * What JSON has no place for is kept as near as it goes: a bigint as number or decimal text, a Date as ISO text,
- * a Map as an object, a Set or numeric array as an array, bytes as base64 text, an Error as {name, message,
- * code}; functions and symbols are null. Cycles, nesting beyond DEPTH_MAX and getters that throw become null.
+ * a Map as an object, a Set or numeric array as an array, bytes as base64 text, an Error as {name, message, code,
+ * cause}, a RegExp as text, a boxed value as the value; functions, symbols and objects that keep what they are to
+ * themselves (promises, weak maps, …) are null. Cycles, nesting beyond DEPTH_MAX and getters that throw become null.
  * All but undefined count as malformed when something was lost.
  */
 import type { Json } from '../../schema/event.js';
@@ -17,6 +18,8 @@ const DEPTH_MAX = 64;
 export const TEXT_BYTES_MAX = 16 * 1024 * 1024;
 /** As many as the map's 16-bit length can tell. */
 export const MAP_ENTRIES_MAX = 65535;
+/** What an error may have besides its name and message. */
+const ERROR_KEYS = ['code', 'cause'] as const;
 /** Up to this many characters a loop beats the call into the runtime. */
 const SHORT_TEXT = 40;
 
@@ -272,9 +275,17 @@ export class MsgpackWriter {
   }
 
   private plain(value: Record<string, unknown>): void {
+    const keys = Object.keys(value);
+    if (keys.length === 0 || value instanceof String) {
+      const kept = unboxed(value);
+      if (kept !== value) {
+        this.value(kept);
+        return;
+      }
+    }
     const at = this.beginMap();
     let entries = 0;
-    for (const key of Object.keys(value)) {
+    for (const key of keys) {
       if (entries === MAP_ENTRIES_MAX) {
         this.lossy = true;
         break;
@@ -311,14 +322,38 @@ export class MsgpackWriter {
   }
 
   private error(error: Error): void {
-    const code: unknown = (error as { code?: unknown }).code;
     const at = this.beginMap();
+    let entries = 2;
     this.entry('name', error.name);
     this.entry('message', error.message);
-    if (code !== undefined) this.entry('code', code);
-    this.endMap(at, code === undefined ? 2 : 3);
+    for (const key of ERROR_KEYS) {
+      const value = (error as unknown as Readonly<Record<string, unknown>>)[key];
+      if (value === undefined) continue;
+      this.entry(key, value);
+      entries++;
+    }
+    this.endMap(at, entries);
   }
 }
+
+/** What an object without properties is; itself if it is just that, a symbol for what cannot be kept. */
+function unboxed(value: object): unknown {
+  switch (Object.prototype.toString.call(value)) {
+    case '[object Object]':
+      return value;
+    case '[object RegExp]':
+      return String(value);
+    case '[object String]':
+    case '[object Number]':
+    case '[object Boolean]':
+    case '[object BigInt]':
+      return value.valueOf();
+    default:
+      return LOST;
+  }
+}
+
+const LOST = Symbol('an object that keeps what it is to itself');
 
 /** Thrown by the writer when the value does not fit; one object, since nothing else needs to be known. */
 export const OUT_OF_ROOM = new RangeError('the value does not fit');
