@@ -137,7 +137,7 @@ it('lists the 25 standard events', () => {
 
 describe('its examples', () => {
   const examples = [...page.matchAll(/```js\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g)].map(
-    ([, program, printed]) => [/name: '(.*?)'/.exec(program!)![1], program, printed] as const,
+    ([, program, printed]) => [/(?:name: |attach\()'(.*?)'/.exec(program!)![1], program, printed] as const,
   );
 
   it('are all there', () => {
