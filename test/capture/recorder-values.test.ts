@@ -320,8 +320,8 @@ describe('what recorded tokens cost', () => {
     record(experiment, 1, undefined, 100, 50);
     experiment.recorder('e', { model: 'unknown' }).record(1, undefined, 10, 10);
     record(experiment, 1, 0.5, 10, 10);
-    const path = join(tmpdir(), `recorded-costs-${process.pid}.jsonl`);
     for (const format of ['jsonl', 'csv'] as const) {
+      const path = join(tmpdir(), `recorded-costs-${process.pid}.${format}`);
       await experiment.export(format, { path });
       const text = readFileSync(path, 'utf8');
       expect(text).toContain(String(gpt4(100, 50)));

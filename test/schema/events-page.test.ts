@@ -136,12 +136,12 @@ it('lists the 25 standard events', () => {
 });
 
 describe('its examples', () => {
-  const examples = [...page.matchAll(/```js\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g)].map(
+  const examples = [...page.matchAll(/```js\n((?:(?!```)[\s\S])*)```\n\n```text\n([\s\S]*?)```/g)].map(
     ([, program, printed]) => [/(?:name: |attach\()'(.*?)'/.exec(program!)![1], program, printed] as const,
   );
 
   it('are all there', () => {
-    expect(examples).toHaveLength(page.match(/```js/g)!.length);
+    expect(examples).toHaveLength(page.match(/```js\nimport/g)!.length);
   });
 
   it.each(examples)('print what the page says: %s', async (_, program, printed) => {
