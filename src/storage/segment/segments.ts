@@ -209,7 +209,9 @@ export class Segments {
     const stat = this.files.stat(path);
     if (known?.arrow.ended === true && versionOf(stat) === versionOf(known.stat)) return;
     // Replaced, or changed where nothing was to change any more: what is there now is looked at from its beginning.
+    let broken: readonly number[] = [];
     if (known !== undefined && (known.arrow?.ended === true || known.stat.id !== stat.id)) {
+      broken = known.refs.filter((ref) => this.#broken.has(ref)).map(({ batch }) => batch);
       this.#forget(segment);
       known = undefined;
     }
@@ -225,6 +227,9 @@ export class Segments {
         { arrow: index, identity, stat, texts: index, refs: known?.refs ?? [] },
         index.entries,
       );
+      // What was found lost stays so.
+      const { refs } = this.#known.get(segment)!;
+      for (const ref of refs) if (broken.includes(ref.batch)) this.#broken.add(ref);
     }
   }
 

@@ -22,6 +22,7 @@ import type { FileSystem } from '../../../src/storage/disk/file-system.js';
 import { openFolder } from '../../../src/storage/recovery.js';
 import { NO_LOSSES } from '../../../src/storage/segment/format.js';
 import { Segments } from '../../../src/storage/segment/segments.js';
+import { recordOf } from '../../../src/storage/segment/writer.js';
 import { createFileSystem as createFaultyDisk } from '../../support/disks/faulty-disk.mjs';
 import { crashStates, PowerLossDisk } from '../../support/disks/power-loss-disk.mjs';
 import {
@@ -46,16 +47,8 @@ const PARQUET = `${FOLDER}/000001.parquet`;
 const rowsOf = ({ batches }: TestSegment) => batches.reduce((sum, { rows }) => sum + rows, 0);
 
 function documentOf(segment: TestSegment): ExperimentDocument {
-  const record = {
-    segment: 1,
-    form: 'arrow' as const,
-    bytes: segment.bytes.length,
-    rows: rowsOf(segment),
-    timeMinUs: 0,
-    timeMaxUs: 0,
-    lastChunk: segment.batches.length - 1,
-    ended: true,
-  };
+  const { entries, bytes } = segment;
+  const record = recordOf(1, { entries, validBytes: bytes.length, ended: true });
   return {
     format: FORMAT,
     formatVersion: FORMAT_VERSION,
