@@ -104,7 +104,7 @@ class GroupCollector {
  * The same by group, most events first and groups of as many by key. Rows that have no value for the key are the group
  * null. Of more than 1,000 groups those that come last in capture order are one, whose key is `OTHER_GROUPS`.
  * @param key - 'eventName', 'model', 'provider' or a declared column of type dict or bool
- * @throws ConfigError for a key that is none of these
+ * @throws ConfigError for any other key
  */
 export async function metricsBy(
   view: View,

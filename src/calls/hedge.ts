@@ -48,7 +48,7 @@ export interface Hedged<T> {
  * `.duplicated` where there is a second call, and `.stop` or `.exception`. Rejects with what the last call has failed
  * with, or the signal's reason; what has lost may fail as it likes.
  * @param call - makes one call, and heeds the signal of its leg
- * @throws ConfigError for a delay that is none
+ * @throws ConfigError for an invalid delay
  */
 export async function hedge<T>(
   call: (leg: HedgeLeg) => Promise<T>,

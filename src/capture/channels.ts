@@ -167,7 +167,7 @@ export function isHeard(event: string): boolean {
 
 /**
  * Calls `handler` for each of the events, synchronously with the emitter. `'all'` means every event.
- * @throws ConfigError when the id is taken, or an argument is of no use
+ * @throws ConfigError when the id is taken, or an argument is invalid
  */
 export function attach(id: string, events: string | readonly string[], handler: MessageHandler): void {
   if (typeof id !== 'string' || id === '') throw new ConfigError('id', 'a non-empty string', id);

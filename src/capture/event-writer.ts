@@ -209,7 +209,7 @@ export class EventWriter {
     this.absent = Float64Array.from(geometry.columns, ({ type }) => absentCode(type));
   }
 
-  /** @throws ConfigError when the event or a bound value is of no use */
+  /** @throws ConfigError when the event or a bound value is invalid */
   recorder(event: string, bound: Readonly<Record<string, unknown>> = {}): Recorder {
     if (typeof event !== 'string' || event === '')
       throw new ConfigError('event', 'a non-empty string', event);

@@ -126,7 +126,7 @@ export interface LibraryCrucible {
   compare(ids: readonly string[], options?: CompareOptions): Promise<Comparison>;
   exportMultiple(ids: readonly string[], format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
   serve(options: ServeOptions): Promise<{ readonly url: string }>;
-  /** @throws NotFoundError for a name that is none */
+  /** @throws NotFoundError for an unknown name */
   study(name: string): { verdict(): Promise<StudyVerdict> };
   close(): Promise<void>;
 }

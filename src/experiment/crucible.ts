@@ -313,7 +313,7 @@ export class Crucible implements AsyncDisposable {
    * process. Of a name that is known already it is the same study, which goes on; other processes take part by asking
    * for it likewise. By its name alone it is opened as it was planned.
    * @throws StudyError ERR_PLAN_CHANGED naming every difference from the plan that is written down, ERR_PLAN_CORRUPT;
-   *   NotFoundError for a name alone that is none; ConfigError naming the option; StorageError; StateError ERR_CLOSED
+   *   NotFoundError for an unknown name alone; ConfigError naming the option; StorageError; StateError ERR_CLOSED
    */
   study(options: StudyOptions | string): Study<Experiment> {
     if (this.#closed) throw new StateError('ERR_CLOSED', 'this Crucible is closed');

@@ -442,7 +442,7 @@ export class Experiment {
 
   /**
    * A recorder bound to an event name, model, provider and further metadata: the quickest way to capture.
-   * @throws ConfigError when the event name or a bound value is of no use
+   * @throws ConfigError when the event name or a bound value is invalid
    * @throws StateError ERR_CLOSED after cleanup
    */
   recorder(event: string, bound?: Readonly<Record<string, unknown>>): Recorder {
@@ -575,7 +575,7 @@ export class Experiment {
    * Prices the tokens of all events again, by another table. Both costs are kept: the events' own, and the new one as the
    * column `score.costUsd.<version>`, which filters, queries, exports and outcomes have. What an emitter has reported as
    * the cost is not looked at. Events without a price by the table get none, and are listed.
-   * @throws ConfigError for a table that is none; StorageError; StateError ERR_CLOSED after cleanup
+   * @throws ConfigError for an invalid table; StorageError; StateError ERR_CLOSED after cleanup
    */
   reprice(prices: PriceTable): Promise<RepriceReport> {
     return reprice(this, prices);
@@ -584,7 +584,7 @@ export class Experiment {
   /**
    * A limit to what calls of models inside of this experiment may cost, with what is told on this thread's bus: warns,
    * aborts further calls by a signal, calls back. What recorders and other threads capture is not counted.
-   * @throws ConfigError for limits that are none
+   * @throws ConfigError for invalid limits
    */
   budget(options: BudgetOptions): Budget {
     return new Budget(options, this.#run(undefined), new PriceBook(this.#owner.prices, this.#clock));
@@ -799,7 +799,7 @@ export class Experiment {
   /**
    * Exact metrics over the retained events that pass the filter.
    * @param options - `of`: outcomes that are wanted besides, as in `compare`; they are in `outcomes`, by name
-   * @throws ConfigError for an outcome that is none, or of what no event can have
+   * @throws ConfigError for an invalid outcome, or of what no event can have
    */
   async metrics(filter?: Filter, options: { of?: readonly (MetricName | Outcome)[] } = {}): Promise<Metrics> {
     return this.#reads.run({ kind: 'metrics', times: this.times, options: outcomesOf(options) }, { filter });
@@ -810,7 +810,7 @@ export class Experiment {
    * groups the later ones are one, `(other)`.
    * @param key - 'eventName', 'model', 'provider', 'condition' or a declared column of type dict or bool
    * @param options - as in `metrics`
-   * @throws ConfigError for a key that is none of these
+   * @throws ConfigError for any other key
    */
   async metricsBy(
     key: string,

@@ -38,7 +38,7 @@ export class ExportStreams {
 
   /**
    * The rows as a stream. Errors are those of `writeExport`, on the stream.
-   * @throws ConfigError for an option of no use, or a filter that no thread can be sent
+   * @throws ConfigError for an invalid option, or a filter that no thread can be sent
    */
   open(
     parts: readonly Selected[],

@@ -72,7 +72,7 @@ export class Reads {
     this.#open = open;
   }
 
-  /** @throws ConfigError for a filter that is none, and what the task throws */
+  /** @throws ConfigError for an invalid filter, and what the task throws */
   async run<T extends ReadTask>(task: T, wanted: Wanted): Promise<ResultOf<T>> {
     return this.#run(this.select(wanted), task);
   }
@@ -96,7 +96,7 @@ export class Reads {
     return () => decoded(sourceOf(selected), (after) => this.#run(selected, { kind: 'rows', after, most }));
   }
 
-  /** The rows that pass as of now, for whoever reads them: what is wrong is told before anything is sent. @throws ConfigError for a filter that is none */
+  /** The rows that pass as of now, for whoever reads them: what is wrong is told before anything is sent. @throws ConfigError for an invalid filter */
   select(wanted: Wanted): Selected {
     const readable = this.#open();
     compileFilter(wanted.filter, scoredSource(readable.store.source, readable.scores));

@@ -22,7 +22,7 @@ export const parquetFormat: ExportFormatDefinition = {
   open: (plan, about, options) => openParquet(plan!, about, options),
 };
 
-/** @throws ConfigError for `rowGroupRows` or `compression` of no use */
+/** @throws ConfigError for an invalid `rowGroupRows` or `compression` */
 export async function openParquet(
   plan: ColumnPlan,
   about: readonly ExperimentAbout[],

@@ -287,7 +287,7 @@ export class ImportSource implements AsyncDisposable {
     return summary;
   }
 
-  /** Lets go of the file. More than once is as good as once. */
+  /** Lets go of the file. Idempotent. */
   async close(): Promise<void> {
     this.#isRun = true;
     this.#items = [];

@@ -84,7 +84,7 @@ export class Endpoints {
 
   /**
    * @param url - absolute
-   * @returns null for a request that is none
+   * @returns null for any other request
    */
   of(url: string): Endpoint | null {
     const end = url.search(/[?#]/);

@@ -32,7 +32,7 @@ export type UnitedAbout = Pick<RowSource, 'experimentId' | 'experimentName' | 'c
 
 /**
  * @param parts - none is as good as one without rows
- * @throws ConfigError for a filter that is none, or where two parts declare a column with different types
+ * @throws ConfigError for an invalid filter, or where two parts declare a column with different types
  */
 export function unitedView(
   parts: readonly Part[],

@@ -44,7 +44,7 @@ export function chiSquareSurvival(x: number, df: number): number {
   return incompleteGamma(df / 2, x / 2).upper;
 }
 
-/** The p with I_p(a, b) = probability: a quantile of the beta distribution, a, b > 0; NaN for a probability that is none. */
+/** The p with I_p(a, b) = probability: a quantile of the beta distribution, a, b > 0; NaN for an invalid probability. */
 export function betaQuantile(probability: number, a: number, b: number): number {
   if (!(a > 0 && b > 0 && probability >= 0 && probability <= 1)) return Number.NaN;
   if (probability === 0 || probability === 1) return probability;

@@ -178,7 +178,7 @@ class Examination {
 
   // ── Looking ────────────────────────────────────────────────────────────────────────────────────
 
-  /** The file of a segment that is to be read. @returns nothing when it is of no use to this experiment */
+  /** The file of a segment that is to be read. @returns nothing when it cannot be used by this experiment */
   #find({ segment, arrow, parquet }: SegmentFiles): SegmentFile[] {
     if (segment <= this.#document.expired.throughSegment) {
       // The document no longer lists it; the process ended before it was deleted.
@@ -191,7 +191,7 @@ class Examination {
     return this.#look(segment, isCompacted ? 'parquet' : 'arrow');
   }
 
-  /** What is in a file. @returns nothing when it is of no use to this experiment */
+  /** What is in a file. @returns nothing when it cannot be used by this experiment */
   #look(number: number, form: SegmentForm): SegmentFile[] {
     const file = this.#open(number, form);
     if (file === undefined) return [];

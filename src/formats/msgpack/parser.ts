@@ -84,7 +84,7 @@ export class MsgpackParser {
     this.#position = 0;
   }
 
-  /** The next value; undefined when it is not whole. @throws RangeError for bytes that are none */
+  /** The next value; undefined when it is not whole. @throws RangeError for invalid bytes */
   next(): Json | undefined {
     if (this.pending === 0 || this.pending < this.#wanted) return undefined;
     let start = this.#position;

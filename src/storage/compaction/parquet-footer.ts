@@ -244,7 +244,7 @@ function numberAt(footer: Buffer, at: number): number {
   return Number.parseInt(footer.toString('latin1', at, at + DIGITS), 16);
 }
 
-/** @param offset - from where on the file is of no use */
+/** @param offset - from where on the file cannot be used */
 export function unsound(path: string, offset: number, reason: string, cause?: unknown): StorageError {
   return new StorageError(
     'ERR_SEGMENT_CORRUPT',

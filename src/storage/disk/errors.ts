@@ -17,7 +17,7 @@ export function isCorrupt(error: unknown): error is StorageError {
   return error instanceof StorageError && error.code === 'ERR_SEGMENT_CORRUPT';
 }
 
-/** Why a file is of no use, without which file. */
+/** Why a file cannot be used, without which file. */
 export function reasonOf({ context: { reason }, message }: StorageError): string {
   return String(reason ?? message);
 }

@@ -61,7 +61,7 @@ export interface Lock {
    *   was released; StorageError when the disk fails
    */
   refresh(): void;
-  /** Lets others write. More than once is as good as once. @throws StorageError when the disk fails */
+  /** Lets others write. Idempotent. @throws StorageError when the disk fails */
   release(): void;
 }
 

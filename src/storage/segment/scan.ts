@@ -66,7 +66,7 @@ export interface ScanOptions {
 }
 
 /**
- * @throws StorageError ERR_SEGMENT_CORRUPT when its first message is of no use, ERR_SEGMENT_VERSION when it is in
+ * @throws StorageError ERR_SEGMENT_CORRUPT when its first message is invalid, ERR_SEGMENT_VERSION when it is in
  * another version of the format; and what `files` throws
  */
 export function scanSegment(files: FileSystem, path: string, options: ScanOptions = {}): SegmentIndex {

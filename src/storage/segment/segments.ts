@@ -91,7 +91,7 @@ export class Segments {
     this.ledger = ledger;
   }
 
-  /** What has been found damaged, and what is of no use in the files as they were last listed. */
+  /** What has been found damaged, and what cannot be used in the files as they were last listed. */
   get damaged(): DamagedBatch[] {
     const { entries } = this.ledger;
     const found: DamagedBatch[] = [];

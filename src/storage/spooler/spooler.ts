@@ -186,7 +186,7 @@ export class Spooler {
     });
   }
 
-  /** Replaces the experiment's part of its document, at the next step. That time has passed is no news. */
+  /** Replaces the experiment's part of its document, at the next step. A change of pausedUs alone is not saved. */
   set experiment(experiment: ExperimentFields) {
     const timeless = (fields: ExperimentFields) => ({ ...fields, pausedUs: 0 });
     if (isSame(timeless(experiment), timeless(this.#document.experiment))) return;
@@ -194,7 +194,7 @@ export class Spooler {
     this.#documentIsStale = true;
   }
 
-  /** Lists a segment's Parquet file, at the next step, and then deletes the Arrow one. Twice is as good as once. */
+  /** Lists a segment's Parquet file, at the next step, and then deletes the Arrow one. Idempotent. */
   compacted(segment: number, bytes: number): void {
     const document = withCompacted(this.#document, segment, bytes);
     if (document !== undefined) {
@@ -703,7 +703,7 @@ export class Spooler {
     if (overflow === 'overwrite' && lost > 0) this.#ring.loseTaken(lost);
   }
 
-  /** @returns undefined when the segment is gone, or of no use: whoever opens the folder next says so */
+  /** @returns undefined when the segment is gone or invalid: whoever opens the folder next says so */
   #placesIn({ segment, form, bytes }: SegmentRecord): readonly BatchPlace[] | undefined {
     const path = join(this.#options.folder, segmentFileName(segment, form));
     try {
