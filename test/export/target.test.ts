@@ -215,6 +215,8 @@ describe('a path that is given', () => {
         code: 'ERR_EXPORT_PATH',
         message: expect.stringMatching(/it is a (FIFO|socket)/),
       });
+      // An archive is JSON Lines, which no name ending in .csv is for.
+      if (path === beside) continue;
       await expect(experiment.archive({ destination: 'local', path })).rejects.toMatchObject({
         code: 'ERR_EXPORT_PATH',
       });
