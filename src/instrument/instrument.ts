@@ -3,7 +3,7 @@
 import { type ActiveRun, activeRun } from '../capture/context.js';
 import { checkOptions } from '../check-options.js';
 import { ConfigError } from '../errors.js';
-import type { Crucible } from '../experiment/crucible.js';
+import { Crucible } from '../experiment/crucible.js';
 import { Experiment } from '../experiment/experiment.js';
 import { registerIntegration } from './ai-sdk-global.js';
 import { Endpoints } from './endpoints.js';
@@ -29,9 +29,12 @@ export interface InstrumentOptions extends FetchTapOptions {
  * SDKs take the global fetch when a client is made, so this comes before that. Clients that were made earlier are given
  * `crucibleFetch()` as their `fetch`. Instrumenting again while it is instrumented changes nothing.
  * @returns what ends it
- * @throws ConfigError for an option that is not understood
+ * @throws ConfigError for an invalid target or option
  */
 export function instrument(target: Crucible | Experiment, options: InstrumentOptions = {}): Disposable {
+  if (!(target instanceof Crucible || target instanceof Experiment)) {
+    throw new ConfigError('target', 'a Crucible or an Experiment', target);
+  }
   checkOptions(options, ['sources', 'hosts']);
   return patch({ ...options, ...runOf(target) });
 }
