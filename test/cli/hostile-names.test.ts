@@ -67,6 +67,10 @@ beforeAll(async () => {
       join(folder, `${name}.scores.jsonl`),
       JSON.stringify({ sessionId: 's', name, value: 1, by: name }),
     );
+    writeFileSync(
+      join(folder, `${name}.prices.json`),
+      JSON.stringify({ version: 'later', models: { [name]: [1, 2] } }),
+    );
     writeFileSync(join(folder, `${name}.csv`), `latency_ms,model\n1,${JSON.stringify(name)}\n`);
   }
 }, 60_000);
@@ -155,6 +159,13 @@ const CASES: Readonly<Record<string, Case>> = {
     argv: (name, id) => ['plan', '--from', id, ...dirOf(name), '--metric', name, '--effect', '1'],
     status: 2,
   },
+  reprice: {
+    argv: (name, id) => ['reprice', id, ...dirOf(name), '--prices', join(folder, `${name}.prices.json`)],
+  },
+  report: {
+    argv: (name, id) => ['report', id, `${id}-2`, ...dirOf(name), '--md', join(folder, `${id}.md`)],
+  },
+  watch: { argv: (name, id) => ['watch', id, ...dirOf(name), '--looks', '1'] },
   recover: { argv: (name) => ['recover', join(folder, name)], named: true },
   export: { argv: (name, id) => ['export', id, ...dirOf(name), ...out(name, 'csv')], named: true },
   archive: { argv: (name, id) => ['archive', `${id}-2`, ...dirOf(name), ...out(name, 'jsonl')] },
@@ -176,8 +187,8 @@ const CASES: Readonly<Record<string, Case>> = {
 it('no command is forgotten', () => {
   const tried = new Set(Object.values(CASES).map(({ argv }) => argv('', '')[0]));
   const others = commands.map(({ name }) => name).filter((name) => !tried.has(name));
-  // Its names are its own; and help has none.
-  expect(others.toSorted()).toEqual(['demo', 'help']);
+  // The names of demo are its own, help has none, and serve goes on until it is ended.
+  expect(others.toSorted()).toEqual(['demo', 'help', 'serve']);
 });
 
 describe.each(Object.entries(CASES))('%s', (_, { argv, status = 0, columns = [], named = false }) => {

@@ -42,6 +42,15 @@ function fill(experiment: Experiment, rows = ROWS): void {
   }
 }
 
+/** What an experiment is compared with. */
+function other(crucible: Crucible): Experiment {
+  const known = crucible.experiments().find(({ id }) => id === 'other');
+  if (known !== undefined) return known;
+  const experiment = crucible.startExperiment({ name: 'other', id: 'other', capacity: 4096 });
+  for (let i = 0; i < 1000; i++) experiment.captureAt(START_US + i, 'llm', { latencyMs: 5 + (i % 3) });
+  return experiment;
+}
+
 /** Everything that can be asked. */
 async function answersOf(crucible: Crucible, experiment: Experiment) {
   const range: [number, number] = [START_US + 1_000_000, START_US + 2_000_000];
@@ -60,7 +69,7 @@ async function answersOf(crucible: Crucible, experiment: Experiment) {
     last: await experiment.window({ lastN: 20_000 }, { eventName: 'llm' }),
     range: await experiment.window({ range }),
     windows: await experiment.windowedMetrics({ sizeUs: 700_000, stepUs: 300_000, quantiles: [0.5, 0.999] }),
-    compared: await crucible.compare([experiment, experiment], {
+    compared: await crucible.compare([experiment, other(crucible)], {
       filter: { eventName: 'llm' },
       resamples: 200,
     }),
@@ -145,7 +154,7 @@ describe('an experiment read by threads', () => {
     await expect(experiment.query({ timeRange: [1] as never })).rejects.toMatchObject({
       context: { path: 'filter.timeRange' },
     });
-    await expect(crucible.compare([experiment, experiment], { alpha: 2 })).rejects.toBeInstanceOf(
+    await expect(crucible.compare([experiment, other(crucible)], { alpha: 2 })).rejects.toBeInstanceOf(
       ConfigError,
     );
   });
@@ -156,7 +165,7 @@ describe('an experiment read by threads', () => {
     const asked = Promise.allSettled([
       experiment.metrics(),
       experiment.query(),
-      crucible.compare([experiment, experiment]),
+      crucible.compare([experiment, other(crucible)]),
     ]);
     await crucible.close();
     for (const outcome of await asked) {
