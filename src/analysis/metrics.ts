@@ -16,7 +16,7 @@ import type { Binding } from '../ring/bindings.js';
 import type { EventRow } from '../schema/event.js';
 import { checkMeasured, type Question, resolveQuestions } from './compare/outcomes.js';
 import { Grouping, type GroupKey } from './grouping.js';
-import { OutcomesCollector } from './outcome-metrics.js';
+import { ALPHA, OutcomesCollector } from './outcome-metrics.js';
 import { StagedFilter } from './staged-filter.js';
 import type {
   CostStats,
@@ -69,15 +69,15 @@ export interface MetricsOptions extends KeepOptions {
 }
 
 /** @throws ConfigError naming what is wrong with an outcome */
-function questionsFor(source: RowSource, { of }: MetricsOptions = {}): readonly Question[] {
+export function questionsFor(
+  source: RowSource,
+  { of }: Pick<MetricsOptions, 'of'> = {},
+): readonly Question[] {
   if (of === undefined) return [];
   const questions = resolveQuestions(of);
   checkMeasured(questions, source.columns);
   return questions;
 }
-
-/** Intervals are of 95 %. */
-const ALPHA = 0.05;
 
 /** What there is of one group of rows. */
 class GroupCollector {

@@ -9,11 +9,14 @@ import { normalQuantile } from '../stats/normal.js';
 import type { Interval } from '../stats/options.js';
 import { intervalRanks } from '../stats/order-statistics.js';
 import { wilsonInterval } from '../stats/proportions.js';
-import { PairMoments, ratioEstimate } from '../stats/ratio.js';
+import { PairMoments, type RatioSums, ratioEstimate } from '../stats/ratio.js';
 import type { Question } from './compare/outcomes.js';
 import type { StagedBatch } from './metrics.js';
 import { isFlag, numberReader, type ReadNumber, RowCursor } from './row-values.js';
 import type { OutcomeMetrics } from './types.js';
+
+/** Intervals are of 95 %. */
+export const ALPHA = 0.05;
 
 const QUANTILES = [0.5, 0.9, 0.95, 0.99, 0.999];
 
@@ -46,10 +49,38 @@ export class OutcomesCollector {
 
 function collectedOf(source: RowSource, columns: ExactColumns, question: Question, alpha: number): Collected {
   if (question.per !== null) return new RatioOutcome(source, columns, question, question.per, alpha);
-  const isRate = question.summary === 'rate' || isFlag(source, question.of);
-  return isRate && typeof question.summary !== 'object'
+  return isRateOf(source, question)
     ? new RateOutcome(source, columns, question, alpha)
     : new ValuesOutcome(source, columns, question, alpha);
+}
+
+/** Whether the outcome is how often something holds. */
+export function isRateOf(source: RowSource, { of, summary }: Question): boolean {
+  return typeof summary !== 'object' && (summary === 'rate' || isFlag(source, of));
+}
+
+export function ratioMetrics({ of }: Question, per: string, sums: RatioSums, alpha: number): OutcomeMetrics {
+  const { estimate, standardError } = ratioEstimate(sums);
+  const margin = standardError === null ? null : -normalQuantile(alpha / 2) * standardError;
+  return {
+    of,
+    per,
+    kind: 'ratio',
+    n: sums.n,
+    estimate,
+    confidenceInterval: estimate === null || margin === null ? null : [estimate - margin, estimate + margin],
+  };
+}
+
+export function rateMetrics({ of }: Question, n: number, successes: number, alpha: number): OutcomeMetrics {
+  return {
+    of,
+    kind: 'rate',
+    n,
+    estimate: n === 0 ? null : successes / n,
+    confidenceInterval: n === 0 ? null : wilsonInterval(successes, n, 1 - alpha).confidenceInterval,
+    successes,
+  };
 }
 
 class RatioOutcome implements Collected {
@@ -83,18 +114,7 @@ class RatioOutcome implements Collected {
   }
 
   result(): OutcomeMetrics {
-    const sums = this.#sums.result();
-    const { estimate, standardError } = ratioEstimate(sums);
-    const margin = standardError === null ? null : -normalQuantile(this.#alpha / 2) * standardError;
-    return {
-      of: this.#question.of,
-      per: this.#per,
-      kind: 'ratio',
-      n: sums.n,
-      estimate,
-      confidenceInterval:
-        estimate === null || margin === null ? null : [estimate - margin, estimate + margin],
-    };
+    return ratioMetrics(this.#question, this.#per, this.#sums.result(), this.#alpha);
   }
 }
 
@@ -127,15 +147,7 @@ class RateOutcome implements Collected {
   }
 
   result(): OutcomeMetrics {
-    const [n, successes] = [this.#n, this.#successes];
-    return {
-      of: this.#question.of,
-      kind: 'rate',
-      n,
-      estimate: n === 0 ? null : successes / n,
-      confidenceInterval: n === 0 ? null : wilsonInterval(successes, n, 1 - this.#alpha).confidenceInterval,
-      successes,
-    };
+    return rateMetrics(this.#question, this.#n, this.#successes, this.#alpha);
   }
 }
 
@@ -195,12 +207,15 @@ class ValuesOutcome implements Collected {
 }
 
 /** The quantile, and where the ends of its interval are; the quantile alone where too few values bound it. */
-function quantileEnds(p: number, count: number, alpha: number): number[] {
+export function quantileEnds(p: number, count: number, alpha: number): number[] {
   const ranks = intervalRanks(count, p, alpha);
   return ranks === null ? [p] : [p, ...ranks.map((rank) => (rank - 1) / (count - 1))];
 }
 
-function meanInterval({ count, mean, stdDev }: ColumnSummary, alpha: number): Interval | null {
+export function meanInterval(
+  { count, mean, stdDev }: Pick<ColumnSummary, 'count' | 'mean' | 'stdDev'>,
+  alpha: number,
+): Interval | null {
   if (stdDev === null) return null;
   const margin = (stdDev / Math.sqrt(count)) * studentUpperQuantile(alpha / 2, count - 1);
   return Number.isFinite(margin) ? [mean - margin, mean + margin] : null;

@@ -7,14 +7,26 @@ import {
   FLAG_METADATA_TOKENS,
   TAG_BINDING_MASK,
 } from '../../assembly/layout.js';
+import type { RowTable } from '../readers/row-table.js';
 import { decodeRow, type RowSource, successOf } from '../readers/rows.js';
-import { type Batch, isValue } from '../ring/batch.js';
+import { type Batch, type Columns, isValue } from '../ring/batch.js';
 import { NONE, TRUE } from '../row/declared.js';
 import type { EventRow, Json } from '../schema/event.js';
 import { lifted } from '../schema/fields.js';
 
+/** A row, wherever it stands, and its event where that is asked for. */
+export interface RowAtHand {
+  readonly source: RowSource;
+  readonly batch: Pick<Batch, keyof Columns | 'shared'>;
+  readonly row: number;
+  readonly tag: number;
+  /** Its place in capture order. */
+  readonly sequence: number;
+  readonly event: EventRow;
+}
+
 /** The row at hand, and its event once somebody has asked for it. */
-export class RowCursor {
+export class RowCursor implements RowAtHand {
   readonly source: RowSource;
   batch!: Batch;
   row = 0;
@@ -35,6 +47,10 @@ export class RowCursor {
     return this.batch.tags[this.row];
   }
 
+  get sequence(): number {
+    return this.batch.firstSequence + this.row;
+  }
+
   get event(): EventRow {
     this.#known ??= decodeRow(this.source, this.batch, this.row);
     return this.#known;
@@ -46,8 +62,39 @@ export class RowCursor {
   }
 }
 
+/** The same of a row in a table, whose rows come from many batches. */
+export class TableCursor implements RowAtHand {
+  readonly source: RowSource;
+  batch!: RowTable;
+  row = 0;
+  #known: EventRow | undefined;
+
+  constructor(source: RowSource) {
+    this.source = source;
+  }
+
+  move(table: RowTable, row: number, known: EventRow | undefined): void {
+    this.batch = table;
+    this.row = row;
+    this.#known = known;
+  }
+
+  get tag(): number {
+    return this.batch.tags[this.row];
+  }
+
+  get sequence(): number {
+    return this.batch.sequences[this.row];
+  }
+
+  get event(): EventRow {
+    this.#known ??= this.batch.event(this.source, this.row);
+    return this.#known;
+  }
+}
+
 /** NaN where the row has none; 1 and 0 for yes and no. */
-export type ReadNumber = (cursor: RowCursor) => number;
+export type ReadNumber = (cursor: RowAtHand) => number;
 
 /** Whether the measure is a yes or no. */
 export function isFlag(source: RowSource, of: string): boolean {
@@ -82,12 +129,12 @@ function valueOrNaN(value: number): number {
   return isValue(value) ? value : Number.NaN;
 }
 
-function hasTokens(batch: Batch, row: number): boolean {
+function hasTokens(batch: Columns, row: number): boolean {
   return batch.promptTokens[row] >= 0 || batch.completionTokens[row] >= 0;
 }
 
 /** NaN where there are none. A total of its own is among what is kept beside an event. */
-export function totalTokens(cursor: RowCursor): number {
+export function totalTokens(cursor: RowAtHand): number {
   const { batch, row, tag } = cursor;
   if (!hasTokens(batch, row)) return Number.NaN;
   const isCorrected = (tag & (FLAG_CORRECTED | FLAG_METADATA_TOKENS)) === FLAG_CORRECTED;
@@ -101,7 +148,7 @@ function declared(source: RowSource, column: number): ReadNumber {
   return (cursor) => {
     const { batch, row, tag } = cursor;
     const shared = batch.shared?.[column];
-    if (shared && !owns(owners, shared[row], batch.firstSequence + row)) return Number.NaN;
+    if (shared && !owns(owners, shared[row], cursor.sequence)) return Number.NaN;
     if ((tag & FLAG_DECLARED) !== 0) {
       const code = batch.declared[column][row];
       if (type !== 'bool' && !Number.isNaN(code)) return code;

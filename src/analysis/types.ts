@@ -155,6 +155,9 @@ export interface StreamingMetrics extends StreamingGroup {
   })[];
 }
 
+/** An outcome in one window, with the quantiles that were asked for: p50, p95, p99 by default. */
+export type WindowOutcome = OutcomeMetrics & { readonly [quantile: `p${number}`]: number | undefined };
+
 /** One window of `windowedMetrics`, times in µs since the epoch, [windowStart, windowEnd). */
 export interface WindowRow {
   windowStart: number;
@@ -170,4 +173,6 @@ export interface WindowRow {
   failureCount: number;
   promptTokens: number;
   completionTokens: number;
+  /** By name, those that were asked for; absent where none were. */
+  outcomes?: Record<string, WindowOutcome>;
 }

@@ -2,10 +2,13 @@
 import { checkOptions } from '../check-options.js';
 import { ConfigError } from '../errors.js';
 import { type Kernels, kernelsOfThread } from '../kernels/kernels.js';
-import type { OrderedRows } from '../readers/ordered.js';
+import { type OrderedRows, type OrderOptions, orderedRows } from '../readers/ordered.js';
+import type { View } from '../readers/source.js';
 import { timeUsOf } from '../ring/batch.js';
+import { resolveQuestions } from './compare/outcomes.js';
+import { questionsFor } from './metrics.js';
 import { Panes } from './panes.js';
-import type { WindowRow } from './types.js';
+import type { MetricName, Outcome, WindowRow } from './types.js';
 
 export type WindowSpec =
   | { last: number; unit: 'seconds' | 'minutes' | 'hours'; now?: number }
@@ -54,17 +57,20 @@ export interface WindowedOptions {
   stepUs: number;
   /** Where window 0 begins: at the first event (default) or at the epoch. */
   align?: 'first' | 'epoch';
+  /** Of latencies, and of outcomes that are means or quantiles; default 0.5, 0.95 and 0.99. */
   quantiles?: readonly number[];
+  /** Outcomes that are wanted besides, as in `metrics`. */
+  of?: readonly (MetricName | Outcome)[];
 }
 
 /** `filter` is the caller's, who has taken it out, or will. */
-const WINDOWED = ['sizeUs', 'stepUs', 'align', 'quantiles', 'filter'];
+const WINDOWED = ['sizeUs', 'stepUs', 'align', 'quantiles', 'of', 'filter'];
 const DEFAULT_QUANTILES = [0.5, 0.95, 0.99];
 
 /** @throws ConfigError */
 export function checkWindowed(options: WindowedOptions): void {
   checkOptions(options, WINDOWED);
-  const { sizeUs, stepUs, align, quantiles } = options;
+  const { sizeUs, stepUs, align, quantiles, of } = options;
   for (const [path, value] of [
     ['sizeUs', sizeUs],
     ['stepUs', stepUs],
@@ -83,6 +89,7 @@ export function checkWindowed(options: WindowedOptions): void {
     if (!(typeof p === 'number' && p >= 0 && p <= 1))
       throw new ConfigError('quantiles', 'numbers from 0 to 1', p);
   }
+  if (of !== undefined) resolveQuestions(of);
 }
 
 /**
@@ -91,21 +98,26 @@ export function checkWindowed(options: WindowedOptions): void {
  * Every event lies in at least one window: the last window is the one that begins at or before the last event.
  * With step > size events between windows are in none, as asked for.
  *
- * Latencies of the rows that open windows share are held in the kernels' memory, 8 bytes each; everything else is
- * summed up as it comes.
+ * Latencies of the rows that open windows share, and the values of each outcome that is a mean or a quantile, are held
+ * in the kernels' memory, 8 bytes each; everything else is summed up as it comes.
  *
- * @param ordered - ascending by time
- * @throws AnalysisError ERR_OUT_OF_MEMORY where more latencies lie in one window than the kernels' memory has room for, about 40 million
+ * A score of a sample or session, which several rows share, is of the first of them in time.
+ *
+ * @throws AnalysisError ERR_OUT_OF_MEMORY where more values lie in one window than the kernels' memory has room for, about 40 million
+ * @throws ConfigError naming what is wrong with an outcome
  */
 export async function windowedMetrics(
-  ordered: AsyncIterable<OrderedRows>,
+  view: View,
   options: WindowedOptions,
   kernels: Kernels = kernelsOfThread(),
+  order?: OrderOptions,
 ): Promise<WindowRow[]> {
   checkWindowed(options);
+  const questions = questionsFor(view.source, options);
   return kernels.exclusively(async () => {
-    const sweep = new WindowSweep(options, kernels);
-    for await (const rows of ordered) sweep.add(rows);
+    const { quantiles = DEFAULT_QUANTILES } = options;
+    const sweep = new WindowSweep(options, new Panes(view.source, questions, quantiles, kernels));
+    for await (const rows of orderedRows(view, order)) sweep.add(rows);
     return sweep.finish();
   });
 }
@@ -128,18 +140,19 @@ class WindowSweep {
   private nextUs = Number.NEGATIVE_INFINITY;
   private dueUs = Number.NEGATIVE_INFINITY;
 
-  constructor({ sizeUs, stepUs, align = 'first', quantiles }: WindowedOptions, kernels: Kernels) {
+  constructor({ sizeUs, stepUs, align = 'first' }: WindowedOptions, open: Panes) {
     this.sizeUs = sizeUs;
     this.stepUs = stepUs;
-    this.open = new Panes(kernels, quantiles ?? DEFAULT_QUANTILES);
+    this.open = open;
     this.fromFirst = align === 'first';
   }
 
-  add({ table, rows }: OrderedRows): void {
-    for (const row of rows) {
-      const timeUs = timeUsOf(table, row);
+  add(ordered: OrderedRows): void {
+    const { table, rows } = ordered;
+    for (let i = 0; i < rows.length; i++) {
+      const timeUs = timeUsOf(table, rows[i]);
       if (!(timeUs < this.dueUs)) this.turn(timeUs);
-      if (timeUs >= this.nextUs) this.open.add(timeUs, table, row);
+      if (timeUs >= this.nextUs) this.open.add(timeUs, ordered, i);
       this.lastUs = timeUs;
     }
   }

@@ -1,5 +1,6 @@
 /** Outcomes as options of commands write them. */
 import { METRIC_NAMES } from '../analysis/compare/outcomes.js';
+import { ConfigError } from '../errors.js';
 import type { MetricName, Outcome } from '../index.js';
 import { UsageError } from './errors.js';
 
@@ -18,4 +19,12 @@ export function readOutcome(text: string, option: string, command: string): Metr
   return quantile === null
     ? { of: text }
     : { of: quantile[1]!, summary: { quantile: Number(quantile[2]) / 100 } };
+}
+
+/** What is wrong with an outcome is only known once the experiment's columns are. */
+export function rethrowUsage(command: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof ConfigError) || !String(error.context.path).startsWith('metrics.')) throw error;
+    throw new UsageError(`--of expects ${error.context.expected}`, command);
+  };
 }

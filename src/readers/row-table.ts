@@ -38,6 +38,8 @@ export class RowTable implements Columns {
   blobOffsets = new Uint32Array(0);
   blob: Buffer = Buffer.alloc(0);
   declared: DeclaredValues[] = [];
+  /** As a batch has it. */
+  shared: (Float64Array | null)[] | undefined;
   /** Bytes of `blob` in use. */
   blobBytes = 0;
 
@@ -66,6 +68,9 @@ export class RowTable implements Columns {
     copy(batch.tags, picked, this.tags, at);
     this.declared.forEach((values, column) => {
       copy(batch.declared[column], picked, values, at);
+    });
+    this.shared?.forEach((numbers, column) => {
+      if (numbers !== null) copy(batch.shared![column]!, picked, numbers, at);
     });
     this.addBlobs(batch, picked, at);
     for (let i = 0; i < picked.length; i++) this.sequences[at + i] = batch.firstSequence + picked[i];
@@ -169,6 +174,9 @@ export class RowTable implements Columns {
       const held = this.declared[column] ?? values.subarray(0, 0);
       return held instanceof Float64Array ? grown(held, capacity) : grown(held, capacity);
     });
+    this.shared = like.shared?.map((numbers, column) =>
+      numbers === null ? null : grown(this.shared?.[column] ?? numbers.subarray(0, 0), capacity),
+    );
     this.sequences = grown(this.sequences, capacity);
     this.producers = grown(this.producers, capacity);
   }

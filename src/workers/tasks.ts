@@ -145,7 +145,7 @@ function performed(
     case 'metricsBy':
       return metricsBy(viewOf(parts[0]), task.key, task.times, kernelsOfThread(), task.options);
     case 'windows':
-      return windowedMetrics(orderedRows(viewOf(parts[0])), task.options, kernelsOfThread());
+      return windowedMetrics(viewOf(parts[0]), task.options, kernelsOfThread());
     case 'rows':
       return rowsAfter(viewOf(parts[0]), task.after, task.most);
     case 'last':

@@ -6,7 +6,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type WindowedOptions, type WindowSpec, windowedMetrics } from '../../src/analysis/windows.js';
 import { ConfigError } from '../../src/errors.js';
-import { orderedRows } from '../../src/readers/ordered.js';
 import type { EventRow } from '../../src/schema/event.js';
 import { quantile } from '../../src/stats/quantile.js';
 import { START_US, useBench } from '../capture/support.js';
@@ -359,7 +358,7 @@ describe('windowedMetrics over many batches', () => {
           for (let first = 0; first < times.length; first += 32) {
             refs.push(refTo({ firstSequence: first, timesUs: times.slice(first, first + 32) }));
           }
-          const rows = await windowedMetrics(orderedRows(viewOf(refs), { sliceRows }), options);
+          const rows = await windowedMetrics(viewOf(refs), options, undefined, { sliceRows });
           const expected = atOnce(
             times.map((at, value) => ({ time: at, value })),
             options,
@@ -404,7 +403,7 @@ describe('windowedMetrics over many batches', () => {
     ] as const) {
       const quantiles = [0, 0.01, 0.5, 0.95, 0.99, 1];
       const options = { sizeUs, stepUs, quantiles };
-      const rows = await windowedMetrics(orderedRows(viewOf(refs)), options);
+      const rows = await windowedMetrics(viewOf(refs), options);
       const expected = atOnce(values, options);
       expect(rows.map(({ windowStart }) => windowStart)).toEqual(expected.map(([start]) => start));
       for (let i = 0; i < rows.length; i += Math.ceil(rows.length / 50)) {
@@ -420,9 +419,8 @@ describe('windowedMetrics over many batches', () => {
         live.handOut(batch),
       ),
     );
-    const rows = await windowedMetrics(orderedRows(viewOf(refs), { sliceRows: 320 }), {
-      sizeUs: 100,
-      stepUs: 50,
+    const rows = await windowedMetrics(viewOf(refs), { sizeUs: 100, stepUs: 50 }, undefined, {
+      sliceRows: 320,
     });
     expect(rows).toHaveLength(63);
     expect(live.most).toBeLessThanOrEqual(18);

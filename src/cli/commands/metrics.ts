@@ -4,7 +4,7 @@ import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
 import type { LibraryExperiment } from '../library.js';
-import { readOutcome } from '../outcomes.js';
+import { readOutcome, rethrowUsage } from '../outcomes.js';
 import { emptyLines, lossLines, spanText, titleLines } from '../report/analysed.js';
 import type { ReportOptions } from '../report/measures.js';
 import { groupLines, metricsLines, outcomeLines } from '../report/metrics.js';
@@ -64,7 +64,7 @@ export const metrics = defineCommand({
         (by === undefined
           ? inAll(experiment, filter, wanted, report)
           : byGroup(opened, by, filter, wanted, report)
-        ).catch(rethrowUsage),
+        ).catch(rethrowUsage('metrics')),
       );
       if (options.json) {
         printJson({ id, name, condition, counts, filter, ...found.document });
@@ -82,12 +82,6 @@ export const metrics = defineCommand({
 /** Outcomes that are wanted besides. */
 interface Wanted {
   readonly of?: readonly (MetricName | Outcome)[];
-}
-
-/** What is wrong with an outcome is only known once the experiment's columns are. */
-function rethrowUsage(error: unknown): never {
-  if (!(error instanceof ConfigError) || !String(error.context.path).startsWith('metrics.')) throw error;
-  throw new UsageError(`--of expects ${error.context.expected}`, 'metrics');
 }
 
 interface Found {

@@ -2,6 +2,7 @@ import type { Filter, WindowedOptions } from '../../index.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
+import { readOutcome, rethrowUsage } from '../outcomes.js';
 import { emptyLines, lossLines, titleLines } from '../report/analysed.js';
 import { windowLines } from '../report/windows.js';
 import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
@@ -25,7 +26,8 @@ export const windows = defineCommand({
     '{ id, name, condition, counts, filter or null, sizeUs, stepUs, align,',
     '  windows: [{ windowStart, windowEnd, eventCount, meanLatency, stdDevLatency,',
     '    latencyQuantiles: { p50, p95, p99 }, totalCost, successCount, failureCount,',
-    '    promptTokens, completionTokens }] }',
+    '    promptTokens, completionTokens, outcomes (with --of): { NAME: { of, kind, n, estimate,',
+    '    confidenceInterval, mean, stdDev, min, max, p50, … } } }] }',
     'All windows, whatever --limit. Latencies in ms, costs in USD, times in microseconds since 1970.',
   ],
   positionals: { min: 1, max: 1 },
@@ -47,7 +49,14 @@ export const windows = defineCommand({
       value: 'P',
       default: ['0.5', '0.95', '0.99'],
       commas: true,
-      description: 'of the latencies, from 0 to 1',
+      description: 'of the latencies, and of outcomes that are means or quantiles, from 0 to 1',
+    },
+    of: {
+      type: 'list',
+      value: 'OUTCOME',
+      commas: true,
+      description:
+        'a column for each outcome: a measure or a declared column, as score; its quantile, as ttftMs.p95; a ratio of sums, as costUsd/success',
     },
     limit: {
       type: 'integer',
@@ -65,7 +74,9 @@ export const windows = defineCommand({
       throw new UsageError('windows needs --size, such as --size 60s', 'windows');
     const sizeUs = readDurationUs('size', options.size, 'windows');
     const stepUs = options.step === undefined ? sizeUs : readDurationUs('step', options.step, 'windows');
-    const windowed = { sizeUs, stepUs, align, quantiles: readQuantiles(options.quantiles) };
+    const of = options.of.map((text) => readOutcome(text, '--of', 'windows'));
+    const quantiles = readQuantiles(options.quantiles);
+    const windowed = { sizeUs, stepUs, align, quantiles, ...(of.length > 0 && { of }) };
     const filter = readFilter(options, 'windows');
     return withExperiment(context, 'windows', async (opened) => {
       const { id, name, condition, counts } = opened.experiment;
@@ -79,7 +90,9 @@ export const windows = defineCommand({
       const rows = await waitFor(
         context,
         'reading',
-        opened.experiment.windowedMetrics({ ...windowed, ...(filter !== null && { filter }) }),
+        opened.experiment
+          .windowedMetrics({ ...windowed, ...(filter !== null && { filter }) })
+          .catch(rethrowUsage('windows')),
       );
       if (options.json) {
         const experiment = { id, name, condition, counts };

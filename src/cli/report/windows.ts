@@ -3,6 +3,7 @@
 import type { WindowRow } from '../../analysis/types.js';
 import { bar } from '../terminal/bar.js';
 import {
+  decimalsFor,
   formatCount,
   formatNumber,
   formatShare,
@@ -13,6 +14,7 @@ import {
 } from '../terminal/numbers.js';
 import { sparkline } from '../terminal/sparkline.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
+import { visible } from '../terminal/text.js';
 import { wrap } from '../terminal/width.js';
 import type { Maybe, ReportOptions } from './measures.js';
 
@@ -86,6 +88,7 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
       }),
     },
   ];
+  measures.push(...Object.keys(windows[0]?.outcomes ?? {}).map((name) => outcomeColumn(windows, name)));
   const shown = measures.filter(({ cells }) => cells.some((cell) => cell !== UNKNOWN));
   const { header, starts } = startsOf(windows, options);
   const rows = windows.flatMap(({ windowStart }, index) => {
@@ -98,6 +101,22 @@ function windowTable(windows: readonly WindowRow[], options: WindowsReportOption
   });
   const columns: TableColumn[] = [{ header, align: 'left' }, ...shown];
   return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Number.POSITIVE_INFINITY });
+}
+
+/** Estimates of an outcome that was asked for; rates in percent. */
+function outcomeColumn(windows: readonly WindowRow[], name: string): TableColumn & { cells: string[] } {
+  const outcomes = windows.map((row) => row.outcomes?.[name]);
+  const isRate = outcomes[0]?.kind === 'rate';
+  const estimates = outcomes.map((outcome) => {
+    const estimate = outcome?.estimate ?? null;
+    return estimate === null || !isRate ? estimate : 100 * estimate;
+  });
+  const decimals = isRate ? 1 : decimalsFor(estimates);
+  return {
+    header: visible(isRate ? `${name}, %` : name),
+    align: 'right',
+    cells: estimates.map((estimate) => formatNumber(estimate, decimals)),
+  };
 }
 
 /** When windows start, in UTC: ISO 8601 for programs; for eyes without what all have in common. */

@@ -262,6 +262,25 @@ describe('crucible windows', () => {
     `);
   });
 
+  it('has a column for each outcome that is asked for', async () => {
+    const of = ['--of', 'tokensTotal.p90,success,costUsd/success', '--event', 'llm.stop', '--limit', '2'];
+    expect(await text('windows', CONTROL, '--size', '2m', ...of)).toMatchInlineSnapshot(`
+      "control  c0c0c0c0c0c0c0c0 · control
+        only: event llm.stop
+        2 windows of 2m
+        start                 events  mean, ms    p50    p95    p99  cost, USD  tokens  success, %  tokensTotal.p90  success, %  costUsd/success
+        2026-01-02T12:00:00Z     120     400.0  400.0  533.9  545.8     0.2325  14,640       95.00            124.0        95.0         0.002039
+        2026-01-02T12:02:00Z      80     650.0  650.0  738.9  746.8     0.1550   9,760       95.00            124.0        95.0         0.002039
+      "
+    `);
+    const { windows } = await json('windows', CONTROL, '--size', '2m', ...of);
+    expect(windows[0].outcomes.success).toMatchObject({ kind: 'rate', n: 120, successes: 114 });
+    expect(windows[0].outcomes['costUsd/success'].estimate).toBeCloseTo(windows[0].totalCost / 114, 9);
+    const refused = await run('windows', CONTROL, '--size', '2m', '--of', 'scor');
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain('--of expects');
+  });
+
   it('gives all windows as JSON, whatever the limit', async () => {
     const document = await json('windows', CONTROL, '--size', '10s', '--limit', '1', '--failed');
     expect(document).toMatchObject({
