@@ -79,6 +79,9 @@ const DONE = '[DONE]';
 const TELLING =
   /"(?:usage|usageMetadata|usage_metadata|error)"\s*:\s*\{|"(?:finish_reason|stop_reason|finishReason)"\s*:\s*"|"done"\s*:\s*true|"type"\s*:\s*"(?:message_st|response\.(?:created|completed|incomplete|failed)|error)/;
 
+/** What a piece has that is more than text: a line that tells something, or the mark of the end. */
+const NOT_QUIET = new RegExp(`${TELLING.source}|\\[DONE\\]`);
+
 /** Lines of JSON, or events of which each `data:` line has one. */
 class Lines implements BodyReader {
   readonly #reply: Reply;
@@ -93,6 +96,7 @@ class Lines implements BodyReader {
 
   take(bytes: Uint8Array): void {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (this.#isQuiet(chunk)) return;
     let start = 0;
     for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, start)) {
       if (this.#rest.bytes > 0) {
@@ -103,6 +107,13 @@ class Lines implements BodyReader {
       start = at + 1;
     }
     if (start < chunk.length) this.#rest.add(chunk.subarray(start));
+  }
+
+  /** Whole lines of which none is of interest, as most pieces are: a look at their bytes will do. */
+  #isQuiet(chunk: Buffer): boolean {
+    if (this.#isFirst || this.#rest.bytes > 0 || chunk[chunk.length - 1] !== NEWLINE) return false;
+    // What is looked for has no other letters than those of ASCII.
+    return !NOT_QUIET.test(chunk.toString('latin1'));
   }
 
   end(): void {

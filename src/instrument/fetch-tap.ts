@@ -117,7 +117,12 @@ class Attempt implements ResultObserver {
     }, undefined);
   }
 
-  /** The runtime has read a body past its stream. */
+  /** Chunks of an answer that is none in pieces say nothing. */
+  wantsWhole(): boolean {
+    return !this.call.isStream;
+  }
+
+  /** A method of the answer has read its body, or the runtime has, past its stream. */
   read(value: unknown): void {
     guarded(() => {
       if (this.#hasBytes) return;
@@ -166,6 +171,11 @@ class Attempt implements ResultObserver {
   }
 
   failed(error: unknown): void {
+    // An answer that has come, and is no JSON, is one.
+    if (error instanceof SyntaxError && this.#response !== undefined && this.wantsWhole()) {
+      this.completed();
+      return;
+    }
     guarded(() => {
       const isTimeout = isAbort(error) && this.call.elapsedMs() >= this.#request.timeoutMs;
       const name = isTimeout ? 'timeout' : errorName(error);

@@ -17,41 +17,57 @@ export const activeCall = new AsyncLocalStorage<ModelCall | undefined>();
 /** What tells calls apart. Times are in µs since the Unix epoch; a start that is not known is -Infinity. */
 export interface CallTraits {
   readonly responseId: string | null;
-  /** Each name that the model is known by. */
-  readonly models: readonly (string | null)[];
+  /** Names that the model is known by: as it was asked for, and as it answered. */
+  readonly model: string | null;
+  readonly responseModel: string | null;
   readonly startUs: number;
   readonly endUs: number;
 }
 
-interface Counted extends CallTraits {
-  /** Those that have seen it. */
-  readonly layers: Set<Layer>;
+interface Counted {
+  readonly call: CallTraits;
+  /** Other layers that have seen it. */
+  seenBy: readonly Layer[];
   readonly countedUs: number;
 }
 
-/** Calls that are remembered; layers tell of a call within moments of each other. */
+/** Calls of a layer that are remembered; layers tell of a call within moments of each other. */
 const COUNTED_MAX = 512;
 /** Clocks of layers differ by so much. */
 const TOLERANCE_US = 5000;
+const NOBODY: readonly Layer[] = [];
 
-/** By age. */
-const counted: Counted[] = [];
+/** By the layer that has counted them, each by age. A layer's own calls are never the same: it looks at the others'. */
+const counted = new Map<Layer, Counted[]>();
 
 /**
  * Whether the call is the layer's to count. If not, another one has done so, and this one is not to.
  */
 export function claim(layer: Layer, call: CallTraits): boolean {
-  for (let i = counted.length - 1; i >= 0; i--) {
-    const known = counted[i];
-    // What was counted before this one began is another call, and so are all before it.
-    if (known.countedUs < call.startUs - TOLERANCE_US) break;
-    if (known.layers.has(layer) || !isSame(known, call)) continue;
-    known.layers.add(layer);
-    return false;
+  for (const [other, calls] of counted) {
+    if (other !== layer && isCountedAmong(calls, layer, call)) return false;
   }
-  counted.push({ ...call, layers: new Set([layer]), countedUs: systemClock.nowUs() });
-  if (counted.length > COUNTED_MAX) counted.splice(0, COUNTED_MAX / 2);
+  let own = counted.get(layer);
+  if (own === undefined) {
+    own = [];
+    counted.set(layer, own);
+  }
+  own.push({ call, seenBy: NOBODY, countedUs: systemClock.nowUs() });
+  if (own.length > COUNTED_MAX) own.splice(0, COUNTED_MAX / 2);
   return true;
+}
+
+/** @param calls - those of another layer */
+function isCountedAmong(calls: readonly Counted[], layer: Layer, call: CallTraits): boolean {
+  for (let i = calls.length - 1; i >= 0; i--) {
+    const known = calls[i];
+    // What was counted before this one began is another call, and so are all before it.
+    if (known.countedUs < call.startUs - TOLERANCE_US) return false;
+    if (known.seenBy.includes(layer) || !isSame(known.call, call)) continue;
+    known.seenBy = [...known.seenBy, layer];
+    return true;
+  }
+  return false;
 }
 
 function isSame(known: CallTraits, call: CallTraits): boolean {
@@ -59,7 +75,11 @@ function isSame(known: CallTraits, call: CallTraits): boolean {
   if (known.responseId !== null && call.responseId !== null) return known.responseId === call.responseId;
   // Which of several is meant is not known where their starts are not.
   if (!Number.isFinite(known.startUs) || !Number.isFinite(call.startUs)) return false;
-  return known.models.some((model) => model !== null && call.models.includes(model));
+  return isNamed(known.model, call) || isNamed(known.responseModel, call);
+}
+
+function isNamed(model: string | null, call: CallTraits): boolean {
+  return model !== null && (model === call.model || model === call.responseModel);
 }
 
 /** Whether a stretch of time lies in the other's. */

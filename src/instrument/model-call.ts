@@ -1,11 +1,11 @@
 /** One call of a model, from its first attempt to its end, as events of the bus. */
-import { execute } from '../capture/channels.js';
+import { execute, isHeard } from '../capture/channels.js';
 import { type ActiveRun, activeRun } from '../capture/context.js';
 import { systemClock } from '../clock.js';
 import type { Metadata } from '../schema/event.js';
 import { Usage } from '../schema/usage.js';
 import type { Endpoint } from './endpoints.js';
-import { claim, type Layer } from './layers.js';
+import { type CallTraits, claim, type Layer } from './layers.js';
 import { Reply } from './reply.js';
 
 /**
@@ -96,33 +96,30 @@ export class ModelCall {
   end(outcome: CallOutcome, error: string | null = null, durationMs?: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { model, responseId } = this.reply;
-    const traits = { responseId, models: [this.#model, model], startUs: this.#startUs };
-    if (!claim(this.layer, { ...traits, endUs: systemClock.nowUs() })) return;
-    const measurements = {
+    if (!claim(this.layer, this.#traits())) return;
+    const measurements: Record<string, unknown> = {
       duration:
         durationMs === undefined
           ? systemClock.monotonicNs() - this.#startNs
           : BigInt(Math.round(durationMs * 1e6)),
-      ...(this.isStream && this.#chunks > 0 ? { chunks: this.#chunks } : null),
     };
-    const ttftMs = this.isStream ? this.#ttftMs : null;
-    const metadata = {
-      ...this.#identity(),
-      ...told({ ...this, ttftMs, outcome, error }),
-      ...this.additions,
-    };
+    if (this.isStream && this.#chunks > 0) measurements.chunks = this.#chunks;
+    const metadata = this.#identity();
+    tell(metadata, this, this.isStream ? this.#ttftMs : null, outcome, error);
+    if (this.additions !== null) Object.assign(metadata, this.additions);
     this.#emit(outcome === 'error' ? EXCEPTION : STOP, measurements, metadata);
   }
 
-  #identity(): Metadata {
+  #traits(): CallTraits {
+    const { model, responseId } = this.reply;
+    const endUs = systemClock.nowUs();
+    return { responseId, model: this.#model, responseModel: model, startUs: this.#startUs, endUs };
+  }
+
+  #identity(): Record<string, unknown> {
     const { provider, operation, isDeployment } = this.#called;
     const model = isDeployment ? (this.reply.model ?? this.#model) : (this.#model ?? this.reply.model);
-    return {
-      ...(model === null ? null : { model }),
-      ...(provider === null ? null : { provider }),
-      operation,
-    };
+    return identityOf(model, provider, operation);
   }
 
   #emit(event: string, measurements: Record<string, unknown>, metadata: Metadata): void {
@@ -139,28 +136,36 @@ export interface OverCall extends Told {
   readonly durationMs: number | null;
   readonly run: ActiveRun | undefined;
   readonly additions?: Metadata;
+  readonly ttftMs: number | null;
+  readonly outcome: CallOutcome;
+  readonly error: string | null;
 }
 
 /** Emits the start and the end of a call, unless another layer has. */
 export function emitOver(layer: Layer, call: OverCall): void {
-  const { called, reply, startUs, durationMs, run, outcome } = call;
+  const { called, reply, startUs, durationMs, run } = call;
   const isTimed = durationMs !== null;
-  const endUs = isTimed ? startUs + durationMs * 1000 : systemClock.nowUs();
-  const traits = { responseId: reply.responseId, models: [called.model, reply.model], endUs };
-  if (!claim(layer, { ...traits, startUs: isTimed ? startUs : Number.NEGATIVE_INFINITY })) return;
-  const model = called.model ?? reply.model;
-  const { provider, operation } = called;
-  const identity = {
-    ...(model === null ? null : { model }),
-    ...(provider === null ? null : { provider }),
-    operation,
+  const traits = {
+    responseId: reply.responseId,
+    model: called.model,
+    responseModel: reply.model,
+    startUs: isTimed ? startUs : Number.NEGATIVE_INFINITY,
+    endUs: isTimed ? startUs + durationMs * 1000 : systemClock.nowUs(),
   };
+  if (claim(layer, traits)) activeRun.run(run, emitBoth, call);
+}
+
+function emitBoth(call: OverCall): void {
+  const { called, reply, startUs, durationMs, additions } = call;
+  const model = called.model ?? reply.model;
+  if (isHeard(START)) {
+    const identity = identityOf(model, called.provider, called.operation);
+    execute(START, { systemTime: startUs }, Object.assign(identity, additions));
+  }
+  const metadata = identityOf(model, called.provider, called.operation);
+  tell(metadata, call, call.ttftMs, call.outcome, call.error);
   const measurements = durationMs === null ? {} : { duration: Math.round(durationMs * 1e6) };
-  const metadata = { ...identity, ...told(call), ...call.additions };
-  activeRun.run(run, () => {
-    execute(START, { systemTime: startUs }, { ...identity, ...call.additions });
-    execute(outcome === 'error' ? EXCEPTION : STOP, measurements, metadata);
-  });
+  execute(call.outcome === 'error' ? EXCEPTION : STOP, measurements, Object.assign(metadata, additions));
 }
 
 /** What is known of a call at its end. */
@@ -170,41 +175,62 @@ export interface Told {
   readonly costUsd: number | null;
   readonly isStream: boolean | null;
   readonly attempts: number | null;
-  readonly ttftMs: number | null;
-  readonly outcome: CallOutcome;
-  readonly error: string | null;
 }
 
-function told(call: Told): Metadata {
-  const { usage, responseId, finishReason, model } = call.reply;
-  return {
-    ...(model === null ? null : { responseModel: model }),
-    ...(call.ttftMs === null ? null : { ttftMs: call.ttftMs }),
-    ...(usage === null ? null : { usage, ...kindsOf(usage) }),
-    ...(call.costUsd === null ? null : { cost: call.costUsd }),
-    ...(responseId === null ? null : { responseId }),
-    ...(finishReason === null ? null : { finishReason }),
-    ...(call.statusCode === null ? null : { statusCode: call.statusCode }),
-    ...(call.isStream === null ? null : { stream: call.isStream }),
-    ...(call.attempts === null ? null : { attempts: call.attempts }),
-    outcome: call.outcome,
-    // A status of 200 says no more than that the answer had begun.
-    ...(call.outcome === 'ok' ? null : { success: false }),
-    ...(call.error === null ? null : { error: call.error }),
-  };
+// What follows adds keys one after the other: calls of a kind then share the shape of their metadata, and whoever
+// reads them is quick with those.
+
+function identityOf(
+  model: string | null,
+  provider: string | null,
+  operation: string,
+): Record<string, unknown> {
+  const identity: Record<string, unknown> = {};
+  if (model !== null) identity.model = model;
+  if (provider !== null) identity.provider = provider;
+  identity.operation = operation;
+  return identity;
+}
+
+function tell(
+  metadata: Record<string, unknown>,
+  { reply, statusCode, costUsd, isStream, attempts }: Told,
+  ttftMs: number | null,
+  outcome: CallOutcome,
+  error: string | null,
+): void {
+  const { usage, responseId, finishReason, model } = reply;
+  if (model !== null) metadata.responseModel = model;
+  if (ttftMs !== null) metadata.ttftMs = ttftMs;
+  if (usage !== null) {
+    metadata.usage = usage;
+    tellKinds(metadata, usage);
+  }
+  if (costUsd !== null) metadata.cost = costUsd;
+  if (responseId !== null) metadata.responseId = responseId;
+  if (finishReason !== null) metadata.finishReason = finishReason;
+  if (statusCode !== null) metadata.statusCode = statusCode;
+  if (isStream !== null) metadata.stream = isStream;
+  if (attempts !== null) metadata.attempts = attempts;
+  metadata.outcome = outcome;
+  // A status of 200 says no more than that the answer had begun.
+  if (outcome !== 'ok') metadata.success = false;
+  if (error !== null) metadata.error = error;
 }
 
 const counts = new Usage();
+/** What of them is malformed is found again when the event is enriched. */
+const unread = { malformed: false, cut: false, malformedKeys: [] };
 
 /** Tokens that are among the others, as far as they are told. */
-function kindsOf(usage: Metadata): Metadata {
+function tellKinds(metadata: Record<string, unknown>, usage: Metadata): void {
   counts.clear();
-  counts.addAll(usage, 'usage', { malformed: false, cut: false, malformedKeys: [] });
+  counts.addAll(usage, 'usage', unread);
   counts.settle();
-  const kinds = {
-    cachedTokens: counts.reported('cached'),
-    cacheWriteTokens: counts.reported('cacheWrite'),
-    reasoningTokens: counts.reported('reasoning'),
-  };
-  return Object.fromEntries(Object.entries(kinds).filter(([, tokens]) => tokens !== null));
+  const cached = counts.reported('cached');
+  if (cached !== null) metadata.cachedTokens = cached;
+  const cacheWrite = counts.reported('cacheWrite');
+  if (cacheWrite !== null) metadata.cacheWriteTokens = cacheWrite;
+  const reasoning = counts.reported('reasoning');
+  if (reasoning !== null) metadata.reasoningTokens = reasoning;
 }

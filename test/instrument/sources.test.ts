@@ -188,3 +188,17 @@ describe('what goes wrong elsewhere', () => {
     ]);
   });
 });
+
+describe('an answer that is read as JSON and is none', () => {
+  it.each([
+    [200, { metadata: { outcome: 'ok', statusCode: 200 } }],
+    [502, { metadata: { outcome: 'error', statusCode: 502, error: 'http_502' } }],
+  ])('with status %i is what its status says, and its reader is told', async (status, expected) => {
+    const page: typeof fetch = async () =>
+      new Response('<html>', { status, headers: { 'content-type': 'text/html' } });
+    const url = 'https://api.openai.com/v1/chat/completions';
+    const response = await crucibleFetch({ fetch: page })(url, { method: 'POST', body: '{"model":"m"}' });
+    await expect(response.json()).rejects.toThrow(SyntaxError);
+    expect(await bench.calls()).toMatchObject([expected]);
+  });
+});

@@ -5,6 +5,7 @@
  * its class, known to native code, with its private fields in reach. Only an object that can no longer be extended is
  * stood in for by a proxy, whose methods run on the object.
  */
+import { privateField } from './private-field.js';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 export type Key = string | symbol;
@@ -39,6 +40,52 @@ export function surround<T extends object>(
   if (!isInPlace) return standIn(object, members, around);
   for (const member of members) Object.defineProperty(object, member.key, shadowOf(member, around));
   return object;
+}
+
+/** By the prototype and the keys: a class over it, whose members ask each object what is around its own. */
+const classes = new WeakMap<object, Map<ReadonlySet<Key>, object>>();
+const arounds = privateField<(call: MemberCall) => unknown>();
+
+/**
+ * The same for objects of which there are many of one class, and that have no such members of their own: a class in
+ * between has the shadows, once for all of them, so that each takes no more than a field.
+ */
+export function surroundByClass<T extends object>(
+  object: T,
+  keys: ReadonlySet<Key>,
+  around: (call: MemberCall) => unknown,
+): T {
+  const isPlain =
+    Object.isExtensible(object) &&
+    arounds.get(object) === undefined &&
+    !Reflect.ownKeys(object).some((key) => keys.has(key));
+  const prototype: object | null = Object.getPrototypeOf(object);
+  if (!isPlain || prototype === null || !Reflect.setPrototypeOf(object, classOver(prototype, keys))) {
+    return surround(object, keys, around);
+  }
+  arounds.set(object, around);
+  return object;
+}
+
+function classOver(prototype: object, keys: ReadonlySet<Key>): object {
+  let known = classes.get(prototype);
+  if (known === undefined) {
+    known = new Map();
+    classes.set(prototype, known);
+  }
+  let shadows = known.get(keys);
+  if (shadows === undefined) {
+    shadows = Object.create(prototype) as object;
+    const aroundIt = (call: MemberCall) => {
+      const around = arounds.get(call.self);
+      return around === undefined ? call.proceed() : around(call);
+    };
+    for (const member of inheritedBy(shadows)) {
+      if (keys.has(member.key)) Object.defineProperty(shadows, member.key, shadowOf(member, aroundIt));
+    }
+    known.set(keys, shadows);
+  }
+  return shadows;
 }
 
 function isReplaceable(object: object, key: Key): boolean {

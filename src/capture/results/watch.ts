@@ -5,15 +5,25 @@
  * read, copied or kept back for it: the calls that consume a result are seen as they pass.
  */
 import { BODY_READERS, eachPart, hasMethod, type Kind, kindOf } from './kinds.js';
-import { type Key, type MemberCall, surround } from './members.js';
+import { type Key, type MemberCall, surround, surroundByClass } from './members.js';
 import { pipe, pipeThrough } from './pipe.js';
 import { isThenable, observePromise, observeThen, throughThen } from './promises.js';
-import { isAbort, isIteration, isNodeStream, type Watchable, wasAborted, watchableOf } from './watchable.js';
+import {
+  isAbort,
+  isIteration,
+  isNodeStream,
+  type Watchable,
+  WEB_STREAM_MEMBERS,
+  wasAborted,
+  watchableOf,
+} from './watchable.js';
 
 /** Is told how a result ends, and of the chunks until then. Of several ends the first counts. */
 export interface ResultObserver {
   /** A promise has given what it stood for. */
   arrived?(result: unknown): void;
+  /** Whether it is enough to be told what a method gives that reads a whole body, and not of its chunks. */
+  wantsWhole?(): boolean;
   /** A method that reads a whole body has given this. */
   read?(value: unknown): void;
   /** Once for each, whatever branches of a stream see of it. */
@@ -108,6 +118,8 @@ interface Message {
 }
 
 const MESSAGE_MEMBERS: ReadonlySet<Key> = new Set(['clone', ...BODY_READERS]);
+/** What these give has all that was in the body. */
+const WHOLE_READERS: ReadonlySet<Key> = new Set(['text', 'json', 'arrayBuffer', 'bytes']);
 /** What a container is searched for first. */
 const STREAMS: ReadonlySet<Kind> = new Set(['webStream', 'emitter', 'asyncIterable', 'iterator']);
 /** Whoever calls these is going to consume what they give. */
@@ -183,14 +195,16 @@ class Watch {
     if (this.#watched?.has(watchable.object)) return message;
     const tap = newTap();
     this.#watch(watchable, () => tap, isOpen);
-    return surround(message, MESSAGE_MEMBERS, (call) => this.#callMessage(tap, call));
+    return surroundByClass(message, MESSAGE_MEMBERS, (call) => this.#callMessage(tap, call));
   }
 
-  #callMessage(tap: Tap, { key, self, proceed }: MemberCall): unknown {
+  #callMessage(tap: Tap, call: MemberCall): unknown {
+    const { key, self, proceed } = call;
     const { body } = self as { readonly body?: { readonly locked?: unknown } | null };
-    const isRefused = body?.locked === true;
-    const result = proceed();
-    if (isRefused) return result;
+    if (body?.locked === true) return proceed();
+    const isWhole = WHOLE_READERS.has(key) && this.#observer.wantsWhole?.() === true;
+    if (isWhole) this.#enter(tap);
+    const result = isWhole ? this.#inside(call) : proceed();
     // Some runtimes read a body past its stream.
     if (key !== 'clone') {
       return this.#later(tap, result, (value) => {
@@ -208,7 +222,11 @@ class Watch {
     if (known !== undefined) return known;
     const tap = newTap();
     if (isOpen) this.#enter(tap);
-    const watched = surround(object, members, (call) => this.#call(tap, call));
+    const around = (call: MemberCall) => this.#call(tap, call);
+    const watched =
+      members === WEB_STREAM_MEMBERS
+        ? surroundByClass(object, members, around)
+        : surround(object, members, around);
     this.#watched ??= new WeakMap();
     this.#watched.set(object, watched).set(watched, watched);
     this.#held++;

@@ -9,7 +9,7 @@ export interface Watchable {
 }
 
 const ITERATOR_MEMBERS: ReadonlySet<Key> = new Set(ITERATION);
-const WEB_STREAM_MEMBERS: ReadonlySet<Key> = new Set([
+export const WEB_STREAM_MEMBERS: ReadonlySet<Key> = new Set([
   ...ITERATION,
   ...['getReader', 'read', 'releaseLock', 'cancel', 'tee', 'values', 'pipeTo', 'pipeThrough'],
 ]);
