@@ -10,6 +10,7 @@ import { CovariateMoments } from '../stats/covariates.js';
 import { Welford } from '../stats/moments.js';
 import { PairMoments } from '../stats/ratio.js';
 import type { Summary } from '../stats/sample.js';
+import { ColumnMix } from './column-mix.js';
 import { type ArmSamples, type StratumOfArm, USUAL_MEASURES } from './compare/samples.js';
 import { streamSeed } from './compare/streams.js';
 import { GatheredValues } from './gathered-values.js';
@@ -71,8 +72,12 @@ export async function gatherArm(
   return collected(kernels, undefined, view, (columns) => {
     const collector = new MetricsCollector(view.source, columns);
     const values = new ValuesCollector(view.source, options);
+    const mix = new ColumnMix(view.source);
     return {
-      add: (rows, staged) => collector.add(columns.pass === 1 ? values.add(rows) : rows, staged),
+      add(rows, staged) {
+        if (columns.pass === 1) mix.add(rows);
+        collector.add(columns.pass === 1 ? values.add(rows) : rows, staged);
+      },
       result() {
         const metrics = collector.result(times);
         const { totalEvents, timeRange } = metrics.summary;
@@ -83,7 +88,7 @@ export async function gatherArm(
           condition: view.source.condition,
           metrics,
           ...values.result(),
-          mix: mixOf(collector.bindingCounts()),
+          mix: { ...mixOf(collector.bindingCounts()), columns: mix.result() },
           successes: 'successful' in reliability ? reliability.successful : 0,
           decided: reliability.decidedRequests,
           timeRange:
@@ -95,7 +100,9 @@ export async function gatherArm(
   });
 }
 
-function mixOf(counts: ReturnType<MetricsCollector['bindingCounts']>): NonNullable<ArmSamples['mix']> {
+function mixOf(
+  counts: ReturnType<MetricsCollector['bindingCounts']>,
+): Omit<NonNullable<ArmSamples['mix']>, 'columns'> {
   const by = (nameOf: (binding: Binding) => string | null) => {
     const rowsOf: Record<string, number> = Object.create(null);
     for (const { binding, rows } of counts) {

@@ -88,6 +88,9 @@ export interface UnkeptSamples {
   readonly events: number;
 }
 
+/** Events by what they have in common. */
+export type Mix = Readonly<Record<string, number>>;
+
 export interface ArmSamples {
   readonly id: string;
   readonly name: string;
@@ -122,8 +125,10 @@ export interface ArmSamples {
   readonly strata?: readonly StratumOfArm[];
   /** Latencies of events that succeeded, and of those that failed. */
   readonly latencyOf?: { readonly succeeded: Summary; readonly failed: Summary };
-  /** Events by model, provider and name, as far as bindings tell. */
-  readonly mix?: Readonly<Record<'model' | 'provider' | 'event', Readonly<Record<string, number>>>>;
+  /** Events by model, provider and name, as far as bindings tell, and by the values of declared dictionary columns. */
+  readonly mix?: Readonly<Record<'model' | 'provider' | 'event', Mix>> & {
+    readonly columns: Readonly<Record<string, Mix>>;
+  };
   /** Where a unit was named. */
   readonly byUnit?: UnitTotals;
   /** Where none was: ids that several events share, most events per id first. */

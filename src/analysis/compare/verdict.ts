@@ -91,7 +91,10 @@ const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
   ['unlikeFailures', 'latency is of failures too, which take another time and are not as many in both arms'],
   ['censored', 'latencies were cut at a greatest value, so that means and high quantiles are lower bounds'],
   ['tooFewSamples', 'there are few observations'],
-  ['unequalMix', 'the arms are made of different models, providers or kinds of events'],
+  [
+    'unequalMix',
+    'the arms are made of different models, providers, kinds of events or values of a declared column',
+  ],
   ['unequalSkew', 'means of arms so unequal in size do not tell, with values so skewed'],
   ['heavyTail', 'some means rest on a few large values'],
 ];

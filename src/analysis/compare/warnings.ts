@@ -7,7 +7,7 @@ import { welchTTest } from '../../stats/t-tests.js';
 import { type ComparedKind, countByKind, kindOf } from '../kinds.js';
 import { cutOf, isTime } from './censoring.js';
 import { largestShare, longestRun, type Observed } from './observed.js';
-import { type ArmSamples, flagOf, type RepeatedId } from './samples.js';
+import { type ArmSamples, flagOf, type Mix, type RepeatedId } from './samples.js';
 import type { ArmEstimate, ComparisonWarning, MetricComparison, Pairing, WarningCode } from './types.js';
 import type { Names } from './verdict.js';
 import { counted, list, valuesText } from './words.js';
@@ -283,18 +283,27 @@ function mixWarnings({ baseline, treatment, names, kind, isStratified }: Reviewe
   const [old, now] = [baseline.mix, treatment.mix];
   if (old === undefined || now === undefined) return [];
   // One kind of event has several names where spans fail, which is an outcome of theirs.
-  const keys =
+  const bound =
     kind.names === null ? (['model', 'provider', 'event'] as const) : (['model', 'provider'] as const);
-  return keys.flatMap((key) => {
-    const all = [...new Set([...Object.keys(old[key]), ...Object.keys(now[key])])];
-    const total = (mix: Readonly<Record<string, number>>) =>
-      all.reduce((sum, name) => sum + (mix[name] ?? 0), 0);
-    const [before, after] = [total(old[key]), total(now[key])];
+  const declared = Object.keys(old.columns).filter((name) => Object.hasOwn(now.columns, name));
+  const parts = [
+    ...bound.map((key) => ({ what: `${key}s`, by: key as string, old: old[key], now: now[key] })),
+    ...declared.map((name) => ({
+      what: `values of ${name}`,
+      by: name,
+      old: old.columns[name],
+      now: now.columns[name],
+    })),
+  ];
+  return parts.flatMap(({ what, by, old, now }) => {
+    const all = [...new Set([...Object.keys(old), ...Object.keys(now)])];
+    const total = (mix: Mix) => all.reduce((sum, name) => sum + rowsIn(mix, name), 0);
+    const [before, after] = [total(old), total(now)];
     const shares = all.map((name) => ({
       name,
-      old: (old[key][name] ?? 0) / before,
-      now: (now[key][name] ?? 0) / after,
-      rows: (old[key][name] ?? 0) + (now[key][name] ?? 0),
+      old: rowsIn(old, name) / before,
+      now: rowsIn(now, name) / after,
+      rows: rowsIn(old, name) + rowsIn(now, name),
     }));
     const distance = shares.reduce((sum, share) => sum + Math.abs(share.old - share.now), 0) / 2;
     // Arms that have nothing in common are what is compared: one model against another.
@@ -309,10 +318,15 @@ function mixWarnings({ baseline, treatment, names, kind, isStratified }: Reviewe
     const most = shares.toSorted((a, b) => Math.abs(b.old - b.now) - Math.abs(a.old - a.now)).slice(0, 3);
     const told = most.map(({ name, old, now }) => `${name} ${percent(old)} and ${percent(now)}`);
     const message =
-      `${names.baseline} and ${names.treatment} are made of different ${key}s (${list(told)}): differences between those ` +
-      `are part of what is found; filter by ${key}, or compare within each`;
+      `${names.baseline} and ${names.treatment} are made of different ${what} (${list(told)}): differences between those ` +
+      `are part of what is found; filter by ${by}, or compare within each`;
     return [warning('unequalMix', message)];
   });
+}
+
+/** A name may be one that every object has, such as 'constructor'. */
+function rowsIn(mix: Mix, name: string): number {
+  return Object.hasOwn(mix, name) ? mix[name] : 0;
 }
 
 function strataWarning({ metrics }: Reviewed): ComparisonWarning[] {
