@@ -34,6 +34,10 @@ export interface Look {
   readonly events: number;
   readonly units: number;
   readonly decision: string;
+  /** Whether the planned end had come. */
+  readonly ended: boolean;
+  /** The planned outcomes as they were then, condensed: equal for equal figures. */
+  readonly figures: string;
   /** How the look was other than planned. */
   readonly deviations: readonly string[];
 }

@@ -9,7 +9,7 @@ import type { Context, Filter, Json } from '../schema/event.js';
 import { assignedArm } from './assign.js';
 import type { Contribution, Look, StudyBook } from './book.js';
 import { isSame, jsonOf, questionsOf, type StudyPlan, UNPLANNED_OUTCOMES } from './plan.js';
-import { type Deviation, type StudyVerdict, studyVerdict } from './verdict.js';
+import { type Deviation, figuresOf, type StudyVerdict, studyVerdict } from './verdict.js';
 
 /** An arm's experiment, as far as a study needs it. */
 export interface StudyExperiment {
@@ -239,13 +239,16 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
     return { options: compare, questions, alpha, deviations: deviationsOf(this.plan, options) };
   }
 
-  #noteLook({ at, arms, decision, deviations }: StudyVerdict): void {
+  #noteLook(verdict: StudyVerdict): void {
+    const { at, arms, decision, ended, deviations } = verdict;
     const counts = Object.values(arms);
     this.#book.noteLook({
       at,
       events: counts.reduce((sum, { events }) => sum + events, 0),
       units: counts.reduce((sum, { units }) => sum + units, 0),
       decision,
+      ended,
+      figures: figuresOf(verdict),
       deviations: deviations.map(({ code }) => code),
     });
   }

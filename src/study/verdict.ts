@@ -1,4 +1,5 @@
 /** The verdict of a study: what the plan and the comparison say together. Pure: no clock, no I/O. */
+import { createHash } from 'node:crypto';
 import type { Question } from '../analysis/compare/outcomes.js';
 import { change, decimalsFor, interval, list } from '../analysis/compare/words.js';
 import type {
@@ -16,6 +17,7 @@ export type Decision = 'better' | 'worse' | 'noninferior' | 'undecided' | 'inval
 export type DeviationCode =
   | 'noPlan'
   | 'lookedEarly'
+  | 'lookedAgain'
   | 'addedOutcomes'
   | 'changedFilter'
   | 'changedEvent'
@@ -122,8 +124,9 @@ export function studyVerdict(state: StudyState): StudyVerdict {
   const { plan, comparison, questions } = state;
   const arms = countsOf(state);
   const ended = hasEnded(state, arms);
-  const deviations = [...state.deviations, ...deviationsOf(state, arms, ended)];
-  const withheld = withheldBecause(state, arms, ended, deviations);
+  const tested = testedBefore(state);
+  const deviations = [...state.deviations, ...deviationsOf(state, arms, ended, tested)];
+  const withheld = withheldBecause(state, arms, ended, deviations, tested);
   const compared = comparison?.treatments ?? [];
   const decisions = decide(state, arms, withheld);
   const deciding = decidingOf(decisions);
@@ -177,11 +180,27 @@ function countsOf({ plan, comparison, processes }: StudyState): Map<string, Stud
 }
 
 /** At its planned time; else with its planned units; and in any case when nobody captures any more. */
-function hasEnded({ plan, nowUs, running }: StudyState, arms: ReadonlyMap<string, StudyArmCounts>): boolean {
+function hasEnded(state: StudyState, arms: ReadonlyMap<string, StudyArmCounts>): boolean {
+  const { plan, nowUs, running } = state;
   const { until = null, unitsPerArm = null } = plan.analysis ?? {};
   if (!running) return true;
   if (until !== null) return nowUs >= Date.parse(until) * 1000;
-  return unitsPerArm !== null && fewestUnits(arms) >= unitsPerArm;
+  return unitsPerArm !== null && unitsWithOutcome(state, arms) >= unitsPerArm;
+}
+
+/** Units of the smallest arm that the planned primary outcomes tell of: those whose outcome is unknown are not counted. */
+function unitsWithOutcome(
+  { comparison, questions }: Pick<StudyState, 'comparison' | 'questions'>,
+  arms: ReadonlyMap<string, StudyArmCounts>,
+): number {
+  const primaries = questions.filter(({ planned, role }) => planned && role === 'primary');
+  const told = (comparison?.treatments ?? []).flatMap(({ metrics }) =>
+    primaries.flatMap(({ name }) => {
+      const found = metrics[name];
+      return found === undefined ? [] : [found.baseline, found.treatment].map(({ units, n }) => units ?? n);
+    }),
+  );
+  return Math.min(fewestUnits(arms), ...told);
 }
 
 function fewestUnits(arms: ReadonlyMap<string, StudyArmCounts>): number {
@@ -193,10 +212,12 @@ function totalEvents(arms: ReadonlyMap<string, StudyArmCounts>): number {
 }
 
 function deviationsOf(
-  { plan, looks }: StudyState,
+  state: StudyState,
   arms: ReadonlyMap<string, StudyArmCounts>,
   ended: boolean,
+  tested: Look | null,
 ): Deviation[] {
+  const { plan, looks } = state;
   const { analysis } = plan;
   if (analysis === null) {
     return [{ code: 'noPlan', message: 'nothing was planned: no outcome, and no time at which to look' }];
@@ -204,7 +225,11 @@ function deviationsOf(
   // Whoever may look at any time may stop at any time.
   if (analysis.sequential !== null) return [];
   const found: Deviation[] = [];
-  const early = earlyLooks(looks, arms);
+  if (tested !== null) {
+    const message = `the test was made at the planned end (${new Date(tested.at / 1000).toISOString()}, ${tested.events} events: ${tested.decision}), and the data have changed since: its decision stands`;
+    found.push({ code: 'lookedAgain', message });
+  }
+  const early = earlyLooks(looks, arms).filter((look) => look.ended !== true);
   if (early.length > 0 || !ended) {
     const looked = [
       ...(early.length > 0 ? [`${counted(early.length, 'look')} before now, at fewer events`] : []),
@@ -214,8 +239,9 @@ function deviationsOf(
     found.push({ code: 'lookedEarly', message });
   }
   const { unitsPerArm } = analysis;
-  if (ended && unitsPerArm !== null && fewestUnits(arms) < unitsPerArm) {
-    const message = `it ended with ${fewestUnits(arms)} units in the smallest arm, and ${unitsPerArm} were planned`;
+  const units = unitsWithOutcome(state, arms);
+  if (ended && unitsPerArm !== null && units < unitsPerArm) {
+    const message = `it ended with ${units} units in the smallest arm, and ${unitsPerArm} were planned`;
     found.push({ code: 'belowPlannedUnits', message });
   }
   return found;
@@ -227,13 +253,55 @@ function earlyLooks(looks: readonly Look[], arms: ReadonlyMap<string, StudyArmCo
   return looks.filter(({ events }) => events < now);
 }
 
-/** Why nothing is decided, whatever the figures are. */
+/** Looks that were not the planned test. */
+const NO_TEST: readonly string[] = [...CHANGES_ANALYSIS, 'lookedAgain'];
+
+/**
+ * The first look at or after the planned end of a plan for one look, where the figures have changed since: that was the
+ * test, and another one of other data is not.
+ */
+function testedBefore(state: StudyState): Look | null {
+  const { plan, looks, comparison } = state;
+  // Another analysis has figures of its own.
+  if (state.deviations.some(({ code }) => CHANGES_ANALYSIS.includes(code))) return null;
+  if (plan.analysis === null || plan.analysis.sequential !== null || comparison === null) return null;
+  const test = looks.find(
+    ({ ended, deviations }) => ended === true && !deviations.some((code) => NO_TEST.includes(code)),
+  );
+  const names = state.questions.filter(({ planned }) => planned).map(({ name }) => name);
+  const now = comparison.treatments.flatMap(({ metrics }) => names.map((name) => metrics[name]!));
+  return test === undefined || test.figures === condensed(now) ? null : test;
+}
+
+/** The planned outcomes of a verdict, condensed. */
+export function figuresOf({ outcomes }: StudyVerdict): string {
+  const planned = Object.values(outcomes).filter((outcome) => outcome.planned);
+  return condensed(planned.flatMap(({ treatments }) => Object.values(treatments)));
+}
+
+/** Nine digits: sums of parts differ in the last ones by their order. */
+function condensed(metrics: readonly MetricComparison[]): string {
+  const figures = metrics.map(({ metric, baseline, treatment }) =>
+    [
+      metric,
+      baseline.n,
+      baseline.estimate?.toPrecision(9),
+      treatment.n,
+      treatment.estimate?.toPrecision(9),
+    ].join(' '),
+  );
+  return createHash('sha256').update(figures.toSorted().join()).digest('hex').slice(0, 16);
+}
+
+/** What is decided whatever the figures are: nothing, and why; or what the test at the planned end has decided. */
 function withheldBecause(
-  { plan, unreadable, comparison, looks, alpha }: StudyState,
+  state: StudyState,
   arms: ReadonlyMap<string, StudyArmCounts>,
   ended: boolean,
   deviations: readonly Deviation[],
+  tested: Look | null,
 ): StudyDecision | null {
+  const { plan, unreadable, comparison, looks, alpha } = state;
   // What cannot be read may be what is missing from the sample ratio.
   if (unreadable.length > 0) return { decision: 'undecided', reasons: unreadable };
   const invalid = comparison === null ? [] : [...ratioMismatch(plan, arms), ...sharedUnits(comparison)];
@@ -246,7 +314,7 @@ function withheldBecause(
   }
   const { analysis } = plan;
   if (analysis !== null && analysis.sequential === null) {
-    if (!ended) reasons.push(tooEarly(analysis, arms));
+    if (!ended) reasons.push(tooEarly(analysis, unitsWithOutcome(state, arms)));
     const stoppedShort = deviations.some(({ code }) => code === 'belowPlannedUnits');
     if (stoppedShort && earlyLooks(looks, arms).length > 0) {
       reasons.push(
@@ -254,16 +322,16 @@ function withheldBecause(
       );
     }
   }
-  return reasons.length === 0 ? null : { decision: 'undecided', reasons };
+  if (reasons.length > 0) return { decision: 'undecided', reasons };
+  const again = deviations.find(({ code }) => code === 'lookedAgain');
+  if (tested === null || again === undefined) return null;
+  return { decision: tested.decision as Decision, reasons: [again.message] };
 }
 
-function tooEarly(
-  { unitsPerArm, until }: NonNullable<StudyPlan['analysis']>,
-  arms: ReadonlyMap<string, StudyArmCounts>,
-): string {
+function tooEarly({ unitsPerArm, until }: NonNullable<StudyPlan['analysis']>, units: number): string {
   if (until !== null) return `it runs until ${until}, and the plan is not sequential`;
   if (unitsPerArm === null) return 'it is still running, and the plan is not sequential';
-  return `${fewestUnits(arms)} of ${unitsPerArm} planned units are in the smallest arm, and the plan is not sequential`;
+  return `${units} of ${unitsPerArm} planned units are in the smallest arm, and the plan is not sequential`;
 }
 
 /** Of units, which is what was assigned. */

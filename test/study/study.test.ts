@@ -219,6 +219,33 @@ describe('a plan that is not followed', () => {
     await expect(study.verdict()).resolves.toMatchObject({ planFollowed: true, decision: 'better' });
   });
 
+  it('decides once, at its planned end: what comes later changes nothing', async () => {
+    const study = begin();
+    serve(study, 0, 160, { latencyMs: FASTER });
+    const test = await study.verdict();
+    expect(test).toMatchObject({ decision: 'better', planFollowed: true });
+    serve(study, 160, 400, { latencyMs: { control: 100, treatment: 300 } });
+    const later = await study.verdict();
+    expect(later).toMatchObject({ decision: 'better', planFollowed: false });
+    expect(codes(later)).toEqual(['lookedAgain']);
+    expect(later.reasons[0]).toContain('its decision stands');
+  });
+
+  it('is not at its end before the outcome of the planned units is known', async () => {
+    const study = begin({
+      plan: { outcomes: [{ of: 'score.quality', direction: 'higher' }], unitsPerArm: 60 },
+    });
+    serve(study, 0, 200, { latencyMs: FASTER });
+    for (let i = 0; i < 20; i++) {
+      const experiment = study.experiment(study.assign(`u${i}`));
+      const [row] = await experiment.query({ where: { userId: `u${i}` } });
+      experiment.score({ eventId: row!.eventId }, 'quality', i % 3);
+    }
+    const verdict = await study.verdict();
+    expect(verdict).toMatchObject({ ended: false, decision: 'undecided' });
+    expect(verdict.reasons.join()).toMatch(/ of 60 planned units/);
+  });
+
   it('may be looked at any time where it is sequential', async () => {
     const study = begin({
       unit: 'requestId',
