@@ -62,23 +62,36 @@ export function skewCorrectedTTest(
   y: Sample | SkewedSummary,
   options?: Options,
 ): SkewedTestResult {
-  const welch = welchTTest(x, y, options);
   const skewness = differenceSkewness(x, y);
-  const { statistic, df, standardError, estimate, alternative } = welch;
-  if (statistic === null || skewness === null || skewness === 0) return { ...welch, skewness };
+  return { ...correctedForSkewness(welchTTest(x, y, options), skewness, options), skewness };
+}
+
+/** What a test of a difference by Student's t has. */
+type StudentResult = Pick<
+  TTestResult,
+  'method' | 'statistic' | 'df' | 'standardError' | 'alternative' | 'pValue' | 'confidenceInterval'
+> & { readonly estimate: number | null };
+
+/** A test of a difference whose skewness is known, by the same transformation; unchanged where there is none. */
+export function correctedForSkewness<T extends StudentResult>(
+  test: T,
+  skewness: number | null,
+  options?: Options,
+): T {
+  const { statistic, df, standardError, estimate, alternative } = test;
+  if (statistic === null || estimate === null || skewness === null || skewness === 0) return test;
   const { alpha } = resolveOptions(options);
   const limit = (tail: number, sign: 1 | -1) =>
     estimate - standardError! * untransformed(sign * studentUpperQuantile(tail, df!), skewness);
   const tail = alternative === 'two-sided' ? alpha / 2 : alpha;
   return {
-    ...welch,
-    method: 'Welch two-sample t-test, corrected for skewness by Hall’s transformation',
+    ...test,
+    method: `${test.method}, corrected for skewness by Hall’s transformation`,
     pValue: symmetricPValue(transformed(statistic, skewness), alternative, (t) => studentSurvival(t, df!)),
     confidenceInterval: [
       alternative === 'less' ? Number.NEGATIVE_INFINITY : limit(tail, 1),
       alternative === 'greater' ? Number.POSITIVE_INFINITY : limit(tail, -1),
     ],
-    skewness,
   };
 }
 

@@ -51,8 +51,8 @@ export function compareMeans(old: Observed, now: Observed, what: string, setting
 const skewed = ({ summary, skewness }: Observed): SkewedSummary => ({ ...summary, skewness });
 
 /** Of the difference: below the first it hardly matters, and above the second nothing can be said. */
-const CORRECTED_FROM = 0.1;
-const CORRECTED_TO = 0.7;
+export const CORRECTED_FROM = 0.1;
+export const CORRECTED_TO = 0.7;
 
 /** Welch's test; where arms of different sizes have skewed values, corrected for it, or without an answer. */
 function meansTest(old: Observed, now: Observed, alpha: number): TTestResult {

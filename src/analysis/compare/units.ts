@@ -5,8 +5,9 @@ import { sampleMoments } from '../../stats/moments.js';
 import type { Interval } from '../../stats/options.js';
 import { quantileOfSorted } from '../../stats/quantile.js';
 import { confidenceSequenceHalfWidth } from '../../stats/sequential.js';
-import type { SkewedSummary } from '../../stats/skewed.js';
+import { correctedForSkewness, differenceSkewness, type SkewedSummary } from '../../stats/skewed.js';
 import { type Finding, finiteInterval, noFinding, nothingIn, outcomeOf } from './finding.js';
+import { CORRECTED_FROM, CORRECTED_TO } from './means.js';
 import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import type { Question } from './outcomes.js';
@@ -37,7 +38,12 @@ function compareTotals(
   if (baseline.estimate === null || treatment.estimate === null) {
     return noFinding(baseline, treatment, nothingIn(baseline, treatment, noun));
   }
-  const test = clusteredTest(now, old, { alpha });
+  const skewness = differenceSkewness(totalsSummary(now), totalsSummary(old));
+  const reason = tooFewForSkewness(skewness, Math.min(baseline.units!, treatment.units!));
+  if (reason !== null) return noFinding(baseline, treatment, reason);
+  const plain = clusteredTest(now, old, { alpha });
+  const isSkewed = Math.abs(skewness ?? 0) >= CORRECTED_FROM;
+  const test = isSkewed ? correctedForSkewness(plain, skewness, { alpha }) : plain;
   return {
     baseline,
     treatment,
@@ -51,6 +57,20 @@ function compareTotals(
     assumptions: test.assumptions,
     reason: test.reason,
   };
+}
+
+/**
+ * Why units so unequal in number tell nothing of what is so skewed over them, such as failures of which the smaller arm
+ * has none: its standard error is too small by the units that it lacks. Null where they do.
+ */
+function tooFewForSkewness(skewness: number | null, units: number): string | null {
+  const size = Math.abs(skewness ?? 0);
+  if (size <= CORRECTED_TO) return null;
+  const needed = Math.ceil(units * (size / CORRECTED_TO) ** 2);
+  return (
+    `the arms have different numbers of units, and what is compared is skewed over them (the difference by ${size.toFixed(1)}): ` +
+    `the smaller arm is not near enough to normal before it has about ${needed} units`
+  );
 }
 
 function totalsEstimate(totals: ClusterTotals, alpha: number): ArmEstimate {
