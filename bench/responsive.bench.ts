@@ -64,6 +64,18 @@ async function rowsIn(dir: string, scale: Scale, events: number): Promise<Row[]>
       i % 20 !== 0,
     );
   }
+  const beside = crucible.startExperiment({ name: 'beside', capacity: 1 << 16, producers: 1 });
+  const other = beside.recorder(EVENT, { model: 'model-0' });
+  for (let i = 0; i < 10_000; i++) {
+    other.recordAt(
+      START_US + (i * HOUR_US) / 10_000,
+      latencies[i & (INPUTS - 1)],
+      costs[i & (INPUTS - 1)],
+      100,
+      50,
+      i % 20 !== 0,
+    );
+  }
   const live = crucible.startExperiment({ name: 'live', capacity: 1 << 20, producers: 1 });
   const range: [number, number] = [START_US + 10 * MINUTE_US, START_US + 11 * MINUTE_US];
   const calls: readonly (readonly [string, () => Promise<unknown>])[] = [
@@ -73,7 +85,7 @@ async function rowsIn(dir: string, scale: Scale, events: number): Promise<Row[]>
     ['query of a minute', () => large.query({ timeRange: range })],
     ['export of a minute, csv', () => large.export('csv', { dir, filter: { timeRange: range } })],
     ['export of a minute, parquet', () => large.export('parquet', { dir, filter: { timeRange: range } })],
-    ['compare() of a minute', () => crucible.compare([large, large], { filter: { timeRange: range } })],
+    ['compare() of a minute', () => crucible.compare([large, beside], { filter: { timeRange: range } })],
   ];
   // Threads are started, and code is compiled, before anything counts.
   for (const [, call] of calls) await call();

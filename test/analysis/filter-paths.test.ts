@@ -117,6 +117,8 @@ describe.each([
 ])('a filter %s', (_, workers, where, numRuns) => {
   let crucible: Crucible;
   let experiment: Experiment;
+  /** Of no events that a filter could find. */
+  let beside: Experiment;
   let all: EventRow[];
 
   beforeAll(async () => {
@@ -136,6 +138,7 @@ describe.each([
       experiment = imported;
     }
     if (where !== undefined && where !== 'imported') await experiment.stop();
+    beside = crucible.startExperiment({ ...options, name: 'beside', capacity: 1024 });
     all = await experiment.query();
   });
   afterAll(() => crucible.close());
@@ -153,7 +156,7 @@ describe.each([
         expect(windows.reduce((sum, { eventCount }) => sum + eventCount, 0)).toBe(ids.length);
         const last = await experiment.window({ lastN: 5 }, filter);
         expect(last.map(({ eventId }) => eventId)).toEqual(ids.slice(-5));
-        const { experiments } = await crucible.compare([experiment, experiment], { filter, seed: 1 });
+        const { experiments } = await crucible.compare([beside, experiment], { filter, seed: 1 });
         expect(experiments[1]!.metrics.summary.totalEvents).toBe(ids.length);
         if (ids.length === 0) return;
         const lines = (await text(experiment.exportStream('jsonl', { filter }))).trimEnd().split('\n');

@@ -189,7 +189,11 @@ describe('a filter', () => {
       () => experiment.windowedMetrics({ sizeUs: 1, stepUs: 1, filter }),
       () => experiment.export('csv', { filter }),
       async () => experiment.exportStream('csv', { filter }),
-      () => new Crucible({ workers: 0 }).compare([experiment, experiment], { filter }),
+      () => {
+        const crucible = new Crucible({ workers: 0 });
+        const other = crucible.startExperiment({ name: 'other', capacity: 1024, columns: { column: 'f64' } });
+        return crucible.compare([other, experiment], { filter }).finally(() => crucible.close());
+      },
       () => new Crucible({ workers: 0 }).exportMultiple([experiment], 'csv', { filter }),
     ];
     for (const call of calls) {
