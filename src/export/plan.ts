@@ -7,18 +7,22 @@
 
 import {
   FLAG_BLOB,
+  FLAG_COST_COMPUTED,
   FLAG_DECLARED,
   FLAG_MALFORMED,
   FLAG_METADATA_TOKENS,
   TAG_BINDING_MASK,
+  UNPRICED_MASK,
+  UNPRICED_SHIFT,
 } from '../../assembly/layout.js';
 import { TextSet } from '../formats/columns/text-set.js';
 import { wellFormed } from '../formats/text.js';
 import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
 import type { ColumnType } from '../schema/columns.js';
+import { UNPRICED } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
-import { COST_OF_EVENT, COST_SOURCE, FIXED_TEXTS } from './columnar/fixed.js';
+import { COST_OF_EVENT, COST_SOURCE, costOfTable, FIXED_TEXTS } from './columnar/fixed.js';
 import { OPEN_PARTS } from './columns.js';
 import { Marks } from './marks.js';
 import { ByShape, type ShapedColumns, storedNumber, storedText } from './stored-shape.js';
@@ -148,8 +152,13 @@ export class ColumnPlan {
   addRows(source: RowSource, { table, rows, events }: PlanRows): void {
     const known = this.#known.get(source) ?? this.#newSource(source);
     const { tags } = table;
+    // Of rows of one binding some have a cost that was told or computed, and others a reason for having none.
+    let seen = 0;
+    let unpriced = 0;
     for (let i = 0; i < rows.length; i++) {
       const tag = tags[rows[i]];
+      seen |= tag;
+      unpriced |= 1 << ((tag & UNPRICED_MASK) >> UNPRICED_SHIFT);
       if (!saysMore(tag)) {
         const binding = tag & TAG_BINDING_MASK;
         if (known[binding] === BOUND) continue;
@@ -158,6 +167,11 @@ export class ColumnPlan {
         continue;
       }
       this.add(events?.[i] ?? table.event(source, rows[i]));
+    }
+    const sources = this.texts.get(COST_SOURCE)!;
+    if ((seen & FLAG_COST_COMPUTED) !== 0) sources.add(costOfTable(source.priceVersion));
+    for (const [reason, text] of UNPRICED.entries()) {
+      if (text !== null && (unpriced & (1 << reason)) !== 0) sources.add(text);
     }
   }
 
