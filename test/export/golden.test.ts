@@ -119,6 +119,8 @@ describe('golden exports', () => {
         success: row.success,
         model: row.model,
         provider: row.provider,
+        isPartial: false,
+        malformedKeys: [],
       });
       // A CSV cannot say where nested metadata was split; its plain keys come back.
       for (const [key, value] of Object.entries(row.metadata)) {
