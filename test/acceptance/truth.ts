@@ -241,6 +241,12 @@ function trainingRow(j: number) {
   };
 }
 
+/** Of a recorder's tokens without a cost it is said why: no table has its model. */
+function costSourceOf({ costUsd, tokens, event }: TrueRow): string | null {
+  if (costUsd !== null) return 'event';
+  return event === RECORDED && tokens !== null ? 'unpriced:model' : null;
+}
+
 /** Tells an experiment all rows of an arm, in capture order. */
 export function fill(arm: Arm, experiment: Sink): void {
   const recorder = experiment.recorder(RECORDED, BOUND);
@@ -316,7 +322,7 @@ export function cellsOf(row: TrueRow): Map<string, Json> {
     ['success', row.success],
     ['timestamp', row.timeUs],
     ['correlation_id', ids.correlationId ?? null],
-    ['cost_source', row.costUsd === null ? null : 'event'],
+    ['cost_source', costSourceOf(row)],
     ['malformed', false],
     ['malformed_keys', []],
     ['span_id', ids.spanId ?? null],
@@ -429,7 +435,7 @@ export function eventOf(row: TrueRow): JsonObject {
     metadata: row.metadata,
     latencyMs: row.latencyMs,
     costUsd: row.costUsd,
-    costSource: row.costUsd === null ? null : 'event',
+    costSource: costSourceOf(row),
     success: row.success,
     tokens: row.tokens,
     model: row.model,
