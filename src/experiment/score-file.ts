@@ -53,9 +53,23 @@ export async function readScoreFile(
   check: Check,
   take: (scores: readonly CheckedScore[]) => void,
 ): Promise<ScoreFileResult> {
-  const { key, columns, by, signal, ...how } = options;
+  const { key, columns: _, by: __, signal, ...how } = options;
   if (!SCORE_KEYS.includes(key)) throw new ConfigError('key', SCORE_KEYS.join(', '), key);
-  await using source = await ImportSource.open(path, { ...how, time: 'now', manifest: 'ignore' }, signal);
+  const source = await ImportSource.open(path, { ...how, time: 'now', manifest: 'ignore' }, signal);
+  try {
+    return await readScores(source, path, options, check, take);
+  } finally {
+    await source.close();
+  }
+}
+
+async function readScores(
+  source: ImportSource,
+  path: string,
+  { key, columns, by }: ScoreFileOptions,
+  check: Check,
+  take: (scores: readonly CheckedScore[]) => void,
+): Promise<ScoreFileResult> {
   const ids = [key, snakeCase(key)].find((name) => source.columns.includes(name));
   if (ids === undefined)
     throw new ConfigError('key', `a column of ${path} (${source.columns.join(', ')})`, key);
