@@ -44,7 +44,7 @@ interface Misfortune {
 const program = (folder: string, { options = {}, happen, end = '' }: Misfortune) => `
   import * as fs from 'node:fs';
   import { setTimeout as sleep } from 'node:timers/promises';
-  import { Crucible } from '../capture/dist/src/index.js';
+  import { Crucible } from './dist/src/index.js';
   process.on('warning', () => {});
   const DIR = ${JSON.stringify(folder)};
   const threads = () => fs.readdirSync('/proc/self/task').length;

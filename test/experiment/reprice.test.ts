@@ -40,7 +40,7 @@ function fill(experiment: Experiment): void {
 
 const EXPECTED = {
   ...{ version: 'new', column: 'score.costUsd.new', events: 5, priced: 4, reported: 1 },
-  ...{ totalUsd: 3 + 0.5 + 1 + 3, beforeUsd: 90 + 7 },
+  ...{ totalUsd: 3 + 0.5 + 1 + 3, beforeUsd: 90 + 7 + 90 },
   unpriced: [{ model: 'other', reason: 'unpriced:model', events: 1 }],
 };
 
@@ -49,7 +49,7 @@ it('keeps both costs, and lists what has none', async () => {
   fill(experiment);
   expect(await experiment.reprice(TABLE)).toEqual(EXPECTED);
   const rows = await experiment.query();
-  expect(rows.map(({ costUsd }) => costUsd)).toEqual([90, null, 7, null, null, null]);
+  expect(rows.map(({ costUsd }) => costUsd)).toEqual([90, null, 7, null, null, 90]);
   expect(await experiment.query({ where: { 'score.costUsd.new': { gt: 2.5 } } })).toHaveLength(2);
   // Again, and by yet another: nothing is added up.
   expect(await experiment.reprice(TABLE)).toEqual(EXPECTED);

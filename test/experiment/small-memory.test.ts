@@ -21,7 +21,7 @@ afterEach(() => rmSync(dir, { recursive: true }));
 async function runWithin(limitBytes: number, program: string): Promise<Record<string, number>> {
   const source = `
     process.constrainedMemory = () => ${limitBytes};
-    const { Crucible } = await import('../capture/dist/src/index.js');
+    const { Crucible } = await import('./dist/src/index.js');
     const DIR = ${JSON.stringify(dir)};
     let report;
     ${program}
