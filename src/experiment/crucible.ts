@@ -14,7 +14,7 @@ import { ConfigError, NotFoundError, StateError } from '../errors.js';
 import type { ExportResult } from '../export/index.js';
 import type { UnitedAbout } from '../readers/united.js';
 import { checkPrices, type PriceTable, REFERENCE_PRICES } from '../schema/prices.js';
-import { type ServeHandle, type ServeOptions, startServing } from '../serve/start.js';
+import type { ServeHandle, ServeOptions } from '../serve/start.js';
 import { removeAbandoned } from '../staging.js';
 import { experimentFolder } from '../storage/disk/paths.js';
 import { experimentFolders } from '../storage/folders.js';
@@ -460,6 +460,8 @@ export class Crucible implements AsyncDisposable {
       studies: () => this.#allStudies().map(servedStudy),
       verdict: (study: string) => this.#servedStudy(study).verdict(),
     };
+    // Only who serves a page loads what that takes.
+    const { startServing } = await import('../serve/start.js');
     const handle = await startServing(served, options, this.#place.dir);
     const serving: ServeHandle = {
       url: handle.url,

@@ -77,7 +77,7 @@ it('crucible reprice, of one that has ended', async () => {
     ...EXPECTED,
   });
   const { stdout } = await run('--prices', file);
-  expect(stdout).toContain('4 events of 5 events with tokens priced: $7.50000, where they had $97.0000');
+  expect(stdout).toContain('4 events of 5 events with tokens priced: $7.50000, where they had $187.000');
   expect(stdout).toContain('! other: unpriced:model, 1 event');
   expect((await run()).status).toBe(2);
   expect((await run('--prices', join(dir, 'none.json'))).status).toBe(1);
