@@ -34,10 +34,8 @@ export interface Look {
   readonly events: number;
   readonly units: number;
   readonly decision: string;
-  /** Whether the planned end had come. */
-  readonly ended: boolean;
-  /** The planned outcomes as they were then, condensed: equal for equal figures. */
-  readonly figures: string;
+  /** Of the planned test, its outcomes, condensed: equal for equal figures. Null of a look that was none. */
+  readonly figures: string | null;
   /** How the look was other than planned. */
   readonly deviations: readonly string[];
 }

@@ -9,7 +9,7 @@ import type { Context, Filter, Json } from '../schema/event.js';
 import { assignedArm } from './assign.js';
 import type { Contribution, Look, StudyBook } from './book.js';
 import { isSame, jsonOf, questionsOf, type StudyPlan, UNPLANNED_OUTCOMES } from './plan.js';
-import { type Deviation, figuresOf, type StudyVerdict, studyVerdict } from './verdict.js';
+import { type Deviation, type StudyState, type StudyVerdict, studyVerdict, testFigures } from './verdict.js';
 
 /** An arm's experiment, as far as a study needs it. */
 export interface StudyExperiment {
@@ -178,7 +178,7 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
     });
     const isEmpty = contributions.length === 0;
     const compared = isEmpty ? null : await this.#host.compare(rows, asked.options);
-    const verdict = studyVerdict({
+    const state: StudyState = {
       plan,
       hash: this.planHash,
       plannedAt: this.#book.plannedAt,
@@ -192,8 +192,9 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
       questions: asked.questions,
       alpha: asked.alpha,
       comparison: compared?.comparison ?? null,
-    });
-    this.#noteLook(verdict);
+    };
+    const verdict = studyVerdict(state);
+    this.#noteLook(verdict, verdict.ended ? testFigures(state) : null);
     return verdict;
   }
 
@@ -239,16 +240,14 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
     return { options: compare, questions, alpha, deviations: deviationsOf(this.plan, options) };
   }
 
-  #noteLook(verdict: StudyVerdict): void {
-    const { at, arms, decision, ended, deviations } = verdict;
+  #noteLook({ at, arms, decision, deviations }: StudyVerdict, figures: string | null): void {
     const counts = Object.values(arms);
     this.#book.noteLook({
       at,
       events: counts.reduce((sum, { events }) => sum + events, 0),
       units: counts.reduce((sum, { units }) => sum + units, 0),
       decision,
-      ended,
-      figures: figuresOf(verdict),
+      figures,
       deviations: deviations.map(({ code }) => code),
     });
   }

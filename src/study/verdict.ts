@@ -225,11 +225,8 @@ function deviationsOf(
   // Whoever may look at any time may stop at any time.
   if (analysis.sequential !== null) return [];
   const found: Deviation[] = [];
-  if (tested !== null) {
-    const message = `the test was made at the planned end (${new Date(tested.at / 1000).toISOString()}, ${tested.events} events: ${tested.decision}), and the data have changed since: its decision stands`;
-    found.push({ code: 'lookedAgain', message });
-  }
-  const early = earlyLooks(looks, arms).filter((look) => look.ended !== true);
+  if (tested !== null) found.push({ code: 'lookedAgain', message: standing(tested) });
+  const early = earlyLooks(looks, arms).filter((look) => typeof look.figures !== 'string');
   if (early.length > 0 || !ended) {
     const looked = [
       ...(early.length > 0 ? [`${counted(early.length, 'look')} before now, at fewer events`] : []),
@@ -247,48 +244,47 @@ function deviationsOf(
   return found;
 }
 
+function standing({ at, events, decision }: Look): string {
+  return `the test was made at the planned end (${new Date(at / 1000).toISOString()}, ${events} events: ${decision}), and the data have changed since: its decision stands`;
+}
+
 /** Those that saw less than there is now: whoever looked could go on, or stop, by what was seen. */
 function earlyLooks(looks: readonly Look[], arms: ReadonlyMap<string, StudyArmCounts>): Look[] {
   const now = totalEvents(arms);
   return looks.filter(({ events }) => events < now);
 }
 
-/** Looks that were not the planned test. */
-const NO_TEST: readonly string[] = [...CHANGES_ANALYSIS, 'lookedAgain'];
-
 /**
  * The first look at or after the planned end of a plan for one look, where the figures have changed since: that was the
  * test, and another one of other data is not.
  */
 function testedBefore(state: StudyState): Look | null {
-  const { plan, looks, comparison } = state;
-  // Another analysis has figures of its own.
-  if (state.deviations.some(({ code }) => CHANGES_ANALYSIS.includes(code))) return null;
+  const figures = testFigures(state);
+  const test = state.looks.find((look) => typeof look.figures === 'string');
+  return figures === null || test === undefined || test.figures === figures ? null : test;
+}
+
+/**
+ * The planned outcomes, condensed; null where they are not those of the planned test: another analysis, or a part of the
+ * data. A plan that may be looked at any time has no one test.
+ */
+export function testFigures({
+  plan,
+  comparison,
+  questions,
+  deviations,
+  unreadable,
+}: StudyState): string | null {
   if (plan.analysis === null || plan.analysis.sequential !== null || comparison === null) return null;
-  const test = looks.find(
-    ({ ended, deviations }) => ended === true && !deviations.some((code) => NO_TEST.includes(code)),
-  );
-  const names = state.questions.filter(({ planned }) => planned).map(({ name }) => name);
-  const now = comparison.treatments.flatMap(({ metrics }) => names.map((name) => metrics[name]!));
-  return test === undefined || test.figures === condensed(now) ? null : test;
-}
-
-/** The planned outcomes of a verdict, condensed. */
-export function figuresOf({ outcomes }: StudyVerdict): string {
-  const planned = Object.values(outcomes).filter((outcome) => outcome.planned);
-  return condensed(planned.flatMap(({ treatments }) => Object.values(treatments)));
-}
-
-/** Nine digits: sums of parts differ in the last ones by their order. */
-function condensed(metrics: readonly MetricComparison[]): string {
-  const figures = metrics.map(({ metric, baseline, treatment }) =>
-    [
-      metric,
-      baseline.n,
-      baseline.estimate?.toPrecision(9),
-      treatment.n,
-      treatment.estimate?.toPrecision(9),
-    ].join(' '),
+  if (unreadable.length > 0 || deviations.some(({ code }) => CHANGES_ANALYSIS.includes(code))) return null;
+  const names = questions.filter(({ planned }) => planned).map(({ name }) => name);
+  const figures = comparison.treatments.flatMap(({ name: arm, metrics }) =>
+    names.map((name) => {
+      const { baseline, treatment } = metrics[name]!;
+      // Nine digits: sums of parts differ in the last ones by their order.
+      const digits = [baseline, treatment].map(({ n, estimate }) => `${n} ${estimate?.toPrecision(9)}`);
+      return [arm, name, ...digits].join(' ');
+    }),
   );
   return createHash('sha256').update(figures.toSorted().join()).digest('hex').slice(0, 16);
 }
@@ -323,9 +319,7 @@ function withheldBecause(
     }
   }
   if (reasons.length > 0) return { decision: 'undecided', reasons };
-  const again = deviations.find(({ code }) => code === 'lookedAgain');
-  if (tested === null || again === undefined) return null;
-  return { decision: tested.decision as Decision, reasons: [again.message] };
+  return tested === null ? null : { decision: tested.decision as Decision, reasons: [standing(tested)] };
 }
 
 function tooEarly({ unitsPerArm, until }: NonNullable<StudyPlan['analysis']>, units: number): string {

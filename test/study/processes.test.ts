@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -192,6 +193,17 @@ describe('a study of several processes', () => {
     const without = await study.verdict();
     expect(without.decision).toBe('undecided');
     expect(without.reasons.join()).toContain(`experiment ${experiment} of treatment cannot be read`);
+  });
+
+  it('has not been tested by a look that could not read all of it', async () => {
+    inProcess(dir, `${SERVE} serve(0, 120); await crucible.close();`);
+    inProcess(dir, `${SERVE} serve(120, 240); await crucible.close();`);
+    const study = crucible.study(OPTIONS.name);
+    const { experiment } = study.contributions().find(({ arm }) => arm === 'treatment')!;
+    renameSync(join(dir, experiment), join(dir, 'elsewhere'));
+    await expect(study.verdict()).resolves.toMatchObject({ decision: 'undecided', ended: true });
+    renameSync(join(dir, 'elsewhere'), join(dir, experiment));
+    await expect(study.verdict()).resolves.toMatchObject({ decision: 'better' });
   });
 
   it('does not mind an experiment that was announced and never began', async () => {
