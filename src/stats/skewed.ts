@@ -67,13 +67,13 @@ export function skewCorrectedTTest(
 }
 
 /** What a test of a difference by Student's t has. */
-type StudentResult = Pick<
+export type StudentTest = Pick<
   TTestResult,
   'method' | 'statistic' | 'df' | 'standardError' | 'alternative' | 'pValue' | 'confidenceInterval'
 > & { readonly estimate: number | null };
 
 /** A test of a difference whose skewness is known, by the same transformation; unchanged where there is none. */
-export function correctedForSkewness<T extends StudentResult>(
+export function correctedForSkewness<T extends StudentTest>(
   test: T,
   skewness: number | null,
   options?: Options,

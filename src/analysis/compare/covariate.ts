@@ -1,13 +1,12 @@
 /** Means and rates with what was known before the treatment taken out of them (CUPED). */
-import { type ClusterTotals, clusterEstimate, clusteredTest } from '../../stats/clustered.js';
+import { type ClusterTotals, clusterEstimate } from '../../stats/clustered.js';
 import { anytimeValidLinear, type CovariateSums, cuped } from '../../stats/covariates.js';
-import { studentUpperQuantile } from '../../stats/distributions.js';
-import { type Finding, finiteInterval, missingFrom, noFinding, outcomeOf } from './finding.js';
+import { type Finding, findingOf, finiteInterval, missingFrom, noFinding } from './finding.js';
 import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import type { UnitTotals } from './samples.js';
 import type { ArmEstimate } from './types.js';
-import { totalsSummary } from './units.js';
+import { totalsEstimate, totalsFinding, totalsSummary } from './units.js';
 import { SEQUENCE_START, watchEstimates, watched } from './watch.js';
 
 const NONE: CovariateSums = { n: 0, means: [0, 0, 0], products: new Array(9).fill(0) };
@@ -44,16 +43,7 @@ export function compareAdjusted(
     return noFinding(baseline, treatment, `the sequence begins at ${SEQUENCE_START} observations per arm`);
   }
   return {
-    baseline,
-    treatment,
-    difference: finiteOrNull(test.estimate),
-    confidenceInterval: finiteInterval(test.confidenceInterval),
-    intervalMethod: test.method,
-    tests: [outcomeOf(test)],
-    requiredN: null,
-    standardError: test.standardError,
-    df: test.df,
-    assumptions: test.assumptions,
+    ...findingOf(test, baseline, treatment),
     covariate: {
       name,
       explained: test.explained,
@@ -66,7 +56,6 @@ export function compareAdjusted(
         : cuped(now, scaled, { alpha });
       return finiteInterval(found.confidenceInterval);
     },
-    reason: test.reason,
   };
 }
 
@@ -100,7 +89,7 @@ export function compareAdjustedUnits(
       per: outcome.per,
     }),
   );
-  const [baseline, treatment] = adjusted.map((totals) => adjustedEstimate(totals, alpha));
+  const [baseline, treatment] = adjusted.map((totals) => totalsEstimate(totals, alpha));
   if (baseline.estimate === null || treatment.estimate === null) {
     return noFinding(
       baseline,
@@ -116,29 +105,14 @@ export function compareAdjustedUnits(
     );
     return { ...watchEstimates(a, b, 'units', settings), covariate };
   }
-  const test = clusteredTest(adjusted[1], adjusted[0], { alpha });
+  const found = totalsFinding(adjusted[0], adjusted[1], baseline, treatment, alpha);
+  if (found.intervalMethod === null) return { ...found, covariate };
   return {
-    baseline,
-    treatment,
-    difference: test.estimate === null ? null : finiteOrNull(test.estimate),
-    confidenceInterval: finiteInterval(test.confidenceInterval),
-    intervalMethod: `${test.method}, of outcomes adjusted by a covariate (CUPED)`,
-    tests: [outcomeOf(test)],
-    requiredN: null,
-    standardError: test.standardError,
-    df: test.df,
-    assumptions: [...test.assumptions, 'a covariate that was known before the treatment'],
+    ...found,
+    intervalMethod: `${found.intervalMethod}, of outcomes adjusted by a covariate (CUPED)`,
+    assumptions: [...found.assumptions, 'a covariate that was known before the treatment'],
     covariate,
-    reason: test.reason,
   };
-}
-
-function adjustedEstimate(totals: ClusterTotals, alpha: number): ArmEstimate {
-  const { estimate, standardError, df, clusters, n } = clusterEstimate(totals);
-  const common = { estimate, n, units: clusters };
-  if (estimate === null || standardError === null) return { ...common, confidenceInterval: null };
-  const margin = standardError * studentUpperQuantile(alpha / 2, df!);
-  return { ...common, confidenceInterval: finiteInterval([estimate - margin, estimate + margin]) };
 }
 
 function meanOf(arms: readonly ClusterTotals[]): number {

@@ -47,6 +47,30 @@ export function outcomeOf(result: StatsResult, effectSize: EffectSize | null = n
   return { method, statistic, df, pValue, effectSize, assumptions, ...(reason !== undefined && { reason }) };
 }
 
+/** A test of the difference of two arms. */
+interface DifferenceResult extends StatsResult {
+  readonly estimate: number | null;
+  readonly confidenceInterval: Interval | null;
+  readonly standardError?: number | null;
+}
+
+/** What one test has found. */
+export function findingOf(test: DifferenceResult, baseline: ArmEstimate, treatment: ArmEstimate): Finding {
+  return {
+    baseline,
+    treatment,
+    difference: test.estimate === null ? null : finiteOrNull(test.estimate),
+    confidenceInterval: finiteInterval(test.confidenceInterval),
+    intervalMethod: test.method,
+    tests: [outcomeOf(test)],
+    requiredN: null,
+    standardError: test.standardError,
+    df: test.df,
+    assumptions: test.assumptions,
+    reason: test.reason,
+  };
+}
+
 /** Nothing can be said of the difference; what is known of the arms is. */
 export function noFinding(baseline: ArmEstimate, treatment: ArmEstimate, reason: string): Finding {
   const difference =

@@ -5,7 +5,7 @@ import { tTestPower } from '../../stats/power.js';
 import { mannWhitneyOfSorted } from '../../stats/rank-tests.js';
 import type { Summary } from '../../stats/sample.js';
 import { SKEWNESS_MAX } from '../../stats/sequential.js';
-import { differenceSkewness, type SkewedSummary, skewCorrectedTTest } from '../../stats/skewed.js';
+import { differenceSkewness, type SkewedSummary } from '../../stats/skewed.js';
 import { type TTestResult, welchTTest } from '../../stats/t-tests.js';
 import {
   effectSize,
@@ -19,6 +19,7 @@ import {
 import { finiteOrNull, type Observed } from './observed.js';
 import type { Settings } from './options.js';
 import { onSample, samplingOf } from './sampling.js';
+import { CORRECTED_TO, correctedWhereSkewed, neededWhereSkewed } from './skewness.js';
 import type { ArmEstimate, TestOutcome } from './types.js';
 import { SEQUENCE_START, scaledSummary, watchEstimates, watched } from './watch.js';
 
@@ -50,20 +51,14 @@ export function compareMeans(old: Observed, now: Observed, what: string, setting
 
 const skewed = ({ summary, skewness }: Observed): SkewedSummary => ({ ...summary, skewness });
 
-/** Of the difference: below the first it hardly matters, and above the second nothing can be said. */
-export const CORRECTED_FROM = 0.1;
-export const CORRECTED_TO = 0.7;
-
 /** Welch's test; where arms of different sizes have skewed values, corrected for it, or without an answer. */
 function meansTest(old: Observed, now: Observed, alpha: number): TTestResult {
-  const [x, y] = [skewed(now), skewed(old)];
-  const skewness = Math.abs(differenceSkewness(x, y) ?? 0);
-  if (skewness < CORRECTED_FROM) return welchTTest(now.summary, old.summary, { alpha });
-  const corrected = skewCorrectedTTest(x, y, { alpha });
-  const reason = tooSkewed(old, now, false);
-  if (reason === null) return corrected;
+  const skewness = differenceSkewness(skewed(now), skewed(old));
+  const test = correctedWhereSkewed(welchTTest(now.summary, old.summary, { alpha }), skewness, alpha);
+  const reason = tooSkewed(old, now, false, skewness);
+  if (reason === null) return test;
   return {
-    ...corrected,
+    ...test,
     statistic: null,
     df: null,
     pValue: null,
@@ -74,14 +69,17 @@ function meansTest(old: Observed, now: Observed, alpha: number): TTestResult {
 }
 
 /** Why nothing can be said of a difference of means of these arms; null where something can. */
-export function tooSkewed(old: Observed, now: Observed, watching: boolean): string | null {
+export function tooSkewed(
+  old: Observed,
+  now: Observed,
+  watching: boolean,
+  skewness = differenceSkewness(skewed(now), skewed(old)),
+): string | null {
   if (old.n === 0 || now.n === 0) return null;
-  const skewness = Math.abs(differenceSkewness(skewed(now), skewed(old)) ?? 0);
-  const most = watching ? SKEWNESS_MAX : CORRECTED_TO;
-  if (skewness <= most) return null;
-  const needed = Math.ceil(Math.min(old.n, now.n) * (skewness / most) ** 2);
+  const needed = neededWhereSkewed(skewness, Math.min(old.n, now.n), watching ? SKEWNESS_MAX : CORRECTED_TO);
+  if (needed === null) return null;
   return (
-    `the arms are of different sizes and their values are skewed (the difference by ${skewness.toFixed(1)}): the mean of ` +
+    `the arms are of different sizes and their values are skewed (the difference by ${Math.abs(skewness!).toFixed(1)}): the mean of ` +
     `the smaller arm is not near enough to normal before it has about ${needed} values`
   );
 }

@@ -1,7 +1,7 @@
 /** Ratios of sums of two arms, such as the cost of a success. */
 import { normalQuantile } from '../../stats/normal.js';
 import { type RatioSums, ratioEstimate, ratioOfMeans, ratioSkewness } from '../../stats/ratio.js';
-import { type Finding, finiteInterval, noFinding, nothingIn, outcomeOf } from './finding.js';
+import { type Finding, findingOf, finiteInterval, noFinding, nothingIn } from './finding.js';
 import type { Settings } from './options.js';
 import type { ArmEstimate } from './types.js';
 import { watchEstimates, watched } from './watch.js';
@@ -20,19 +20,7 @@ export function compareRatios(
     const why = isUnknown ? 'no event has both' : 'what is below adds up to 0';
     return noFinding(baseline, treatment, `${missing}: ${why}`);
   }
-  const test = ratioOfMeans(now!, old!, { alpha });
-  return {
-    baseline,
-    treatment,
-    difference: test.estimate,
-    confidenceInterval: finiteInterval(test.confidenceInterval),
-    intervalMethod: test.method,
-    tests: [outcomeOf(test)],
-    requiredN: null,
-    standardError: test.standardError,
-    assumptions: test.assumptions,
-    reason: test.reason,
-  };
+  return findingOf(ratioOfMeans(now!, old!, { alpha }), baseline, treatment);
 }
 
 /** Valid at every look: what each event deviates from its arm's ratio by has a mean of 0, and behaves as any mean. */

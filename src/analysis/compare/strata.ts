@@ -1,12 +1,12 @@
 /** Means and rates as they would be if both arms were made of the same mix of strata. */
 import type { Summary } from '../../stats/sample.js';
 import { postStratifiedTest } from '../../stats/strata.js';
-import { type Finding, finiteInterval, missingFrom, noFinding, outcomeOf } from './finding.js';
-import { finiteOrNull } from './observed.js';
+import { type Finding, findingOf, finiteInterval, missingFrom, noFinding } from './finding.js';
 import type { Settings } from './options.js';
 import type { Question } from './outcomes.js';
 import type { StratumOfArm } from './samples.js';
 import type { ArmEstimate } from './types.js';
+import { scaledSummary } from './watch.js';
 
 /** Means and rates have strata; quantiles and ratios do not. */
 export function isStratified({ per, summary }: Question): boolean {
@@ -32,22 +32,12 @@ export function compareStrata(
   const test = postStratifiedTest(strata, { alpha });
   const [baseline, treatment] = [arm(test.means[1], count('y')), arm(test.means[0], count('x'))];
   return {
-    baseline,
-    treatment,
-    difference: test.estimate === null ? null : finiteOrNull(test.estimate),
-    confidenceInterval: finiteInterval(test.confidenceInterval),
-    intervalMethod: test.method,
-    tests: [outcomeOf(test)],
-    requiredN: null,
-    standardError: test.standardError,
-    df: test.df,
-    assumptions: test.assumptions,
+    ...findingOf(test, baseline, treatment),
     strata: { count: test.strata, leftOut: test.leftOut },
     scaledInterval: (factor) => {
-      const scaled = strata.map(({ x, y }) => ({ x, y: times(y, factor) }));
+      const scaled = strata.map(({ x, y }) => ({ x, y: scaledSummary(y, factor) }));
       return finiteInterval(postStratifiedTest(scaled, { alpha }).confidenceInterval);
     },
-    reason: test.reason,
   };
 }
 
@@ -58,12 +48,4 @@ function pairStrata(of: string, old: readonly StratumOfArm[], now: readonly Stra
   const summaryOf = (arm: readonly StratumOfArm[], key: string | null) =>
     arm.find((stratum) => stratum.key === key)?.measures[of] ?? NOTHING;
   return keys.map((key) => ({ x: summaryOf(now, key), y: summaryOf(old, key) }));
-}
-
-function times({ n, mean, variance }: Summary, factor: number): Summary {
-  return {
-    n,
-    mean: mean === null ? null : mean * factor,
-    variance: variance === null ? null : variance * factor * factor,
-  };
 }

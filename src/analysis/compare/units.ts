@@ -5,14 +5,13 @@ import { sampleMoments } from '../../stats/moments.js';
 import type { Interval } from '../../stats/options.js';
 import { quantileOfSorted } from '../../stats/quantile.js';
 import { confidenceSequenceHalfWidth } from '../../stats/sequential.js';
-import { correctedForSkewness, differenceSkewness, type SkewedSummary } from '../../stats/skewed.js';
-import { type Finding, finiteInterval, noFinding, nothingIn, outcomeOf } from './finding.js';
-import { CORRECTED_FROM, CORRECTED_TO } from './means.js';
-import { finiteOrNull } from './observed.js';
+import { differenceSkewness, type SkewedSummary } from '../../stats/skewed.js';
+import { type Finding, findingOf, finiteInterval, noFinding, nothingIn } from './finding.js';
 import type { Settings } from './options.js';
 import type { Question } from './outcomes.js';
 import { quantileDifference } from './quantile-difference.js';
 import type { UnitTotals } from './samples.js';
+import { CORRECTED_TO, correctedWhereSkewed, neededWhereSkewed } from './skewness.js';
 import type { ArmEstimate } from './types.js';
 import { SEQUENCE_START, watchEstimates, watched } from './watch.js';
 
@@ -38,42 +37,33 @@ function compareTotals(
   if (baseline.estimate === null || treatment.estimate === null) {
     return noFinding(baseline, treatment, nothingIn(baseline, treatment, noun));
   }
-  const skewness = differenceSkewness(totalsSummary(now), totalsSummary(old));
-  const reason = tooFewForSkewness(skewness, Math.min(baseline.units!, treatment.units!));
-  if (reason !== null) return noFinding(baseline, treatment, reason);
-  const plain = clusteredTest(now, old, { alpha });
-  const isSkewed = Math.abs(skewness ?? 0) >= CORRECTED_FROM;
-  const test = isSkewed ? correctedForSkewness(plain, skewness, { alpha }) : plain;
-  return {
-    baseline,
-    treatment,
-    difference: test.estimate === null ? null : finiteOrNull(test.estimate),
-    confidenceInterval: finiteInterval(test.confidenceInterval),
-    intervalMethod: test.method,
-    tests: [outcomeOf(test)],
-    requiredN: null,
-    standardError: test.standardError,
-    df: test.df,
-    assumptions: test.assumptions,
-    reason: test.reason,
-  };
+  return totalsFinding(old, now, baseline, treatment, alpha);
 }
 
 /**
- * Why units so unequal in number tell nothing of what is so skewed over them, such as failures of which the smaller arm
- * has none: its standard error is too small by the units that it lacks. Null where they do.
+ * The difference of arms that have both an estimate. Units so unequal in number tell nothing of what is so skewed over
+ * them, such as failures of which the smaller arm has none: its standard error is too small by the units that it lacks.
  */
-function tooFewForSkewness(skewness: number | null, units: number): string | null {
-  const size = Math.abs(skewness ?? 0);
-  if (size <= CORRECTED_TO) return null;
-  const needed = Math.ceil(units * (size / CORRECTED_TO) ** 2);
-  return (
-    `the arms have different numbers of units, and what is compared is skewed over them (the difference by ${size.toFixed(1)}): ` +
-    `the smaller arm is not near enough to normal before it has about ${needed} units`
-  );
+export function totalsFinding(
+  old: ClusterTotals,
+  now: ClusterTotals,
+  baseline: ArmEstimate,
+  treatment: ArmEstimate,
+  alpha: number,
+): Finding {
+  const skewness = differenceSkewness(totalsSummary(now), totalsSummary(old));
+  const needed = neededWhereSkewed(skewness, Math.min(baseline.units!, treatment.units!), CORRECTED_TO);
+  if (needed !== null) {
+    const reason =
+      `the arms have different numbers of units, and what is compared is skewed over them (the difference by ${Math.abs(skewness!).toFixed(1)}): ` +
+      `the smaller arm is not near enough to normal before it has about ${needed} units`;
+    return noFinding(baseline, treatment, reason);
+  }
+  const test = correctedWhereSkewed(clusteredTest(now, old, { alpha }), skewness, alpha);
+  return findingOf(test, baseline, treatment);
 }
 
-function totalsEstimate(totals: ClusterTotals, alpha: number): ArmEstimate {
+export function totalsEstimate(totals: ClusterTotals, alpha: number): ArmEstimate {
   const { estimate, standardError, df, clusters, n } = clusterEstimate(totals);
   const common = { estimate, n, units: clusters };
   if (estimate === null || standardError === null) return { ...common, confidenceInterval: null };
