@@ -21,10 +21,10 @@ export function readOutcome(text: string, option: string, command: string): Metr
     : { of: quantile[1]!, summary: { quantile: Number(quantile[2]) / 100 } };
 }
 
-/** What is wrong with an outcome is only known once the experiment's columns are. */
-export function rethrowUsage(command: string): (error: unknown) => never {
+/** What is wrong with an outcome is only known once the experiment's columns are. @param option - that named it */
+export function rethrowUsage(option: string, command: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof ConfigError) || !String(error.context.path).startsWith('metrics.')) throw error;
-    throw new UsageError(`--of expects ${error.context.expected}`, command);
+    throw new UsageError(`${option} expects ${error.context.expected}`, command);
   };
 }

@@ -1,7 +1,7 @@
 /** RowTests: what a filter asks of names and metadata, answered from a row's binding and columns where those know. */
 
 import { FLAG_BLOB, FLAG_CORRECTED, FLAG_DECLARED, TAG_BINDING_MASK } from '../../assembly/layout.js';
-import { type Columns, isValue, timeUsOf } from '../ring/batch.js';
+import { type Columns, timeUsOf, valueOrNull } from '../ring/batch.js';
 import { declaredValue, isAbsent } from '../row/declared.js';
 import type { EventRow } from '../schema/event.js';
 import type { CompiledFilter, EventTest } from './filter.js';
@@ -199,8 +199,4 @@ const NUMBER_COLUMNS: Readonly<Record<string, ReadColumn>> = {
 function tokensAt({ tags, promptTokens, completionTokens }: Columns, row: number, count: number) {
   if ((tags[row] & FLAG_CORRECTED) !== 0) return undefined;
   return promptTokens[row] < 0 && completionTokens[row] < 0 ? null : Math.max(count, 0);
-}
-
-function valueOrNull(value: number): number | null {
-  return isValue(value) ? value : null;
 }

@@ -16,7 +16,7 @@ import {
   UNPRICED_SHIFT,
 } from '../../assembly/layout.js';
 import { MsgpackReader, setOwn } from '../formats/msgpack/stored-value.js';
-import { type Batch, type Columns, isValue, recordedKeys, timeUsOf } from '../ring/batch.js';
+import { type Batch, type Columns, recordedKeys, timeUsOf, valueOrNull } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import { declaredValue, isAbsent } from '../row/declared.js';
 import { eventIdText } from '../row/event-id.js';
@@ -40,10 +40,6 @@ export interface RowSource {
 }
 
 const NO_KEYS: readonly string[] = Object.freeze([]);
-
-function valueOrNull(value: number): number | null {
-  return isValue(value) ? value : null;
-}
 
 /** Decodes row `index` of a batch. */
 export function decodeRow(source: RowSource, batch: Batch, index: number): EventRow {

@@ -152,6 +152,10 @@ export function isValue(value: number): boolean {
   return Math.abs(value) <= VALUE_MAX;
 }
 
+export function valueOrNull(value: number): number | null {
+  return isValue(value) ? value : null;
+}
+
 /** What a recorder was given that is no number, or else no time, of a row that is malformed. */
 export function recordedKeys(latencyMs: number, costUsd: number): string[] {
   const isOdd = (value: number) => !Number.isNaN(value) && !isValue(value);

@@ -5,7 +5,17 @@
 import { marginsSentence } from './decision.js';
 import type { Settings } from './options.js';
 import type { ComparisonWarning, MetricComparison, WarningCode } from './types.js';
-import { amount, change, decimalsFor, interval, list, percentOf, pText, signedPercent } from './words.js';
+import {
+  amount,
+  capital,
+  change,
+  decimalsOf,
+  interval,
+  list,
+  percentOf,
+  pText,
+  signedPercent,
+} from './words.js';
 
 export interface Names {
   readonly baseline: string;
@@ -52,16 +62,8 @@ function probability({ adjustedPValue }: Unworded, settings: Settings, questions
   return `${kind}${adjusted}${pText(adjustedPValue!)}`;
 }
 
-function decimalsOf({ difference, confidenceInterval, unit }: Unworded): number {
-  return decimalsFor([difference ?? 0, ...(confidenceInterval ?? [])], unit);
-}
-
 function higherOrLower({ difference }: Unworded): 'higher' | 'lower' {
   return difference! > 0 ? 'higher' : 'lower';
-}
-
-function capital(text: string): string {
-  return text[0].toUpperCase() + text.slice(1);
 }
 
 /** What warnings of these kinds say of the differences, in a few words. */

@@ -110,3 +110,20 @@ export function namesOf(
     treatment: `${treatment.name} (${treatment[key]})`,
   };
 }
+
+/** Decimals that show a difference and its interval. */
+export function decimalsOf({
+  difference,
+  confidenceInterval,
+  unit,
+}: {
+  readonly difference: number | null;
+  readonly confidenceInterval: Interval | null;
+  readonly unit: Unit;
+}): number {
+  return decimalsFor([difference ?? 0, ...(confidenceInterval ?? [])], unit);
+}
+
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,11 +1,10 @@
 import { METRIC_NAMES } from '../../analysis/compare/outcomes.js';
-import { ConfigError } from '../../errors.js';
 import type { CompareOptions, Comparison, Filter } from '../../index.js';
 import type { OptionTable, OptionValues } from '../args.js';
 import { defineCommand } from '../command.js';
 import { CommandError, UsageError } from '../errors.js';
 import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
-import { readOutcome } from '../outcomes.js';
+import { readOutcome, rethrowUsage } from '../outcomes.js';
 import { filterLines, lossLines } from '../report/analysed.js';
 import { comparisonLines } from '../report/comparison.js';
 import { withExperiments } from '../stored-experiments.js';
@@ -106,7 +105,9 @@ export const compare = defineCommand({
       const comparison = await waitFor(
         context,
         'comparing',
-        crucible.compare(ids, { ...settings, ...(filter !== null && { filter }) }).catch(rethrowUsage),
+        crucible
+          .compare(ids, { ...settings, ...(filter !== null && { filter }) })
+          .catch(rethrowUsage('--metrics', 'compare')),
       );
       if (options.json) printJson(comparison);
       else
@@ -143,12 +144,6 @@ function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): Comp
     ...(sequential && { sequential: tuning === undefined ? true : { tuning } }),
     ...(options.ratio.length > 0 && { expectedRatio: readRatio(options.ratio, arms) }),
   };
-}
-
-/** What is wrong with an outcome is only known once the experiments' columns are. */
-function rethrowUsage(error: unknown): never {
-  if (!(error instanceof ConfigError) || !String(error.context.path).startsWith('metrics.')) throw error;
-  throw new UsageError(`--metrics expects ${error.context.expected}`, 'compare');
 }
 
 function readRatio(texts: readonly string[], arms: number): number[] {

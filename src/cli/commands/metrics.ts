@@ -64,7 +64,7 @@ export const metrics = defineCommand({
         (by === undefined
           ? inAll(experiment, filter, wanted, report)
           : byGroup(opened, by, filter, wanted, report)
-        ).catch(rethrowUsage('metrics')),
+        ).catch(rethrowUsage('--of', 'metrics')),
       );
       if (options.json) {
         printJson({ id, name, condition, counts, filter, ...found.document });

@@ -92,7 +92,7 @@ export const windows = defineCommand({
         'reading',
         opened.experiment
           .windowedMetrics({ ...windowed, ...(filter !== null && { filter }) })
-          .catch(rethrowUsage('windows')),
+          .catch(rethrowUsage('--of', 'windows')),
       );
       if (options.json) {
         const experiment = { id, name, condition, counts };

@@ -1,10 +1,12 @@
 /** The report of one experiment, or of several against the first. */
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { arch, platform, release } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { capital } from '../../analysis/compare/words.js';
 import type {
   Comparison,
   CostStats,
@@ -277,10 +279,6 @@ function describeMetric({ label, tests, intervalMethod, reason }: MetricComparis
   if (method === undefined)
     return `${capital(label)} could not be compared${reason === undefined ? '' : `: ${reason}`}.`;
   return `${capital(label)}: ${method}${intervalMethod === null ? '' : `; interval: ${intervalMethod}`}.`;
-}
-
-function capital(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 /** Which data, to the byte, and which programs: what somebody needs who wants to do it again. */

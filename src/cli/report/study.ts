@@ -1,6 +1,6 @@
 /** Studies and their verdicts as text, and as Markdown. */
 
-import { change, decimalsFor, interval, pText } from '../../analysis/compare/words.js';
+import { change, decimalsOf, interval, pText } from '../../analysis/compare/words.js';
 import type { Decision, StoredStudy, StudyOutcome, StudyVerdict } from '../../index.js';
 import { formatCount, formatNumber } from '../terminal/numbers.js';
 import type { Style } from '../terminal/style.js';
@@ -194,10 +194,6 @@ function outcomeRows({ outcomes, alpha }: StudyVerdict): string[][] {
     differenceText(outcome, alpha),
     outcome.pValue === null ? '' : pText(outcome.pValue),
   ]);
-}
-
-function decimalsOf({ difference, confidenceInterval, unit }: StudyOutcome): number {
-  return decimalsFor([difference ?? 0, ...(confidenceInterval ?? [])], unit);
 }
 
 function estimateText(estimate: number | null, outcome: StudyOutcome): string {
