@@ -25,7 +25,7 @@ import { COLUMNS, Source } from './rows.mjs';
 describe('a process killed at a random moment', () => {
   it('leaves every acknowledged row, once and unaltered, and a prefix of what each producer captured', async () => {
     // How long rows may wait to be written is for runs on a machine that does nothing else: long.mjs.
-    const kills = rounds(8, 150);
+    const kills = rounds(20, 150);
     const report = await killRounds({ rounds: kills, seed: SEED, slackMs: Number.POSITIVE_INFINITY });
     console.log(report);
     expect(report.problems).toEqual([]);
@@ -35,7 +35,7 @@ describe('a process killed at a random moment', () => {
 
   it('leaves the texts of acknowledged rows whole, whatever their size', async () => {
     const slackMs = Number.POSITIVE_INFINITY;
-    const kills = rounds(4, 50);
+    const kills = rounds(10, 50);
     const report = await killRounds({
       rounds: kills,
       seed: SEED,
