@@ -25,6 +25,11 @@ const WITHOUT_UNIT: ReadonlySet<string> = new Set(['duration', 'latency']);
 /** Of a deployment the model that was deployed; which of the two it is depends on the event. */
 const OF_DEPLOYMENTS: readonly string[] = ['modelName', 'model_name'];
 
+const FIELDS_OF_COUNTS: Partial<Record<Count, string>> = {
+  input: 'promptTokens',
+  output: 'completionTokens',
+};
+
 /** The fields of a record, and their names in order of precedence. */
 export const DETECTED: Readonly<Record<string, Names>> = {
   timestamp: unscaled([
@@ -81,6 +86,8 @@ interface Others {
   readonly hasCounts: boolean;
   /** What says that something failed, whatever else is said. */
   readonly hasFailures: boolean;
+  /** Fields but latency that enrichment reads in several of the columns: it decides record by record which counts. */
+  readonly repeated: ReadonlySet<string>;
 }
 
 function othersIn(columns: readonly string[]): Others {
@@ -90,19 +97,27 @@ function othersIn(columns: readonly string[]): Others {
   const isFurther = ({ key, rule: { reading } }: Spelling) =>
     reading === 'count' && !['input', 'output', 'total'].includes(countOfKey(key) ?? '');
   const isObject = ({ rule: { reading } }: Spelling) => reading === 'usage' || reading === 'any usage';
+  const fields = spellings.map(fieldOf);
   return {
+    repeated: new Set(fields.filter((field, i) => field !== 'latencyMs' && fields.indexOf(field) < i)),
     hasCounts: spellings.some((spelling) => isObject(spelling) || isFurther(spelling)),
     hasFailures: spellings.some(({ rule }) => rule.reading === 'failure'),
   };
+}
+
+function fieldOf({ key, rule: { quantity } }: Spelling): string {
+  if (quantity !== 'tokens') return quantity;
+  const count = countOfKey(key);
+  return (count !== undefined && FIELDS_OF_COUNTS[count]) || quantity;
 }
 
 /**
  * Whether the column stays where it is, since enrichment reads it there: attributes of OpenTelemetry, and whatever
  * depends on other columns.
  */
-function isLeft(field: string, column: string, { hasCounts, hasFailures }: Others): boolean {
+function isLeft(field: string, column: string, { hasCounts, hasFailures, repeated }: Others): boolean {
   if (spellingOf('metadata', column) === undefined) return false;
-  if (column.includes('.')) return true;
+  if (column.includes('.') || repeated.has(field)) return true;
   switch (field) {
     case 'promptTokens':
     case 'completionTokens':

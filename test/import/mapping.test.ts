@@ -188,6 +188,8 @@ describe('detectMapping', () => {
       },
     ],
     [['latencyMs', 'latency_s', 'duration'], { latencyMs: '"latencyMs"' }],
+    // Which of several counts, enrichment knows, record by record.
+    [['completionTokens', 'output_tokens', 'provider_name', 'providerName', 'model'], { model: '"model"' }],
     [['value'], {}],
   ])('%j', (columns, map) => {
     expect(detectMapping(columns)).toEqual(map);
