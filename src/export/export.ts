@@ -203,9 +203,9 @@ async function openEncoder(
 /** Reads every row once, in the order that costs least: which columns there are does not depend on it. */
 async function addView(plan: ColumnPlan, view: View): Promise<void> {
   for await (const { batch, rows, events } of matches(view, { room: {} })) {
-    const { tags, blob, blobOffsets, promptTokens, completionTokens } = batch;
+    const { tags, blob, blobOffsets, promptTokens, completionTokens, declared } = batch;
     const event = (source: RowSource, row: number) => decodeRow(source, batch, row);
-    const table = { tags, blob, blobOffsets, promptTokens, completionTokens, event };
+    const table = { tags, blob, blobOffsets, promptTokens, completionTokens, declared, event };
     plan.addRows(view.source, { table, rows, events });
   }
 }

@@ -25,7 +25,14 @@ import type { EventRow, Json } from '../schema/event.js';
 import { COST_OF_EVENT, COST_SOURCE, costOfTable, FIXED_TEXTS } from './columnar/fixed.js';
 import { OPEN_PARTS } from './columns.js';
 import { Marks } from './marks.js';
-import { ByShape, type ShapedColumns, storedNumber, storedText } from './stored-shape.js';
+import {
+  ByShape,
+  declaredSlotValue,
+  isStoredSlot,
+  type ShapedColumns,
+  storedNumber,
+  storedText,
+} from './stored-shape.js';
 
 /** Kinds of values, as bits: a column may have seen several. */
 export const KIND_NULL = 1;
@@ -227,12 +234,16 @@ export class ColumnPlan {
     const places = shaped.get(table, row);
     if (places === undefined || places === null) return false;
     for (const { slot, nodes } of places.numbers) {
-      const value = storedNumber(table.blob, shaped.places[slot]);
+      const value = isStoredSlot(slot)
+        ? storedNumber(table.blob, shaped.places[slot])
+        : (declaredSlotValue(source, table, row, slot) as number);
       for (const node of nodes) noteKind(node, value);
     }
     for (const { slot, sets } of places.texts) {
       if (sets.every((set) => set.isOverfull)) continue;
-      const text = storedText(table.blob, shaped.places[slot]);
+      const text = isStoredSlot(slot)
+        ? storedText(table.blob, shaped.places[slot])
+        : (declaredSlotValue(source, table, row, slot) as string);
       for (const set of sets) set.add(text);
     }
     return true;

@@ -26,7 +26,7 @@ import type { OrderedRows } from '../readers/ordered.js';
 import type { RowSource } from '../readers/rows.js';
 import type { EventRow } from '../schema/event.js';
 import type { BlockWriter } from './row-file.js';
-import { ByShape, SHAPE_FLAGS, UNSHAPED_FLAGS } from './stored-shape.js';
+import { ByShape, SHAPE_FLAGS, UNSHAPED_TEXT_FLAGS } from './stored-shape.js';
 import type { TextFormat } from './text-format.js';
 import { TextForms } from './text-forms.js';
 
@@ -106,7 +106,7 @@ export class RowWriter implements BlockWriter {
         this.#block,
         row,
         count,
-        UNSHAPED_FLAGS,
+        UNSHAPED_TEXT_FLAGS,
         forms.address,
         forms.shapedAddress,
         this.#out,
@@ -130,7 +130,7 @@ export class RowWriter implements BlockWriter {
     const { u32 } = this.#kernels;
     const tag = table.tags[index];
     const binding = tag & TAG_BINDING_MASK;
-    if ((tag & UNSHAPED_FLAGS) !== 0) return false;
+    if ((tag & UNSHAPED_TEXT_FLAGS) !== 0) return false;
     if ((tag & SHAPE_FLAGS) !== 0) {
       const form = forms.shapedAddress === this.#noForms ? undefined : forms.shaped.get(table, index);
       if (form === undefined || form === 0) return false;

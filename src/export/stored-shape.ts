@@ -21,11 +21,15 @@ import { SLOT_NONE, SLOT_NUMBER, SLOT_TEXT, SLOTS_MAX } from '../../assembly/tex
 import { MsgpackWriter } from '../formats/msgpack/stored-value.js';
 import { decode, type RowSource } from '../readers/rows.js';
 import type { Columns } from '../ring/batch.js';
+import { absentCode, declaredValue, isAbsent } from '../row/declared.js';
+import type { ColumnType } from '../schema/columns.js';
 import type { EventRow } from '../schema/event.js';
 import type { Marks } from './marks.js';
 
-/** A row with one of these is not all in its binding, the number columns and what is stored with it. */
-export const UNSHAPED_FLAGS = FLAG_DECLARED | FLAG_MALFORMED | FLAG_CORRECTED;
+/** A row with one of these is not all in its binding, its columns and what is stored with it. */
+const UNSHAPED_FLAGS = FLAG_MALFORMED | FLAG_CORRECTED;
+/** The same for the kernel of text, which has no declared columns. */
+export const UNSHAPED_TEXT_FLAGS = UNSHAPED_FLAGS | FLAG_DECLARED;
 /** Flags by which rows of one binding differ in more than values; @see assembly/text-rows.ts */
 export const SHAPE_FLAGS =
   FLAG_BLOB |
@@ -100,8 +104,17 @@ export class StoredShape {
   }
 }
 
+/** Of a row, which declared columns have values, and the booleans, which are part of the shape as stored ones are. */
+type DeclaredShape = Uint8Array;
+const ABSENT = 0;
+const PRESENT = 1;
+/** A boolean: this and its code. */
+const BOOLEAN = 2;
+
 interface Shaped<T> {
   readonly flags: number;
+  /** Undefined without FLAG_DECLARED. */
+  readonly declared: DeclaredShape | undefined;
   /** Undefined where nothing is stored with the rows. */
   readonly shape: StoredShape | undefined;
   readonly made: T;
@@ -110,7 +123,7 @@ interface Shaped<T> {
 /** The columns that tell a row's shape. */
 export type ShapedColumns = Pick<
   Columns,
-  'tags' | 'blob' | 'blobOffsets' | 'promptTokens' | 'completionTokens'
+  'tags' | 'blob' | 'blobOffsets' | 'promptTokens' | 'completionTokens' | 'declared'
 >;
 
 /** What is made once for all rows of an experiment that have the same binding, flags and shape. */
@@ -120,7 +133,8 @@ export class ByShape<T> {
   private readonly source: RowSource;
   private readonly marks: Marks;
   private readonly make: (event: EventRow, flags: number, shape: StoredShape | undefined) => T;
-  private readonly known = new Map<number, Shaped<T>[]>();
+  /** By binding. */
+  private readonly known: (Shaped<T>[] | undefined)[] = [];
 
   /** @param make - is given an event with marks for values */
   constructor(
@@ -140,31 +154,73 @@ export class ByShape<T> {
     const binding = tag & TAG_BINDING_MASK;
     // Without a binding, the name is stored, too.
     if ((tag & UNSHAPED_FLAGS) !== 0 || binding === 0) return undefined;
-    const flags = tag & SHAPE_FLAGS;
+    const flags = tag & (SHAPE_FLAGS | FLAG_DECLARED);
     if ((flags & FLAG_METADATA_TOKENS) !== 0 && (promptTokens[row] | completionTokens[row]) < 0)
       return undefined;
     const isStored = (flags & FLAG_BLOB) !== 0;
     const at = blobOffsets[row];
-    let known = this.known.get(binding);
+    let known = this.known[binding];
     if (known === undefined) {
       known = [];
-      this.known.set(binding, known);
+      this.known[binding] = known;
     }
-    for (const { flags: its, shape, made } of known) {
-      if (its === flags && (shape === undefined || shape.matches(blob, at, this.places))) return made;
+    for (const { flags: its, declared, shape, made } of known) {
+      if (its !== flags || (declared !== undefined && !this.isDeclaredAs(declared, columns, row))) continue;
+      if (shape === undefined || shape.matches(blob, at, this.places)) return made;
     }
     if (known.length === SHAPES_MAX) return undefined;
     const shape = isStored ? StoredShape.of(blob, at) : undefined;
     if (isStored && shape === undefined) return undefined;
     shape?.matches(blob, at, this.places);
-    const made = this.make(this.markedEvent(tag, shape), flags, shape);
-    known.push({ flags, shape, made });
+    const isDeclared = (flags & FLAG_DECLARED) !== 0;
+    const declared = isDeclared ? this.declaredShape(columns, row) : undefined;
+    const made = this.make(this.markedEvent(tag, declared, shape), flags, shape);
+    known.push({ flags, declared, shape, made });
     return made;
   }
 
-  /** An event with numbers in all columns. */
-  private markedEvent(tag: number, shape: StoredShape | undefined): EventRow {
+  private declaredShape(columns: ShapedColumns, row: number): DeclaredShape {
+    return Uint8Array.from(this.source.columns, ({ type }, column) =>
+      declaredState(type, columns.declared[column][row]),
+    );
+  }
+
+  private isDeclaredAs(shape: DeclaredShape, { declared }: ShapedColumns, row: number): boolean {
+    const { columns } = this.source;
+    for (let column = 0; column < shape.length; column++) {
+      if (declaredState(columns[column].type, declared[column][row]) !== shape[column]) return false;
+    }
+    return true;
+  }
+
+  /** An event with numbers in all columns that every row has. */
+  private markedEvent(
+    tag: number,
+    declared: DeclaredShape | undefined,
+    shape: StoredShape | undefined,
+  ): EventRow {
     const { marks } = this;
+    const {
+      experimentId,
+      experimentName,
+      condition,
+      tags,
+      priceVersion,
+      columns: declaredColumns,
+    } = this.source;
+    const source: RowSource = {
+      ...{ experimentId, experimentName, condition, tags, priceVersion, columns: declaredColumns },
+      binding: (id: number) => this.source.binding(id),
+      // Of a dictionary column's code, which here is its slot.
+      text: (slot: number) => marks.text(slot),
+    };
+    const declaredCode = (type: ColumnType, column: number) => {
+      const state = declared?.[column] ?? ABSENT;
+      if (state === ABSENT) return absentCode(type);
+      if (state !== PRESENT) return state - BOOLEAN;
+      const slot = declaredSlot(column);
+      return type === 'dict' ? slot : marks.number(slot);
+    };
     const columns: Columns = {
       rows: 1,
       timeUs: Float64Array.of(0),
@@ -175,10 +231,39 @@ export class ByShape<T> {
       tags: Uint32Array.of(tag),
       blobOffsets: Uint32Array.of(0),
       blob: shape?.marked(marks) ?? Buffer.alloc(0),
-      declared: [],
+      declared: source.columns.map(({ type }, column) => Float64Array.of(declaredCode(type, column))),
     };
-    return decode(this.source, columns, 0, 0, 0);
+    return decode(source, columns, 0, 0, 0);
   }
+}
+
+function declaredState(type: ColumnType, code: number): number {
+  if (isAbsent(type, code)) return ABSENT;
+  return type === 'bool' ? BOOLEAN + code : PRESENT;
+}
+
+const DECLARED_SLOT = SLOTS_MAX;
+
+/** The slot that stands for a declared column, behind those of stored values. */
+export function declaredSlot(column: number): number {
+  return DECLARED_SLOT + column;
+}
+
+/** Whether a slot's values are stored with the rows; else they are those of a declared column. */
+export function isStoredSlot(slot: number): boolean {
+  return slot < DECLARED_SLOT;
+}
+
+/** A row's value of a declared column, which is no boolean. */
+export function declaredSlotValue(
+  source: RowSource,
+  { declared }: ShapedColumns,
+  row: number,
+  slot: number,
+): number | string {
+  const column = slot - DECLARED_SLOT;
+  const { type } = source.columns[column];
+  return declaredValue(type, declared[column][row], (id) => source.text(id)) as number | string;
 }
 
 /** A number that is stored there. */
@@ -212,7 +297,7 @@ function stored(value: string | number): Buffer {
 }
 
 /** Bytes of a stored text; 0 where it is none. */
-function textSize(stored: Buffer, at: number): number {
+export function textSize(stored: Buffer, at: number): number {
   const head = stored[at];
   if (head >= 0xa0 && head < 0xc0) return 1 + (head & 31);
   if (head === TEXT8) return 2 + stored[at + 1];
@@ -220,7 +305,7 @@ function textSize(stored: Buffer, at: number): number {
 }
 
 /** Bytes of a stored number; 0 where it is none. */
-function numberSize(head: number): number {
+export function numberSize(head: number): number {
   return head < 0x80 ? 1 : head === DOUBLE ? 9 : head === U32 ? 5 : 0;
 }
 

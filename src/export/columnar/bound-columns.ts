@@ -10,11 +10,20 @@ import { TAG_BINDING_MASK } from '../../../assembly/layout.js';
 import { OWN, type Stage, type TextStage } from '../../formats/columns/stages.js';
 import { jsonText } from '../../formats/text.js';
 import type { OrderedRows } from '../../readers/ordered.js';
+import type { RowTable } from '../../readers/row-table.js';
 import type { RowSource } from '../../readers/rows.js';
 import type { EventRow, Json } from '../../schema/event.js';
 import { Marks } from '../marks.js';
 import { type ColumnNode, type ColumnPlan, KIND_NULL, kindOf, saysMore } from '../plan.js';
-import { ByShape, storedNumber, storedText, textEnd, textStart } from '../stored-shape.js';
+import {
+  ByShape,
+  declaredSlotValue,
+  isStoredSlot,
+  storedNumber,
+  storedText,
+  textEnd,
+  textStart,
+} from '../stored-shape.js';
 import { FIXED_TEXTS } from './fixed.js';
 import type { OwnColumns } from './own-columns.js';
 import { JSON_PARTS, type TypedColumn } from './schema.js';
@@ -29,7 +38,7 @@ export interface Place {
 interface ShapedCell {
   readonly stage: Stage;
   readonly constant?: Json;
-  /** Of what is stored with the row. */
+  /** Of what is stored with the row, or of a declared column. */
   readonly slot?: number;
   readonly isNumber?: boolean;
   /** Of the gathered numbers. */
@@ -140,7 +149,7 @@ export class BoundColumns {
     if (template === OWN) {
       const cells = known.shaped.get(table, row);
       if (cells !== undefined && cells !== null) {
-        for (const cell of cells) this.setCell(at, cell, table.blob, known.shaped.places);
+        for (const cell of cells) this.setCell(at, cell, source, table, row, known.shaped.places);
         return;
       }
       const event = events?.[index] ?? table.event(source, row);
@@ -187,18 +196,27 @@ export class BoundColumns {
     this.eachBound(event, (stage, value) => setValue(stage, row, value));
   }
 
-  /** Sets a row's value. @param places - where those begin that are stored with it */
-  private setCell(row: number, cell: ShapedCell, stored: Buffer, places: Int32Array): void {
-    const { stage, constant, slot, isNumber, numbers } = cell;
+  /** Sets row `at` to what row `row` of the table has. @param places - where its stored values begin */
+  private setCell(
+    at: number,
+    { stage, constant, slot, isNumber, numbers }: ShapedCell,
+    source: RowSource,
+    table: RowTable,
+    row: number,
+    places: Int32Array,
+  ): void {
+    const { blob } = table;
     if (slot === undefined) {
-      setValue(stage, row, numbers === undefined ? constant! : numbers[row]);
+      setValue(stage, at, numbers === undefined ? constant! : numbers[at]);
+    } else if (!isStoredSlot(slot)) {
+      setValue(stage, at, declaredSlotValue(source, table, row, slot));
     } else if (isNumber) {
-      const value = storedNumber(stored, places[slot]);
-      if (Number.isFinite(value)) setValue(stage, row, value);
+      const value = storedNumber(blob, places[slot]);
+      if (Number.isFinite(value)) setValue(stage, at, value);
     } else if (stage.kind === 'texts') {
-      stage.stage.setBytes(row, stored, textStart(stored, places[slot]), textEnd(stored, places[slot]));
+      stage.stage.setBytes(at, blob, textStart(blob, places[slot]), textEnd(blob, places[slot]));
     } else {
-      setValue(stage, row, storedText(stored, places[slot]));
+      setValue(stage, at, storedText(blob, places[slot]));
     }
   }
 

@@ -1,75 +1,85 @@
 /**
  * MessagePack as a stream of maps, one an event: what a line of JSON Lines holds.
  *
- * Most of an event is the same for all rows of its binding, so each binding has templates: the bytes of one of its
- * events cut where the rest stands. The rows of a recorder differ in eight values. Those of captured rows are copied
- * from what was stored; events with fields of a category, and what cannot be copied, are decoded.
+ * What is the same for all rows of a binding, flags and shape (../stored-shape.ts) is encoded once, as a form: bytes,
+ * and between them cells, for which a row's own values are written. Other rows are decoded.
  */
 
 import {
   FLAG_BLOB,
-  FLAG_CORRECTED,
   FLAG_COST_COMPUTED,
-  FLAG_DECLARED,
   FLAG_FAILED,
-  FLAG_MALFORMED,
-  FLAG_METADATA_MODEL,
-  FLAG_METADATA_PROVIDER,
   FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
-  TAG_BINDING_MASK,
   UNPRICED_MASK,
   UNPRICED_SHIFT,
 } from '../../../assembly/layout.js';
+import { SLOT_NONE, SLOT_TEXT } from '../../../assembly/text-layout.js';
 import { ByteWriter, encodedText } from '../../formats/msgpack/writer.js';
 import type { OrderedRows } from '../../readers/ordered.js';
 import type { RowTable } from '../../readers/row-table.js';
 import type { RowSource } from '../../readers/rows.js';
 import { isValue, timeUsOf } from '../../ring/batch.js';
-import { declaredValue, isAbsent } from '../../row/declared.js';
-import { ID_TAIL_CHARS, LONG_SEQUENCE, SEQUENCE_DIGITS } from '../../row/event-id.js';
+import { eventIdText, ID_TAIL_CHARS, LONG_SEQUENCE, SEQUENCE_DIGITS } from '../../row/event-id.js';
 import { UNPRICED } from '../../schema/enrich.js';
 import type { EventRow } from '../../schema/event.js';
 import { MAP_COLUMNS, schemaOf } from '../columns.js';
 import type { ExportEncoder } from '../encoder.js';
-import { saysMore } from '../plan.js';
+import { Marks } from '../marks.js';
 import { type BlockWriter, rowFile } from '../row-file.js';
+import {
+  ByShape,
+  declaredSlot,
+  declaredSlotValue,
+  isStoredSlot,
+  numberSize,
+  type StoredShape,
+  textSize,
+} from '../stored-shape.js';
 import { stepsOf, writeEvent } from './document.js';
-import { LIFTED_COLUMNS, LOOKED_FOR, StoredRow } from './stored.js';
 
-/** Of a row that is not all told by its columns, its binding and what is stored with it. */
-const UNTOLD = FLAG_CORRECTED | FLAG_MALFORMED;
+// What differs between the rows of a form. Cells from SLOT on are values of slots.
+const COST_SOURCE = 0;
+const COST_USD = 1;
+const EVENT_ID = 2;
+const LATENCY_MS = 3;
+const SUCCESS = 4;
+const TIMESTAMP = 5;
+const TOKENS = 6;
+const PROMPT = 7;
+const COMPLETION = 8;
+const TOTAL = 9;
+const SLOT = 16;
 
-/** What differs from row to row of a binding, in the order of the keys. */
-const VARYING: readonly string[] = [
-  'cost_source',
-  'cost_usd',
-  'event_id',
-  'latency_ms',
-  'success',
-  'timestamp',
-  'tokens',
-];
-/** The same of rows that were captured. */
-const VARYING_CAPTURED = [...VARYING, ...LIFTED_COLUMNS, 'measurements', 'metadata'].sort();
+const CELLS: ReadonlyMap<string, number> = new Map([
+  ['cost_source', COST_SOURCE],
+  ['cost_usd', COST_USD],
+  ['event_id', EVENT_ID],
+  ['latency_ms', LATENCY_MS],
+  ['success', SUCCESS],
+  ['timestamp', TIMESTAMP],
+  ['tokens', TOKENS],
+]);
 
-interface Template {
-  /** What stands before each of the varying values, and behind the last one. */
-  readonly between: readonly Uint8Array[];
-  readonly bytes: number;
-  /** The same for captured rows by which of their lifted columns have a value (bits by index), with nulls in place. */
-  readonly lifted: (readonly Uint8Array[] | undefined)[];
-  /** Entries of the metadata, as they are where the row has them by its binding. */
-  readonly modelEntry: Uint8Array;
-  readonly providerEntry: Uint8Array;
+interface Cell {
+  /** What stands before it. */
+  readonly before: Uint8Array;
+  readonly kind: number;
+}
+
+interface Form {
+  readonly cells: readonly Cell[];
+  readonly end: Uint8Array;
+  /** The most that a row takes beside what is stored with it. */
+  readonly bytesMax: number;
+  /** How often a stored value is written, at most. */
+  readonly copies: number;
 }
 
 /** What rows of one experiment have in common. */
 interface Known {
-  /** By binding; undefined before its first row. */
-  readonly templates: (Template | undefined)[];
-  /** The same for captured rows, or null where they have to be decoded; null for all of them where a declared column stands in the way. */
-  readonly captured: (Template | null | undefined)[] | null;
+  /** Null for rows that have to be decoded. */
+  readonly forms: ByShape<Form | null>;
   /** The id's text up to the producer, and where its characters begin in it. */
   readonly idHead: Uint8Array;
   readonly computedCost: Uint8Array;
@@ -80,13 +90,15 @@ const ID_TAIL_BYTES = ID_TAIL_CHARS - 1;
 const HEX = Buffer.from('0123456789abcdef');
 const DASH = 0x2d;
 const NIL = 0xc0;
-/** The most that the varying values of a row take, but for its id and the source of its cost. */
-const VARYING_BYTES_MAX = 128;
+const FALSE = 0xc2;
+const TRUE = 0xc3;
+const DOUBLE = 0xcb;
+/** The most that a cell's value takes that is no text: the map of token counts. */
+const VALUE_BYTES_MAX = 64;
 
 const REPORTED_COST = encodedText('event');
 /** By UNPRICED_*. */
 const NO_COST = UNPRICED.map((reason) => (reason === null ? Uint8Array.of(NIL) : encodedText(reason)));
-const TOKENS_KEY = encodedText('tokens');
 const TOKEN_KEYS = [encodedText('prompt'), encodedText('completion'), encodedText('total')] as const;
 
 export function openMsgpackRows(): ExportEncoder {
@@ -101,7 +113,7 @@ const NO_HEAD = new Uint8Array(0);
 
 export class MapWriter implements BlockWriter {
   readonly #out = new ByteWriter();
-  readonly #stored = new StoredRow();
+  readonly #marks = new Marks();
   readonly #known = new Map<RowSource, Known>();
 
   rows(source: RowSource, { table, rows, events }: OrderedRows): Uint8Array {
@@ -110,17 +122,9 @@ export class MapWriter implements BlockWriter {
     const known = this.#known.get(source) ?? this.#learn(source);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
-      const tag = table.tags[row];
-      const binding = tag & TAG_BINDING_MASK;
-      const event = events?.[i];
-      if (binding === 0 || table.sequences[row] >= LONG_SEQUENCE || (tag & UNTOLD) !== 0) {
-        writeEvent(out, event ?? table.event(source, row));
-      } else if (!saysMore(tag)) {
-        const template = known.templates[binding] ?? learnTemplate(known, source, table, row);
-        writeBound(out, known, template, table, row);
-      } else if (!this.#writeCaptured(known, source, table, row)) {
-        writeEvent(out, event ?? table.event(source, row));
-      }
+      const form = table.sequences[row] < LONG_SEQUENCE ? known.forms.get(table, row) : null;
+      if (form === undefined || form === null) writeEvent(out, events?.[i] ?? table.event(source, row));
+      else writeRow(out, known, form, source, table, row);
     }
     return out.written;
   }
@@ -131,25 +135,13 @@ export class MapWriter implements BlockWriter {
     return this.#out.written;
   }
 
-  /** @returns false when the row has to be decoded */
-  #writeCaptured(known: Known, source: RowSource, table: RowTable, row: number): boolean {
-    const { captured } = known;
-    const tag = table.tags[row];
-    if (captured === null || (tag & FLAG_BLOB) === 0) return false;
-    const binding = tag & TAG_BINDING_MASK;
-    if (captured[binding] === undefined) captured[binding] = capturedTemplate(table.event(source, row));
-    const template = captured[binding];
-    if (template === null || !this.#stored.read(table.blob, table.blobOffsets[row])) return false;
-    writeCaptured(this.#out, known, template, source, table, row, this.#stored);
-    return true;
-  }
-
   #learn(source: RowSource): Known {
     const { experimentId, priceVersion } = source;
-    const id = encodedText(`${experimentId}-${'0'.repeat(ID_TAIL_BYTES)}`);
+    const id = encodedText(eventIdText(experimentId, 0, 0));
     const known: Known = {
-      templates: [],
-      captured: source.columns.some(({ name }) => LOOKED_FOR.has(name) || /^(\d|__)/.test(name)) ? null : [],
+      forms: new ByShape(source, this.#marks, (event, flags, shape) =>
+        formOf(event, markedPlaces(this.#marks, shape, source.columns.length, flags), this.#marks),
+      ),
       idHead: id.subarray(0, id.length - ID_TAIL_BYTES),
       computedCost: encodedText(`table:${priceVersion}`),
     };
@@ -158,176 +150,162 @@ export class MapWriter implements BlockWriter {
   }
 }
 
-function learnTemplate(known: Known, source: RowSource, table: RowTable, row: number): Template {
-  const binding = table.tags[row] & TAG_BINDING_MASK;
-  const template = templateOf(table.event(source, row));
-  known.templates[binding] = template;
-  return template;
+/** @param event - with marks for values @returns null where a mark has become part of something else */
+function formOf(event: EventRow, places: readonly MarkedPlace[], marks: Marks): Form | null {
+  const out = new ByteWriter();
+  const cells: Cell[] = [];
+  const take = () => {
+    const written = Uint8Array.from(out.written);
+    out.clear();
+    return cutAtMarks(written, places, cells);
+  };
+  const steps = stepsOf(event);
+  out.mapHead(steps.length);
+  for (const { name, key, write } of steps) {
+    out.copy(key);
+    const kind = CELLS.get(name);
+    if (kind === undefined) write(out, event);
+    else cells.push({ before: take(), kind });
+  }
+  const end = take();
+  const pieces = [...cells.map(({ before }) => before), end];
+  if (pieces.some((piece) => marks.isIn(Buffer.from(piece).toString('latin1')))) return null;
+  const bytesMax = pieces.reduce((sum, { length }) => sum + length + VALUE_BYTES_MAX, 0);
+  return { cells, end, bytesMax, copies: mostOften(cells) };
 }
 
-function writeBound(
-  out: ByteWriter,
-  { idHead, computedCost }: Known,
-  { between, bytes }: Template,
-  table: RowTable,
-  row: number,
-): void {
-  out.reserve(bytes + idHead.length + computedCost.length + VARYING_BYTES_MAX);
-  const tag = table.tags[row];
-  const costUsd = table.costUsd[row];
-  const latencyMs = table.latencyMs[row];
-  const hasCost = isValue(costUsd);
-  put(out, between[0]);
-  if (!hasCost) put(out, NO_COST[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT]);
-  else put(out, (tag & FLAG_COST_COMPUTED) !== 0 ? computedCost : REPORTED_COST);
-  put(out, between[1]);
-  if (hasCost) out.double(costUsd);
-  else putByte(out, NIL);
-  put(out, between[2]);
-  put(out, idHead);
-  putIdTail(out, table.producers[row], table.sequences[row]);
-  put(out, between[3]);
-  if (isValue(latencyMs)) out.double(latencyMs);
-  else putByte(out, NIL);
-  put(out, between[4]);
-  putByte(out, (tag & FLAG_SUCCEEDED) !== 0 ? 0xc3 : (tag & FLAG_FAILED) !== 0 ? 0xc2 : NIL);
-  put(out, between[5]);
-  out.integer(timeUsOf(table, row));
-  put(out, between[6]);
-  putTokens(out, table.promptTokens[row], table.completionTokens[row]);
-  put(out, between[7]);
+/** What a mark is as MessagePack, and the cell that goes where it stands. */
+interface MarkedPlace {
+  readonly encoded: Uint8Array;
+  readonly kind: number;
 }
 
-/** The values in the order of VARYING_CAPTURED. */
-function writeCaptured(
+function markedPlaces(
+  marks: Marks,
+  shape: StoredShape | undefined,
+  columns: number,
+  flags: number,
+): MarkedPlace[] {
+  const place = (value: string | number, kind: number) => ({ encoded: encodedValue(value), kind });
+  const stored = (shape?.parts ?? []).flatMap(({ slot }, index) =>
+    slot === SLOT_NONE
+      ? []
+      : place(slot === SLOT_TEXT ? marks.text(index) : marks.number(index), SLOT + index),
+  );
+  const declared = Array.from({ length: columns }, (_, column) => declaredSlot(column)).flatMap((slot) => [
+    place(marks.text(slot), SLOT + slot),
+    place(marks.number(slot), SLOT + slot),
+  ]);
+  if ((flags & FLAG_METADATA_TOKENS) === 0) return [...stored, ...declared];
+  const { prompt, completion } = marks;
+  const counts = [place(prompt, PROMPT), place(completion, COMPLETION), place(prompt + completion, TOTAL)];
+  return [...stored, ...declared, ...counts];
+}
+
+function encodedValue(value: string | number): Uint8Array {
+  const out = new ByteWriter(64);
+  out.value(value);
+  return Uint8Array.from(out.written);
+}
+
+/** Adds the cells that stand in what was written. @returns what is behind the last one */
+function cutAtMarks(written: Uint8Array, places: readonly MarkedPlace[], cells: Cell[]): Uint8Array {
+  const found: { at: number; place: MarkedPlace }[] = [];
+  const bytes = Buffer.from(written);
+  for (const place of places) {
+    for (let at = bytes.indexOf(place.encoded); at !== -1; at = bytes.indexOf(place.encoded, at + 1)) {
+      found.push({ at, place });
+    }
+  }
+  let from = 0;
+  for (const { at, place } of found.sort((a, b) => a.at - b.at)) {
+    cells.push({ before: written.slice(from, at), kind: place.kind });
+    from = at + place.encoded.length;
+  }
+  return written.slice(from);
+}
+
+/** How often the slot that has most cells has one. */
+function mostOften(cells: readonly Cell[]): number {
+  const counts = new Map<number, number>();
+  for (const { kind } of cells) if (kind >= SLOT) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return Math.max(0, ...counts.values());
+}
+
+function writeRow(
   out: ByteWriter,
-  { idHead, computedCost }: Known,
-  template: Template,
+  { forms, idHead, computedCost }: Known,
+  { cells, end, bytesMax, copies }: Form,
   source: RowSource,
   table: RowTable,
   row: number,
-  stored: StoredRow,
 ): void {
-  const { bytes } = template;
+  const tag = table.tags[row];
   const { blob } = table;
-  const { starts, ends } = stored;
-  let liftedBytes = 0;
-  let present = 0;
-  for (let i = 0; i < LIFTED_COLUMNS.length; i++) {
-    if (ends[i] === 0) continue;
-    present |= 1 << i;
-    liftedBytes += ends[i] - starts[i];
-  }
-  let between = template.lifted[present];
-  if (between === undefined) {
-    between = withNulls(template.between, present);
-    template.lifted[present] = between;
-  }
-  const copied = stored.measurementsEnd - stored.entriesStart;
-  const room = bytes + idHead.length + computedCost.length + copied + liftedBytes + VARYING_BYTES_MAX;
+  const storedBytes =
+    copies === 0 || (tag & FLAG_BLOB) === 0 ? 0 : table.blobEnds[row] - table.blobOffsets[row];
+  const room = bytesMax + idHead.length + computedCost.length + copies * storedBytes;
   out.reserve(room);
-  const tag = table.tags[row];
-  const costUsd = table.costUsd[row];
-  const latencyMs = table.latencyMs[row];
-  const hasCost = isValue(costUsd);
-  putLifted(out, between[0], blob, stored, 0); // cohort
-  putLifted(out, between[1], blob, stored, 1); // correlation_id
-  put(out, between[2]);
-  if (!hasCost) put(out, NO_COST[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT]);
-  else put(out, (tag & FLAG_COST_COMPUTED) !== 0 ? computedCost : REPORTED_COST);
-  put(out, between[3]);
-  if (hasCost) out.double(costUsd);
+  for (let i = 0; i < cells.length; i++) {
+    const { before, kind } = cells[i];
+    put(out, before);
+    switch (kind) {
+      case COST_SOURCE:
+        if ((tag & UNPRICED_MASK) !== 0) put(out, NO_COST[(tag & UNPRICED_MASK) >> UNPRICED_SHIFT]);
+        else if (!isValue(table.costUsd[row])) putByte(out, NIL);
+        else put(out, (tag & FLAG_COST_COMPUTED) !== 0 ? computedCost : REPORTED_COST);
+        break;
+      case COST_USD:
+        putDouble(out, table.costUsd[row]);
+        break;
+      case EVENT_ID:
+        put(out, idHead);
+        putIdTail(out, table.producers[row], table.sequences[row]);
+        break;
+      case LATENCY_MS:
+        putDouble(out, table.latencyMs[row]);
+        break;
+      case SUCCESS:
+        putByte(out, (tag & FLAG_SUCCEEDED) !== 0 ? TRUE : (tag & FLAG_FAILED) !== 0 ? FALSE : NIL);
+        break;
+      case TIMESTAMP:
+        out.integer(timeUsOf(table, row));
+        break;
+      case TOKENS:
+        putTokens(out, table.promptTokens[row], table.completionTokens[row]);
+        break;
+      case PROMPT:
+        out.number(table.promptTokens[row]);
+        break;
+      case COMPLETION:
+        out.number(table.completionTokens[row]);
+        break;
+      case TOTAL:
+        out.number(table.promptTokens[row] + table.completionTokens[row]);
+        break;
+      default:
+        if (isStoredSlot(kind - SLOT)) {
+          putStored(out, blob, forms.places[kind - SLOT]);
+        } else {
+          out.value(declaredSlotValue(source, table, row, kind - SLOT));
+          // A text may have taken the room of what follows.
+          out.reserve(room);
+        }
+    }
+  }
+  put(out, end);
+}
+
+/** Copies a number or text as it is stored: it is written alike, but for numbers that are not finite. */
+function putStored(out: ByteWriter, stored: Buffer, at: number): void {
+  const head = stored[at];
+  if (head === DOUBLE && (stored[at + 1] & 0x7f) === 0x7f && stored[at + 2] >= 0xf0) putByte(out, NIL);
+  else putRange(out, stored, at, at + (numberSize(head) || textSize(stored, at)));
+}
+
+function putDouble(out: ByteWriter, value: number): void {
+  if (isValue(value)) out.double(value);
   else putByte(out, NIL);
-  put(out, between[4]);
-  put(out, idHead);
-  putIdTail(out, table.producers[row], table.sequences[row]);
-  put(out, between[5]);
-  if (isValue(latencyMs)) out.double(latencyMs);
-  else putByte(out, NIL);
-  put(out, between[6]);
-  putRange(out, blob, stored.measurementsStart, stored.measurementsEnd);
-  put(out, between[7]);
-  putMetadata(out, template, source, table, row, stored, room);
-  putLifted(out, between[8], blob, stored, 2); // sample_id
-  putLifted(out, between[9], blob, stored, 3); // session_id
-  putLifted(out, between[10], blob, stored, 4); // span_id
-  put(out, between[11]);
-  putByte(out, (tag & FLAG_SUCCEEDED) !== 0 ? 0xc3 : (tag & FLAG_FAILED) !== 0 ? 0xc2 : NIL);
-  put(out, between[12]);
-  out.integer(timeUsOf(table, row));
-  put(out, between[13]);
-  putTokens(out, table.promptTokens[row], table.completionTokens[row]);
-  putLifted(out, between[14], blob, stored, 5); // trace_id
-  putLifted(out, between[15], blob, stored, 6); // user_id
-  put(out, between[16]);
-}
-
-function putLifted(
-  out: ByteWriter,
-  before: Uint8Array,
-  blob: Buffer,
-  { starts, ends }: StoredRow,
-  index: number,
-): void {
-  // The null stands in the next piece.
-  if (ends[index] === 0) return;
-  put(out, before);
-  putRange(out, blob, starts[index], ends[index]);
-}
-
-/**
- * What has a column, in the order that decoding gives it, and then what was stored.
- *
- * @param room - bytes that the row takes at most from the copied entries on
- */
-function putMetadata(
-  out: ByteWriter,
-  { modelEntry, providerEntry }: Template,
-  source: RowSource,
-  table: RowTable,
-  row: number,
-  stored: StoredRow,
-  room: number,
-): void {
-  const tag = table.tags[row];
-  const at = out.length;
-  let { entries } = stored;
-  out.mapHead(0);
-  if ((tag & FLAG_METADATA_MODEL) !== 0 && modelEntry.length > 0) {
-    out.reserve(room + modelEntry.length);
-    put(out, modelEntry);
-    entries++;
-  }
-  if ((tag & FLAG_METADATA_PROVIDER) !== 0 && providerEntry.length > 0) {
-    out.reserve(room + providerEntry.length);
-    put(out, providerEntry);
-    entries++;
-  }
-  if ((tag & FLAG_METADATA_TOKENS) !== 0) {
-    out.reserve(room);
-    put(out, TOKENS_KEY);
-    putTokens(out, table.promptTokens[row], table.completionTokens[row]);
-    entries++;
-  }
-  if ((tag & FLAG_DECLARED) !== 0) entries += putDeclared(out, source, table, row);
-  // What came first may have taken it.
-  out.reserve(room);
-  putRange(out, table.blob, stored.entriesStart, stored.entriesEnd);
-  out.bytes[at + 1] = entries >> 8;
-  out.bytes[at + 2] = entries;
-}
-
-/** @returns how many there are */
-function putDeclared(out: ByteWriter, source: RowSource, table: RowTable, row: number): number {
-  let entries = 0;
-  source.columns.forEach(({ name, type }, column) => {
-    const code = table.declared[column][row];
-    if (isAbsent(type, code)) return;
-    out.text(name);
-    out.value(declaredValue(type, code, source.text));
-    entries++;
-  });
-  return entries;
 }
 
 function putRange(out: ByteWriter, from: Buffer, start: number, end: number): void {
@@ -378,49 +356,4 @@ function putTokens(out: ByteWriter, prompt: number, completion: number): void {
   out.number(completionTokens);
   put(out, TOKEN_KEYS[2]);
   out.number(promptTokens + completionTokens);
-}
-
-/** Null for events with fields of a category, which come from anywhere in the metadata and measurements. */
-function capturedTemplate(event: EventRow): Template | null {
-  return Object.keys(event.fields).length > 0 ? null : templateOf(event, VARYING_CAPTURED);
-}
-
-/** The pieces with nulls for the lifted columns that are not present; what stands before a null is in the next piece. */
-function withNulls(between: readonly Uint8Array[], present: number): readonly Uint8Array[] {
-  let before = Buffer.alloc(0);
-  return between.map((piece, i) => {
-    const whole = Buffer.concat([before, piece]);
-    const column = LIFTED_COLUMNS.indexOf(VARYING_CAPTURED[i] ?? '');
-    const isNull = column !== -1 && ((present >> column) & 1) === 0;
-    before = isNull ? Buffer.concat([whole, Buffer.of(NIL)]) : Buffer.alloc(0);
-    return Uint8Array.from(whole);
-  });
-}
-
-function templateOf(event: EventRow, varying = VARYING): Template {
-  const out = new ByteWriter();
-  const between: Uint8Array[] = [];
-  const steps = stepsOf(event);
-  out.mapHead(steps.length);
-  for (const { name, key, write } of steps) {
-    out.copy(key);
-    if (name !== varying[between.length]) {
-      write(out, event);
-      continue;
-    }
-    between.push(Uint8Array.from(out.written));
-    out.clear();
-  }
-  between.push(Uint8Array.from(out.written));
-  return {
-    between,
-    bytes: between.reduce((sum, { length }) => sum + length, 0),
-    lifted: [],
-    modelEntry: entryOf('model', event.model),
-    providerEntry: entryOf('provider', event.provider),
-  };
-}
-
-function entryOf(key: string, value: string | null): Uint8Array {
-  return value === null ? new Uint8Array(0) : Uint8Array.from([...encodedText(key), ...encodedText(value)]);
 }
