@@ -54,6 +54,8 @@ const attachments = new Map<string, Attachment>();
 // Most calls in a row are for the same event; comparing one name is cheaper than a look-up.
 let lastName = '';
 let lastChannel: Channel | undefined;
+/** The message that `execute` publishes: it has the two halves and nothing else, which need not be found out again. */
+let own: Message = NOTHING;
 
 /** The channel name of an event: points and colons change places. */
 function channelName(event: string): string {
@@ -89,7 +91,8 @@ function subscribe(id: string, attachment: Attachment, event: string, to: Channe
   if (attachment.listeners.has(event)) return;
   const listener: ChannelListener = (message) => {
     // Anybody may publish on the channel, anything, and what they publish is not the handler's fault.
-    const { measurements = NOTHING, metadata = NOTHING, malformedKeys } = partsOf(message);
+    const parts = message === own ? own : partsOf(message);
+    const { measurements = NOTHING, metadata = NOTHING, malformedKeys } = parts;
     try {
       if (malformedKeys === undefined) attachment.handler(event, measurements, metadata);
       else attachment.handler(event, measurements, metadata, malformedKeys);
@@ -146,7 +149,10 @@ export function execute(
   metadata?: Metadata,
 ): void {
   const target = event === lastName && lastChannel !== undefined ? lastChannel : channelOf(event);
-  if (target.hasSubscribers) target.publish({ measurements, metadata });
+  if (!target.hasSubscribers) return;
+  own = { measurements, metadata };
+  target.publish(own);
+  own = NOTHING;
 }
 
 /** The same of what was given with things that are no part of an event. @param malformedKeys - where those stood */
