@@ -282,6 +282,35 @@ for (const workers of [0, 1]) {
       });
     }
 
+    it('counts what was in a folder that is deleted, acknowledges nothing more, and says so to whoever reads', async () => {
+      const experiment = await start();
+      rmSync(experiment.storage!.folder, { recursive: true });
+      capture(experiment, MORE);
+      const refusal = { code: 'ERR_STORAGE_IO', message: expect.stringContaining('ENOENT') };
+      await expect(experiment.flush()).rejects.toMatchObject(refusal);
+      await expect.poll(() => warnings.length).toBe(1);
+      const { captured, retained, damaged, dropped } = experiment.counts;
+      expect(captured).toBe(ROWS + MORE);
+      // What is still in memory is not lost yet.
+      expect(damaged).toBeGreaterThan(ROWS - 8192);
+      expect({ retained, dropped }).toEqual({ retained: captured - damaged, dropped: damaged });
+      await expect(experiment.query()).rejects.toMatchObject(refusal);
+      await expect(experiment.stop()).rejects.toMatchObject(refusal);
+    });
+
+    it('goes on where it was when a folder that was away is back', async () => {
+      const experiment = await start();
+      const { folder } = experiment.storage!;
+      renameSync(folder, `${folder}.away`);
+      capture(experiment, MORE);
+      await expect(experiment.flush()).rejects.toMatchObject({ code: 'ERR_STORAGE_IO' });
+      renameSync(`${folder}.away`, folder);
+      const report = await experiment.flush();
+      expect(report).toMatchObject({ captured: ROWS + MORE, durable: ROWS + MORE, lost: { total: 0 } });
+      expect(await experiment.query()).toHaveLength(ROWS + MORE);
+      expect(warnings).toEqual([]);
+    });
+
     it('counts rows once that were lost and have expired since', async () => {
       const experiment = await start({ retention: { maxBytes: 2 ** 21 } });
       const [first, second] = segmentsOf(experiment) as [string, string];

@@ -150,6 +150,11 @@ export class SegmentWriter {
     return ifThere(() => this.#files.stat(this.path))?.id === id;
   }
 
+  /** Whether the file has no name any more; else it may be somewhere. */
+  isDeleted(): boolean {
+    return this.#files.stat(this.#fd).links === 0;
+  }
+
   /** Lets go of the file as it is. */
   close(): void {
     clearUp(() => this.#files.close(this.#fd));

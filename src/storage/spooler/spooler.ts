@@ -147,6 +147,7 @@ export class Spooler {
   #document: ExperimentDocument;
   #documentIsStale = false;
   #segment: SegmentWriter | undefined;
+  #isFolderDeleted = false;
   #nextSegment: number;
 
   /**
@@ -209,9 +210,11 @@ export class Spooler {
     return this.#ledger.entries;
   }
 
-  /** Looks whether all finished segments are where they were. */
+  /** Looks whether all finished segments are where they were. @throws StorageError where the whole folder is away */
   inspect(): void {
     guarded('look at the segments in', this.#options.folder, () => {
+      // What was moved away may be moved back; nothing of it is lost yet.
+      if (!this.#isFolderDeleted) this.#files.list(this.#options.folder);
       for (const record of this.#document.segments) {
         const loss = lossOf(this.#files, this.#options.folder, record) ?? this.#replaced(record);
         if (loss !== undefined) this.#ledger.add(loss);
@@ -485,7 +488,11 @@ export class Spooler {
    */
   #forsake(segment: SegmentWriter): void {
     const { synced, unsynced, staged, number, path, bytes } = segment;
-    // First, since it may fail: then the segment is still the open one, and the next pass tries again.
+    const { folder } = this.#options;
+    // First, since these may fail: then the segment is still the open one, and the next pass tries again. A folder that
+    // was moved away may be back by then, with the file in it.
+    if (segment.isDeleted()) this.#isFolderDeleted = ifThere(() => this.#files.list(folder)) === undefined;
+    else this.#files.list(folder);
     const index = this.#finish(number, true);
     this.#segment = undefined;
     segment.close();
@@ -511,7 +518,7 @@ export class Spooler {
     const others = this.#document.segments.filter((other) => other.segment !== number);
     this.#document = { ...this.#document, segments: others };
     this.#addRecord(record);
-    const { reason } = lossOf(this.#files, this.#options.folder, record) ?? { reason: 'it was replaced' };
+    const { reason } = lossOf(this.#files, folder, record) ?? { reason: 'it was replaced' };
     this.#ledger.add({ path, offset: index?.validBytes ?? 0, bytes: null, rows: rowsOf(gone), reason });
   }
 
