@@ -2,6 +2,7 @@
 
 import { comparesBy } from '../schema/condition.js';
 import { type Filter, NUMBER_FIELDS } from '../schema/event.js';
+import { LIFTED_FIELDS } from '../schema/fields.js';
 import { suggest } from '../suggest.js';
 import type { OptionTable, OptionValues } from './args.js';
 import { UsageError } from './errors.js';
@@ -30,7 +31,7 @@ export const FILTER_OPTIONS = {
     type: 'list',
     value: 'TEST',
     description:
-      'only events that pass: KEY=VALUE, or with !=, >, >=, < or <=, such as "latencyMs>500". KEY is latencyMs, costUsd, tokensPrompt, tokensCompletion, tokensTotal or timestamp, else of the metadata, else a field of the event; VALUE a number, true, false, null (also what is absent) or text, in quotes where it looks otherwise, \'code="7"\'',
+      'only events that pass: KEY=VALUE, or with !=, >, >=, < or <=, such as "latencyMs>500". KEY is latencyMs, costUsd, tokensPrompt, tokensCompletion, tokensTotal or timestamp, else of the metadata, a field of the event, or of the measurements, nested ones with points (user.tier); VALUE a number, true, false, null (also what is absent) or text, in quotes where it looks otherwise, "code=\'7\'"',
   },
 } as const satisfies OptionTable;
 
@@ -127,8 +128,12 @@ function readTest(test: string, command: string) {
   return { key, sign: sign!, operator, value };
 }
 
-/** JSON where it is JSON, text where it is not. */
+/** Text in single quotes, in which two stand for one, as in SQL. */
+const SINGLE_QUOTED = /^'(?:[^']|'')*'$/;
+
+/** JSON where it is JSON, else text. */
 function readValue(text: string): unknown {
+  if (SINGLE_QUOTED.test(text)) return text.slice(1, -1).replaceAll("''", "'");
   try {
     return JSON.parse(text);
   } catch {
@@ -171,12 +176,15 @@ function conditionTexts(key: string, wanted: unknown): string[] {
   return operators.map(([operator, operand]) => `${key} ${SIGNS.get(operator)} ${JSON.stringify(operand)}`);
 }
 
+/** What events have besides numbers, which a slip may have meant. */
+const NAMED_FIELDS = ['eventName', 'model', 'provider', 'success', 'condition', ...LIFTED_FIELDS];
+
 /** Where no event passes: that a key of `where`, which may be any, looks like a slip; null where none does. */
 export function slipText({ where = {} }: Filter): string | null {
-  const names = Object.keys(NUMBER_FIELDS);
+  const names = [...Object.keys(NUMBER_FIELDS), ...NAMED_FIELDS];
   for (const key of Object.keys(where)) {
     const meant = names.includes(key) ? null : suggest(key, names);
-    if (meant !== null) return `${key} is looked for in the metadata; did you mean ${meant}?`;
+    if (meant !== null) return `${key} is looked for in metadata and measurements; did you mean ${meant}?`;
   }
   return null;
 }

@@ -1,5 +1,6 @@
 /** Experiments of a folder, opened to look at: every event is verified, and nothing is changed. */
 
+import { StorageError } from '../errors.js';
 import type { RecoveredExperiment, RecoverOptions, StoredExperiment } from '../index.js';
 import type { CommandContext } from './command.js';
 import { CommandError, hintFor, UsageError } from './errors.js';
@@ -134,7 +135,10 @@ async function openAll(
 }
 
 export async function storedExperiment(library: Library, folder: string): Promise<StoredExperiment> {
-  const [stored] = await library.listExperiments(folder);
+  const [stored] = await library.listExperiments(folder).catch((error: unknown) => {
+    const isFile = error instanceof StorageError && error.context.systemCode === 'ENOTDIR';
+    throw isFile ? notFound(folder) : error;
+  });
   if (stored === undefined) throw notFound(folder);
   return stored;
 }

@@ -7,7 +7,7 @@ import { suggest } from '../suggest.js';
 import type { RowSource } from './rows.js';
 
 export interface EventTest {
-  /** What it looks at: 'number' is one of NUMBER_FIELDS; 'field' is metadata[key], or the event's own field of that name. */
+  /** What it looks at: 'number' is one of NUMBER_FIELDS; 'field' is what `fieldOf` finds. */
   readonly on: 'eventName' | 'model' | 'provider' | 'number' | 'field' | 'anything';
   readonly key: string;
   /** What is asked of the value there. */
@@ -154,10 +154,31 @@ export function ofEvents(filter: CompiledFilter, names: ReadonlySet<string>): Co
   return { ...filter, tests: [...filter.tests, test] };
 }
 
-/** metadata[key] where the event has it, else the row's own field; null where it has neither. */
+/**
+ * What the event has under the key: in its metadata, as a field of its own, in its measurements, or, where the key has
+ * points, at that path of one of these; null where it has nothing there.
+ */
 function fieldOf(event: EventRow, key: string): unknown {
-  if (Object.hasOwn(event.metadata, key)) return event.metadata[key] ?? null;
-  return Object.hasOwn(event, key) ? ((event as unknown as Record<string, unknown>)[key] ?? null) : null;
+  const own = event as unknown as Record<string, unknown>;
+  for (const part of [event.metadata, own, event.measurements]) {
+    if (Object.hasOwn(part, key)) return part[key] ?? null;
+  }
+  if (!key.includes('.')) return null;
+  const path = key.split('.');
+  for (const part of [event.metadata, own, event.measurements]) {
+    const value = valueAt(part, path);
+    if (value !== undefined) return value;
+  }
+  return null;
+}
+
+function valueAt(from: unknown, path: readonly string[]): unknown {
+  let value = from;
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string, unknown>)[name];
+  }
+  return value;
 }
 
 function bothSpellings(names: readonly string[]): string[] {

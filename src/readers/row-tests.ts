@@ -26,7 +26,7 @@ interface Known {
   readonly event: EventRow | null;
 }
 
-/** Fields that differ between the rows of a binding, of which the event shows the same under that name. */
+/** Fields that differ between the rows of a binding, of which the event shows the same under that name or a path from there. */
 const ROW_FIELDS: ReadonlySet<string> = new Set([
   'eventId',
   'timestamp',
@@ -150,7 +150,7 @@ export class RowTests {
       on === 'eventName' || ((on === 'model' || on === 'provider') && knows[on]) ? undefined : 'by event',
     );
     const recorded = this.#verdictOf(event, ({ on, key }) =>
-      on === 'anything' || (on === 'field' && ROW_FIELDS.has(key)) ? 'by event' : undefined,
+      on === 'anything' || (on === 'field' && ROW_FIELDS.has(key.split('.', 1)[0]!)) ? 'by event' : undefined,
     );
     return { recorded, captured, event };
   }

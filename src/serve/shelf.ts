@@ -167,7 +167,7 @@ function descriptorOf(stored: StoredExperiment): Descriptor {
       hypothesis: null,
       tags: [],
       metadata: {},
-      status: 'unreadable',
+      status: stored.status,
       startedAt: 0,
       stoppedAt: null,
       pausedAt: null,
@@ -185,7 +185,7 @@ function descriptorOf(stored: StoredExperiment): Descriptor {
     hypothesis,
     tags,
     metadata,
-    status: interrupted ? 'interrupted' : fields.status,
+    status: stored.status,
     startedAt,
     // Nobody has said when it ended.
     stoppedAt: interrupted ? stored.lastSeenAt : stoppedAt,

@@ -32,7 +32,8 @@ export interface StoredExperiment {
   readonly libraryVersion: string | null;
   /** Who captures it now. */
   readonly heldBy: { readonly pid: number; readonly host: string | null } | null;
-  /** Whether it is running or paused by its document, and nobody captures it: its process has died. */
+  /** Its document's; interrupted where that says running or paused and nobody captures it: its process has died. */
+  readonly status: StoredFields['status'] | 'interrupted' | 'unreadable';
   readonly interrupted: boolean;
   /** When it ended; of one that has not been stopped, the last time that anything was written of it. */
   readonly lastSeenAt: number | null;
@@ -49,8 +50,8 @@ export interface StoredExperiment {
 
 /**
  * The experiments found under `dir`, or in it when it is a single experiment's folder, in the order of their ids.
- * They may be being captured meanwhile.
- * @throws StorageError when the disk fails
+ * They may be being captured meanwhile. None where there is no `dir` yet.
+ * @throws StorageError when the disk fails, or `dir` is a file
  */
 export async function listExperiments(dir: string): Promise<StoredExperiment[]> {
   const found: StoredExperiment[] = [];
@@ -94,6 +95,7 @@ export function lookAt(folder: string): StoredExperiment {
       error: serializeError(error),
       libraryVersion: null,
       heldBy: null,
+      status: 'unreadable',
       interrupted: false,
       lastSeenAt: null,
       ...NOTHING,
@@ -109,6 +111,7 @@ function describe(
   const fields = storedFields(folder, document);
   const totals = totalsOf(folder, document);
   const isOpen = fields.status === 'running' || fields.status === 'paused';
+  const interrupted = isOpen && heldBy === undefined;
   const lastWrittenAt = Math.max(totals.timeRange?.[1] ?? fields.startedAt, document.updatedAtUs);
   return {
     id: fields.id,
@@ -117,7 +120,8 @@ function describe(
     error: null,
     libraryVersion: document.libraryVersion,
     heldBy: heldBy ?? null,
-    interrupted: isOpen && heldBy === undefined,
+    status: interrupted ? 'interrupted' : fields.status,
+    interrupted,
     lastSeenAt: fields.stoppedAt ?? lastWrittenAt,
     ...totals,
   };

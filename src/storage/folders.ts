@@ -4,9 +4,13 @@ import { storageError, systemCodeOf } from '../system-errors.js';
 import { nodeFileSystem as files } from './disk/file-system.js';
 import { DOCUMENT, isExperimentId, parseCompactedName, parseSegmentName } from './disk/paths.js';
 
-/** Folders of experiments under `dir`, or `dir` itself when it is one, in the order of their names. */
+/**
+ * Folders of experiments under `dir`, or `dir` itself when it is one, in the order of their names. None where there is no
+ * `dir` yet.
+ * @throws StorageError where it is a file, or may not be looked into
+ */
 export function experimentFolders(dir: string): string[] {
-  const names = namesIn(dir).sort();
+  const names = namesIn(dir, ['ENOENT', 'ELOOP']).sort();
   if (isExperiment(names)) return [dir];
   return names.map((name) => join(dir, name)).filter(isExperimentFolder);
 }
@@ -23,19 +27,18 @@ export function isExperiment(names: readonly string[]): boolean {
 /** One that may not be looked into is said to be unreadable by whoever opens it, unless its name says it is none. */
 function isExperimentFolder(folder: string): boolean {
   try {
-    return isExperiment(namesIn(folder));
+    return isExperiment(namesIn(folder, ['ENOENT', 'ENOTDIR', 'ELOOP']));
   } catch {
     return isExperimentId(basename(folder));
   }
 }
 
-/** Names in a folder; none in what is no folder. */
-function namesIn(path: string): string[] {
+/** Names in a folder; none where looking fails for one of these reasons. ELOOP: a link to itself. */
+function namesIn(path: string, absent: readonly string[]): string[] {
   try {
     return files.list(path);
   } catch (error) {
-    // ELOOP: a link to itself.
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? '')) return [];
+    if (absent.includes(systemCodeOf(error) ?? '')) return [];
     throw storageError(error, 'look for experiments in', { path });
   }
 }

@@ -52,8 +52,13 @@ function fill(experiment: Experiment): void {
     experiment.captureAt(
       at,
       ['req_llm.request.stop', 'altar.tool.stop'][whole(2)]!,
-      { ...(whole(2) === 0 && { latencyMs: whole(400) }), status: ['ok', 'error', 'other'][whole(3)] },
       {
+        ...(whole(2) === 0 && { latencyMs: whole(400) }),
+        status: ['ok', 'error', 'other'][whole(3)],
+        queue: whole(5),
+      },
+      {
+        ...(whole(2) === 0 && { user: { tier: ['free', 'pro'][whole(2)] } }),
         model: `m${whole(4)}`,
         retries: whole(5),
         ...(whole(2) === 0 && { tokens }),
@@ -94,9 +99,16 @@ const filters: fc.Arbitrary<Filter> = fc
     ),
     fc.oneof(
       fc.constant({}),
-      numberConditions([0, 2, 4]).map((wanted) => ({ where: { retries: wanted } })),
+      fc
+        .tuple(
+          fc.constantFrom('retries', 'queue', 'measurements.queue', 'tokens.prompt', 'metadata.retries'),
+          numberConditions([0, 2, 4]),
+        )
+        .map(([key, wanted]) => ({ where: { [key]: wanted } })),
       fc.constantFrom<Filter>(
         { success: false },
+        { where: { 'user.tier': 'pro' } },
+        { where: { 'user.tier': { ne: 'pro' }, 'fields.tool': null } },
         { model: 'm1' },
         { eventName: 'altar.tool.stop' },
         { timeRange: [START_US + 4000 * STEP_US, START_US + 9000 * STEP_US] },

@@ -69,6 +69,12 @@ describe('readFilter', () => {
     ['model != gpt-4', { model: { ne: 'gpt-4' } }],
     ['code = "7"', { code: '7' }],
     ['why = " x "', { why: ' x ' }],
+    ["model!='gpt-4'", { model: { ne: 'gpt-4' } }],
+    ["model='claude 3, opus'", { model: 'claude 3, opus' }],
+    ["code='7'", { code: '7' }],
+    ["why='it''s >= 5'", { why: "it's >= 5" }],
+    ["why=it's", { why: "it's" }],
+    ['user.tier=pro', { 'user.tier': 'pro' }],
     ['a b = c = d', { 'a b': 'c = d' }],
     ['a!b=1', { 'a!b': 1 }],
     ['"a<=b" > 1', { 'a<=b': { gt: 1 } }],
@@ -125,8 +131,9 @@ describe('filterText', () => {
 describe('slipText', () => {
   it('names the number that was probably meant by a key of the metadata', () => {
     expect(slipText(filterOf('--where', 'latency_ms>5')!)).toBe(
-      'latency_ms is looked for in the metadata; did you mean latencyMs?',
+      'latency_ms is looked for in metadata and measurements; did you mean latencyMs?',
     );
+    expect(slipText(filterOf('--where', 'modle=gpt-4')!)).toContain('did you mean model?');
     expect(slipText(filterOf('--where', 'cost>5')!)).toContain('did you mean costUsd?');
     expect(slipText(filterOf('--where', 'latencyMs>5', '--where', 'region=eu')!)).toBeNull();
   });

@@ -39,9 +39,16 @@ const bytesOf = (folder: string) =>
   Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'hex')]));
 
 describe('listExperiments', () => {
-  it('finds nothing where there is nothing, or no folder', async () => {
+  it('finds nothing where there is nothing, or no folder yet; a file is refused', async () => {
     expect(await listExperiments(dir)).toEqual([]);
     expect(await listExperiments(join(dir, 'absent'))).toEqual([]);
+    const file = join(dir, 'file');
+    writeFileSync(file, '');
+    const refusal = { code: 'ERR_STORAGE_IO', message: expect.stringContaining('ENOTDIR') };
+    await expect(listExperiments(file)).rejects.toMatchObject(refusal);
+    await using crucible = new Crucible();
+    await expect(crucible.recover(file)).rejects.toMatchObject(refusal);
+    await expect(crucible.recover(join(file, 'within'))).rejects.toMatchObject(refusal);
   });
 
   it('tells what a recovery tells, of many segments, without reading them', async () => {
@@ -77,7 +84,7 @@ describe('listExperiments', () => {
     const id = killedExperiment(dir, { rows: 100_000 });
     const before = bytesOf(join(dir, id));
     const [listed] = await listExperiments(dir);
-    expect(listed).toMatchObject({ id, interrupted: true, heldBy: null, experiment: { status: 'running' } });
+    expect(listed).toMatchObject({ id, status: 'interrupted', interrupted: true, heldBy: null });
     expect(listed!.rows + listed!.dropped).toBe(100_000);
     expect(listed!.lastSeenAt).toBeGreaterThanOrEqual(listed!.timeRange![1]);
     expect(bytesOf(join(dir, id))).toEqual(before);

@@ -50,8 +50,13 @@ export function passesFilter(event: EventRow, filter: Filter): boolean {
   } = filter;
   const valueAt = (key: string): unknown => {
     if (Object.hasOwn(NUMBERS, key)) return NUMBERS[key]!(event);
-    if (Object.hasOwn(event.metadata, key)) return event.metadata[key] ?? null;
-    return (event as unknown as Record<string, Json>)[key] ?? null;
+    const places = [event.metadata, event as unknown as Record<string, Json>, event.measurements];
+    const whole = places.find((place) => Object.hasOwn(place, key));
+    if (whole !== undefined || !key.includes('.')) return whole?.[key] ?? null;
+    const found = places.map((place) =>
+      key.split('.').reduce((value: unknown, name) => (value as Record<string, Json> | null)?.[name], place),
+    );
+    return found.find((value) => value !== undefined) ?? null;
   };
   const meets = (key: string, wanted: unknown) => {
     const isObject = typeof wanted === 'object' && wanted !== null && !Array.isArray(wanted);

@@ -14,7 +14,7 @@ export const list = defineCommand({
   json: [
     '{ dir, experiments: [{',
     '    id, folder, experiment: { name, condition, status, startedAt, stoppedAt, options, … } or null,',
-    '    error: { code, message } or null, libraryVersion, heldBy: { pid, host } or null, interrupted,',
+    '    status, error: { code, message } or null, libraryVersion, heldBy: { pid, host } or null, interrupted,',
     '    lastSeenAt, rows, bytes, segments, missingSegments, timeRange: [first, last] or null,',
     '    dropped }] }',
     'Times in microseconds since 1970.',

@@ -45,6 +45,7 @@ export const recover = defineCommand({
     if (options.json) {
       const experiments = report.experiments.map((found) => ({
         ...found,
+        status: found.resumable ? 'interrupted' : found.status,
         notice: errorDocument(found.notice),
         error: errorDocument(found.error),
       }));

@@ -15,8 +15,8 @@ export const show = defineCommand({
     'Reads and verifies every event, and changes nothing: the experiment may be being captured meanwhile. The beginning of an ID will do, or a name, where only one experiment has it. Times are UTC. Without --dir, the folder that CRUCIBLE_DIR names.',
   ],
   json: [
-    '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, pausedAt, status,',
-    '  sampleSize, pauseCount, interrupted, heldBy: { pid, host } or null, options, libraryVersion,',
+    '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, lastSeenAt, pausedAt,',
+    '  status, sampleSize, pauseCount, interrupted, heldBy: { pid, host } or null, options, libraryVersion,',
     '  counts: { captured, retained, dropped, malformed, cut, refused, malformedKeys },',
     '  storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },',
     '  streaming: { count, latency, cost, reliability, tokens, byEvent, … } or null }',
@@ -35,12 +35,15 @@ export const show = defineCommand({
 
 function experimentDocument(
   experiment: LibraryExperiment,
-  { experiment: fields, libraryVersion }: StoredExperiment,
+  { experiment: fields, libraryVersion, status, lastSeenAt }: StoredExperiment,
   report: RecoveredExperiment,
 ) {
   const { folder, rows, bytes, segments, timeRange, cut, damage, dropped, interrupted, heldBy } = report;
   return {
     ...experiment.toJSON(),
+    status,
+    ...(interrupted && { stoppedAt: null }),
+    lastSeenAt,
     interrupted,
     heldBy,
     options: fields?.options ?? null,

@@ -411,7 +411,14 @@ describe('crucible show', () => {
     const before = fingerprint();
     const { stdout } = await run('show', killed, '--dir', dir);
     expect(stdout).toMatch(/status +interrupted\n +started .*\n +last seen +\d/);
+    const inList = (await json('list', '--dir', dir)).experiments.find(
+      ({ id }: { id: string }) => id === killed,
+    );
+    const shown = await json('show', killed, '--dir', dir);
+    expect(shown).toMatchObject({ stoppedAt: null, lastSeenAt: inList.lastSeenAt });
     expect(fingerprint()).toBe(before);
+    const inRecovery = (await json('recover', join(dir, killed))).experiments[0];
+    for (const { status } of [inList, shown, inRecovery]) expect(status).toBe('interrupted');
   });
 
   it('says where to look for an id that is not there, or not the only one', async () => {
