@@ -9,13 +9,13 @@ import { plurality, type Vote } from './vote.js';
 export interface EnsembleOptions<T> {
   /** What a member's answer says, as text that is equal where they agree; null for an answer that says nothing. */
   readonly vote: (value: T) => string | null;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Of all events. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /** What an answer has cost, USD; null where that is not known. */
-  readonly cost?: (value: T) => number | null;
+  readonly cost?: ((value: T) => number | null) | undefined;
   /** Ends the calls of members whose votes could not change the winner any more. Default: all are waited for. */
-  readonly stopWhenDecided?: boolean;
+  readonly stopWhenDecided?: boolean | undefined;
 }
 
 export interface EnsembleMember<T> {

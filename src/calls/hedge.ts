@@ -21,9 +21,9 @@ export interface HedgeLeg {
 export interface HedgeOptions<T> {
   /** Until the second call leaves, ms; a high quantile of the latency, or of the time to first token. */
   readonly delayMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Of all events: model, provider, sampleId and whatever else is known. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /** What the call that lost has cost, USD; null where that is not known, and for one that was not billed. */
   readonly duplicationCost?: (
     winner: T,

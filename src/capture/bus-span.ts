@@ -1,7 +1,7 @@
 /** Spans on the bus: a start, and a stop or an exception when what was returned has come to its end. */
 import { systemClock } from '../clock.js';
 import { toldSuccess } from '../schema/enrich.js';
-import type { Measurements, Metadata } from '../schema/event.js';
+import type { Fields, Measurements, Metadata } from '../schema/event.js';
 import { spellingOf } from '../schema/spellings.js';
 import { additionsOf } from './additions.js';
 import { execute, executeMalformed, HANDLER_FAILURE, isHeard } from './channels.js';
@@ -17,8 +17,8 @@ import { type ResultObserver, watch } from './results/watch.js';
  * `costUsd`, `status`, `userId`, …: what enrichment reads). Of others the event says that they are malformed.
  */
 export type SpanAdditions =
-  | { readonly measurements?: Measurements | undefined; readonly metadata?: Metadata | undefined }
-  | Metadata;
+  | { readonly measurements?: Fields | undefined; readonly metadata?: Fields | undefined }
+  | Fields;
 
 /** Is handed to the function that a span is around. */
 export interface SpanHandle {
@@ -67,15 +67,10 @@ const SILENT: SpanHandle = Object.freeze({ set() {} });
  * @param fn - is handed a handle to add to the end
  * @param end - adds to the stop, by what fn has returned; a promise is waited for
  */
-export function span<T>(
-  prefix: string,
-  metadata: Metadata,
-  fn: (span: SpanHandle) => T,
-  end?: SpanEnd<T>,
-): T {
+export function span<T>(prefix: string, metadata: Fields, fn: (span: SpanHandle) => T, end?: SpanEnd<T>): T {
   const names = namesOf(prefix);
   if (!isHeard(names.start) && !isHeard(names.stop) && !isHeard(names.exception)) return fn(SILENT);
-  const open = new OpenSpan(names, metadata, end as SpanEnd<unknown> | undefined);
+  const open = new OpenSpan(names, metadata as Metadata, end as SpanEnd<unknown> | undefined);
   let result: T;
   try {
     result = fn({ set: (additions) => open.set(additions) });

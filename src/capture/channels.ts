@@ -9,7 +9,7 @@
 import { type Channel, type ChannelListener, channel } from 'node:diagnostics_channel';
 import { inspect } from 'node:util';
 import { ConfigError } from '../errors.js';
-import type { Measurements, Metadata } from '../schema/event.js';
+import type { Fields, Measurements, Metadata } from '../schema/event.js';
 
 export type TelemetryHandler = (event: string, measurements: Measurements, metadata: Metadata) => void;
 
@@ -143,14 +143,10 @@ function warnDetached(id: string, event: string, error: unknown): void {
 }
 
 /** Emits an event. Costs next to nothing when nobody listens, and never throws because of a listener. */
-export function execute(
-  event: string | readonly string[],
-  measurements: Measurements,
-  metadata?: Metadata,
-): void {
+export function execute(event: string | readonly string[], measurements: Fields, metadata?: Fields): void {
   const target = event === lastName && lastChannel !== undefined ? lastChannel : channelOf(event);
   if (!target.hasSubscribers) return;
-  own = { measurements, metadata };
+  own = { measurements: measurements as Measurements, metadata: metadata as Metadata | undefined };
   target.publish(own);
   own = NOTHING;
 }

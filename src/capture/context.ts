@@ -1,6 +1,6 @@
 /** Which experiment the running code belongs to, carried through its async context. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Context } from '../schema/event.js';
+import type { Context, Fields } from '../schema/event.js';
 import type { Losses } from './losses.js';
 import { merged } from './merge.js';
 
@@ -25,7 +25,8 @@ export function contextIn(experimentId: string): Context | undefined {
  * A run of an experiment. Inside another one of the same experiment it has that one's context as well; its own wins.
  * @param losses - of the thread's own part of the experiment
  */
-export function runOf(experimentId: string, context: Context | undefined, losses: Losses): ActiveRun {
+export function runOf(experimentId: string, given: Fields | undefined, losses: Losses): ActiveRun {
+  const context = given as Context | undefined;
   const outer = contextIn(experimentId);
   return { experimentId, context: outer === undefined ? context : merged(outer, context), losses };
 }

@@ -60,7 +60,7 @@ import {
   toldSuccess,
   UNPRICED_MODEL,
 } from '../schema/enrich.js';
-import type { Context, Json, Measurements, Metadata } from '../schema/event.js';
+import type { Context, Fields, Json, Measurements, Metadata } from '../schema/event.js';
 import { clearMalformed, noteAgain, noteCut, noteMalformed } from '../schema/malformed.js';
 import { PriceBook, type PriceTable } from '../schema/prices.js';
 import { isSpelled, type Part } from '../schema/spellings.js';
@@ -210,10 +210,11 @@ export class EventWriter {
   }
 
   /** @throws ConfigError when the event or a bound value is invalid */
-  recorder(event: string, bound: Readonly<Record<string, unknown>> = {}): Recorder {
+  recorder(event: string, given: Fields = {}): Recorder {
     if (typeof event !== 'string' || event === '')
       throw new ConfigError('event', 'a non-empty string', event);
-    if (typeof bound !== 'object' || bound === null) throw new ConfigError('bound', 'an object', bound);
+    if (typeof given !== 'object' || given === null) throw new ConfigError('bound', 'an object', given);
+    const bound = given as Readonly<Record<string, unknown>>;
     const { model = null, provider = null, ...rest } = bound;
     for (const [name, value] of [
       ['model', model],
@@ -277,8 +278,8 @@ export class EventWriter {
    */
   capture(
     event: unknown,
-    measurements: Measurements | undefined,
-    metadata: Metadata | undefined,
+    measurements: Fields | undefined,
+    metadata: Fields | undefined,
     context: Context | undefined = undefined,
     timestampUs: unknown = undefined,
     success: boolean | null | undefined = undefined,

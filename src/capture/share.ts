@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.js';
 import { RingControl } from '../ring/control.js';
 import { type Geometry, verifyMemory } from '../ring/memory.js';
 import type { SharedMemory } from '../ring/wasm.js';
-import type { Context, Measurements, Metadata } from '../schema/event.js';
+import type { Fields } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { type ActiveRun, contextIn, runOf } from './context.js';
 import { EventWriter } from './event-writer.js';
@@ -86,28 +86,28 @@ export class ExperimentWriter {
   }
 
   /** @see Experiment.recorder */
-  recorder(event: string, bound?: Readonly<Record<string, unknown>>): Recorder {
+  recorder(event: string, bound?: Fields): Recorder {
     return this.#events.recorder(event, bound);
   }
 
   /** @see Experiment.capture */
-  capture(event: string, measurements: Measurements, metadata?: Metadata): void {
+  capture(event: string, measurements: Fields, metadata?: Fields): void {
     if (this.#accepts()) this.#events.capture(event, measurements, metadata, contextIn(this.experimentId));
   }
 
   /** @see Experiment.captureAt */
-  captureAt(timestampUs: number, event: string, measurements: Measurements, metadata?: Metadata): void {
+  captureAt(timestampUs: number, event: string, measurements: Fields, metadata?: Fields): void {
     if (!this.#accepts()) return;
     this.#events.capture(event, measurements, metadata, contextIn(this.experimentId), timestampUs);
   }
 
   /** @see Experiment.run */
-  run<T>(fn: () => T, context?: Context): T {
+  run<T>(fn: () => T, context?: Fields): T {
     return runIn(this.#run(context), fn);
   }
 
   /** @see Experiment.bind */
-  bind<T extends object>(target: T, context?: Context): T {
+  bind<T extends object>(target: T, context?: Fields): T {
     return bindTo(target, this.#run(context));
   }
 
@@ -151,7 +151,7 @@ export class ExperimentWriter {
     this.#events.close(as);
   }
 
-  #run(context: Context | undefined): ActiveRun {
+  #run(context: Fields | undefined): ActiveRun {
     this.#lateRuns.noteRun();
     return runOf(this.experimentId, context, this.#losses);
   }

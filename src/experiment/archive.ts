@@ -24,16 +24,16 @@ export interface ArchiveOptions {
   /** A local folder: this version has no other. */
   destination: 'local';
   /** The file to write, anywhere; else it is `<dir>/<name>_archive.jsonl`, or `.parquet`, with a number where that is taken. */
-  path?: string;
+  path?: string | undefined;
   /** Default `exports`. */
-  dir?: string;
+  dir?: string | undefined;
   /** Default 'jsonl'. */
-  format?: 'jsonl' | 'parquet';
+  format?: 'jsonl' | 'parquet' | undefined;
   /** Gives it up: nothing is left of the file, and the experiment is stopped, not archived. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Who may use the file, and folders that are created for it; default: as the experiment's own. */
-  folderMode?: number;
-  fileMode?: number;
+  folderMode?: number | undefined;
+  fileMode?: number | undefined;
 }
 
 export interface ArchiveResult {

@@ -11,21 +11,21 @@ import type { PriceBook } from '../schema/prices.js';
 
 export interface BudgetLimits {
   /** USD. */
-  readonly costUsd?: number;
+  readonly costUsd?: number | undefined;
   /** Of prompts and completions together. */
-  readonly tokens?: number;
-  readonly calls?: number;
+  readonly tokens?: number | undefined;
+  readonly calls?: number | undefined;
 }
 
 export interface BudgetOptions extends BudgetLimits {
   /** Each value of this key of the events' metadata or context, such as `sessionId`, has a budget of its own. */
-  readonly per?: string;
+  readonly per?: string | undefined;
   /** Share of a limit at which it warns; default 0.8. */
-  readonly warnAt?: number;
+  readonly warnAt?: number | undefined;
   /** Instead of a warning of the process. */
-  readonly onWarn?: (spending: Spending) => void;
+  readonly onWarn?: ((spending: Spending) => void) | undefined;
   /** When a limit is reached, beside the signal. */
-  readonly onExceeded?: (spending: Spending) => void;
+  readonly onExceeded?: ((spending: Spending) => void) | undefined;
 }
 
 /** What has been spent. */

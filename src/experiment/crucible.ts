@@ -68,16 +68,16 @@ export interface CrucibleOptions {
    * Threads for analysis, at most, and as many for export streams; 0: the calling thread does it. Default: one less than
    * the machine has, and 0 where the process may use less than 256 MiB, since a thread takes 30 to 50.
    */
-  workers?: number;
+  workers?: number | undefined;
   /** Folder in which experiments live on, each in a folder of its own; absent, they live in memory only. */
-  dir?: string;
+  dir?: string | undefined;
   /** Who may use the folders and files that are created there; see ExperimentOptions. */
-  folderMode?: number;
-  fileMode?: number;
+  folderMode?: number | undefined;
+  fileMode?: number | undefined;
   /** Default: the system's clocks. */
-  clock?: Clock;
+  clock?: Clock | undefined;
   /** Default: the reference implementation's prices. */
-  prices?: PriceTable;
+  prices?: PriceTable | undefined;
 }
 
 const OPTIONS: OptionNames<CrucibleOptions> = {

@@ -52,7 +52,7 @@ import { limitNow, limitOf } from '../readers/limit.js';
 import { MemoryStore } from '../readers/memory-store.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
 import type { SharedMemory } from '../ring/wasm.js';
-import type { Context, EventRow, Filter, Json, Measurements, Metadata } from '../schema/event.js';
+import type { EventRow, Fields, Filter, Json } from '../schema/event.js';
 import { PriceBook, type PriceTable } from '../schema/prices.js';
 import { type CompactionReport, NOTHING_COMPACTED } from '../storage/compaction/thread.js';
 import type { Lock } from '../storage/disk/lock.js';
@@ -120,9 +120,9 @@ interface Tally {
 }
 
 export interface ImportOptions extends ImportFileOptions {
-  onProgress?: (progress: ImportProgress) => void;
+  onProgress?: ((progress: ImportProgress) => void) | undefined;
   /** Ends the import early; what has been imported stays. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Records of an import that did not become events, or not whole. */
@@ -445,7 +445,7 @@ export class Experiment {
    * @throws ConfigError when the event name or a bound value is invalid
    * @throws StateError ERR_CLOSED after cleanup
    */
-  recorder(event: string, bound?: Readonly<Record<string, unknown>>): Recorder {
+  recorder(event: string, bound?: Fields): Recorder {
     return this.#open().writer.recorder(event, bound);
   }
 
@@ -453,12 +453,12 @@ export class Experiment {
    * Captures an event now, enriched. Never throws because of what is in the event: what cannot be understood is
    * left out, and the event counted as malformed. Unless the experiment is running, the event is counted as refused.
    */
-  capture(event: string, measurements: Measurements, metadata?: Metadata): void {
+  capture(event: string, measurements: Fields, metadata?: Fields): void {
     if (this.#accepts()) this.#stores?.writer.capture(event, measurements, metadata, contextIn(this.id));
   }
 
   /** As `capture`, with the event's own time in microseconds since the Unix epoch. */
-  captureAt(timestampUs: number, event: string, measurements: Measurements, metadata?: Metadata): void {
+  captureAt(timestampUs: number, event: string, measurements: Fields, metadata?: Fields): void {
     if (!this.#accepts()) return;
     this.#stores?.writer.capture(event, measurements, metadata, contextIn(this.id), timestampUs);
   }
@@ -468,7 +468,7 @@ export class Experiment {
    * with `context` added to its metadata. What `fn` returns, or resolves to, and somebody consumes later goes on in the
    * run: iterators and iterables, streams, event emitters, thenables; see docs/isolation.md.
    */
-  run<T>(fn: () => T, context?: Context): T {
+  run<T>(fn: () => T, context?: Fields): T {
     return runIn(this.#run(context), fn);
   }
 
@@ -479,7 +479,7 @@ export class Experiment {
    * @returns the bound function; anything else is what was given, or a proxy for it where it is frozen
    * @throws ConfigError when there is nothing in it that could be bound
    */
-  bind<T extends object>(target: T, context?: Context): T {
+  bind<T extends object>(target: T, context?: Fields): T {
     return bindTo(target, this.#run(context));
   }
 
@@ -1019,7 +1019,7 @@ export class Experiment {
     return stores;
   }
 
-  #run(context: Context | undefined): ActiveRun {
+  #run(context: Fields | undefined): ActiveRun {
     this.#lateRuns.noteRun();
     return runOf(this.id, context, this.#losses);
   }

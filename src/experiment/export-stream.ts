@@ -18,7 +18,7 @@ export interface StreamExportOptions extends ExportOptions {
    * How long the stream may wait for its reader, ms: then it ends with ExportError ERR_STREAM_ABANDONED. Default
    * 120,000; 0: for ever.
    */
-  idleTimeoutMs?: number;
+  idleTimeoutMs?: number | undefined;
 }
 
 const IDLE_TIMEOUT_MS = 120_000;

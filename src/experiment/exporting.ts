@@ -26,11 +26,11 @@ export interface ExportOptions
     FileExportOptions,
     'counts' | 'libraryVersion' | 'about' | 'archived' | 'staging' | 'target' | 'batchRows'
   > {
-  filter?: Filter;
+  filter?: Filter | undefined;
   /** Called about ten times a second, and at the end. */
-  onProgress?: (progress: ExportProgress) => void;
+  onProgress?: ((progress: ExportProgress) => void) | undefined;
   /** Ends the export early; nothing is left of the file then. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const OPTIONS: OptionNames<ExportOptions> = {

@@ -22,19 +22,19 @@ import type { Experiment, ImportLosses, ImportResult } from './experiment.js';
 
 export interface ImportFilesOptions extends ImportFileOptions {
   /** Of the experiment; with `splitBy` its beginning. Default: the first file's name. */
-  name?: string;
+  name?: string | undefined;
   /** Of the experiment; default: a new one. Not with `splitBy`. */
-  id?: string;
+  id?: string | undefined;
   /** Default 'default'. Not with `splitBy`. */
-  condition?: string;
-  hypothesis?: string;
-  tags?: string[];
-  metadata?: Record<string, Json>;
+  condition?: string | undefined;
+  hypothesis?: string | undefined;
+  tags?: string[] | undefined;
+  metadata?: Record<string, Json> | undefined;
   /** A column, or dots to reach into nested objects: each of its values becomes the condition of an experiment. */
-  splitBy?: string;
-  onProgress?: (progress: ImportProgress & { readonly path: string }) => void;
+  splitBy?: string | undefined;
+  onProgress?: ((progress: ImportProgress & { readonly path: string }) => void) | undefined;
   /** Ends the import early; what has been imported stays. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface ImportedFiles {

@@ -7,7 +7,7 @@ import { ConfigError } from '../errors.js';
 import { type Modes, PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
 import { chunkBytesOf, type OverflowPolicy } from '../ring/memory.js';
 import { type ColumnType, checkColumns } from '../schema/columns.js';
-import type { Json } from '../schema/event.js';
+import type { Fields, Json } from '../schema/event.js';
 import { events as registry } from '../schema/registry.js';
 import type { FileSystemModule } from '../storage/disk/file-system-module.js';
 import type { FsyncPolicy, Retention } from '../storage/spooler/spooler.js';
@@ -23,73 +23,73 @@ export interface PlaceOptions {
 
 export interface ExperimentOptions {
   name: string;
-  hypothesis?: string;
+  hypothesis?: string | undefined;
   /** Default 'default'. */
-  condition?: string;
-  tags?: string[];
-  metadata?: Record<string, Json>;
+  condition?: string | undefined;
+  tags?: string[] | undefined;
+  metadata?: Fields | undefined;
   /** Events wanted; drives `progress`. */
-  sampleSize?: number;
+  sampleSize?: number | undefined;
   /** Default: 16 random hex digits. */
-  id?: string;
+  id?: string | undefined;
   /**
    * Rows kept in memory, rounded up to whole chunks of 1,024; default 1,048,576, or fewer where these could take more
    * than a sixteenth of the memory that the process may use (the container's limit, or the machine's memory).
    */
-  capacity?: number;
+  capacity?: number | undefined;
   /** The same as the bytes that these rows may take, with all the metadata there is room for. One of the two. */
-  capacityBytes?: number;
+  capacityBytes?: number | undefined;
   /**
    * What a full ring does; every lost row is counted. Default 'overwrite', and 'block' with `dir`. 'block' waits, at
    * most `blockMs`, for rows to become durable; in memory, where that never happens, it is 'reject'.
    */
-  overflow?: OverflowPolicy;
+  overflow?: OverflowPolicy | undefined;
   /** Folder in which the experiment gets a folder of its own; absent, it lives in memory only. */
-  dir?: string;
+  dir?: string | undefined;
   /**
    * Who may use the folders and files that are created, as in chmod: 0o750 and 0o640 let the group read. Default: 0o700
    * and 0o600, the process's user alone.
    */
-  folderMode?: number;
-  fileMode?: number;
+  folderMode?: number | undefined;
+  fileMode?: number | undefined;
   /** Upper bound on what the death of the process may lose, ms; default 200. */
-  flushIntervalMs?: number;
+  flushIntervalMs?: number | undefined;
   /**
    * When rows are synced to the disk, so that they survive a power cut too: every `flushIntervalMs` (default), as
    * soon as they are written, or never. `flush` and `stop` always sync.
    */
-  fsync?: FsyncPolicy;
+  fsync?: FsyncPolicy | undefined;
   /**
    * How long 'block' makes a thread wait for room at most, ms; default 10,000. It waits that long only for storage that
    * gets on: one that has kept nothing for 5 seconds is given up, until it releases something.
    */
-  blockMs?: number;
+  blockMs?: number | undefined;
   /** A segment file that is larger is finished and the next one begun; default 64 MiB. */
-  segmentBytes?: number;
+  segmentBytes?: number | undefined;
   /** Which finished segments are deleted, if any; deleted rows are counted. Default none. */
-  retention?: Retention;
+  retention?: Retention | undefined;
   /**
    * 'parquet': finished segments are turned into Parquet files by a thread of its own, about a third as large and as
    * readable. Default: they stay as they are, until `compact` is called.
    */
-  compact?: 'parquet';
+  compact?: 'parquet' | undefined;
   /** For storage other than a local disk, and for tests: a module whose default export makes a `FileSystem`. */
-  fileSystem?: FileSystemModule;
+  fileSystem?: FileSystemModule | undefined;
   /** Metadata keys stored as typed columns instead of being encoded. */
-  columns?: Record<string, ColumnType>;
+  columns?: Record<string, ColumnType> | undefined;
   /** Which events of the bus are captured: the registry's (default), later ones included; all; or those named. */
-  events?: 'standard' | 'all' | readonly string[];
+  events?: 'standard' | 'all' | readonly string[] | undefined;
   /**
    * Of the bus, only what is emitted in one of its runs. Default false: what is emitted in no run at all is everybody's.
    * Experiments of studies have true.
    */
-  onlyRuns?: boolean;
+  onlyRuns?: boolean | undefined;
   /** Default true. */
-  streamingMetrics?: boolean;
+  streamingMetrics?: boolean | undefined;
   /** Threads that may write at the same time, this one included; default 8, at most 32. */
-  producers?: number;
+  producers?: number | undefined;
   /** Touches the ring's memory at the start, so that the first lap pays no page faults; default false. */
-  prefault?: boolean;
+  prefault?: boolean | undefined;
 }
 
 /** Options with every default filled in. */
@@ -242,7 +242,8 @@ export function resolveOptions(options: ExperimentOptions, defaults: PlaceOption
     hypothesis: hypothesis ?? null,
     condition,
     tags: Object.freeze([...tags]),
-    metadata: Object.freeze({ ...metadata }),
+    // It is JSON: see requireMetadata.
+    metadata: Object.freeze({ ...metadata }) as Readonly<Record<string, Json>>,
     sampleSize: sampleSize ?? null,
     capacity: resolveCapacity(options, columns),
     overflow,

@@ -29,28 +29,28 @@ import { Stores } from './stores.js';
 
 export interface RecoverOptions {
   /** Changes nothing on disk and captures nothing; default false. */
-  readOnly?: boolean;
+  readOnly?: boolean | undefined;
   /**
    * Whether experiments that were running when their process ended go on, here and now; default true. With false they
    * are repaired and can be read, and can go on another time.
    */
-  resume?: boolean;
+  resume?: boolean | undefined;
   /**
    * Ends experiments that were running when their process ended, as of their last sign of life: what to do with them
    * when nothing more will be captured. Default false.
    */
-  stop?: boolean;
+  stop?: boolean | undefined;
   /**
    * Lets stopped experiments go on as well: all of them, or those whose ids are given, which may be archived, too. The
    * time since they were stopped counts as paused. One that this Crucible has open is opened anew; who holds it can
    * read it on. Default false.
    */
-  reopen?: boolean | readonly string[];
+  reopen?: boolean | readonly string[] | undefined;
   /**
    * Takes experiments over whose locks are held by a process that cannot be seen from here and gives no sign of life
    * for 25 seconds, although by the time on its lock it lives: a clock was wrong. Default false.
    */
-  stealLocks?: boolean;
+  stealLocks?: boolean | undefined;
   /**
    * Called every now and then: experiments looked at and how many there are, rows of those, and bytes read so far.
    * What it throws ends the recovery.

@@ -11,10 +11,10 @@ export interface ScoreFileOptions
   /** What the scores are of: the column of that name, in either spelling, has its ids. */
   readonly key: ScoreKey;
   /** Which columns are scores; default: all that hold numbers, or yes and no. Not in a file of a score a line. */
-  readonly columns?: readonly string[];
+  readonly columns?: readonly string[] | undefined;
   /** Who says so, where the file has no column `by`. */
-  readonly by?: string;
-  readonly signal?: AbortSignal;
+  readonly by?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ScoreFileResult {

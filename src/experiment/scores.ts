@@ -19,10 +19,10 @@ export type ScoreTarget =
 
 export interface ScoreOptions {
   /** Who says so: a model, a test, a person. Of one judge the last score counts, of several their mean. */
-  readonly by?: string;
+  readonly by?: string | undefined;
   /** When that was found, µs since the Unix epoch; now by default. */
-  readonly at?: number;
-  readonly comment?: string;
+  readonly at?: number | undefined;
+  readonly comment?: string | undefined;
 }
 
 /** A score as it counts: the last of its judge. */

@@ -17,11 +17,11 @@ import type { ExperimentAbout } from './encoder.js';
 
 export interface AnonymizeOptions {
   /** Secret of the hash, at least 16 bytes in UTF-8; not needed to drop. */
-  key?: string;
+  key?: string | undefined;
   /** Fields besides those that tell users and sessions; `customer.id` is also customerId and { customer: { id } }. */
-  fields?: readonly string[];
+  fields?: readonly string[] | undefined;
   /** `hash` (default): HMAC-SHA256, first 16 hex digits. `drop`: null, and gone from metadata. */
-  mode?: 'hash' | 'drop';
+  mode?: 'hash' | 'drop' | undefined;
 }
 
 /** With fewer, trying all keys on one known id may be worth somebody's while. */

@@ -30,19 +30,19 @@ export interface EncodeOptions {
    * CSV, Arrow, Parquet: metadata and measurements as columns of their own (default), or just the base columns; in
    * Arrow and Parquet with one column of JSON text for each of the two.
    */
-  flatten?: boolean;
+  flatten?: boolean | undefined;
   /** JSONL: indented over several lines. */
-  pretty?: boolean;
+  pretty?: boolean | undefined;
   /** CSV: text that a spreadsheet would run as a formula gets an apostrophe in front. */
-  csvSafe?: boolean;
+  csvSafe?: boolean | undefined;
   /** Parquet: the codec of its pages; other formats: of the whole file, where they allow one. */
-  compression?: PageCompression;
+  compression?: PageCompression | undefined;
   /** Arrow: 'file' (default) or 'stream'. MessagePack: 'rows' (default) or 'columns'. */
-  layout?: 'file' | 'stream' | 'rows' | 'columns';
+  layout?: 'file' | 'stream' | 'rows' | 'columns' | undefined;
   /** Parquet: rows of a row group, at most; default 131,072, in a stream 16,384. */
-  rowGroupRows?: number;
+  rowGroupRows?: number | undefined;
   /** @internal Rows that are encoded together, at most. */
-  batchRows?: number;
+  batchRows?: number | undefined;
 }
 
 /** What is told of an experiment whose rows are exported, beside the rows. */

@@ -30,24 +30,24 @@ import { ColumnPlan } from './plan.js';
 import { type ExportTarget, exportTarget, publish, type TargetOptions } from './target.js';
 
 export interface StreamOptions extends EncodeOptions {
-  anonymize?: AnonymizeOptions;
+  anonymize?: AnonymizeOptions | undefined;
   /** The experiments whose rows these are, for formats that keep what is known of them. */
-  about?: readonly ExperimentAbout[];
+  about?: readonly ExperimentAbout[] | undefined;
 }
 
 export interface FileExportOptions extends StreamOptions, TargetOptions, Modes {
   /** What `path`, or `dir` and `name`, have come to already. */
-  target?: ExportTarget;
+  target?: ExportTarget | undefined;
   /** Counters of the experiment, or of several by their ids, told in the manifest with what reading finds lost. */
-  counts?: Json;
-  libraryVersion?: string;
+  counts?: Json | undefined;
+  libraryVersion?: string | undefined;
   /**
    * What an archive tells of its experiment. An archive may be without events; its bytes are read again and compared
    * before it gets its name.
    */
-  archived?: Json;
+  archived?: Json | undefined;
   /** What temporary names are made of, for whoever has to remove them from elsewhere. */
-  staging?: string;
+  staging?: string | undefined;
 }
 
 export interface ExportProgress {

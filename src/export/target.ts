@@ -28,11 +28,11 @@ export interface ExportTarget {
 
 export interface TargetOptions {
   /** The file to write, anywhere; else `dir` and `name` decide. */
-  path?: string;
+  path?: string | undefined;
   /** Export folder; default `exports`. */
-  dir?: string;
+  dir?: string | undefined;
   /** File name without extension, inside `dir`. Needed unless `path` is given. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /**

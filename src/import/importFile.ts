@@ -36,19 +36,19 @@ export interface ImportFileOptions extends MappingOptions, CsvOptions, Decompres
    * Default: by the first bytes, else by extension (.csv, .tsv, .jsonl, .ndjson, .msgpack, .parquet,
    * .arrow, .arrows, .feather, .ipc), each with .gz or .zst behind it as well.
    */
-  format?: ImportFormat;
+  format?: ImportFormat | undefined;
   /**
    * Targets and expressions. They come on top of what is recognised by the columns' names, as in `detectMapping`, and
    * before it where both name a target. Our own exports need none.
    */
-  map?: ImportMap;
+  map?: ImportMap | undefined;
   /** Of text, as TextDecoder names it. Default: UTF-8, or UTF-16 where the file's first bytes show it. */
-  encoding?: string;
+  encoding?: string | undefined;
   /**
    * 'check' (default): a file with a manifest beside it (`<path>.manifest.json`) is read whole before its first record,
    * and refused where its size or SHA-256 is another. 'ignore': it is read as if there were none.
    */
-  manifest?: ManifestUse;
+  manifest?: ManifestUse | undefined;
 }
 
 export const IMPORT_OPTIONS: OptionNames<ImportFileOptions> = {

@@ -82,17 +82,17 @@ export type ImportMap = Readonly<Record<string, string>>;
 
 export interface MappingOptions {
   /** What happens to columns no target takes; default `metadata`. */
-  rest?: 'metadata' | 'drop';
+  rest?: 'metadata' | 'drop' | undefined;
   /** Event name of records for which the map gives none; default `import.row`. */
-  event?: string;
+  event?: string | undefined;
   /** Unit of the `timestamp` target; default: from the column's name, else decided per value. */
-  timestampUnit?: TimestampUnit;
+  timestampUnit?: TimestampUnit | undefined;
   /** What `1/3/2024` means; without it, such a date is no time. */
-  dateOrder?: DateOrder;
+  dateOrder?: DateOrder | undefined;
   /** Records without a time that can be understood are left out; `now` gives them the time of the import. */
-  time?: 'now';
+  time?: 'now' | undefined;
   /** For relative times: their zero, in µs since the Unix epoch or as ISO text. Needs a numeric unit. */
-  timestampOrigin?: number | string;
+  timestampOrigin?: number | string | undefined;
 }
 
 /** What is known of a file when its mapping is bound to it. */

@@ -18,7 +18,7 @@ import { emitTool } from './tool-call.js';
 
 export interface CrucibleIntegrationOptions {
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
-  readonly experiment?: Experiment;
+  readonly experiment?: Experiment | undefined;
 }
 
 /** The methods that the AI SDK calls, as far as they are used here. */

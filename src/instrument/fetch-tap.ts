@@ -19,7 +19,7 @@ import { retries } from './retries.js';
 
 export interface FetchTapOptions {
   /** Hosts of models beside the known ones, each `host` or `host:port`. */
-  readonly hosts?: readonly string[];
+  readonly hosts?: readonly string[] | undefined;
   /** @internal Where calls belong that are made outside of any run; default: to every experiment that listens. */
   readonly run?: ActiveRun | undefined;
 }

@@ -7,11 +7,11 @@ import { tapFetch } from './fetch-tap.js';
 
 export interface CrucibleFetchOptions {
   /** Hosts of models beside the known ones, each `host` or `host:port`. */
-  readonly hosts?: readonly string[];
+  readonly hosts?: readonly string[] | undefined;
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
-  readonly experiment?: Experiment;
+  readonly experiment?: Experiment | undefined;
   /** What is called underneath; default: the global fetch as it is at each call. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof fetch | undefined;
 }
 
 const OPTIONS: OptionNames<CrucibleFetchOptions> = { hosts: true, experiment: true, fetch: true };

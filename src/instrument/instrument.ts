@@ -19,7 +19,7 @@ export type Source = (typeof SOURCES)[number];
 
 export interface InstrumentOptions extends FetchTapOptions {
   /** Default: all. */
-  readonly sources?: readonly Source[];
+  readonly sources?: readonly Source[] | undefined;
 }
 
 /**

@@ -17,7 +17,7 @@ import { emitTool } from './tool-call.js';
 
 export interface CrucibleCallbackHandlerOptions {
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
-  readonly experiment?: Experiment;
+  readonly experiment?: Experiment | undefined;
 }
 
 interface OpenRun {

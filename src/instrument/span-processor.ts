@@ -32,7 +32,7 @@ export interface EndedSpan {
 
 export interface CrucibleSpanProcessorOptions {
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
-  readonly experiment?: Experiment;
+  readonly experiment?: Experiment | undefined;
 }
 
 /** Spans whose parents are remembered. */

@@ -15,13 +15,13 @@ import { VERSION } from '../version.js';
 export interface OtlpOptions {
   /** Where traces are posted to: `http://localhost:4318/v1/traces`. */
   readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** `service.name` of the resource; default `crucible-telemetry`. */
-  readonly service?: string;
+  readonly service?: string | undefined;
   /** Between two deliveries, ms; default 5,000. */
-  readonly intervalMs?: number;
+  readonly intervalMs?: number | undefined;
   /** Spans that may wait for delivery; what comes when there are as many is dropped. Default 2,048. */
-  readonly queueMax?: number;
+  readonly queueMax?: number | undefined;
 }
 
 /** A value as OTLP's JSON has it. */

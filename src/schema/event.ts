@@ -10,6 +10,12 @@ export type Measurements = { readonly [name: string]: unknown };
 /** What describes an event: model, provider, tokens, response, error, ids, and whatever else is known. */
 export type Metadata = { readonly [name: string]: unknown };
 
+/**
+ * What callers give as measurements, metadata or context: any object. Values of interfaces and classes do not fit types
+ * with an index signature. What is no plain object is read by its own keys, or told as malformed.
+ */
+export type Fields = object;
+
 /** Keys given once for everything emitted inside `experiment.run`; an event's own metadata wins. */
 export type Context = { readonly [name: string]: unknown };
 
@@ -83,34 +89,34 @@ export const NUMBER_FIELDS: Readonly<Record<string, (event: EventRow) => number 
  * the experiment is one, with a value to be equal to or with operators, as in `where`; other keys are errors.
  */
 export interface Filter {
-  eventName?: string;
-  success?: boolean | null;
-  condition?: string;
-  model?: string | null;
-  provider?: string | null;
+  eventName?: string | undefined;
+  success?: boolean | null | undefined;
+  condition?: string | undefined;
+  model?: string | null | undefined;
+  provider?: string | null | undefined;
   /** Inclusive at both ends, in microseconds since the Unix epoch. */
-  timeRange?: readonly [number, number];
+  timeRange?: readonly [number, number] | undefined;
   /** Milliseconds. */
-  latencyMs?: NumberCondition;
+  latencyMs?: NumberCondition | undefined;
   /** USD. */
-  costUsd?: NumberCondition;
-  tokensPrompt?: NumberCondition;
-  tokensCompletion?: NumberCondition;
-  tokensTotal?: NumberCondition;
+  costUsd?: NumberCondition | undefined;
+  tokensPrompt?: NumberCondition | undefined;
+  tokensCompletion?: NumberCondition | undefined;
+  tokensTotal?: NumberCondition | undefined;
   /** Microseconds since the Unix epoch. */
-  timestamp?: NumberCondition;
-  sessionId?: Json | Operators<Json>;
-  userId?: Json | Operators<Json>;
-  sampleId?: Json | Operators<Json>;
-  cohort?: Json | Operators<Json>;
-  correlationId?: Json | Operators<Json>;
-  traceId?: Json | Operators<Json>;
-  spanId?: Json | Operators<Json>;
+  timestamp?: NumberCondition | undefined;
+  sessionId?: Json | Operators<Json> | undefined;
+  userId?: Json | Operators<Json> | undefined;
+  sampleId?: Json | Operators<Json> | undefined;
+  cohort?: Json | Operators<Json> | undefined;
+  correlationId?: Json | Operators<Json> | undefined;
+  traceId?: Json | Operators<Json> | undefined;
+  spanId?: Json | Operators<Json> | undefined;
   /**
    * Of any key: the numbers above, else `metadata[key]`, else the event's own field of that name. Equal to a JSON
    * value, where null also matches what is absent; or, given an object of operators (`gt`, `gte`, `lt`, `lte`, `eq`,
    * `ne`, `in`), all of which must hold.
    */
-  where?: Record<string, unknown>;
-  predicate?: (event: EventRow) => boolean;
+  where?: Record<string, unknown> | undefined;
+  predicate?: ((event: EventRow) => boolean) | undefined;
 }

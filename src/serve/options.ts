@@ -7,13 +7,13 @@ import { absolutePath } from '../system-errors.js';
 
 export interface ServeOptions {
   /** Default: 4747, or any that is free where that one is taken. 0 takes any. */
-  port?: number;
+  port?: number | undefined;
   /** Address to listen on. Default: 127.0.0.1, which only this machine reaches. Any other needs a token. */
-  host?: string;
+  host?: string | undefined;
   /** Whoever reads has to show it; at least 16 characters. Default: none, on this machine alone. */
-  token?: string;
+  token?: string | undefined;
   /** Folder whose experiments are shown beside those of this process. Default: the Crucible's. */
-  dir?: string;
+  dir?: string | undefined;
 }
 
 export interface ResolvedServeOptions {

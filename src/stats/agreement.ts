@@ -15,9 +15,9 @@ type Level = Pick<Options, 'alpha' | 'confidenceLevel'>;
 
 export interface KappaOptions extends Level {
   /** How bad a disagreement is: 'none' takes all as equally bad; 'linear' and 'quadratic' by how far categories lie apart. */
-  readonly weights?: 'none' | 'linear' | 'quadratic';
+  readonly weights?: 'none' | 'linear' | 'quadratic' | undefined;
   /** In their order, for weights; numbers are in theirs unless told. */
-  readonly categories?: readonly Rating[];
+  readonly categories?: readonly Rating[] | undefined;
 }
 
 export interface KappaResult extends Result {
@@ -163,13 +163,13 @@ function placesOf(
 
 export interface AlphaOptions extends Level {
   /** 'nominal' by default: categories; 'ordinal': by their order; 'interval': by the square of how far they lie apart. */
-  readonly level?: 'nominal' | 'ordinal' | 'interval';
+  readonly level?: 'nominal' | 'ordinal' | 'interval' | undefined;
   /** In their order, for ordinal texts; numbers are in theirs. */
-  readonly categories?: readonly Rating[];
+  readonly categories?: readonly Rating[] | undefined;
   /** Of the bootstrap; 2,000 by default. */
-  readonly resamples?: number;
+  readonly resamples?: number | undefined;
   /** A whole number; 1 by default. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 export interface AlphaResult extends Result {

@@ -14,11 +14,11 @@ export type Statistic = (...samples: Float64Array[]) => number;
 
 export interface BootstrapOptions extends Pick<Options, 'confidenceLevel' | 'alpha'> {
   /** 10,000 by default. */
-  readonly resamples?: number;
+  readonly resamples?: number | undefined;
   /** 'bca' (bias-corrected and accelerated) by default. */
-  readonly method?: 'percentile' | 'bca';
+  readonly method?: 'percentile' | 'bca' | undefined;
   /** A whole number; equal seeds give equal intervals. 1 by default. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 export interface BootstrapResult extends Result {

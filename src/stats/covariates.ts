@@ -122,12 +122,12 @@ export function cuped(x: CovariateInput, y: CovariateInput, options?: Options): 
 
 export interface AnytimeLinearOptions extends Pick<Options, 'alpha' | 'confidenceLevel'> {
   /** Observations of both arms together at which it is to be tightest, fixed before looking; 5,000 by default. */
-  readonly tuning?: number;
+  readonly tuning?: number | undefined;
   /**
    * 'equal', the default: one variance of the residuals, as in a linear model, exact for normal ones. 'unequal': one per
    * arm, with Satterthwaite's degrees of freedom, for arms of different sizes; asymptotic.
    */
-  readonly variances?: 'equal' | 'unequal';
+  readonly variances?: 'equal' | 'unequal' | undefined;
 }
 
 export interface AnytimeLinearResult extends Result {

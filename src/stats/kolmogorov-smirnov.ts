@@ -7,7 +7,7 @@ import { type Alternative, checkNonEmpty, type Sample } from './sample.js';
 
 export interface KolmogorovSmirnovOptions extends Options {
   /** 'auto' is exact while n₁n₂ is at most a million. */
-  readonly method?: 'auto' | 'exact' | 'asymptotic';
+  readonly method?: 'auto' | 'exact' | 'asymptotic' | undefined;
 }
 
 export interface KolmogorovSmirnovResult extends Result {

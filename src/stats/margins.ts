@@ -13,12 +13,12 @@ export type Margin = number | { readonly relative: number };
 export interface MarginOptions extends Pick<Options, 'alpha' | 'confidenceLevel'> {
   readonly margin: Margin;
   /** 'welch' by default; 'paired' takes samples of equal length. */
-  readonly test?: 'welch' | 'student' | 'paired';
+  readonly test?: 'welch' | 'student' | 'paired' | undefined;
 }
 
 export interface NonInferiorityOptions extends MarginOptions {
   /** Which is better; 'higher' by default. */
-  readonly direction?: 'higher' | 'lower';
+  readonly direction?: 'higher' | 'lower' | undefined;
 }
 
 interface MarginResult extends Result {

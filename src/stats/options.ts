@@ -8,9 +8,9 @@ import { type Alternative, checkOpenUnit } from './sample.js';
  * `confidenceLevel` and `alpha` = 1 − confidenceLevel are two names of one choice; give either.
  */
 export interface Options {
-  readonly alternative?: Alternative;
-  readonly confidenceLevel?: number;
-  readonly alpha?: number;
+  readonly alternative?: Alternative | undefined;
+  readonly confidenceLevel?: number | undefined;
+  readonly alpha?: number | undefined;
 }
 
 export interface ResolvedOptions {

@@ -23,15 +23,15 @@ interface PowerResult {
 
 export interface TTestPowerOptions {
   /** Per group, 2 or more. */
-  readonly n?: number;
+  readonly n?: number | undefined;
   /** Difference of means to detect, in the direction of the alternative; its sign is ignored. */
-  readonly delta?: number;
+  readonly delta?: number | undefined;
   /** Of either group; 1 by default, which makes delta an effect size. */
-  readonly stdDev?: number;
+  readonly stdDev?: number | undefined;
   /** 0.05 by default. */
-  readonly alpha?: number;
-  readonly power?: number;
-  readonly alternative?: Alternative;
+  readonly alpha?: number | undefined;
+  readonly power?: number | undefined;
+  readonly alternative?: Alternative | undefined;
 }
 
 export interface TTestPowerResult extends PowerResult {
@@ -90,13 +90,13 @@ export function tTestPower(options: TTestPowerOptions): TTestPowerResult {
 
 export interface ProportionPowerOptions {
   /** Per group. */
-  readonly n?: number;
+  readonly n?: number | undefined;
   readonly p1: number;
-  readonly p2?: number;
+  readonly p2?: number | undefined;
   /** 0.05 by default. */
-  readonly alpha?: number;
-  readonly power?: number;
-  readonly alternative?: Alternative;
+  readonly alpha?: number | undefined;
+  readonly power?: number | undefined;
+  readonly alternative?: Alternative | undefined;
 }
 
 export interface ProportionPowerResult extends PowerResult {

@@ -9,9 +9,9 @@ import { type Alternative, checkNonEmpty, type Sample } from './sample.js';
 
 export interface MannWhitneyOptions extends Options {
   /** 'auto' is exact without ties and with fewer than 50 values a side, as in R. */
-  readonly method?: 'auto' | 'exact' | 'asymptotic';
+  readonly method?: 'auto' | 'exact' | 'asymptotic' | undefined;
   /** Moves U by ½ towards its mean in the asymptotic test; true by default. */
-  readonly continuity?: boolean;
+  readonly continuity?: boolean | undefined;
 }
 
 export interface MannWhitneyResult extends Result {

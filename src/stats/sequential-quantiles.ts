@@ -7,7 +7,7 @@ import { checkNonEmpty, checkOpenUnit, checkPositive, type Sample } from './samp
 
 export interface SequentialQuantileOptions extends Pick<Options, 'alpha' | 'confidenceLevel'> {
   /** Observations of both arms together at which it is to be tightest, fixed before looking; 5,000 by default. */
-  readonly tuning?: number;
+  readonly tuning?: number | undefined;
 }
 
 export interface SequentialQuantileResult extends Result {

@@ -23,9 +23,9 @@ export interface SequentialMeanOptions extends Options {
    * The total number of observations, both arms together, at which the interval is to be tightest; to be
    * fixed before looking. 5,000 by default; a small one favours early looks.
    */
-  readonly tuning?: number;
+  readonly tuning?: number | undefined;
   /** 'relative' compares (mean(b) − mean(a)) / mean(a), by the delta method. 'absolute' by default. */
-  readonly difference?: 'absolute' | 'relative';
+  readonly difference?: 'absolute' | 'relative' | undefined;
 }
 
 export interface SequentialResult extends Result {
@@ -72,9 +72,9 @@ export interface SequentialProportionOptions extends SequentialMeanOptions {
    * 'asymptotic' is sequentialMeanTest on zeros and ones. 'exact' holds from the first trial on, is
    * two-sided and for the absolute difference only, and needs somewhat more trials. 'asymptotic' by default.
    */
-  readonly method?: 'asymptotic' | 'exact';
+  readonly method?: 'asymptotic' | 'exact' | undefined;
   /** For 'exact': the share of trials planned for a; a half by default. Another one than is met costs trials, no errors. */
-  readonly shareOfA?: number;
+  readonly shareOfA?: number | undefined;
 }
 
 /**

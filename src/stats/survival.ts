@@ -45,7 +45,7 @@ export function kaplanMeier(times: Sample, isEnded: ArrayLike<boolean>): Surviva
 
 export interface SurvivalQuantileOptions extends Pick<Options, 'alpha' | 'confidenceLevel'> {
   /** On what scale the survival's own interval is symmetric; 'log-log', which stays within 0 and 1, by default. */
-  readonly transform?: 'log-log' | 'log';
+  readonly transform?: 'log-log' | 'log' | undefined;
 }
 
 export interface SurvivalQuantileResult extends Result {

@@ -5,7 +5,7 @@ import type { CompareOptions, Comparison, MetricName, Outcome } from '../analysi
 import { checkOptions } from '../check-options.js';
 import type { Clock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
-import type { Context, Filter, Json } from '../schema/event.js';
+import type { Context, Fields, Filter, Json } from '../schema/event.js';
 import { assignedArm } from './assign.js';
 import type { Contribution, Look, StudyBook } from './book.js';
 import { isSame, jsonOf, questionsOf, type StudyPlan, UNPLANNED_OUTCOMES } from './plan.js';
@@ -14,7 +14,7 @@ import { type Deviation, type StudyState, type StudyVerdict, studyVerdict, testF
 /** An arm's experiment, as far as a study needs it. */
 export interface StudyExperiment {
   readonly id: string;
-  run<T>(fn: () => T, context?: Context): T;
+  run<T>(fn: () => T, context?: Fields): T;
   stop(): Promise<unknown>;
 }
 
@@ -125,7 +125,7 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
    * study was stopped, what `fn` emits is counted as late where its arm has an experiment here.
    * @throws ConfigError for what is no id; what starting an experiment throws
    */
-  run<T>(unitId: string | number, fn: () => T, context?: Context): T {
+  run<T>(unitId: string | number, fn: () => T, context?: Fields): T {
     const id = unitText(unitId);
     const arm = assignedArm(this.name, id, this.#weighted);
     const experiment = this.#stopped ? this.#experiments.get(arm) : this.experiment(arm);
@@ -298,7 +298,7 @@ function unitText(unitId: unknown): string {
 }
 
 /** The context with the unit at its path, whatever else it says there. */
-function withUnit(context: Context | undefined, unit: string, id: string): Context {
+function withUnit(context: Fields | undefined, unit: string, id: string): Context {
   const keys = unit.split('.');
   const set = (into: unknown, at: number): unknown => {
     if (at === keys.length) return id;

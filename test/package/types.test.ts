@@ -24,10 +24,14 @@ beforeAll(async () => {
 afterAll(() => rm(application, { recursive: true, force: true }));
 
 /** @returns what the compiler says of all files of the folder: nothing if they are right */
-async function compile(folder: string, [module, moduleResolution]: Settings = SETTINGS[0]): Promise<string> {
+async function compile(
+  folder: string,
+  [module, moduleResolution]: Settings = SETTINGS[0],
+  further: Readonly<Record<string, boolean>> = {},
+): Promise<string> {
   const compilerOptions = {
     ...{ module, moduleResolution, target: 'es2022', lib: ['es2022'], types: ['node'] },
-    ...{ strict: true, skipLibCheck: false, noEmit: true },
+    ...{ strict: true, skipLibCheck: false, noEmit: true, ...further },
   };
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['./*'] }));
   const told = await run(process.execPath, [COMPILER, '-p', folder]).catch(
@@ -77,6 +81,30 @@ describe.each(SETTINGS)('module %s, resolution %s', (...settings) => {
     });
     expect(await compile(folder, settings)).toBe('');
   });
+});
+
+it('values of interfaces and classes are taken, and options that may be undefined, under the strictest settings', async () => {
+  const folder = await folderOf('strictest', {
+    'strictest.ts': `
+      import { Crucible, telemetry } from 'crucible-telemetry';
+      interface Who { readonly userId: string; readonly tier?: string; readonly tags: readonly string[] }
+      interface Measured { duration: number; queue?: number }
+      class Call { constructor(readonly model: string) {} }
+      export function capture(who: Who, measured: Measured, model: string | undefined): void {
+        const crucible = new Crucible({ dir: undefined, workers: undefined });
+        const experiment = crucible.startExperiment({ name: 'strictest', metadata: who, hypothesis: undefined });
+        experiment.capture('req_llm.request.stop', measured, who);
+        experiment.capture('req_llm.request.stop', measured, new Call('gpt-4'));
+        telemetry.execute('req_llm.request.stop', measured, who);
+        telemetry.span('req_llm.request', who, (span) => span.set({ metadata: who, measurements: measured }));
+        experiment.run(() => experiment.recorder('e', who).start().stop({ costUsd: undefined }), who);
+        void experiment.query({ model, success: undefined, where: { tier: who.tier } });
+        void experiment.export('csv', { path: undefined, flatten: undefined });
+        crucible.study({ name: 's', arms: { a: {}, b: {} } }).run('u', () => 1, who);
+      }`,
+  });
+  const strictest = { exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
+  expect(await compile(folder, SETTINGS[0], strictest)).toBe('');
 });
 
 it('a wrong call is found by the compiler', async () => {

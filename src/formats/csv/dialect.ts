@@ -7,15 +7,15 @@ import { type CsvDialect, CsvParser, type CsvRow, RFC_4180 } from './parser.js';
 /** What a caller may state of a file; what is absent is found out. */
 export interface DialectOptions {
   /** One character; `tab` may be written in full. */
-  delimiter?: string;
+  delimiter?: string | undefined;
   /** Before a quote that is data inside a quoted field: another quote, or a backslash. */
-  escape?: '"' | '\\';
+  escape?: '"' | '\\' | undefined;
   /** Lines that begin with this character are left out. Default: such as begin with # in front of the header. */
-  comment?: string;
+  comment?: string | undefined;
   /** Whether blanks after a delimiter belong to the file. Default: where all delimiters of the header have one. */
-  skipBlanks?: boolean;
+  skipBlanks?: boolean | undefined;
   /** What separates the digits of fractions. Default: a comma where fields show it and do not end with it. */
-  decimal?: '.' | ',';
+  decimal?: '.' | ',' | undefined;
 }
 
 export interface FoundDialect extends CsvDialect {

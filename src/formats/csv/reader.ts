@@ -13,19 +13,19 @@ import { CsvParser, type CsvRow, RFC_4180 } from './parser.js';
 
 export interface CsvOptions extends DialectOptions {
   /** Column names of a file that has no header line. */
-  columns?: readonly string[];
+  columns?: readonly string[] | undefined;
   /** Whether the first record names the columns. Default: it does, and one that looks like data is refused. */
-  header?: true;
+  header?: true | undefined;
   /**
    * A row with too few or too many fields is always reported. `skip` (default) leaves it out, because a
    * missing or stray delimiter puts values under the wrong names; `keep` takes the fields there are, with
    * surplus ones as `column_<n>`.
    */
-  ragged?: 'skip' | 'keep';
+  ragged?: 'skip' | 'keep' | undefined;
   /** Fields that mean that there is no value, besides empty ones. Default: NULL_WORDS. */
-  nulls?: readonly string[];
+  nulls?: readonly string[] | undefined;
   /** Longest record kept, in UTF-16 code units; a longer one is reported and skipped. */
-  maxRecordChars?: number;
+  maxRecordChars?: number | undefined;
 }
 
 /** What pandas, R, MySQL and Excel write where there is no value. */
