@@ -51,7 +51,16 @@ export { traceContext } from './instrument/trace-context.js';
 export type { ScoreKey } from './readers/scored.js';
 export type { ColumnType } from './schema/columns.js';
 export type { NumberCondition, Operators } from './schema/condition.js';
-export type { Context, EventRow, Filter, Json, Measurements, Metadata, Tokens } from './schema/event.js';
+export type {
+  Context,
+  EventRow,
+  Fields,
+  Filter,
+  Json,
+  Measurements,
+  Metadata,
+  Tokens,
+} from './schema/event.js';
 export { type GenaiPrices, genaiPrices } from './schema/genai-prices.js';
 export { LLM_COLUMNS } from './schema/llm-columns.js';
 export {

@@ -138,7 +138,7 @@ export async function exportFile(
     const { rows, cut } = summary;
     const { bytes, sha256 } = data;
     const lost = damageOf(source);
-    const damaged = [...lost.values()].reduce((sum, rows) => sum + rows, 0);
+    const damaged = sumOf(lost);
     const manifestOf = (file: string) => {
       const manifest: ExportManifest = {
         file,
@@ -175,6 +175,10 @@ export async function discardStaged(path: string, staging: string): Promise<void
 function damageOf(source: ExportSource): Map<string, number> {
   if (typeof source === 'function') return new Map();
   return new Map(source.map(({ source: { experimentId }, damage }) => [experimentId, damage?.rows ?? 0]));
+}
+
+function sumOf(lost: ReadonlyMap<string, number>): number {
+  return [...lost.values()].reduce((sum, rows) => sum + rows, 0);
 }
 
 /** @throws ExportError ERR_EXPORT_PATH, ERR_UNSUPPORTED_FORMAT; ConfigError for a compression that cannot be */
@@ -223,8 +227,10 @@ async function* blocksOf(
 ): AsyncGenerator<Iterable<ExportBlock>> {
   const blocks = typeof source === 'function' ? eventBlocks(source()) : mergedRows(source, order);
   for await (const some of blocks) yield counted(some, summary);
-  if (summary.rows === 0 && !mayBeEmpty)
-    throw new ExportError('ERR_NO_DATA', 'there are no events to export');
+  if (summary.rows > 0 || mayBeEmpty) return;
+  const damaged = sumOf(damageOf(source));
+  const why = damaged === 0 ? '' : `: ${damaged} that were on disk are lost, as storage.damaged tells`;
+  throw new ExportError('ERR_NO_DATA', `there are no events to export${why}`, { damaged });
 }
 
 function* counted(blocks: Iterable<ExportBlock>, summary: RowSummary): Generator<ExportBlock> {

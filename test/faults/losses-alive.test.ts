@@ -339,6 +339,16 @@ for (const workers of [0, 1]) {
       expectOnce(experiment, lost, (await experiment.query()).length);
     });
 
+    it('says that events are lost where an export finds none but these', async () => {
+      const experiment = await start({ capacity: 1024 });
+      await experiment.stop();
+      for (const path of segmentsOf(experiment)) truncateSync(path, 0);
+      await expect(experiment.export('csv', { path: join(dir, 'none.csv') })).rejects.toMatchObject({
+        code: 'ERR_NO_DATA',
+        message: expect.stringContaining(`${ROWS} that were on disk are lost`),
+      });
+    });
+
     it('says what an export finds in its own manifest, and of several experiments each its own', async () => {
       const damaged = await start();
       const sound = await start({ name: 'sound' });

@@ -7,7 +7,7 @@ import { FILTER_DETAIL, filterText, slipText } from '../filters.js';
 import type { LibraryCrucible } from '../library.js';
 import { exportedLines } from '../report/exported.js';
 import { type OpenedExperiment, withExperiments } from '../stored-experiments.js';
-import { formatBytes } from '../terminal/numbers.js';
+import { formatBytes, formatNumber } from '../terminal/numbers.js';
 import { Progress } from '../terminal/progress.js';
 import { writeAll } from '../terminal/stream.js';
 import { visible } from '../terminal/text.js';
@@ -145,10 +145,14 @@ function told(
   if (!(error instanceof ExportError) || error.code !== 'ERR_NO_DATA') return error;
   const names = opened.map(({ experiment }) => visible(experiment.name)).join(', ');
   return filter === undefined
-    ? new CommandError('ERR_NO_DATA', `there are no events in ${names}`)
+    ? new CommandError('ERR_NO_DATA', `there are no events in ${names}${lossText(error.context.damaged)}`)
     : new CommandError(
         'ERR_NO_DATA',
         `no events of ${names} pass: ${filterText(filter)}`,
         slipText(filter) ?? 'crucible metrics ID --dir DIR shows what an experiment has',
       );
+}
+
+function lossText(damaged: unknown): string {
+  return typeof damaged === 'number' && damaged > 0 ? `: ${formatNumber(damaged)} are lost on disk` : '';
 }
