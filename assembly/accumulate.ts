@@ -17,9 +17,16 @@ import {
   COLUMN_LATENCY_OFFSET,
   COLUMN_TAG_OFFSET,
   COLUMN_TOKENS_OFFSET,
+  FLAG_DECLARED,
   FLAG_MALFORMED,
   FLAGS_DECIDED,
+  LIVE_BOOLEANS,
+  LIVE_COUNT_OFFSET,
+  LIVE_PLACE_BYTES,
+  LIVE_PLACES_OFFSET,
+  LIVE_SLOTS_OFFSET,
   PRODUCER_MALFORMED_OFFSET,
+  SLOT_BYTES,
   SLOT_FAILED_OFFSET,
   SLOT_M2_OFFSET,
   SLOT_MAX_OFFSET,
@@ -163,6 +170,63 @@ export function walkAny(slot: i32, chunk: i32, link: i32, chain: i32, producer: 
   } while (link != 0);
   merge(slot, n, shift, sum, squares, min, max);
   addCounts(slot, rows, tokens, tokenRows, decided);
+}
+
+/**
+ * Folds the rows [from, to) into the slots of the live columns.
+ *
+ * @param live - address of the live columns
+ * @param producer - the producer's number
+ */
+export function foldLive(live: i32, producer: i32, chunk: i32, from: i32, to: i32): void {
+  const count = load<i32>(live, LIVE_COUNT_OFFSET);
+  for (let column = 0; column < count; column++) {
+    const place = live + column * LIVE_PLACE_BYTES;
+    const isBoolean = load<i32>(place, LIVE_PLACES_OFFSET + 4) == LIVE_BOOLEANS;
+    const values = chunk + load<i32>(place, LIVE_PLACES_OFFSET);
+    const slot = live + LIVE_SLOTS_OFFSET + (producer * count + column) * SLOT_BYTES;
+    let n: f64 = 0;
+    let shift: f64 = 0;
+    let sum: f64 = 0;
+    let squares: f64 = 0;
+    let least: f64 = Infinity;
+    let most: f64 = -Infinity;
+    for (let row = from; row < to; row++) {
+      if ((load<u32>(chunk + (row << 3), COLUMN_TAG_OFFSET) & FLAG_DECLARED) == 0) continue;
+      const value = isBoolean ? booleanAt(values + (row << 2)) : load<f64>(values + (row << 3));
+      if (!(abs(value) <= VALUE_MAX)) continue;
+      if (n == 0) shift = value;
+      n++;
+      const d = value - shift;
+      sum += d;
+      squares += d * d;
+      least = min(least, value);
+      most = max(most, value);
+      countValue(
+        reinterpret<u64>(value),
+        slot + BINS_LATENCY_OFFSET,
+        slot + BINS_LATENCY_NEGATIVE_OFFSET,
+      );
+    }
+    if (n == 0) continue;
+    merge(
+      slot,
+      f64x2(n, 0),
+      f64x2(shift, 0),
+      f64x2(sum, 0),
+      f64x2(squares, 0),
+      f64x2(least, Infinity),
+      f64x2(most, -Infinity),
+    );
+    store<i64>(slot, load<i64>(slot, SLOT_ROWS_OFFSET) + <i64>n, SLOT_ROWS_OFFSET);
+  }
+}
+
+/** 0 or 1; NaN where there is none. */
+@inline
+function booleanAt(word: i32): f64 {
+  const code = load<i32>(word);
+  return code == 0 ? NaN : <f64>(code - 1);
 }
 
 /** Counts a value given by its bits. NaN means absent and counts nowhere. @returns false for what is too large */

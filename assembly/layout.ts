@@ -11,6 +11,8 @@
  *   DICTIONARIES      bindings, then strings      any producer (append only, lock free)
  *   BAND_LISTS, BANDS prices per binding          whoever makes a recorder of it, before its first row
  *   accumulators      per producer, per slot      the producer that owns them (sequence-locked)
+ *   live columns      their places, then a slot   creator once, then as accumulators
+ *                     per producer and column
  *   scratch, landing  per producer                the producer that owns them
  *   directory         one entry per chunk         the chunk's owner
  *   chunks            row data, spare ones last   the chunk's owner
@@ -21,7 +23,7 @@
  */
 
 export const LAYOUT_MAGIC = 0x43525543; // "CRUC"
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 export const PAGE_BYTES = 65536;
 export const MEMORY_BYTES_MAX = 0x7fff0000;
@@ -47,6 +49,7 @@ export const HEADER_STREAMING_OFFSET = 68; // i32 atomic, 1 while rows are folde
 export const HEADER_BLOCK_MS_OFFSET = 72; // i32, how long OVERFLOW_BLOCK waits; 0 where nothing is ever released
 export const HEADER_WAKE_EVERY_OFFSET = 76; // i32, of so many sealed chunks one wakes the spooler; 0 = there is none
 export const HEADER_NEXT_BAND_OFFSET = 84; // i32 atomic, bands handed out
+export const HEADER_LIVE_OFFSET = 88; // i32 address of the live columns, 0 where there are none
 export const HEADER_SPARE_COUNT_OFFSET = 80; // i32, chunks behind the others that are only ever joined
 // Contended words, each on a line of its own (64 bytes) so that they do not slow one another down.
 export const HEADER_STATE_OFFSET = 128; // i32 atomic, CAPTURE_*
@@ -204,6 +207,19 @@ export const BINS_COST_NEGATIVE_OFFSET = BINS_LATENCY_NEGATIVE_OFFSET + BINS_BYT
 /** Not a multiple of 4 KiB: the slots' hot lines would all fall into one set of the L1 cache. */
 export const SLOT_BYTES = SLOT_BINS_OFFSET + 4 * BINS_BYTES + 1344;
 export const ACCUMULATORS_BYTES = SLOT_COUNT * SLOT_BYTES;
+
+// ── Live columns: declared ones with moments and log buckets of their own, over all bindings ─────
+// Their slots are those above, with the column's values in the place of the latency's. A thread that is ended in the midst
+// of a batch may leave it counted twice in some of them.
+export const LIVE_COUNT_OFFSET = 0; // i32, columns
+export const LIVE_PLACES_OFFSET = 8; // per column: i32 bytes from the chunk's start, i32 LIVE_*
+export const LIVE_PLACE_BYTES = 8;
+export const LIVE_COLUMNS_MAX = 16;
+export const LIVE_SLOTS_OFFSET = 256;
+/** Doubles, NaN where there is none. */
+export const LIVE_NUMBERS = 0;
+/** Words: 1 is false and 2 is true, which count as 0 and 1; 0 where there is none. */
+export const LIVE_BOOLEANS = 1;
 
 // ── Chunk directory: one entry per chunk ─────────────────────────────────────────────────────────
 export const CHUNK_ENTRY_BYTES = 128;

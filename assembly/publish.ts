@@ -8,7 +8,7 @@
  * The producer's statistics version is a lock, odd while somebody changes or copies the accumulators. All stores of
  * a row precede the atomic store of the published count that covers it.
  */
-import { allInRange, markMalformed, markTooLarge, noneAtAll, walkAny, walkUniform } from './accumulate';
+import { allInRange, foldLive, markMalformed, markTooLarge, noneAtAll, walkAny, walkUniform } from './accumulate';
 import {
   ACCUMULATORS_BYTES,
   BATCH_ROWS,
@@ -20,17 +20,22 @@ import {
   COLUMN_LATENCY_OFFSET,
   COLUMN_TAG_OFFSET,
   COLUMN_TIME_OFFSET,
+  FLAG_DECLARED,
   FLAG_TIME_NS,
   HEADER_ACCUMULATORS_OFFSET,
   HEADER_ANCHOR_NS_OFFSET,
   HEADER_ANCHOR_US_OFFSET,
+  HEADER_LIVE_OFFSET,
   HEADER_STATS_EPOCH_OFFSET,
   HEADER_STREAMING_OFFSET,
+  LIVE_COUNT_OFFSET,
+  LIVE_SLOTS_OFFSET,
   PHASE_CHAINING,
   PHASE_IDLE,
   PHASE_WALKING,
   PRODUCER_BATCH_END_OFFSET,
   PRODUCER_BLOB_END_OFFSET,
+  PRODUCER_BYTES,
   PRODUCER_CHAIN_OFFSET,
   PRODUCER_CHUNK_OFFSET,
   PRODUCER_FOLDED_OFFSET,
@@ -42,6 +47,7 @@ import {
   PRODUCER_STATS_VERSION_OFFSET,
   PRODUCER_TOUCHED_COUNT_OFFSET,
   PRODUCER_TOUCHED_OFFSET,
+  PRODUCERS,
   ROW_CHAIN,
   SLOT_BYTES,
   SLOT_COUNT,
@@ -136,13 +142,22 @@ function accumulatorsOf(producer: i32, address: i32): i32 {
   const accumulators = load<i32>(HEADER_ACCUMULATORS_OFFSET) + producer * ACCUMULATORS_BYTES;
   const epoch = atomic.load<i32>(HEADER_STATS_EPOCH_OFFSET);
   if (load<i32>(address, PRODUCER_STATS_EPOCH_OFFSET) != epoch) {
-    for (let slot = accumulators; slot < accumulators + ACCUMULATORS_BYTES; slot += SLOT_BYTES) {
-      // Untouched slots are left alone, so that their pages are never committed.
-      if (load<i64>(slot, SLOT_ROWS_OFFSET) != 0) memory.fill(slot, 0, SLOT_BYTES);
+    emptySlots(accumulators, SLOT_COUNT);
+    const live = load<i32>(HEADER_LIVE_OFFSET);
+    if (live != 0) {
+      const count = load<i32>(live, LIVE_COUNT_OFFSET);
+      emptySlots(live + LIVE_SLOTS_OFFSET + producer * count * SLOT_BYTES, count);
     }
     store<i32>(address, epoch, PRODUCER_STATS_EPOCH_OFFSET);
   }
   return accumulators;
+}
+
+function emptySlots(start: i32, count: i32): void {
+  for (let slot = start; slot < start + count * SLOT_BYTES; slot += SLOT_BYTES) {
+    // Untouched slots are left alone, so that their pages are never committed.
+    if (load<i64>(slot, SLOT_ROWS_OFFSET) != 0) memory.fill(slot, 0, SLOT_BYTES);
+  }
 }
 
 /** Folds rows [from, to), at most BATCH_ROWS, into their slots and their times into the chunk's entry. */
@@ -192,6 +207,10 @@ function fold(producer: i32, accumulators: i32, entry: i32, chunk: i32, from: i3
     return;
   }
 
+  const live = load<i32>(HEADER_LIVE_OFFSET);
+  if (live != 0 && (allFlags & FLAG_DECLARED) != 0) {
+    foldLive(live, (producer - PRODUCERS) / PRODUCER_BYTES, chunk, from, to);
+  }
   const differing = i32x4.extract_lane(differ, 0) | i32x4.extract_lane(differ, 2);
   if ((differing & TAG_BINDING_MASK) == 0 && uniform) {
     const slot = accumulators + slotOf(firstTag) * SLOT_BYTES;

@@ -29,6 +29,9 @@ export function streamingMetrics(accumulators: AccumulatorReader, bindings: Bind
   const names = [...byEvent.keys()].sort();
   return {
     ...streamingGroup(total),
+    columns: Object.fromEntries(
+      [...accumulators.readLive()].map(([name, tally]) => [name, distribution(tally)]),
+    ),
     eventCounts: Object.fromEntries(names.map((name) => [name, (byEvent.get(name) as Tally).rows])),
     byEvent: Object.fromEntries(names.map((name) => [name, streamingGroup(byEvent.get(name) as Tally)])),
     recorders,

@@ -145,6 +145,8 @@ export interface StreamingGroup {
 }
 
 export interface StreamingMetrics extends StreamingGroup {
+  /** Of the live columns, by name. What a recorder is bound to is no value of a row. Of booleans, true counts as 1. */
+  columns: Record<string, StreamingDistribution>;
   eventCounts: Record<string, number>;
   byEvent: Record<string, StreamingGroup>;
   recorders: (StreamingGroup & {

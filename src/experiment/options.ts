@@ -1,12 +1,17 @@
 /** What an experiment can be asked for, and the check that it makes sense. */
 
 import { randomBytes } from 'node:crypto';
-import { CHUNK_ROWS, MEMORY_BYTES_MAX, PRODUCER_MAX } from '../../assembly/layout.js';
+import { CHUNK_ROWS, LIVE_COLUMNS_MAX, MEMORY_BYTES_MAX, PRODUCER_MAX } from '../../assembly/layout.js';
 import { checkOptions, type OptionNames } from '../check-options.js';
 import { ConfigError } from '../errors.js';
 import { type Modes, PRIVATE_FILE, PRIVATE_FOLDER } from '../make-folder.js';
 import { chunkBytesOf, type OverflowPolicy } from '../ring/memory.js';
-import { type ColumnType, checkColumns } from '../schema/columns.js';
+import {
+  type ColumnDeclaration,
+  type ColumnType,
+  checkColumns,
+  type DeclaredColumn,
+} from '../schema/columns.js';
 import type { Fields, Json } from '../schema/event.js';
 import { events as registry } from '../schema/registry.js';
 import type { FileSystemModule } from '../storage/disk/file-system-module.js';
@@ -75,8 +80,11 @@ export interface ExperimentOptions {
   compact?: 'parquet' | undefined;
   /** For storage other than a local disk, and for tests: a module whose default export makes a `FileSystem`. */
   fileSystem?: FileSystemModule | undefined;
-  /** Metadata keys stored as typed columns instead of being encoded. */
-  columns?: Record<string, ColumnType> | undefined;
+  /**
+   * Metadata keys stored as typed columns instead of being encoded. Of those that are live, at most 16, streaming metrics
+   * are kept: `{ score: { type: 'f64', live: true } }`.
+   */
+  columns?: Record<string, ColumnDeclaration> | undefined;
   /** Which events of the bus are captured: the registry's (default), later ones included; all; or those named. */
   events?: 'standard' | 'all' | readonly string[] | undefined;
   /**
@@ -103,7 +111,7 @@ export interface ResolvedOptions {
   readonly sampleSize: number | null;
   readonly capacity: number;
   readonly overflow: OverflowPolicy;
-  readonly columns: readonly { name: string; type: ColumnType }[];
+  readonly columns: readonly DeclaredColumn[];
   readonly events: 'standard' | 'all' | readonly string[];
   readonly streamingMetrics: boolean;
   readonly producers: number;
@@ -265,7 +273,7 @@ export function storedOptions(options: ResolvedOptions): Record<string, Json> {
   return {
     capacity,
     overflow,
-    columns: columns.map(({ name, type }) => ({ name, type })),
+    columns: columns.map((column) => ({ ...column })),
     events: typeof events === 'string' ? events : [...events],
     streamingMetrics,
     producers,
@@ -377,19 +385,19 @@ function resolveEvents(events: unknown): ResolvedOptions['events'] {
 }
 
 /** The experiment's own columns, and those that its registered events declare. */
-function resolveColumns(
-  columns: unknown,
-  events: ResolvedOptions['events'],
-): { name: string; type: ColumnType }[] {
-  const types = new Map<string, ColumnType>();
+function resolveColumns(columns: unknown, events: ResolvedOptions['events']): DeclaredColumn[] {
+  const declared = new Map<string, DeclaredColumn>();
   for (const event of typeof events === 'string' ? registry.all() : events) {
     for (const [name, type] of Object.entries(registry.definition(event)?.columns ?? {}))
-      types.set(name, type);
+      declared.set(name, { name, type });
   }
-  for (const [name, type] of Object.entries(checkColumns('columns', columns))) types.set(name, type);
-  if (types.size > COLUMNS_MAX)
-    throw new ConfigError('columns', `at most ${COLUMNS_MAX} columns`, types.size);
-  return [...types].map(([name, type]) => ({ name, type }));
+  for (const column of checkColumns('columns', columns)) declared.set(column.name, column);
+  if (declared.size > COLUMNS_MAX)
+    throw new ConfigError('columns', `at most ${COLUMNS_MAX} columns`, declared.size);
+  const liveCount = [...declared.values()].filter(({ live }) => live).length;
+  if (liveCount > LIVE_COLUMNS_MAX)
+    throw new ConfigError('columns', `at most ${LIVE_COLUMNS_MAX} live ones`, liveCount);
+  return [...declared.values()];
 }
 
 /** @throws ConfigError unless it is JSON that a document can hold */

@@ -8,6 +8,7 @@ import {
   BINS_LATENCY_NEGATIVE_OFFSET,
   BINS_LATENCY_OFFSET,
   HEADER_STATS_EPOCH_OFFSET,
+  LIVE_SLOTS_OFFSET,
   PRODUCER_BYTES,
   PRODUCER_STATS_EPOCH_OFFSET,
   PRODUCER_STATS_VERSION_OFFSET,
@@ -103,19 +104,38 @@ export class AccumulatorReader {
     return slots;
   }
 
+  /** What the live columns' values add up to, over all producers; by name, in the order of the columns. */
+  readLive(): Map<string, MetricTally> {
+    const { columns, liveAddress, producerCount } = this.#geometry;
+    const live = columns.filter((column) => column.live);
+    const tallies = new Map(live.map(({ name }) => [name, new MetricTally()]));
+    for (let producer = 0; producer < producerCount && live.length > 0; producer++) {
+      const start = liveAddress + LIVE_SLOTS_OFFSET + producer * live.length * SLOT_BYTES;
+      for (const [index, tally] of this.#tallies(producer, start, live.length)) {
+        tallies.get(live[index]!.name)!.merge(tally.latency);
+      }
+    }
+    return tallies;
+  }
+
   /** Forgets everything: each producer empties its own accumulators before it adds to them again. */
   reset(): void {
     Atomics.add(this.#i32, HEADER_STATS_EPOCH_OFFSET >> 2, 1);
   }
 
   #producer(producer: number): Map<number, Tally> {
+    const start = this.#geometry.accumulatorsAddress + producer * ACCUMULATORS_BYTES;
+    return this.#tallies(producer, start, SLOT_COUNT);
+  }
+
+  /** Those of a producer's slots, of which there are `count` from `start` on, that have rows. */
+  #tallies(producer: number, start: number, count: number): Map<number, Tally> {
     const block = PRODUCERS + producer * PRODUCER_BYTES;
     const version = (block + PRODUCER_STATS_VERSION_OFFSET) >> 2;
     const slots = new Map<number, Tally>();
     if (Atomics.load(this.#i32, version) === 0) return slots;
-    const start = this.#geometry.accumulatorsAddress + producer * ACCUMULATORS_BYTES;
     let abandoned = false;
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+    for (let slot = 0; slot < count; slot++) {
       const address = start + slot * SLOT_BYTES;
       if (this.#i64(address + SLOT_ROWS_OFFSET) === 0) continue;
       // Slot by slot, so that the producer never waits for more than the copying of one.

@@ -22,6 +22,7 @@ import {
   HEADER_CHUNK_STRIDE_OFFSET,
   HEADER_CHUNKS_OFFSET,
   HEADER_DIRECTORY_OFFSET,
+  HEADER_LIVE_OFFSET,
   HEADER_MAGIC_OFFSET,
   HEADER_MEMORY_BYTES_OFFSET,
   HEADER_NEXT_EVENT_SLOT_OFFSET,
@@ -36,17 +37,24 @@ import {
   LANDING_BYTES,
   LAYOUT_MAGIC,
   LAYOUT_VERSION,
+  LIVE_BOOLEANS,
+  LIVE_COUNT_OFFSET,
+  LIVE_NUMBERS,
+  LIVE_PLACE_BYTES,
+  LIVE_PLACES_OFFSET,
+  LIVE_SLOTS_OFFSET,
   MEMORY_BYTES_MAX,
   OVERFLOW_BLOCK,
   OVERFLOW_OVERWRITE,
   OVERFLOW_REJECT,
   PAGE_BYTES,
   ROW_CHAIN,
+  SLOT_BYTES,
   SLOT_EVENT_START,
 } from '../../assembly/layout.js';
 import { ConfigError, LayoutError } from '../errors.js';
 import { isWordColumn } from '../row/declared.js';
-import type { ColumnType } from '../schema/columns.js';
+import type { ColumnType, DeclaredColumn } from '../schema/columns.js';
 import { reserveMemory, type SharedMemory } from './wasm.js';
 
 export type OverflowPolicy = 'overwrite' | 'reject' | 'block';
@@ -66,6 +74,8 @@ export interface ColumnPlacement {
   readonly name: string;
   readonly type: ColumnType;
   readonly offsetBytes: number;
+  /** Whether streaming metrics are kept of it. */
+  readonly live: boolean;
 }
 
 /** Sizes and addresses, all in bytes but for the counts; immutable for the life of the memory. */
@@ -80,6 +90,8 @@ export interface Geometry {
   readonly scratchBytes: number;
   readonly producerCount: number;
   readonly accumulatorsAddress: number;
+  /** 0 where no column is live. */
+  readonly liveAddress: number;
   readonly scratchAddress: number;
   readonly landingAddress: number;
   readonly directoryAddress: number;
@@ -91,7 +103,7 @@ export interface Geometry {
 export interface MemoryOptions {
   /** Rows to keep; rounded up to whole chunks. */
   capacityRows: number;
-  columns: readonly { name: string; type: ColumnType }[];
+  columns: readonly DeclaredColumn[];
   producerCount: number;
   overflow: OverflowPolicy;
   /** How long 'block', and no other policy, waits for a chunk; 0, the default, where nothing is ever released. */
@@ -142,16 +154,25 @@ function placeColumns(columns: readonly { type: ColumnType }[]): {
 /** Places everything for `capacityRows`, `staggerBytes` (a multiple of 2 KiB) further on than it could be. @throws ConfigError when it cannot fit one memory of 2 GiB */
 export function planGeometry(
   capacityRows: number,
-  columns: readonly { name: string; type: ColumnType }[],
+  columns: readonly DeclaredColumn[],
   producerCount: number,
   staggerBytes = 0,
 ): Geometry {
   const chunkCount = Math.ceil(capacityRows / CHUNK_ROWS);
   const { offsetsBytes, blobOffsetBytes } = placeColumns(columns);
-  const placements = columns.map(({ name, type }, i) => ({ name, type, offsetBytes: offsetsBytes[i] }));
+  const placements = columns.map(({ name, type, live = false }, i) => ({
+    name,
+    type,
+    offsetBytes: offsetsBytes[i],
+    live,
+  }));
 
   const accumulatorsAddress = alignUp(BANDS_END, PAGE_BYTES) + staggerBytes;
-  const scratchAddress = accumulatorsAddress + producerCount * ACCUMULATORS_BYTES;
+  const liveCount = placements.filter(({ live }) => live).length;
+  const behindAccumulators = accumulatorsAddress + producerCount * ACCUMULATORS_BYTES;
+  const liveAddress = liveCount === 0 ? 0 : behindAccumulators;
+  const liveBytes = liveCount === 0 ? 0 : LIVE_SLOTS_OFFSET + producerCount * liveCount * SLOT_BYTES;
+  const scratchAddress = alignUp(behindAccumulators + liveBytes, CHUNK_ALIGN_BYTES);
   const scratchBytes = 4 * BLOB_BYTES_PER_ROW * CHUNK_ROWS;
   const landingAddress = alignUp(scratchAddress + producerCount * scratchBytes, CHUNK_ALIGN_BYTES);
   const directoryAddress = landingAddress + producerCount * LANDING_BYTES;
@@ -181,6 +202,7 @@ export function planGeometry(
     scratchBytes,
     producerCount,
     accumulatorsAddress,
+    liveAddress,
     scratchAddress,
     landingAddress,
     directoryAddress,
@@ -204,6 +226,8 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
     [HEADER_BLOB_OFFSET_OFFSET, geometry.blobOffsetBytes],
     [HEADER_BLOB_BYTES_OFFSET, geometry.blobBytes],
     [HEADER_ACCUMULATORS_OFFSET, geometry.accumulatorsAddress],
+    [HEADER_LIVE_OFFSET, geometry.liveAddress],
+    ...liveWords(geometry),
     [HEADER_SCRATCH_OFFSET, geometry.scratchAddress],
     [HEADER_DIRECTORY_OFFSET, geometry.directoryAddress],
     [HEADER_CHUNKS_OFFSET, geometry.chunksAddress],
@@ -224,6 +248,22 @@ export function allocateMemory(options: MemoryOptions): { memory: SharedMemory; 
   // The magic comes last: a memory that carries it is complete.
   header.setUint32(HEADER_MAGIC_OFFSET, LAYOUT_MAGIC, true);
   return { memory, geometry };
+}
+
+/** Where the live columns stand, as words at addresses. */
+function liveWords({ liveAddress, columns }: Geometry): [number, number][] {
+  const live = columns.filter((column) => column.live);
+  if (live.length === 0) return [];
+  return [
+    [liveAddress + LIVE_COUNT_OFFSET, live.length],
+    ...live.flatMap(({ type, offsetBytes }, i): [number, number][] => {
+      const place = liveAddress + LIVE_PLACES_OFFSET + i * LIVE_PLACE_BYTES;
+      return [
+        [place, offsetBytes],
+        [place + 4, type === 'bool' ? LIVE_BOOLEANS : LIVE_NUMBERS],
+      ];
+    }),
+  ];
 }
 
 function wakeEvery(chunkCount: number): number {

@@ -9,8 +9,9 @@ import {
   PRODUCER_STATS_VERSION_OFFSET,
   PRODUCERS,
 } from '../../assembly/layout.js';
+import { isWordColumn } from '../row/declared.js';
 import type { Batch } from './batch.js';
-import type { Geometry } from './memory.js';
+import type { ColumnPlacement, Geometry } from './memory.js';
 import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
 
 /** The chunk and the producer that are borrowed for it. */
@@ -24,8 +25,10 @@ export class Replay {
   readonly #f64: Float64Array;
   readonly #i32: Int32Array;
   readonly #address: number;
+  readonly #columns: readonly ColumnPlacement[];
 
-  constructor(memory: SharedMemory, { chunksAddress }: Geometry) {
+  constructor(memory: SharedMemory, { chunksAddress, columns }: Geometry) {
+    this.#columns = columns;
     this.#module = instantiate(memory);
     this.#f64 = new Float64Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
@@ -41,6 +44,11 @@ export class Replay {
     this.#f64.set(batch.costUsd, (this.#address + COLUMN_COST_OFFSET) >> 3);
     this.#pairs(COLUMN_TOKENS_OFFSET, batch.promptTokens, batch.completionTokens);
     this.#pairs(COLUMN_TAG_OFFSET, batch.tags, batch.blobOffsets);
+    for (const [column, { type, offsetBytes, live }] of this.#columns.entries()) {
+      if (!live) continue;
+      const [into, width] = isWordColumn(type) ? [this.#i32, 4] : [this.#f64, 8];
+      into.set(batch.declared[column]!, (this.#address + offsetBytes) / width);
+    }
     this.#module.replay(PRODUCER, CHUNK, batch.rows);
     // Accumulators whose version is 0 have never been used, for all that readers know.
     Atomics.add(this.#i32, VERSION, 2);

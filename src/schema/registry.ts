@@ -1,7 +1,7 @@
 /** The registry of known events: the 25 standard ones and what users add. */
 import { ConfigError } from '../errors.js';
 import { suggest } from '../suggest.js';
-import { type ColumnType, checkColumns } from './columns.js';
+import { type ColumnType, checkColumnTypes } from './columns.js';
 
 export interface EventInfo {
   readonly category: string;
@@ -122,7 +122,7 @@ export class EventRegistry {
       if (!DEFINITION_KEYS.includes(key)) throw unknownKey(key, definition);
     }
     const { name, category, description } = definition;
-    const columns = checkColumns('definition.columns', definition.columns);
+    const columns = checkColumnTypes('definition.columns', definition.columns);
     const standard = this.#standard.get(name);
     if (standard !== undefined && standard !== category) {
       throw new ConfigError(

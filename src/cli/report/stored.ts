@@ -232,5 +232,24 @@ export function streamingLines(streaming: StreamingMetrics, options: ReportOptio
     formatShare(decidedOf(reliability as Parameters<typeof decidedOf>[0])?.successRate),
     formatNumber(cost.count === 0 ? null : cost.total, costDecimals),
   ]);
-  return tableLines(columns, rows, options);
+  return [...tableLines(columns, rows, options), ...liveLines(streaming.columns, options)];
+}
+
+/** The live columns, below the rest; none where there are none. */
+function liveLines(live: StreamingMetrics['columns'], options: ReportOptions): string[] {
+  const entries = Object.entries(live);
+  if (entries.length === 0) return [];
+  const columns: TableColumn[] = [
+    { header: 'live column', align: 'left' },
+    ...['count', 'mean', 'std. dev.', 'p50', 'p95', 'p99'].map((header) => ({
+      header,
+      align: 'right' as const,
+    })),
+  ];
+  const rows = entries.map(([name, { count, mean, stdDev, p50, p95, p99 }]) => [
+    visible(name),
+    formatNumber(count),
+    ...[mean, stdDev, p50, p95, p99].map((value) => formatNumber(value, 3)),
+  ]);
+  return ['', ...tableLines(columns, rows, options)];
 }

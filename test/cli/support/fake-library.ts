@@ -246,6 +246,7 @@ export function streamingOf(rows: readonly Row[]): StreamingMetrics {
     reliability:
       reliability.successRate === null ? { ...reliability, successful: 0, failed: 0 } : reliability,
     tokens: { count: 0 },
+    columns: {},
     eventCounts: {},
     byEvent: {},
     recorders: [],
