@@ -5,8 +5,8 @@ import type { CompareOptions, Comparison, MetricName, Outcome } from '../analysi
 import { checkOptions } from '../check-options.js';
 import type { Clock } from '../clock.js';
 import { ConfigError, StateError } from '../errors.js';
+import { assignedArm } from '../schema/assignment.js';
 import type { Context, Fields, Filter, Json } from '../schema/event.js';
-import { assignedArm } from './assign.js';
 import type { Contribution, Look, StudyBook } from './book.js';
 import { isSame, jsonOf, questionsOf, type StudyPlan, UNPLANNED_OUTCOMES } from './plan.js';
 import { type Deviation, type StudyState, type StudyVerdict, studyVerdict, testFigures } from './verdict.js';
@@ -232,6 +232,7 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
       alpha,
       paired: false,
       expectedRatio: this.plan.arms.map(({ weight }) => weight),
+      assigned: { study: this.name, arms: this.#weighted },
       ...(event !== undefined && { event }),
       ...(filter !== undefined && { filter }),
       ...(segments && { segments }),

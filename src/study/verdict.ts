@@ -300,7 +300,7 @@ function withheldBecause(
   const { plan, unreadable, comparison, looks, alpha } = state;
   // What cannot be read may be what is missing from the sample ratio.
   if (unreadable.length > 0) return { decision: 'undecided', reasons: unreadable };
-  const invalid = comparison === null ? [] : [...ratioMismatch(plan, arms), ...sharedUnits(comparison)];
+  const invalid = comparison === null ? [] : [...ratioMismatch(plan, arms), ...strayUnits(comparison)];
   if (invalid.length > 0) return { decision: 'invalid', reasons: invalid };
   const reasons: string[] = [];
   const empty = [...arms].filter(([, { events }]) => events === 0).map(([name]) => name);
@@ -346,8 +346,10 @@ function ratioMismatch(plan: StudyPlan, arms: ReadonlyMap<string, StudyArmCounts
   ];
 }
 
-function sharedUnits({ treatments }: Comparison): string[] {
-  const found = treatments.flatMap(({ warnings }) => warnings.filter(({ code }) => code === 'sharedUnits'));
+function strayUnits({ treatments }: Comparison): string[] {
+  const found = treatments.flatMap(({ warnings }) =>
+    warnings.filter(({ code }) => code === 'misassignedUnits' || code === 'sharedUnits'),
+  );
   return found.length === 0 ? [] : [`the assignment was not kept: ${found[0]!.message}`];
 }
 

@@ -143,6 +143,19 @@ describe('the verdict of a study', () => {
     expect(reasons[0]).toMatch(/assignment was not kept/);
   });
 
+  it('is invalid where units are in the arm of the others', async () => {
+    const study = begin();
+    serve(study, 0, 160, { latencyMs: EQUAL });
+    // As code does that asks for the arm once, and takes it for all.
+    for (let i = 200; i < 205; i++) {
+      const [arm] = study.arms.filter((name) => name !== study.assign(`u${i}`));
+      study.experiment(arm!).capture('answer', { durationMs: 1 }, { userId: `u${i}` });
+    }
+    const { decision, reasons } = await study.verdict();
+    expect(decision).toBe('invalid');
+    expect(reasons[0]).toMatch(/assignment was not kept: units \(userId\) are in another arm .*: [1-5] of/);
+  });
+
   it('is undecided before there is anything', async () => {
     const study = begin();
     const nothing = await study.verdict();

@@ -209,6 +209,8 @@ function tell(
     kind,
     pairing: matching.pairing,
     expectedRatio: settings.expectedRatio[i + 1] / settings.expectedRatio[0],
+    assigned: settings.assigned,
+    place: i + 1,
     measures: measurePairs(baseline, treatment, matching, settings),
     metrics,
     isStratified: settings.strata !== null,

@@ -25,6 +25,7 @@ function latencyMean({ latency }: Metrics): number | null {
 /** (new − old)/old · 100; null where a side is missing, the old value is 0, or the change has no finite number. */
 export function changePct(before: number | null, after: number | null): number | null {
   if (before === null || after === null || before === 0) return null;
-  const pct = ((after - before) / before) * 100;
+  // Of a negative baseline, too, an increase is positive.
+  const pct = ((after - before) / Math.abs(before)) * 100;
   return Number.isFinite(pct) ? pct : null;
 }

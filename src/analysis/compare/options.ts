@@ -1,6 +1,7 @@
 /** The options of a comparison, checked and filled in. */
 import { checkOptions } from '../../check-options.js';
 import { AnalysisError, ConfigError } from '../../errors.js';
+import type { Assignment } from '../../schema/assignment.js';
 import type { AdjustmentMethod } from '../../stats/multiplicity.js';
 import { resolveOptions } from '../../stats/options.js';
 import { METRIC_NAMES, type Question, resolveQuestions } from './outcomes.js';
@@ -17,6 +18,7 @@ export interface Settings {
   readonly resamples: number;
   readonly paired: boolean | 'auto';
   readonly unit: string;
+  readonly assigned: Assignment | null;
   readonly strata: string | null;
   /** Names of those that were declared. */
   readonly segments: readonly string[];
@@ -37,6 +39,7 @@ const KNOWN: readonly string[] = [
   'resamples',
   'paired',
   'unit',
+  'assigned',
   'strata',
   'segments',
   'expectedRatio',
@@ -99,11 +102,22 @@ export function resolveCompareOptions(options: CompareOptions, arms: number): Se
         ? paired
         : false,
     unit,
+    assigned: resolveAssigned(options, unit),
     strata: options.strata ?? null,
     segments: Object.keys(options.segments ?? {}),
     expectedRatio,
     sequential: sequential && { tuning: sequential.tuning ?? TUNING_DEFAULT },
   };
+}
+
+function resolveAssigned({ assigned }: CompareOptions, unit: string): Settings['assigned'] {
+  if (assigned === undefined) return null;
+  if (typeof assigned?.study !== 'string' || !Array.isArray(assigned.arms)) {
+    throw new ConfigError('assigned', '{ study, arms: [{ name, weight }, …] }', assigned);
+  }
+  if (unit === 'event')
+    throw new ConfigError('assigned', 'beside unit: events are assigned to no arm', assigned);
+  return assigned;
 }
 
 function resolveSequential(sequential: unknown): SequentialOptions | null {

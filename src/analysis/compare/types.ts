@@ -1,4 +1,5 @@
 /** What a comparison is asked for, and what it gives: plain data, fit to cross a thread. */
+import type { Assignment } from '../../schema/assignment.js';
 import type { Filter } from '../../schema/event.js';
 import type { AdjustmentMethod } from '../../stats/multiplicity.js';
 import type { Interval } from '../../stats/options.js';
@@ -71,6 +72,11 @@ export interface CompareOptions {
    * 'tenant.id'. Standard errors are by unit then, and the sample ratio is that of units.
    */
   readonly unit?: string;
+  /**
+   * Beside `unit`: the study that has assigned units to arms, which are those compared, in their order. Units that are found
+   * in another arm are a warning, `misassignedUnits`. Of each arm the first 100,000 units are looked at.
+   */
+  readonly assigned?: Assignment;
   /**
    * 'model', 'provider', 'eventName' or a declared column of type dict or bool, which the treatment cannot change: means
    * and rates are post-stratified to the mix of both arms.
@@ -257,6 +263,7 @@ export type WarningCode =
   | 'serialCorrelation'
   | 'withoutUnit'
   | 'sharedUnits'
+  | 'misassignedUnits'
   | 'unequalRequests'
   | 'covariateDiffers'
   | 'strataLeftOut'

@@ -84,6 +84,7 @@ const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
   ],
   ['serialCorrelation', 'values that follow each other are alike, so intervals may be too narrow'],
   ['sharedUnits', 'some units were in both arms'],
+  ['misassignedUnits', 'some units were in another arm than the one they were assigned to'],
   ['covariateDiffers', 'a covariate differs between the arms, as one that the treatment moves would'],
   ['strataLeftOut', 'some strata are in one arm only and are left out'],
   [

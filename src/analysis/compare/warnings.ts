@@ -1,4 +1,5 @@
 /** What a reader should know before believing the numbers. */
+import { type Assignment, assignedArm } from '../../schema/assignment.js';
 import { type ClusterTotals, clusterEstimate, clusteredTest } from '../../stats/clustered.js';
 import type { CovariateSums } from '../../stats/covariates.js';
 import { chiSquareSurvival } from '../../stats/distributions.js';
@@ -47,6 +48,9 @@ export interface Reviewed {
   readonly pairing: Pairing;
   /** Planned events of the treatment to each of the baseline. */
   readonly expectedRatio: number;
+  /** As the option; and the treatment's place among the arms, of which the baseline is the first. */
+  readonly assigned: Assignment | null;
+  readonly place: number;
   readonly measures: readonly MeasurePair[];
   readonly metrics: readonly MetricComparison[];
   /** Whether means are those of one mix for both arms. */
@@ -468,7 +472,10 @@ function serialWarnings({ baseline, measures, names, pairing }: Reviewed): Compa
   );
 }
 
-function unitWarnings({ baseline, treatment, names }: Reviewed): ComparisonWarning[] {
+/** Of an arm, so that a look does not hold up its program: an assignment takes about a microsecond. */
+const ASSIGNED_CHECKED_MAX = 100_000;
+
+function unitWarnings({ baseline, treatment, names, assigned, place }: Reviewed): ComparisonWarning[] {
   const [old, now] = [baseline.byUnit, treatment.byUnit];
   if (old === undefined || now === undefined) return [];
   const { unit } = old;
@@ -483,6 +490,25 @@ function unitWarnings({ baseline, treatment, names }: Reviewed): ComparisonWarni
   if (shared > 0 && unit !== 'sampleId') {
     const message = `${counted(shared)} units (${unit}) are in both arms, and counted as if they were two: assign each unit to one arm`;
     found.push(warning('sharedUnits', message));
+  }
+  if (assigned !== null) {
+    const told = (
+      [
+        [names.baseline, old.ids, 0],
+        [names.treatment, now.ids, place],
+      ] as const
+    ).flatMap(([name, units, arm]) => {
+      const elsewhere = units
+        .slice(0, ASSIGNED_CHECKED_MAX)
+        .filter((id) => assignedArm(assigned.study, id, assigned.arms) !== assigned.arms[arm]!.name);
+      return elsewhere.length === 0
+        ? []
+        : `${counted(elsewhere.length)} of ${counted(units.length)} in ${name}`;
+    });
+    if (told.length > 0) {
+      const message = `units (${unit}) are in another arm than the one they were assigned to: ${told.join('; ')}`;
+      found.push(warning('misassignedUnits', message));
+    }
   }
   return found;
 }

@@ -14,9 +14,9 @@ export const list = defineCommand({
   json: [
     '{ dir, experiments: [{',
     '    id, folder, experiment: { name, condition, status, startedAt, stoppedAt, options, … } or null,',
-    '    status, error: { code, message } or null, libraryVersion, heldBy: { pid, host } or null, interrupted,',
-    '    lastSeenAt, rows, bytes, segments, missingSegments, timeRange: [first, last] or null,',
-    '    dropped }] }',
+    '    status, error: { code, message } or null, libraryVersion, heldBy: { pid, host } or null,',
+    '    interrupted, lastSeenAt, rows, bytes, segments, missingSegments,',
+    '    timeRange: [first, last] or null, dropped }] }',
     'Times in microseconds since 1970.',
   ],
   positionals: { min: 0, max: 1 },

@@ -16,7 +16,8 @@ export const show = defineCommand({
   ],
   json: [
     '{ id, name, hypothesis, condition, metadata, tags, startedAt, stoppedAt, lastSeenAt, pausedAt,',
-    '  status, sampleSize, pauseCount, interrupted, heldBy: { pid, host } or null, options, libraryVersion,',
+    '  status, sampleSize, pauseCount, interrupted, heldBy: { pid, host } or null, options,',
+    '  libraryVersion,',
     '  counts: { captured, retained, dropped, malformed, cut, refused, malformedKeys },',
     '  storage: { folder, rows, bytes, segments, timeRange, cut, damage, dropped },',
     '  streaming: { count, latency, cost, reliability, tokens, byEvent, … } or null }',

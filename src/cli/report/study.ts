@@ -1,7 +1,7 @@
 /** Studies and their verdicts as text, and as Markdown. */
 
 import { change, decimalsOf, interval, pText } from '../../analysis/compare/words.js';
-import type { Decision, StoredStudy, StudyOutcome, StudyVerdict } from '../../index.js';
+import type { Decision, MetricComparison, StoredStudy, StudyVerdict } from '../../index.js';
 import { formatCount, formatNumber } from '../terminal/numbers.js';
 import type { Style } from '../terminal/style.js';
 import { type TableColumn, tableLines } from '../terminal/table.js';
@@ -109,6 +109,7 @@ function planText({
   sequential,
   unitsPerArm,
   until,
+  segments,
 }: NonNullable<NonNullable<StoredStudy['plan']>['analysis']>): string {
   const ends = [
     ...(unitsPerArm === null ? [] : [`${unitsPerArm.toLocaleString('en-US')} units in every arm`]),
@@ -118,7 +119,9 @@ function planText({
     sequential === null
       ? 'looked at once, at the end'
       : `may be looked at any time (tuning ${sequential.tuning})`;
-  return `alpha ${alpha}; ${looks}${ends.length === 0 ? '' : `; ${ends.join(', ')}`}.`;
+  const names = Object.keys(segments ?? {});
+  const parts = names.length === 0 ? '' : `; segments: ${names.join(', ')}`;
+  return `alpha ${alpha}; ${looks}${ends.length === 0 ? '' : `; ${ends.join(', ')}`}${parts}.`;
 }
 
 function lookText({ at, events, units, decision, deviations }: StoredStudy['looks'][number]): string {
@@ -137,6 +140,9 @@ export function verdictLines(verdict: StudyVerdict, options: ReportOptions): str
     ...(Object.keys(verdict.outcomes).length === 0
       ? []
       : ['', ...tableLines(OUTCOME_COLUMNS, outcomeRows(verdict), options)]),
+    ...(Object.keys(verdict.segments).length === 0
+      ? []
+      : ['', ...tableLines(SEGMENT_COLUMNS, segmentRows(verdict), options)]),
     '',
     ...sentences(verdict.planFollowed ? 'The plan was followed.' : 'The plan was not followed:', options).map(
       verdict.planFollowed ? style.dim : style.yellow,
@@ -182,7 +188,7 @@ const OUTCOME_COLUMNS: TableColumn[] = [
   { header: 'baseline', align: 'right', optional: 2 },
   { header: 'treatment', align: 'right', optional: 1 },
   { header: 'difference', align: 'left' },
-  { header: 'p', align: 'left', optional: 4 },
+  { header: 'p, adjusted', align: 'left', optional: 4 },
 ];
 
 function outcomeRows({ outcomes, alpha }: StudyVerdict): string[][] {
@@ -192,11 +198,36 @@ function outcomeRows({ outcomes, alpha }: StudyVerdict): string[][] {
     estimateText(outcome.baseline.estimate, outcome),
     estimateText(outcome.treatment.estimate, outcome),
     differenceText(outcome, alpha),
-    outcome.pValue === null ? '' : pText(outcome.pValue),
+    adjustedText(outcome),
   ]);
 }
 
-function estimateText(estimate: number | null, outcome: StudyOutcome): string {
+/** What is decided by: adjusted where several questions are asked. */
+function adjustedText({ adjustedPValue, pValue }: MetricComparison): string {
+  const p = adjustedPValue ?? pValue;
+  return p === null ? '' : pText(p);
+}
+
+/** The segments that were planned, which decide nothing. */
+const SEGMENT_COLUMNS: TableColumn[] = [
+  { header: 'segment', align: 'left', shrinks: true },
+  { header: 'outcome', align: 'left' },
+  { header: 'difference', align: 'left' },
+  { header: 'p, adjusted', align: 'left', optional: 1 },
+];
+
+function segmentRows({ segments, alpha }: StudyVerdict): string[][] {
+  return Object.entries(segments).flatMap(([name, { metrics }]) =>
+    Object.values(metrics).map((found) => [
+      visible(name),
+      visible(found.label),
+      differenceText(found, alpha),
+      adjustedText(found),
+    ]),
+  );
+}
+
+function estimateText(estimate: number | null, outcome: MetricComparison): string {
   if (estimate === null) return '';
   const { unit } = outcome;
   const scale = unit === 'share' ? 100 : 1;
@@ -204,7 +235,7 @@ function estimateText(estimate: number | null, outcome: StudyOutcome): string {
   return `${(estimate * scale).toFixed(decimalsOf(outcome))}${suffix}`;
 }
 
-function differenceText(outcome: StudyOutcome, alpha: number): string {
+function differenceText(outcome: MetricComparison, alpha: number): string {
   const { difference, confidenceInterval, unit, reason } = outcome;
   if (difference === null) return visible(reason ?? '');
   const decimals = decimalsOf(outcome);
@@ -227,6 +258,9 @@ export function verdictMarkdown(verdict: StudyVerdict): string[] {
     ...(Object.keys(verdict.outcomes).length === 0
       ? []
       : ['', ...markdownTable(OUTCOME_COLUMNS, outcomeRows(verdict))]),
+    ...(Object.keys(verdict.segments).length === 0
+      ? []
+      : ['', ...markdownTable(SEGMENT_COLUMNS, segmentRows(verdict))]),
     '',
     verdict.planFollowed ? 'The plan was followed.' : '**The plan was not followed.**',
     '',

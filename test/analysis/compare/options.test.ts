@@ -25,6 +25,7 @@ describe('resolveCompareOptions', () => {
       paired: 'auto',
       expectedRatio: [1, 1, 1],
       unit: 'event',
+      assigned: null,
       segments: [],
       sequential: null,
       strata: null,

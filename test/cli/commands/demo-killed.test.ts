@@ -55,7 +55,7 @@ it('loses nothing that the demo has said to be durable', async () => {
       [control, durable[0]],
       [hedged, durable[1]],
     ]) {
-      expect(found).toMatchObject({ status: 'stopped', interrupted: true, damage: [], error: null });
+      expect(found).toMatchObject({ status: 'interrupted', interrupted: true, damage: [], error: null });
       expect(found.rows).toBeGreaterThanOrEqual(promised);
     }
     expect(await crucible('recover', dir)).toContain('There was nothing to do; nothing was changed.');

@@ -4,7 +4,7 @@
  *
  * The SHA-256 of the JSON text `["<study>","<unit>"]` in UTF-8 gives, by its first 48 bits, a number u in [0, 1); the
  * unit is in the first arm, in the order of the plan, whose share of the weights summed up so far is above u. Test
- * `test/study/assign.test.ts` holds values that must never change.
+ * `test/schema/assignment.test.ts` holds values that must never change.
  */
 import { createHash } from 'node:crypto';
 
@@ -12,6 +12,12 @@ export interface WeightedArm {
   readonly name: string;
   /** Above 0; only shares of the sum matter. */
   readonly weight: number;
+}
+
+/** What assigns the units of a study. */
+export interface Assignment {
+  readonly study: string;
+  readonly arms: readonly WeightedArm[];
 }
 
 /** Uniform in [0, 1), for each unit the same in a study and independent of those in other studies. */

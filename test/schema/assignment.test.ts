@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { assignedArm, unitPoint } from '../../src/schema/assignment.js';
 import { chiSquareSurvival } from '../../src/stats/distributions.js';
-import { assignedArm, unitPoint } from '../../src/study/assign.js';
 
 const EVEN = [
   { name: 'control', weight: 1 },
