@@ -47,7 +47,7 @@ export function readFilter(options: FilterValues, command: string): Filter | nul
     throw new UsageError('--success and --failed exclude each other', command);
   }
   const timeRange = readTimeRange(options, command);
-  const where = readWhere(options.where, command);
+  const where = options.where.length === 0 ? null : readTests(options.where, '--where', command);
   const filter: Filter = {
     ...(options.event !== undefined && { eventName: options.event }),
     ...(options.model !== undefined && { model: options.model }),
@@ -88,15 +88,19 @@ const SIGNS = new Map(
 /** A key, in quotes where it holds a sign; a sign; a value. */
 const TEST = /^\s*("(?:[^"\\]|\\.)*"|(?:[^<>=!]|!(?!=))+?)\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*$/s;
 
-function readWhere(tests: readonly string[], command: string): Record<string, unknown> | null {
-  if (tests.length === 0) return null;
+/** What the tests ask, as `where` of a filter. @param option - that they were given as @throws UsageError */
+export function readTests(
+  tests: readonly string[],
+  option: string,
+  command: string,
+): Record<string, unknown> {
   const asked = new Map<string, Record<string, unknown>>();
   for (const test of tests) {
-    const { key, sign, operator, value } = readTest(test, command);
+    const { key, sign, operator, value } = readTest(test, option, command);
     const operators = asked.get(key) ?? {};
     if (Object.hasOwn(operators, operator)) {
       const reason = operator === 'eq' ? ', and an event has one value' : '';
-      throw new UsageError(`--where names ${JSON.stringify(key + sign)} twice${reason}`, command);
+      throw new UsageError(`${option} names ${JSON.stringify(key + sign)} twice${reason}`, command);
     }
     operators[operator] = value;
     asked.set(key, operators);
@@ -111,19 +115,19 @@ function plain(operators: Readonly<Record<string, unknown>>): unknown {
   return first === 'eq' && others.length === 0 && !comparesBy(operators.eq) ? operators.eq : operators;
 }
 
-function readTest(test: string, command: string) {
+function readTest(test: string, option: string, command: string) {
   const [, quoted, sign, text] = TEST.exec(test) ?? [];
   const key = quoted?.startsWith('"') ? readValue(quoted) : quoted?.trim();
   if (typeof key !== 'string' || key === '') {
     throw new UsageError(
-      `--where expects KEY=VALUE, or >, >=, <, <=, !=, got ${JSON.stringify(test)}`,
+      `${option} expects KEY=VALUE, or >, >=, <, <=, !=, got ${JSON.stringify(test)}`,
       command,
     );
   }
   const operator = OPERATORS[sign!]!;
   const value = readValue(text!);
   if (/[<>]/.test(sign!) && typeof value !== 'number') {
-    throw new UsageError(`--where ${key}${sign} expects a number, got ${JSON.stringify(text)}`, command);
+    throw new UsageError(`${option} ${key}${sign} expects a number, got ${JSON.stringify(text)}`, command);
   }
   return { key, sign: sign!, operator, value };
 }

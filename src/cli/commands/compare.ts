@@ -3,8 +3,8 @@ import type { CompareOptions, Comparison, Filter } from '../../index.js';
 import type { OptionTable, OptionValues } from '../args.js';
 import { defineCommand } from '../command.js';
 import { CommandError, UsageError } from '../errors.js';
-import { FILTER_DETAIL, FILTER_OPTIONS, readFilter } from '../filters.js';
-import { readOutcome, rethrowUsage } from '../outcomes.js';
+import { FILTER_DETAIL, FILTER_OPTIONS, readFilter, readTests } from '../filters.js';
+import { readQuestion, rethrowUsage } from '../outcomes.js';
 import { filterLines, lossLines } from '../report/analysed.js';
 import { comparisonLines } from '../report/comparison.js';
 import { withExperiments } from '../stored-experiments.js';
@@ -20,7 +20,7 @@ const OPTIONS = {
     value: 'METRIC',
     default: METRIC_NAMES,
     commas: true,
-    description: `what to compare: ${METRIC_NAMES.join(', ')}; a measure or a declared column, as score; its quantile, as ttftMs.p95; or a ratio of sums, as costUsd/success. Each one more is a question more, and makes each harder to answer`,
+    description: `what to compare: ${METRIC_NAMES.join(', ')}; a measure or a declared column, as score; its quantile, as ttftMs.p95; or a ratio of sums, as costUsd/success. Behind a measure may stand its role, which direction is better, a margin, a covariate and a name, as latencyMs:guardrail:margin=5% or score:primary:higher:covariate=before:as=quality. Each one more is a question more, and makes each harder to answer`,
   },
   alpha: {
     type: 'number',
@@ -63,6 +63,12 @@ const OPTIONS = {
     min: 1,
     description:
       'with --sequential: observations of both arms at which intervals are tightest; 5,000 if not given',
+  },
+  segment: {
+    type: 'list',
+    value: 'NAME:TEST',
+    description:
+      'a part of the events, declared beforehand, to be compared on its own, as "paying:user.tier=pro": a test as of --where; tests of one name add up',
   },
   ratio: {
     type: 'list',
@@ -134,16 +140,31 @@ function readSettings(options: OptionValues<typeof OPTIONS>, arms: number): Comp
     throw new UsageError('--tuning is for --sequential only', 'compare');
   }
   return {
-    metrics: metrics.map((text) => readOutcome(text, '--metrics', 'compare')),
+    metrics: metrics.map((text) => readQuestion(text, '--metrics', 'compare')),
     alpha,
     adjust,
     seed,
     paired,
     ...(unit !== undefined && { unit }),
     ...(strata !== undefined && { strata }),
+    ...(options.segment.length > 0 && { segments: readSegments(options.segment) }),
     ...(sequential && { sequential: tuning === undefined ? true : { tuning } }),
     ...(options.ratio.length > 0 && { expectedRatio: readRatio(options.ratio, arms) }),
   };
+}
+
+function readSegments(texts: readonly string[]): Record<string, Filter> {
+  const tests = new Map<string, string[]>();
+  for (const text of texts) {
+    const [, name, test] = /^([^:]+):(.+)$/s.exec(text) ?? [];
+    if (name === undefined) {
+      throw new UsageError(`--segment expects NAME:TEST, got ${JSON.stringify(text)}`, 'compare');
+    }
+    tests.set(name, [...(tests.get(name) ?? []), test!]);
+  }
+  return Object.fromEntries(
+    [...tests].map(([name, each]) => [name, { where: readTests(each, '--segment', 'compare') }]),
+  );
 }
 
 function readRatio(texts: readonly string[], arms: number): number[] {

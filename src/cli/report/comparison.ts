@@ -87,8 +87,19 @@ export function comparisonLines(comparison: Comparison, options: ReportOptions, 
         ...(detailed ? found.flatMap(reasons).flatMap((text) => sentences(text, width, '  ', '    ')) : []),
         '',
         ...sentences(treatment.verdict, width, '→ ', '  ').map(style.bold),
+        ...(treatment.decision === undefined
+          ? []
+          : sentences(
+              `By its primary outcome and guardrails: ${treatment.decision.outcome}.`,
+              width,
+              '→ ',
+              '  ',
+            ).map(style.bold)),
         ...treatment.warnings.flatMap(({ message }) =>
           sentences(message, width, '! ', '  ').map(style.yellow),
+        ),
+        ...Object.entries(treatment.segments ?? {}).flatMap(([name, { verdict }]) =>
+          sentences(`In the segment ${name}: ${verdict}`, width, '  ', '    '),
         ),
         '',
       ];

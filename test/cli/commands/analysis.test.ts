@@ -347,6 +347,20 @@ describe('crucible windows', () => {
 });
 
 describe('crucible compare', () => {
+  it('decides by roles and margins, and looks at segments', async () => {
+    const argv = ['compare', 'c0', 'ed', '--event', 'llm.stop', '--metrics'];
+    const segments = ['--segment', 'eu:region=eu', '--segment', 'eu:latencyMs>0'];
+    const held = await text(...argv, 'latencyMs:primary,costUsd:guardrail:margin=80%', ...segments);
+    expect(held).toContain('→ By its primary outcome and guardrails: better.');
+    expect(held.replaceAll(/\s+/g, ' ')).toContain('In the segment eu: Compared with control, hedged had');
+    const broken = await text(...argv, 'latencyMs:primary,costUsd:guardrail:margin=5%');
+    expect(broken).toContain('→ By its primary outcome and guardrails: worse.');
+    expect(await run(...argv, 'latencyMs', '--segment', 'eu')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--segment expects NAME:TEST, got "eu"'),
+    });
+  });
+
   it('shows differences, tests and a verdict', async () => {
     expect(await text('compare', 'c0', 'ed', '--event', 'llm.stop')).toMatchInlineSnapshot(`
       "hedged against control
