@@ -28,7 +28,7 @@ import { compareRates, watchRates } from './rates.js';
 import { compareRatios, watchRatios } from './ratios.js';
 import { type ArmSamples, flagOf, valuesOf } from './samples.js';
 import { compareStrata, isStratified } from './strata.js';
-import type { CompareOptions, Comparison, MetricComparison } from './types.js';
+import type { ArmEstimate, CompareOptions, Comparison, MetricComparison } from './types.js';
 import { compareUnits, watchUnits } from './units.js';
 import { metricVerdict, treatmentVerdict } from './verdict.js';
 import { type MeasurePair, warningsOf } from './warnings.js';
@@ -316,6 +316,12 @@ function report(
   const { name, of, noun, unit, better, role } = question;
   const { baseline, treatment, difference, confidenceInterval, intervalMethod, tests, requiredN } = finding;
   const significant = adjustedPValue !== null && adjustedPValue <= alpha;
+  const relativePct = isNearZero(baseline) ? null : changePct(baseline.estimate, treatment.estimate);
+  const reason =
+    finding.reason ??
+    (difference !== null && relativePct === null
+      ? 'a baseline that is not told from 0 has no percentages'
+      : undefined);
   return {
     metric: name,
     of,
@@ -325,7 +331,7 @@ function report(
     baseline,
     treatment,
     difference,
-    relativePct: changePct(baseline.estimate, treatment.estimate),
+    relativePct,
     confidenceInterval,
     intervalMethod,
     effectSize: tests[0]?.effectSize ?? null,
@@ -342,8 +348,13 @@ function report(
     direction: significant ? directionOf(better, difference) : 'unclear',
     ...(finding.pairs !== undefined && { pairs: finding.pairs }),
     assumptions: finding.assumptions,
-    ...(finding.reason !== undefined && { reason: finding.reason }),
+    ...(reason !== undefined && { reason }),
   };
+}
+
+/** Whether percentages of it would be of noise: its interval holds 0 inside, so that not even its sign is known. */
+function isNearZero({ confidenceInterval }: ArmEstimate): boolean {
+  return confidenceInterval !== null && confidenceInterval[0] < 0 && confidenceInterval[1] > 0;
 }
 
 /** From half the width of the interval, which is so many standard errors. */

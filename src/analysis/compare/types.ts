@@ -174,7 +174,10 @@ export interface MetricComparison {
   treatment: ArmEstimate;
   /** treatment − baseline. */
   difference: number | null;
-  /** The difference in percent of the baseline's estimate. */
+  /**
+   * The difference in percent of the baseline's estimate, with the difference's sign whatever the baseline's. Null where the
+   * baseline is 0, or not told from 0: its interval has values of both signs.
+   */
   relativePct: number | null;
   /** Of the difference; for this metric alone, not adjusted. */
   confidenceInterval: Interval | null;

@@ -268,7 +268,7 @@ export function methodSection(comparison: Comparison): Section {
     heading: 'Method',
     paragraphs: [
       `${event === 'all' ? 'Events of all kinds' : `Events of ${event}`} were compared, with the ${settings.unit} as the unit. ${first.map(describeMetric).join(' ')}`,
-      `Intervals are of ${formatShare(settings.confidenceLevel, 0)} %, for each metric alone. Significance is judged at ${formatShare(settings.alpha, 0)} %${settings.adjust === 'none' ? ', p-values not adjusted' : `, p-values adjusted for ${settings.questions} questions by the method ${settings.adjust}`}. ${looks} Bootstraps take ${formatNumber(settings.resamples)} resamples with seed ${settings.seed}.`,
+      `Intervals are of ${formatShare(settings.confidenceLevel, 0)} %, for each metric alone. Significance is judged at ${formatShare(settings.alpha, 0)} %${settings.adjust === 'none' ? ', p-values not adjusted' : `, p-values adjusted for ${settings.questions} questions by the method ${settings.adjust}: an interval that excludes 0 beside an adjusted p-value above ${formatShare(settings.alpha, 0)} % is no finding`}. ${looks} Bootstraps take ${formatNumber(settings.resamples)} resamples with seed ${settings.seed}.`,
       ...(assumptions.length === 0 ? [] : [`Assumptions: ${assumptions.join('; ')}.`]),
     ],
   };

@@ -86,6 +86,32 @@ describe('a comparison of outcomes', () => {
     expect(metrics.tokensPrompt!.reason).toContain('neither arm has values of tokensPrompt');
   });
 
+  it('is in percent with the sign of the difference, and not of a baseline that is not told from 0', async () => {
+    /** 200 scores with a known mean: 100 each at one below and one above. */
+    const scored = (mean: number) => {
+      const experiment = bench.start({ name: `mean ${mean}`, columns: COLUMNS });
+      for (let i = 0; i < 200; i++) {
+        experiment.capture('e', { latencyMs: 5 }, { score: mean + (i % 2 === 0 ? 1 : -1), status: 'ok' });
+      }
+      return experiment;
+    };
+    const scoreOf = async (baseline: number, treatment: number) => {
+      const arms = [scored(baseline), scored(treatment)];
+      const { treatments } = await bench.crucible().compare(arms, { metrics: [{ of: 'score' }] });
+      return treatments[0]!.metrics.score!;
+    };
+    const risen = await scoreOf(-10, -8);
+    expect(risen.relativePct).toBeCloseTo(20, 10);
+    expect(risen).not.toHaveProperty('reason');
+    expect((await scoreOf(-10, -12)).relativePct).toBeCloseTo(-20, 10);
+    for (const nearZero of [0, 0.05, -0.05]) {
+      const found = await scoreOf(nearZero, 2);
+      expect(found).toMatchObject({ relativePct: null, significant: true });
+      expect(found.reason).toContain('not told from 0');
+      expect(found.verdict).toMatch(/ was higher: .* \(\+\S+; 95 % interval /);
+    }
+  });
+
   it('takes what a recorder has bound for rows that bring nothing of their own', async () => {
     const [old, now] = [arm('old', 0, 1), arm('new', 0, 2)];
     for (const { recorder } of [old, now]) for (let i = 0; i < 50; i++) recorder.record(5);
