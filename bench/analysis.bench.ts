@@ -285,6 +285,38 @@ async function callRows(calls: Calls, rounds: number, peer: Peer | null): Promis
   ];
 }
 
+/** Moments and quantiles of a declared column beside those of latencies, which have the same values. */
+async function columnRows({ events, latencies, timesUs }: Calls, rounds: number): Promise<Row[]> {
+  await using crucible = new Crucible({ workers: 0 });
+  const columns = { score: 'f64' } as const;
+  const experiment = crucible.startExperiment({ name: 'columns', capacity: events, producers: 1, columns });
+  for (let i = 0; i < events; i++) {
+    experiment.captureAt(timesUs[i], EVENT, { latencyMs: latencies[i] }, { score: latencies[i] });
+  }
+  await experiment.stop();
+  const of = (measure: string) => experiment.metrics(undefined, { of: [{ of: measure }] });
+  const [latencyMs, columnMs] = await alternating(rounds, [() => of('latencyMs'), () => of('score')]);
+  const times = columnMs! / latencyMs!;
+  return [
+    {
+      name: `metrics() of a declared column, ${(events / 1e6).toFixed(1)} M events`,
+      value: msText(columnMs!),
+      against: `${times.toFixed(2)} × of latencies (${msText(latencyMs!)})`,
+      bound: '≤ 1.2 ×',
+      holds: times <= 1.2,
+    },
+  ];
+}
+
+/** The least that each of the calls takes, by turns. */
+async function alternating(rounds: number, calls: readonly (() => Promise<unknown>)[]): Promise<number[]> {
+  const least = calls.map(() => Number.POSITIVE_INFINITY);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, call] of calls.entries()) least[i] = Math.min(least[i]!, await best(1, call));
+  }
+  return least;
+}
+
 // ── DuckDB ───────────────────────────────────────────────────────────────────────────────────────
 
 interface Peer {
@@ -353,6 +385,8 @@ export const analysis: Bench = {
     return [
       ...kernelRows(calls, scale),
       ...(await callRowsBesidePeer(calls, scale.smoke ? 1 : 15)),
+      ...(await columnRows(calls, scale.smoke ? 1 : 15)),
+      ...(scale.smoke ? [] : await columnRows(callsOf(10 * MILLION), 4)),
       ...(scale.smoke ? [] : await callRowsBesidePeer(callsOf(10 * MILLION), 4)),
     ];
   },

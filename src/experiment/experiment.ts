@@ -22,6 +22,7 @@ import type {
 } from '../analysis/types.js';
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
 import { type ActiveRun, contextIn, runOf } from '../capture/context.js';
+import { tellDeferred } from '../capture/deferred.js';
 import { INSPECT, type Inspect, inspected, shownRefused } from '../capture/inspection.js';
 import { LateRuns } from '../capture/late-runs.js';
 import { listen, unlisten } from '../capture/listening.js';
@@ -1046,6 +1047,7 @@ export class Experiment {
 
   async #stop(): Promise<void> {
     if (this.#status === 'running' || this.#status === 'paused') {
+      tellDeferred();
       this.#stopCapture();
       await this.#collectOtherThreads();
     }

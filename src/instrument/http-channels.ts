@@ -5,6 +5,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { type ActiveRun, activeRun } from '../capture/context.js';
+import { defersEvents } from '../capture/deferred.js';
 import { systemClock } from '../clock.js';
 import type { Endpoint, Endpoints } from './endpoints.js';
 import { errorName } from './error-name.js';
@@ -137,12 +138,13 @@ function later(tell: () => void): void {
   waiting.set(tell, timer);
   if (isListening) return;
   isListening = true;
+  defersEvents(tellAll);
   // Before experiments see to their own end.
   process.prependListener('exit', tellAll);
 }
 
 /** Tells what waits, now. */
-export function tellAll(): void {
+function tellAll(): void {
   for (const [tell, timer] of waiting) {
     clearTimeout(timer);
     guarded(tell, undefined);

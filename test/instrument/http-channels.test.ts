@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { request as undiciRequest } from 'undici';
 import { expect, it } from 'vitest';
-import { tellAll } from '../../src/instrument/http-channels.js';
+import { tellDeferred } from '../../src/capture/deferred.js';
 import { useCalls } from './support.js';
 
 const bench = useCalls();
@@ -25,7 +25,7 @@ async function post(path: string, until: 'end' | 'leave' = 'end') {
 }
 
 async function calls() {
-  tellAll();
+  tellDeferred();
   return bench.calls();
 }
 
@@ -37,6 +37,13 @@ it('node:http: its bytes are the same, and its call is an event', async () => {
       metadata: { statusCode: 200, outcome: 'ok', operation: 'chat' },
     },
   ]);
+});
+
+it('a call that has just ended is not lost to an experiment that stops', async () => {
+  await post(PATH);
+  const { experiment } = bench;
+  await experiment.stop();
+  expect(experiment.counts).toMatchObject({ captured: 2, dropped: 0 });
 });
 
 it('node:http: failures, refusals and those that are left', async () => {
