@@ -14,9 +14,13 @@ function writeText(name, constant, value) {
 
 writeText('version', 'VERSION', JSON.parse(readFileSync('package.json', 'utf8')).version);
 
+/** Modules of Node that CommonJS asks for, by the names that they are imported under. @type {Map<string, string>} */
+const builtins = new Map();
+
 /**
  * Modules of Node that CommonJS asks for, as imports, and a package that Piscina can do without left out: no `require`
- * is left, which modules do not have and bundlers complain of.
+ * is left, which modules do not have and bundlers complain of. The imports are of defaults: what webpack before 5.99, and
+ * with it Next.js 15, makes of all names of `node:events`, which is a function, is empty.
  * @type {import('esbuild').Plugin}
  */
 const withoutRequire = {
@@ -25,9 +29,11 @@ const withoutRequire = {
     pluginBuild.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
       kind === 'require-call' ? { path, namespace: 'node-module' } : { path, external: true },
     );
-    pluginBuild.onLoad({ filter: /.*/, namespace: 'node-module' }, ({ path }) => ({
-      contents: `export * from '${path}'; export { default } from '${path}';`,
-    }));
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'node-module' }, ({ path }) => {
+      const name = path.replaceAll(/\W/g, '_');
+      builtins.set(path, name);
+      return { contents: `module.exports = ${name};` };
+    });
     pluginBuild.onResolve({ filter: /^@napi-rs\/nice$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     pluginBuild.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: '' }));
   },
@@ -115,7 +121,8 @@ const {
     },
   ],
 });
-writeFileSync('generated/piscina.ts', `// @ts-nocheck\n${pool.text}`);
+const imports = [...builtins].sort().map(([path, name]) => `import ${name} from '${path}';\n`);
+writeFileSync('generated/piscina.ts', `// @ts-nocheck\n${imports.join('')}${pool.text}`);
 
 /** The folder of the package that a file of node_modules belongs to. @param {string} file */
 function packageOf(file) {
