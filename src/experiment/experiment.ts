@@ -51,6 +51,7 @@ import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter } from '../readers/filter.js';
 import { limitNow, limitOf } from '../readers/limit.js';
 import { MemoryStore } from '../readers/memory-store.js';
+import { scoredStore } from '../readers/scored.js';
 import { openView, type RowStore, type View } from '../readers/source.js';
 import type { SharedMemory } from '../ring/wasm.js';
 import type { EventRow, Fields, Filter, Json } from '../schema/event.js';
@@ -935,10 +936,11 @@ export class Experiment {
     });
   }
 
-  /** All retained rows. */
+  /** All retained rows, with their scores. */
   #view(): View {
-    const { store } = this.#readable();
-    return openView(store, compileFilter(undefined, store.source));
+    const { store, scores } = this.#readable();
+    const scored = scoredStore(store, scores);
+    return openView(scored, compileFilter(undefined, scored.source));
   }
 
   #readable(): ReadableRows {

@@ -45,6 +45,21 @@ describe('a score', () => {
     expect(await experiment.query({ 'score.quality': 0.5 } as never)).toEqual(found);
   });
 
+  it.each(['jsonl', 'parquet'] as const)('is in a %s archive, and comes back with it', async (format) => {
+    const folder = mkdtempSync(join(tmpdir(), 'crucible-scored-'));
+    try {
+      const experiment = bench.start(SMALL);
+      for (let i = 0; i < 3; i++) answer(experiment, i);
+      experiment.score({ sampleId: 's1' }, 'quality', 0.5);
+      const { path } = await experiment.archive({ destination: 'local', format, dir: folder });
+      const back = bench.start({ ...SMALL, name: 'back' });
+      await back.importFile(path);
+      expect(await scoresOf(back)).toEqual([null, 0.5, null]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('is joined by eventId, also where an import has kept one, and by ids in columns, bindings and either case', async () => {
     const experiment = bench.start({ ...SMALL, columns: { sampleId: 'dict' } });
     const recorder = experiment.recorder('answer', { sessionId: 'bound' });
