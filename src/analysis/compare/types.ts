@@ -250,6 +250,7 @@ export type WarningCode =
   | 'tooFewSamples'
   | 'insensitive'
   | 'unequalShares'
+  | 'unknownCosts'
   | 'unlikeFailures'
   | 'censored'
   | 'zeroVariance'

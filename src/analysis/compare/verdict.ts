@@ -87,6 +87,7 @@ const CAUTIONS: readonly (readonly [WarningCode, string])[] = [
   ['misassignedUnits', 'some units were in another arm than the one they were assigned to'],
   ['covariateDiffers', 'a covariate differs between the arms, as one that the treatment moves would'],
   ['strataLeftOut', 'some strata are in one arm only and are left out'],
+  ['unknownCosts', 'what some events cost is not known, and in no figure of cost'],
   [
     'unequalShares',
     'events lack an outcome in one arm more often than in the other, and those may be the worst',

@@ -76,6 +76,7 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...strataWarning(reviewed),
     ...covariateWarnings(reviewed),
     ...shareWarnings(reviewed),
+    ...costWarnings(reviewed),
     ...failureWarnings(reviewed),
     ...unitWarnings(reviewed),
     ...serialWarnings(reviewed),
@@ -408,6 +409,19 @@ function shareWarnings({ baseline, treatment, names, metrics, measures }: Review
       'one are compared, and those that have none may be the worst';
     return [warning('unequalShares', message)];
   });
+}
+
+/** Events of models without a price: what they cost is in no figure, also where both arms have as many of them. */
+function costWarnings({ baseline, treatment, names, metrics }: Reviewed): ComparisonWarning[] {
+  if (!metrics.some(({ unit, of }) => unit === 'USD' || of === 'costUsd')) return [];
+  const told = (['baseline', 'treatment'] as const).flatMap((side) => {
+    const { cost, tokens } = { baseline, treatment }[side].metrics;
+    const unknown = tokens.count - cost.count;
+    return unknown > 0 ? [`${counted(unknown)} of ${counted(tokens.count)} of ${names[side]}`] : [];
+  });
+  if (told.length === 0) return [];
+  const message = `events with tokens have no cost, mostly since their model has no price: ${told.join(', ')}; they are in no figure of cost`;
+  return [warning('unknownCosts', message)];
 }
 
 /** Events with what is no measure of values: a rate, or both sides of a ratio. */

@@ -59,3 +59,19 @@ it('a unit that no event has ends with a warning', async () => {
   expect(treatments[0]!.warnings.map(({ code }) => code)).toContain('withoutUnit');
   expect(treatments[0]!.metrics.latencyMean?.significant ?? false).toBe(false);
 });
+
+it('costs of models without a price are told of, also where both arms have as many', async () => {
+  const [old, now, crucible] = arms();
+  for (const experiment of [old, now]) {
+    for (let i = 0; i < 60; i++) {
+      const model = i % 3 === 0 ? 'unheard-of' : 'gpt-4';
+      const tokens = { prompt: 100 + (i % 7), completion: 10, total: 110 + (i % 7) };
+      experiment.capture('req_llm.request.stop', { durationMs: 100 + (i % 17) }, { model, tokens });
+    }
+  }
+  const { treatments } = await crucible.compare([old, now], { metrics: ['costMean'] });
+  const told = treatments[0]!.warnings.find(({ code }) => code === 'unknownCosts');
+  expect(told?.message).toContain('no price: 20 of 60 of old, 20 of 60 of new');
+  const latency = await crucible.compare([old, now], { metrics: ['latencyMean'] });
+  expect(latency.treatments[0]!.warnings.map(({ code }) => code)).not.toContain('unknownCosts');
+});
