@@ -32,6 +32,12 @@ import {
   withoutEmpty,
 } from './measures.js';
 
+/** Events that have tokens and no cost, mostly of models without a price; null for none. */
+function unknownCosts({ cost, tokens }: Metrics): number | null {
+  const count = (tokens.count ?? 0) - (cost.count ?? 0);
+  return count > 0 ? count : null;
+}
+
 /**
  * Metrics of one or more experiments, side by side. Figures of one row have the same number of decimals.
  * @param detailed - every metric of the events there is, rather than those to look at first
@@ -90,6 +96,7 @@ export function metricsLines(
     ]),
     ...group('cost, USD', [
       ...details(measureRow('count', costs, (cost) => formatNumber(cost?.count))),
+      measureRow('not known', all, (m) => formatNumber(unknownCosts(m))),
       usd(
         'total',
         ofCost(({ total }) => total),
