@@ -30,13 +30,19 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Files that are not the experiment's own, wherever. */
+/**
+ * Files that are not the experiment's own, wherever, nor those that the demo writes of what there is, where it is stopped
+ * once both arms have answers.
+ */
 function leftovers(): string[] {
   const all = readdirSync(folder, { recursive: true, withFileTypes: true });
   return all
     .filter(
       (entry) =>
-        entry.isFile() && !/^(\d{6}\.(arrows|parquet)|experiment\.json|large\.jsonl)$/.test(entry.name),
+        entry.isFile() &&
+        !/^(\d{6}\.(arrows|parquet)|experiment\.json|large\.jsonl|demo-hedged-1\.(csv|jsonl)(\.manifest\.json)?)$/.test(
+          entry.name,
+        ),
     )
     .map(({ parentPath, name }) => join(parentPath, name));
 }
@@ -56,6 +62,7 @@ describe('Ctrl-C at a terminal', () => {
     ['import FOLDER/large.jsonl', /large\.jsonl .*%/],
   ])('ends crucible %s', { timeout: 120_000 }, async (command, once) => {
     const line = `${CRUCIBLE} ${command.replace('DATA', data).replace('OUT', out).replace('FOLDER', folder)}`;
+    rmSync(out, { recursive: true, force: true });
     let session = await pressingOnce(line, once);
     // Whoever is done before the key has come has done what he was called for.
     for (let again = 0; session.status === 0 && again < 10; again++) {
