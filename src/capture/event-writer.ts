@@ -75,6 +75,7 @@ const NAMELESS = '(unnamed)';
 const PLANS_MAX = 4096;
 /** Models remembered of an event, and providers of a model. */
 const MODELS_MAX = 1024;
+const UNBOUND = -1;
 /** What is left of a text where cutting all of them to one length is not enough. */
 const TRIMMED_BYTES = 1024;
 const hrtime = process.hrtime.bigint;
@@ -105,8 +106,7 @@ interface EventPlan {
   model: string | null;
   provider: string | null;
   binding: number;
-  /** Bindings by model and provider. */
-  readonly bindings: Map<string | null, Map<string | null, number>>;
+  readonly models: Map<string | null, ModelBindings>;
   /** Kinds of the metadata keys in the order they came last time. */
   readonly keys: string[];
   readonly kinds: number[];
@@ -114,6 +114,14 @@ interface EventPlan {
   readonly measured: string[];
   /** What enrichment remembers of events with spellings; null until there is one. */
   known: KnownParts | null;
+}
+
+/** The bindings of an event's name with one model. */
+interface ModelBindings {
+  /** The last one used: a model mostly has one provider. */
+  provider: string | null;
+  binding: number;
+  readonly byProvider: Map<string | null, number>;
 }
 
 /** An event of a file that this library has written. */
@@ -957,7 +965,7 @@ export class EventWriter {
       model: null,
       provider: null,
       binding: this.bindings.intern(event, null, null),
-      bindings: new Map(),
+      models: new Map(),
       keys: [],
       kinds: [],
       measured: [],
@@ -974,21 +982,24 @@ export class EventWriter {
   }
 
   private rebind(plan: EventPlan, { model, provider }: Enriched): void {
-    let byProvider = plan.bindings.get(model);
-    if (byProvider === undefined) {
-      byProvider = new Map();
-      // A model name may be anything; what is remembered of them must not fill the heap.
-      if (plan.bindings.size < MODELS_MAX) plan.bindings.set(model, byProvider);
-    }
-    let binding = byProvider.get(provider);
-    if (binding === undefined) {
-      binding = this.bindings.intern(plan.event, model, provider);
-      if (byProvider.size < MODELS_MAX) byProvider.set(provider, binding);
+    const known = plan.models.get(model) ?? newModel(plan, model);
+    if (known.binding === UNBOUND || known.provider !== provider) {
+      const { byProvider } = known;
+      known.binding = byProvider.get(provider) ?? this.bindings.intern(plan.event, model, provider);
+      known.provider = provider;
+      if (byProvider.size < MODELS_MAX) byProvider.set(provider, known.binding);
     }
     plan.model = model;
     plan.provider = provider;
-    plan.binding = binding;
+    plan.binding = known.binding;
   }
+}
+
+function newModel({ models }: EventPlan, model: string | null): ModelBindings {
+  const known = { provider: null, binding: UNBOUND, byProvider: new Map<string | null, number>() };
+  // A model name may be anything; what is remembered of them must not fill the heap.
+  if (models.size < MODELS_MAX) models.set(model, known);
+  return known;
 }
 
 /** But for what is undefined. */

@@ -145,10 +145,7 @@ export class MsgpackWriter {
         this.position = at + 1;
       } else {
         this.bytes[at] = 0xce;
-        this.bytes[at + 1] = value >>> 24;
-        this.bytes[at + 2] = value >>> 16;
-        this.bytes[at + 3] = value >>> 8;
-        this.bytes[at + 4] = value;
+        this.view.setUint32(at + 1, value);
         this.position = at + 5;
       }
       return;
