@@ -9,6 +9,7 @@ import { defersEvents } from '../capture/deferred.js';
 import { systemClock } from '../clock.js';
 import type { Endpoint, Endpoints } from './endpoints.js';
 import { errorName } from './error-name.js';
+import { isTapped } from './fetch-tap.js';
 import { guarded } from './guard.js';
 import { activeCall } from './layers.js';
 import { type CallOutcome, emitOver } from './model-call.js';
@@ -18,6 +19,8 @@ interface UndiciRequest {
   readonly method: string;
   readonly origin: string | URL;
   readonly path: string;
+  /** Names and values, one after the other. */
+  readonly headers?: unknown;
   readonly aborted?: boolean;
 }
 
@@ -58,6 +61,8 @@ interface Open {
   readonly endpoint: Endpoint;
   readonly run: ActiveRun | undefined;
   readonly startUs: number;
+  /** Whether a fetch has made it, and not undici's or Node's own requests. */
+  readonly isFetch: boolean;
   statusCode: number | null;
 }
 
@@ -71,14 +76,14 @@ class OpenCalls {
     this.#otherwise = otherwise;
   }
 
-  begin(request: object, method: string, url: string): void {
+  begin(request: object, method: string, url: string, isFetch = false): void {
     if (method !== 'POST') return;
     const endpoint = this.#endpoints.of(url);
     if (endpoint === null) return;
     const outer = activeCall.getStore();
     if (outer !== undefined && !outer.isOver) return;
     const run = activeRun.getStore() ?? this.#otherwise;
-    this.#calls.set(request, { endpoint, run, startUs: systemClock.nowUs(), statusCode: null });
+    this.#calls.set(request, { endpoint, run, startUs: systemClock.nowUs(), isFetch, statusCode: null });
   }
 
   /** @returns whether it is a call of a model */
@@ -107,11 +112,11 @@ class OpenCalls {
     const open = this.#calls.get(request);
     if (open === undefined) return;
     this.#calls.delete(request);
-    const { endpoint: called, run, startUs, statusCode } = open;
+    const { endpoint: called, run, startUs, isFetch, statusCode } = open;
     const durationMs = (systemClock.nowUs() - startUs) / 1000;
     const unknown = { costUsd: null, isStream: null, attempts: null, ttftMs: null };
-    later(() =>
-      emitOver('http', {
+    later(() => {
+      const isCounted = emitOver('http', {
         called,
         run,
         startUs,
@@ -121,9 +126,23 @@ class OpenCalls {
         error,
         reply: new Reply(),
         ...unknown,
-      }),
-    );
+      });
+      if (isCounted && isFetch && isTapped(globalThis.fetch)) warnOfUntapped(called);
+    });
   }
+}
+
+let hasWarned = false;
+
+/** The global fetch is tapped, and another has called: the client took it before. */
+function warnOfUntapped({ provider }: Endpoint): void {
+  if (hasWarned) return;
+  hasWarned = true;
+  process.emitWarning(
+    `a client of ${provider} has a fetch that is not tapped: of its calls the latency and the status are seen, and no ` +
+      'tokens or cost. Make it after instrument(), or give it { fetch: crucibleFetch() }.',
+    { type: 'CrucibleWarning', code: 'CRUCIBLE_INSTRUMENTATION' },
+  );
 }
 
 /** What is to be told later, with what does so. */
@@ -182,8 +201,10 @@ function httpListeners(calls: OpenCalls): Listeners {
 function undiciListeners(calls: OpenCalls): Listeners {
   return {
     'undici:request:create': ({ request }) => {
-      const { method, origin, path } = request as UndiciRequest;
-      calls.begin(request, method, new URL(path, origin).href);
+      const { method, origin, path, headers } = request as UndiciRequest;
+      // As the standard has it, every fetch sends this one, and nothing else does.
+      const isFetch = Array.isArray(headers) && headers.includes('sec-fetch-mode');
+      calls.begin(request, method, new URL(path, origin).href, isFetch);
     },
     'undici:request:headers': ({ request, response }) => {
       calls.answered(request, response?.statusCode);

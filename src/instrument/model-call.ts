@@ -141,8 +141,8 @@ export interface OverCall extends Told {
   readonly error: string | null;
 }
 
-/** Emits the start and the end of a call, unless another layer has. */
-export function emitOver(layer: Layer, call: OverCall): void {
+/** Emits the start and the end of a call, unless another layer has. @returns whether it has done so */
+export function emitOver(layer: Layer, call: OverCall): boolean {
   const { called, reply, startUs, durationMs, run } = call;
   const isTimed = durationMs !== null;
   const traits = {
@@ -152,7 +152,9 @@ export function emitOver(layer: Layer, call: OverCall): void {
     startUs: isTimed ? startUs : Number.NEGATIVE_INFINITY,
     endUs: isTimed ? startUs + durationMs * 1000 : systemClock.nowUs(),
   };
-  if (claim(layer, traits)) activeRun.run(run, emitBoth, call);
+  if (!claim(layer, traits)) return false;
+  activeRun.run(run, emitBoth, call);
+  return true;
 }
 
 function emitBoth(call: OverCall): void {

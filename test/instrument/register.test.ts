@@ -1,8 +1,9 @@
 /** Programs that know nothing of us, captured from their command line. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible } from '../../src/index.js';
@@ -94,6 +95,28 @@ if (isMainThread) {
     const copy = `${REGISTER}?again`;
     await run('app.mjs', source, DIR, ['--import', REGISTER, '--import', `file://${copy}`]);
     expect(await kept()).toMatchObject([{ calls: CALLS.slice(0, 1) }]);
+  });
+
+  it('whose client was made before is told of it once, and its calls have what transport shows', async () => {
+    const source = `
+import OpenAI from 'openai';
+import { Crucible, instrument } from '${pathToFileURL(resolve('dist/src/index.js')).href}';
+const openai = new OpenAI({ baseURL: process.env.BASE + '/v1', apiKey: 'x', maxRetries: 0 });
+const crucible = new Crucible();
+instrument(crucible);
+const experiment = crucible.startExperiment({ name: 'late' });
+const ask = () => openai.chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] });
+await experiment.run(ask);
+await experiment.run(ask);
+await experiment.stop();
+const [{ latencyMs, tokens, metadata }] = await experiment.query({ eventName: 'req_llm.request.stop' });
+console.log(JSON.stringify([experiment.counts.captured, latencyMs > 0, tokens, metadata.statusCode]));
+await crucible.close();`;
+    symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
+    const { stdout, stderr } = await run('app.mjs', source, {}, []);
+    expect(JSON.parse(stdout)).toEqual([4, true, null, 200]);
+    expect(stderr.match(/CRUCIBLE_INSTRUMENTATION/g)).toHaveLength(1);
+    expect(stderr).toMatch(/a client of openai has a fetch that is not tapped: .* crucibleFetch\(\)/);
   });
 
   it('without calls of models is left alone', async () => {

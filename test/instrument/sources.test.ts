@@ -141,7 +141,7 @@ describe('what goes wrong elsewhere', () => {
     await reader.cancel();
   });
 
-  it('a client that was built before is told about, and one fetch around another counts once', async () => {
+  it('a client that is given the tap, and one fetch around another, count once', async () => {
     const client = new OpenAI({ apiKey: 'x', baseURL: `${bench.server.url}/v1`, fetch: crucibleFetch() });
     await client.chat.completions.create({ model: 'gpt-4o', messages });
     const twice = crucibleFetch({ fetch: crucibleFetch({ fetch: (...args) => globalThis.fetch(...args) }) });
