@@ -1,4 +1,4 @@
-// node:http, as the AWS SDK uses it: latency, status, and the model where the address has it.
+// node:http: latency, status, and the model where the address has it.
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { json } from 'node:stream/consumers';

@@ -1,9 +1,10 @@
 /**
- * Calls of models by `node:http` and by npm's undici, as their channels tell of them: latency and status, since they
- * pass no bodies. Neither is imported; what fetch does by its own undici is the tap's to see.
+ * Calls of models by `node:http`, `node:http2` and npm's undici, as their channels tell of them: latency and status, since they
+ * pass no bodies. None is imported; what fetch does by its own undici is the tap's to see.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import { type ActiveRun, activeRun } from '../capture/context.js';
 import { defersEvents } from '../capture/deferred.js';
 import { systemClock } from '../clock.js';
@@ -28,6 +29,9 @@ interface Message {
   readonly request: object;
   readonly response?: { readonly statusCode?: number };
   readonly error?: unknown;
+  /** Of HTTP/2, in the place of the request. */
+  readonly stream: ClientHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
 }
 
 type Listener = (message: Message) => void;
@@ -42,7 +46,8 @@ export function listenToHttp(
   run: ActiveRun | undefined,
 ): () => void {
   const calls = new OpenCalls(endpoints, run);
-  const listeners = source === 'http' ? httpListeners(calls) : undiciListeners(calls);
+  const listeners =
+    source === 'http' ? { ...httpListeners(calls), ...http2Listeners(calls) } : undiciListeners(calls);
   const ends = Object.entries(listeners).map(([channel, listener]) => {
     const safely = (message: unknown) => guarded(() => listener(message as Message), undefined);
     subscribe(channel, safely);
@@ -91,6 +96,10 @@ class OpenCalls {
     const open = this.#calls.get(request);
     if (open !== undefined) open.statusCode = statusCode ?? null;
     return open !== undefined;
+  }
+
+  isUnanswered(request: object): boolean {
+    return this.#calls.get(request)?.statusCode === null;
   }
 
   /** The answer is all there. */
@@ -194,6 +203,33 @@ function httpListeners(calls: OpenCalls): Listeners {
       // Destroyed without a reason by its caller, Node says that the peer has hung up.
       if (name === 'AbortError' || (destroyed && code === undefined)) calls.left(request, true);
       else calls.failed(request, error);
+    },
+  };
+}
+
+/** How a stream of HTTP/2 was ended: in peace, or by its caller. */
+const [NO_ERROR, CANCEL] = [0, 8];
+
+/** Of Node 22 and later: earlier ones say nothing of HTTP/2. */
+function http2Listeners(calls: OpenCalls): Listeners {
+  return {
+    'http2.client.stream.created': ({ stream, headers }) => {
+      const { ':method': method, ':scheme': scheme, ':authority': authority, ':path': path, host } = headers;
+      calls.begin(stream, method ?? 'GET', `${scheme}://${authority ?? host}${path}`);
+    },
+    // It is said when the headers are there.
+    'http2.client.stream.finish': ({ stream, headers }) => {
+      calls.answered(stream, Number(headers[':status']));
+    },
+    'http2.client.stream.error': ({ stream, error }) => calls.failed(stream, error),
+    // It comes before the error, where there is one.
+    'http2.client.stream.close': ({ stream }) => {
+      const { readableEnded, rstCode = NO_ERROR, session } = stream;
+      if (readableEnded) calls.completed(stream);
+      else if (session?.closed === true) calls.failed(stream, { code: 'ERR_HTTP2_SESSION_ERROR' });
+      else if (rstCode !== NO_ERROR && rstCode !== CANCEL) {
+        calls.failed(stream, { code: 'ERR_HTTP2_STREAM_ERROR' });
+      } else calls.left(stream, calls.isUnanswered(stream));
     },
   };
 }

@@ -11,8 +11,8 @@ import { type FetchTapOptions, isTapped, tapFetch } from './fetch-tap.js';
 import { listenToHttp } from './http-channels.js';
 
 /**
- * What can be instrumented: `fetch`; what the AI SDK tells; and calls by `node:http` and by npm's undici, of which the
- * latency and the status are seen.
+ * What can be instrumented: `fetch`; what the AI SDK tells; and calls by `node:http` and `node:http2` (`http`) and by
+ * npm's undici, of which the latency and the status are seen.
  */
 export const SOURCES = ['fetch', 'ai-sdk', 'http', 'undici'] as const;
 export type Source = (typeof SOURCES)[number];

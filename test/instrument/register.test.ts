@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible } from '../../src/index.js';
 import { type ModelServer, startModelServer } from './model-server.js';
@@ -88,6 +89,41 @@ if (isMainThread) {
 } else await call('gpt-4o', true);`;
     await run('app.mjs', source, DIR);
     expect(await kept()).toMatchObject([{ calls: CALLS }]);
+  });
+
+  it('that was bundled, with its SDK in it, is captured', async () => {
+    const contents = `
+import OpenAI from 'openai';
+const openai = new OpenAI({ baseURL: process.env.BASE + '/v1', apiKey: 'x', maxRetries: 0 });
+const { choices } = await openai.chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] });
+console.log(choices[0].message.content);`;
+    const { outputFiles } = await build({
+      ...{ stdin: { contents, resolveDir: resolve('.') }, bundle: true, write: false },
+      ...{ platform: 'node', format: 'esm', target: 'node20', logLevel: 'silent' },
+    });
+    const { stdout, stderr } = await run('app.mjs', outputFiles[0]!.text, DIR);
+    expect([stdout, stderr]).toEqual(['Hello\n', '']);
+    expect(await kept()).toMatchObject([{ calls: CALLS.slice(0, 1) }]);
+  });
+
+  it('of TypeScript, run by tsx, is captured', async () => {
+    const source = `${CALL.replace('(model, stream)', '(model: string, stream: boolean)')}\nawait call('gpt-4o', false);`;
+    const tsx = pathToFileURL(resolve('node_modules/tsx/dist/loader.mjs')).href;
+    await run('app.mts', source, DIR, ['--import', tsx, '--import', REGISTER]);
+    expect(await kept()).toMatchObject([{ name: 'app.mts', calls: CALLS.slice(0, 1) }]);
+  });
+
+  it('of several processes of a cluster has an experiment in each that calls', async () => {
+    const source = `${CALL}
+import cluster from 'node:cluster';
+if (cluster.isPrimary) for (let i = 0; i < 2; i++) cluster.fork();
+else {
+  await call('gpt-4o', false);
+  process.disconnect();
+}`;
+    await run('app.mjs', source, DIR);
+    const calls = (await kept()).flatMap((experiment) => experiment.calls);
+    expect(calls).toEqual([CALLS[0], CALLS[0]]);
   });
 
   it('that loads it twice is captured once', async () => {

@@ -2,6 +2,7 @@
 import { Mistral } from '@mistralai/mistralai';
 import OpenAI, { AzureOpenAI } from 'openai';
 import { describe, expect, it } from 'vitest';
+import { instrument } from '../../src/index.js';
 import { crucibleFetch } from '../../src/instrument/fetch.js';
 import { useCalls } from './support.js';
 
@@ -158,6 +159,51 @@ describe('what goes wrong elsewhere', () => {
       globalThis.fetch = tapped;
     }
     expect(await bench.calls()).toHaveLength(1);
+  });
+
+  it('a tap that somebody has taken out is put in again, and counts once', async () => {
+    const tapped = globalThis.fetch;
+    globalThis.fetch = bench.fetch;
+    const again = instrument(bench.crucible, { hosts: [bench.server.host] });
+    try {
+      await ask(`${bench.server.url}/v1/chat/completions`, globalThis.fetch);
+      expect(await bench.calls()).toMatchObject([{ metadata: { outcome: 'ok' } }]);
+    } finally {
+      again[Symbol.dispose]();
+      globalThis.fetch = tapped;
+    }
+  });
+
+  it('a stream that ends without its last word is incomplete, with the tokens that are known', async () => {
+    const usage = { prompt_tokens: 5, completion_tokens: 2 };
+    const body = events({ id: 'x', choices: [], usage });
+    await ask('https://api.openai.com/v1/chat/completions', answering(body, STREAM));
+    expect(await bench.calls()).toMatchObject([
+      { success: false, tokens: { prompt: 5, completion: 2 }, metadata: { outcome: 'incomplete' } },
+    ]);
+  });
+
+  it('tokens of the cache are priced once, at their own price', async () => {
+    const usage = {
+      input_tokens: 10,
+      cache_creation_input_tokens: 4,
+      cache_read_input_tokens: 6,
+      output_tokens: 5,
+    };
+    const body = JSON.stringify({
+      id: 'msg',
+      type: 'message',
+      model: 'claude-3-opus',
+      stop_reason: 'end_turn',
+      usage,
+    });
+    await crucibleFetch({ fetch: answering(body) })('https://api.anthropic.com/v1/messages', {
+      ...{ method: 'POST', body: '{"model":"claude-3-opus"}' },
+    }).then((response) => response.text());
+    const [call] = await bench.calls();
+    expect(call!.tokens).toEqual({ prompt: 20, completion: 5, total: 25 });
+    // 15, 18.75, 1.5 and 75 USD a million.
+    expect(call!.costUsd).toBeCloseTo((10 * 15 + 4 * 18.75 + 6 * 1.5 + 5 * 75) / 1e6, 12);
   });
 
   it('a call in a generator belongs to the run in which it was made', async () => {
