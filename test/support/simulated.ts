@@ -13,14 +13,21 @@ export function shareOf(count: number, happens: (run: number) => boolean): numbe
   return hits / count;
 }
 
+/** In the long form every rate is printed, to be written down beside what claims it. */
+function tell(share: number, count: number, what: string): void {
+  if (IS_LONG) console.log(`${expect.getState().currentTestName} | ${what}: ${share} of ${count} runs`);
+}
+
 /** Fails where a true rate of at most `rate` would give so large a share in fewer than 1 of 1,000 simulations. */
 export function expectAtMost(share: number, rate: number, count: number, what: string): void {
+  tell(share, count, what);
   const limit = rate + 3.1 * Math.sqrt((rate * (1 - rate)) / count);
   expect(share, `${what}: ${share} of ${count} runs`).toBeLessThanOrEqual(limit);
 }
 
 /** Fails where a true rate of at least `rate` would give so small a share in fewer than 1 of 1,000 simulations. */
 export function expectAtLeast(share: number, rate: number, count: number, what: string): void {
+  tell(share, count, what);
   const limit = rate - 3.1 * Math.sqrt((rate * (1 - rate)) / count);
   expect(share, `${what}: ${share} of ${count} runs`).toBeGreaterThanOrEqual(limit);
 }

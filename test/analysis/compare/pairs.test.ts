@@ -142,6 +142,18 @@ describe('pairs', () => {
     expect(same.metrics.latencyMean).toMatchObject({ difference: 0, pValue: null, pairs: { equal: 60 } });
   });
 
+  it('of outcomes have the published p-value', () => {
+    // raphaelvallat/pingouin @ 14994d6, tests/test_contingency.py, there from R's package exact2x2: 12 right in both, 40
+    // only by Y, 8 only by X, 20 in neither.
+    const ids = Array.from({ length: 80 }, (_, i) => `q${i}`);
+    const outcomes = (isRight: (i: number) => boolean) =>
+      new Map(ids.map((id, i) => [id, Number(isRight(i))]));
+    const [x, y] = [outcomes((i) => i < 12 || i >= 72), outcomes((i) => i < 52)];
+    const { successRate } = treatmentOf(samplesOf(x, x), samplesOf(y, y)).metrics;
+    expect(successRate!.pairs).toMatchObject({ higher: 40, lower: 8 });
+    expect(Math.abs(successRate!.pValue! - 3.305e-6)).toBeLessThan(5e-10);
+  });
+
   it('of outcomes are judged by those that differ', () => {
     const ids = Array.from({ length: 100 }, (_, i) => `q${i}`);
     const values = new Map(ids.map((id, i) => [id, i]));
