@@ -9,7 +9,7 @@ import { ALL_EVENTS, type ComparedKind } from '../kinds.js';
 import { withCensoring } from './censoring.js';
 import { compareAdjusted, compareAdjustedUnits } from './covariate.js';
 import { decide } from './decision.js';
-import { changePct, differencesOf } from './differences.js';
+import { differencesOf, relativeTo } from './differences.js';
 import { type Finding, POWER } from './finding.js';
 import { againstMargin } from './margins.js';
 import { compareMeans, tooSkewed, watchMeans } from './means.js';
@@ -29,7 +29,7 @@ import { compareRatios, watchRatios } from './ratios.js';
 import { type ArmSamples, flagOf, valuesOf } from './samples.js';
 import { compareStrata, isStratified } from './strata.js';
 import type { ArmEstimate, CompareOptions, Comparison, MetricComparison } from './types.js';
-import { compareUnits, watchUnits } from './units.js';
+import { compareUnits, tooSkewedUnits, watchUnits } from './units.js';
 import { metricVerdict, treatmentVerdict } from './verdict.js';
 import { type MeasurePair, warningsOf } from './warnings.js';
 import { namesOf, valuesText } from './words.js';
@@ -316,7 +316,7 @@ function report(
   const { name, of, noun, unit, better, role } = question;
   const { baseline, treatment, difference, confidenceInterval, intervalMethod, tests, requiredN } = finding;
   const significant = adjustedPValue !== null && adjustedPValue <= alpha;
-  const relativePct = isNearZero(baseline) ? null : changePct(baseline.estimate, treatment.estimate);
+  const relativePct = isNearZero(baseline) ? null : relativeTo(baseline.estimate, difference);
   const reason =
     finding.reason ??
     (difference !== null && relativePct === null
@@ -397,14 +397,16 @@ function measurePairs(
   const measures = new Set(
     questions.filter(({ per, of }) => per === null && !isRate(of)).map(({ of }) => of),
   );
+  const tooSkewedMeasure = (of: string) => {
+    if (unit === 'event') return tooSkewed(old.observed(of), now.observed(of), sequential !== null);
+    const [before, after] = [old, now].map(({ samples }) => samples.byUnit?.measures[of]);
+    return before && after && sequential === null ? tooSkewedUnits(before, after) : null;
+  };
   return [...measures].map((of) => ({
     of,
     baseline: old.observed(of),
     treatment: now.observed(of),
-    tooSkewed:
-      matching.pairing.used || unit !== 'event'
-        ? null
-        : tooSkewed(old.observed(of), now.observed(of), sequential !== null),
+    tooSkewed: matching.pairing.used ? null : tooSkewedMeasure(of),
     differences: matching.pairing.used ? observe(pairedValues(matching, of).differences) : null,
   }));
 }

@@ -24,8 +24,13 @@ function latencyMean({ latency }: Metrics): number | null {
 
 /** (new − old)/old · 100; null where a side is missing, the old value is 0, or the change has no finite number. */
 export function changePct(before: number | null, after: number | null): number | null {
-  if (before === null || after === null || before === 0) return null;
+  return before === null || after === null ? null : relativeTo(before, after - before);
+}
+
+/** A difference in percent of what it is a difference from; as it is known: of large values, their own has few digits. */
+export function relativeTo(before: number | null, difference: number | null): number | null {
+  if (before === null || difference === null || before === 0) return null;
   // Of a negative baseline, too, an increase is positive.
-  const pct = ((after - before) / Math.abs(before)) * 100;
+  const pct = (difference / Math.abs(before)) * 100;
   return Number.isFinite(pct) ? pct : null;
 }

@@ -81,7 +81,10 @@ export function longestRun(sorted: Sample): number {
 
 /** Timeouts fire a little late. */
 export const PILE_WIDTH = 0.005;
-/** A pile has so many times as many values as any other stretch as wide, above the median. */
+/**
+ * A pile has so many times as many values as most stretches as wide, among the upper quarter of what lies below it: most,
+ * since there may be another timeout, and the upper quarter, since many may be answered at once.
+ */
 const PILE_FACTOR = 3;
 
 /** The share of ascending values within half a percent of the greatest, if they pile up there; else 0. */
@@ -92,12 +95,18 @@ export function pileAtGreatest(sorted: Float64Array): { readonly at: number; rea
   let start = n - 1;
   while (start > 0 && sorted[start - 1] >= at - width) start--;
   const pile = n - start;
-  let most = 0;
-  for (let from = n >> 1, to = from; from < start; from++) {
+  // From the first value of the stretch that the quarter begins in: a few values that all latencies have are no cut.
+  let first = (3 * start) >> 2;
+  const lowest = sorted[first] - width;
+  while (first > 0 && sorted[first - 1] >= lowest) first--;
+  let stretches = 0;
+  let dense = 0;
+  for (let from = first, to = first; from < start; from = to) {
     while (to < start && sorted[to] <= sorted[from] + width) to++;
-    most = Math.max(most, to - from);
+    stretches++;
+    if (PILE_FACTOR * (to - from) > pile) dense++;
   }
-  const isPile = at > 0 && start > 0 && pile >= 5 && pile >= PILE_FACTOR * most;
+  const isPile = at > 0 && start > 0 && pile >= 5 && 2 * dense < stretches;
   return { at, share: isPile ? pile / n : 0 };
 }
 

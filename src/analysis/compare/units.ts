@@ -52,15 +52,24 @@ export function totalsFinding(
   alpha: number,
 ): Finding {
   const skewness = differenceSkewness(totalsSummary(now), totalsSummary(old));
-  const needed = neededWhereSkewed(skewness, Math.min(baseline.units!, treatment.units!), CORRECTED_TO);
-  if (needed !== null) {
-    const reason =
-      `the arms have different numbers of units, and what is compared is skewed over them (the difference by ${Math.abs(skewness!).toFixed(1)}): ` +
-      `the smaller arm is not near enough to normal before it has about ${needed} units`;
-    return noFinding(baseline, treatment, reason);
-  }
+  const reason = tooSkewedUnits(old, now, skewness);
+  if (reason !== null) return noFinding(baseline, treatment, reason);
   const test = correctedWhereSkewed(clusteredTest(now, old, { alpha }), skewness, alpha);
   return findingOf(test, baseline, treatment);
+}
+
+/** Why nothing can be said of a difference of these arms; null where something can. */
+export function tooSkewedUnits(
+  old: ClusterTotals,
+  now: ClusterTotals,
+  skewness = differenceSkewness(totalsSummary(now), totalsSummary(old)),
+): string | null {
+  const needed = neededWhereSkewed(skewness, Math.min(old.of.length, now.of.length), CORRECTED_TO);
+  if (needed === null) return null;
+  return (
+    `the arms have different numbers of units, and what is compared is skewed over them (the difference by ${Math.abs(skewness!).toFixed(1)}): ` +
+    `the smaller arm is not near enough to normal before it has about ${needed} units`
+  );
 }
 
 export function totalsEstimate(totals: ClusterTotals, alpha: number): ArmEstimate {

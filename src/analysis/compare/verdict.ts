@@ -34,12 +34,26 @@ export function metricVerdict(found: Unworded, names: Names, settings: Settings,
     `against ${amount(baseline.estimate!, unit, decimals)} with ${names.baseline}`;
   if (pValue === null) return `${capital(noun)} was ${arms}. No test: ${reason}.`;
   const measured = `${arms} (${[...size(found, settings), probability(found, settings, questions)].join('; ')})`;
-  if (found.significant) return `${capital(noun)} was ${higherOrLower(found)}: ${measured}.`;
+  const contradicted = contradiction(found, settings);
+  const explained = contradicted === null ? '' : ` ${contradicted}`;
+  if (found.significant) return `${capital(noun)} was ${higherOrLower(found)}: ${measured}.${explained}`;
   const nearly =
     pValue <= settings.alpha
       ? ` Asked alone, this would have been significant; as one of ${questions} questions it is not.`
       : '';
-  return `No difference in ${noun} is shown: ${measured}.${nearly}`;
+  return `No difference in ${noun} is shown: ${measured}.${nearly}${explained}`;
+}
+
+/** Where a test and an interval of another method do not say the same; null where they do. */
+function contradiction(found: Unworded, { alpha }: Settings): string | null {
+  const { label, pValue, confidenceInterval, tests, intervalMethod } = found;
+  if (pValue === null || confidenceInterval === null) return null;
+  const [low, high] = confidenceInterval;
+  const excludes = low > 0 || high < 0;
+  const rejects = pValue <= alpha;
+  if (excludes === rejects) return null;
+  const side = excludes ? 'excludes 0 while its test does not reject' : 'holds 0 while its test rejects';
+  return `The interval of ${label} ${side}: they are of different methods (${intervalMethod}; ${tests[0]!.method}), and the test decides.`;
 }
 
 /** The difference with its percentage, and its interval. */
@@ -135,6 +149,10 @@ export function treatmentVerdict(
     sentences.push(
       `Asked alone, a difference in ${labels} would have been significant, which is why its interval excludes 0; as one of ${list([...sizes].map(String))} questions it is not.`,
     );
+  }
+  for (const found of [...shown, ...tested]) {
+    const explained = contradiction(found, settings);
+    if (explained !== null) sentences.push(explained);
   }
   if (untested.length > 0) {
     const told = untested.map((found) => (found.confidenceInterval === null ? found.label : measured(found)));

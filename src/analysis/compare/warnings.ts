@@ -58,13 +58,10 @@ export interface Reviewed {
 }
 
 export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
-  const { baseline, treatment, names, pairing, measures } = reviewed;
-  const empty = [
-    ...(baseline.events === 0 ? [names.baseline] : []),
-    ...(treatment.events === 0 ? [names.treatment] : []),
-  ];
+  const { pairing, measures, names } = reviewed;
+  const empty = emptyArms(reviewed);
   const lost = lossWarning(reviewed);
-  if (empty.length > 0) return [warning('noEvents', `no events in ${list(empty)}`), ...lost];
+  if (empty.length > 0) return [...empty, ...lost];
   return [
     ...lost,
     ...kindWarnings(reviewed),
@@ -83,6 +80,29 @@ export function warningsOf(reviewed: Reviewed): ComparisonWarning[] {
     ...timeWarnings(reviewed),
     ...sampleWarnings(reviewed),
     ...requestWarnings(reviewed),
+  ];
+}
+
+/** Arms without events, or without any of the kind that is compared. */
+function emptyArms({ baseline, treatment, names, kind }: Reviewed): ComparisonWarning[] {
+  const arms = (
+    [
+      [baseline, names.baseline],
+      [treatment, names.treatment],
+    ] as const
+  ).filter(([{ events }]) => events === 0);
+  if (arms.length === 0) return [];
+  const others = arms.flatMap(([{ allMetrics }, name]) => {
+    const total = allMetrics?.summary.totalEvents ?? 0;
+    return total === 0 ? [] : [`${name} has ${counted(total)} others`];
+  });
+  const what = others.length === 0 || kind.event === 'none' ? 'events' : `events of ${kind.event}`;
+  const message = `no ${what} in ${list(arms.map(([, name]) => name))}`;
+  return [
+    warning(
+      'noEvents',
+      others.length === 0 ? message : `${message}: ${list(others)}, and beginnings are no observations`,
+    ),
   ];
 }
 
@@ -462,11 +482,17 @@ function failureWarnings({ baseline, treatment, names, measures }: Reviewed): Co
   const factor = ofFailures / ofSuccesses;
   if (!(factor < 1 / FAILURES_FACTOR || factor > FAILURES_FACTOR)) return [];
   const failing = (arm: typeof old) => percent(share(arm).n / share(arm).events);
-  const ms = (value: number | null) => (value === null ? 'none' : `${Number(value.toPrecision(3))} ms`);
+  const ms = (value: number) => `${Number(value.toPrecision(3))} ms`;
+  const ofSuccessesAlone = () => {
+    const [before, after] = [old.succeeded.mean, now.succeeded.mean];
+    if (before === null || after === null) {
+      return `${before === null ? names.baseline : names.treatment} has no success to compare`;
+    }
+    return `Of successes alone its mean was ${ms(before)} in ${names.baseline} and ${ms(after)} in ${names.treatment}`;
+  };
   const message =
     `failures take ${ms(ofFailures)}, successes ${ms(ofSuccesses)}, and ${failing(old)} fail in ${names.baseline}, ` +
-    `${failing(now)} in ${names.treatment}: latency is of both. Of successes alone its mean was ` +
-    `${ms(now.succeeded.mean)} against ${ms(old.succeeded.mean)}`;
+    `${failing(now)} in ${names.treatment}: latency is of both. ${ofSuccessesAlone()}`;
   return [warning('unlikeFailures', message)];
 }
 
@@ -603,7 +629,9 @@ function requestWarnings({ baseline, treatment, names, pairing, measures }: Revi
     const [old, now] = [baseline, treatment].map(
       ({ decided, bySampleId }) => decided / (bySampleId?.ids?.length ?? 0),
     );
-    const concerned = measures.some(({ of }) => isSummed(of));
+    const concerned = measures.some(
+      ({ of, baseline: { n }, treatment: { n: m } }) => isSummed(of) && n > 0 && m > 0,
+    );
     if (!concerned || !differs(old, now)) return [];
     const message =
       `costs and tokens are added up by sample, and a sample has ${old.toFixed(2)} requests in ${names.baseline} ` +
