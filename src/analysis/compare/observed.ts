@@ -91,6 +91,7 @@ const PILE_FACTOR = 3;
 export function pileAtGreatest(sorted: Float64Array): { readonly at: number; readonly share: number } {
   const n = sorted.length;
   const at = sorted[n - 1];
+  if (!(at > 0)) return { at, share: 0 };
   const width = PILE_WIDTH * at;
   let start = n - 1;
   while (start > 0 && sorted[start - 1] >= at - width) start--;
@@ -106,7 +107,7 @@ export function pileAtGreatest(sorted: Float64Array): { readonly at: number; rea
     stretches++;
     if (PILE_FACTOR * (to - from) > pile) dense++;
   }
-  const isPile = at > 0 && start > 0 && pile >= 5 && 2 * dense < stretches;
+  const isPile = start > 0 && pile >= 5 && 2 * dense < stretches;
   return { at, share: isPile ? pile / n : 0 };
 }
 

@@ -112,6 +112,12 @@ describe('no difference where there is none', () => {
       (_, __, { uniform }) => [[{ latencyMs: 1 + Math.floor(3 * uniform() + 3 * uniform()) }]],
       [],
     ],
+    [
+      'negative latencies, of a clock that was set back',
+      [300, 300],
+      (_, __, { normal }) => [[{ latencyMs: -50 + 5 * normal() }]],
+      [],
+    ],
     ['one value', [100, 100], () => [[{ latencyMs: 5 }]], ['zeroVariance']],
     ['one event each', [1, 1], (isTreatment) => [[{ latencyMs: isTreatment ? 1 : 100 }]], ['tooFewSamples']],
     [
