@@ -721,7 +721,8 @@ export class Experiment {
     if (!(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
       throw new ConfigError('deadlineMs', 'a number of milliseconds', deadlineMs);
     }
-    if (this.#stores === undefined) throw this.#closed();
+    // Of busy threads, too, which have not got round to it.
+    this.#open().control.publishAll();
     const aim = this.#aim();
     const durability = this.#durability;
     if (durability === null) return this.#report(aim, false);

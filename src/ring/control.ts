@@ -19,7 +19,10 @@ import {
 } from '../../assembly/layout.js';
 import { insist } from './insist.js';
 import type { Geometry } from './memory.js';
-import { instantiate, type SharedMemory } from './wasm.js';
+import { instantiate, type RingModule, type SharedMemory } from './wasm.js';
+
+/** At a lock that is held for microseconds. */
+const PUBLISH_TRIES = 1000;
 
 export interface RingCounts {
   /** Rows published, by all producers. */
@@ -42,6 +45,7 @@ export class RingControl {
   readonly #i32: Int32Array;
   readonly #f64: Float64Array;
   readonly #i64: BigInt64Array;
+  #module: RingModule | undefined;
 
   constructor(memory: SharedMemory, geometry: Geometry) {
     this.#memory = memory;
@@ -113,11 +117,23 @@ export class RingControl {
   }
 
   /**
+   * Makes what all threads have written readable, although they have not got round to publishing it. Waits for nobody: who
+   * holds a producer's lock is just publishing its rows.
+   */
+  publishAll(): void {
+    this.#module ??= instantiate(this.#memory);
+    for (const producer of this.activeProducers()) {
+      for (let tries = 0; tries < PUBLISH_TRIES && this.#module.publishWritten(producer, 0) === 0; tries++);
+    }
+  }
+
+  /**
    * Publishes what producers of threads that ended without a word had written. Only after `stop`: a thread
    * that still runs would be writing to the same chunk.
    */
   adopt(producers: readonly number[]): void {
-    const ring = instantiate(this.#memory);
+    this.#module ??= instantiate(this.#memory);
+    const ring = this.#module;
     for (const producer of producers) insist((force) => ring.publishWritten(producer, force), 0);
   }
 }

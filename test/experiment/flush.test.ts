@@ -1,7 +1,9 @@
 /** What `flush` and `stop` acknowledge, and what they say when they cannot. Needs the built files, for its threads. */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Crucible, type Experiment, type ExperimentOptions, StorageError } from '../../src/index.js';
 import { BrokenControl } from '../faults/broken-disk.mjs';
@@ -52,7 +54,38 @@ const NOTHING_LOST = {
   cut: 0,
 };
 
+/** Records and then holds its thread, so that nothing is published but by others. */
+const BUSY = `
+  import { parentPort, workerData } from 'node:worker_threads';
+  const { attachExperiment } = await import(workerData.library);
+  const recorder = attachExperiment(workerData.handle).recorder('busy');
+  for (let i = 0; i < workerData.rows; i++) recorder.recordAt(i, i);
+  parentPort.postMessage('busy');
+  Atomics.wait(workerData.words, 0, 0);
+`;
+const LIBRARY = new URL('../../dist/src/index.js', import.meta.url).href;
+
 describe('flush and stop', () => {
+  it.each([
+    ['less than a batch', 10],
+    ['a batch and a part of one', 300],
+    ['chunks and a part of one', 10_000],
+  ])('reach what a thread has written that is busy: %s', async (_, rows) => {
+    const experiment = start();
+    const words = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { library: LIBRARY, handle: experiment.share(), rows, words };
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(BUSY)}`), { workerData });
+    try {
+      await once(worker, 'message');
+      const { captured, durable } = await experiment.flush();
+      expect({ captured, durable }).toEqual({ captured: rows, durable: rows });
+    } finally {
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+      await once(worker, 'exit');
+    }
+  });
+
   it('report what is durable, and what was lost until then', async () => {
     const experiment = start();
     capture(experiment, 1000);
