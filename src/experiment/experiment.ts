@@ -121,6 +121,13 @@ interface Tally {
   readonly full: number;
 }
 
+/** As it is once the memory is gone: what of a durable experiment no file has taken is lost with it. */
+function withUnwritten(tally: Tally, durability: Durability | null): Tally {
+  if (durability === null) return tally;
+  const unwritten = Math.max(0, tally.retained - (durability.written - durability.expired));
+  return { ...tally, retained: tally.retained - unwritten, overwritten: tally.overwritten + unwritten };
+}
+
 export interface ImportOptions extends ImportFileOptions {
   onProgress?: ((progress: ImportProgress) => void) | undefined;
   /** Ends the import early; what has been imported stays. */
@@ -1008,7 +1015,7 @@ export class Experiment {
 
   #letGo(): void {
     if (this.#stores === undefined) return;
-    this.#finalTally = this.#tally();
+    this.#finalTally = withUnwritten(this.#tally(), this.#durability);
     this.#losses.end = 'closed';
     this.#stores.writer.close();
     this.#stores = undefined;

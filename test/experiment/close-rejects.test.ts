@@ -31,6 +31,8 @@ interface Told {
   /** Open files in the data folder. */
   readonly files: readonly string[];
   readonly locks: readonly string[];
+  /** Captured, retained and dropped. */
+  readonly counts: readonly [number, number, number];
 }
 
 /** How the child's disk comes to fail once an experiment has begun, and what it had written is durable. */
@@ -70,6 +72,7 @@ const program = (folder: string, { options = {}, happen, end = '' }: Misfortune)
   // The thread sees within a pass that it is not wanted any more.
   for (let i = 0; i < 200 && (threads() > threadsBefore || openFiles().length > 0); i++) await sleep(50);
   const locks = fs.existsSync(DIR + '/e') ? fs.readdirSync(DIR + '/e').filter((name) => name.endsWith('.lock')) : [];
+  const { captured, retained, dropped } = experiment.counts;
   console.log(JSON.stringify({
     code: error?.code ?? null,
     systemCode: error?.context?.systemCode ?? null,
@@ -77,6 +80,7 @@ const program = (folder: string, { options = {}, happen, end = '' }: Misfortune)
     timers: timers() - timersBefore,
     files: openFiles(),
     locks,
+    counts: [captured, retained, dropped],
   }));
   // Until somebody says that it may go on.
   await new Promise((resolve) => process.stdin.once('data', resolve));
@@ -110,6 +114,11 @@ async function opened(folder: string): Promise<{ access: string; rows: number }>
   const { experiments } = await crucible.recover(folder);
   const { access, rows } = experiments[0]!;
   return { access, rows };
+}
+
+/** What is said to be readable is what another process finds, and the rest is said to be lost. */
+function expectTold([captured, retained, dropped]: Told['counts'], rows: number): void {
+  expect({ captured, retained, dropped }).toEqual({ captured: 2000, retained: rows, dropped: 2000 - rows });
 }
 
 const NOTHING_LEFT = { threads: 0, timers: 0, files: [], locks: [] };
@@ -163,7 +172,8 @@ describe('a close that rejects leaves nothing', () => {
       'EMFILE',
     ],
   ])('%s', async (_, misfortune, code, systemCode) => {
-    const [told, { access }] = await run(dir, misfortune, () => opened(dir));
+    const [{ counts, ...told }, { access, rows }] = await run(dir, misfortune, () => opened(dir));
+    expectTold(counts, rows);
     expect(told).toEqual({ code, systemCode, ...NOTHING_LEFT });
     // The experiment was stopped, or was running when this came: either way nobody holds it.
     expect(access).not.toBe('none');
@@ -171,9 +181,10 @@ describe('a close that rejects leaves nothing', () => {
 
   it('the folder is gone', async () => {
     const happen = 'fs.rmSync(DIR, { recursive: true });';
-    const [told] = await run(dir, { happen }, async () => {
+    const [{ counts, ...told }] = await run(dir, { happen }, async () => {
       expect(existsSync(dir)).toBe(false);
     });
+    expectTold(counts, 0);
     expect(told).toEqual({ code: 'ERR_STORAGE_IO', systemCode: 'ENOENT', ...NOTHING_LEFT });
   });
 
@@ -186,7 +197,8 @@ describe('a close that rejects leaves nothing', () => {
       // As if it had not looked at it for a minute.
       const { now } = Date;
       Date.now = () => now() + 60_000;`;
-    const [told] = await run(dir, { happen }, async () => {});
+    const [{ counts, ...told }] = await run(dir, { happen }, async () => {});
+    expect(counts[1] + counts[2]).toBe(counts[0]);
     expect(told.locks.filter((name) => name !== 'writer-1-0123456789abcdef.lock')).toEqual([]);
     expect({ ...told, locks: [], code: null }).toEqual({ ...NOTHING_LEFT, code: null, systemCode: null });
   });
@@ -198,8 +210,9 @@ describe('a close that rejects leaves nothing', () => {
           fs.writeFileSync(DIR + '/ballast', Buffer.alloc(1 << 20));
         } catch {}
         end = () => fs.rmSync(DIR + '/ballast');`;
-      const [told, { access, rows }] = await run(folder, { happen }, () => opened(folder));
+      const [{ counts, ...told }, { access, rows }] = await run(folder, { happen }, () => opened(folder));
       expect(told).toEqual({ code: 'ERR_STORAGE_FULL', systemCode: 'ENOSPC', ...NOTHING_LEFT });
+      expectTold(counts, rows);
       expect(rows).toBeGreaterThanOrEqual(1000);
       expect(access).not.toBe('none');
       expect(readdirSync(join(folder, 'e')).filter((name) => name.startsWith('.tmp-'))).toEqual([]);
