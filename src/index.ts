@@ -46,6 +46,7 @@ export {
   type ImportProgress,
   ImportSource,
 } from './import/index.js';
+export type { ContentOptions, ContentSubject } from './instrument/content.js';
 export { type InstrumentOptions, instrument, type Source } from './instrument/instrument.js';
 export { traceContext } from './instrument/trace-context.js';
 export type { ScoreKey } from './readers/scored.js';

@@ -7,8 +7,10 @@
  */
 import { type ActiveRun, activeRun } from '../capture/context.js';
 import { isAbort } from '../capture/results/watchable.js';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { systemClock } from '../clock.js';
 import type { Experiment } from '../experiment/experiment.js';
+import { type Content, type ContentOptions, contentOf } from './content.js';
 import { errorName } from './error-name.js';
 import { guarded } from './guard.js';
 import { activeCall } from './layers.js';
@@ -17,6 +19,8 @@ import { Reply } from './reply.js';
 import { emitTool } from './tool-call.js';
 
 export interface CrucibleIntegrationOptions {
+  /** Whether what is said is stored, and how; default: nothing of it. */
+  readonly content?: boolean | ContentOptions | undefined;
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
   readonly experiment?: Experiment | undefined;
 }
@@ -46,14 +50,16 @@ interface ModelEvent {
   readonly finishReason?: string;
   readonly usage?: Readonly<Record<string, unknown>>;
   readonly performance?: { readonly responseTimeMs?: number; readonly timeToFirstOutputMs?: number };
+  readonly content?: unknown;
   readonly error?: unknown;
 }
 
 interface ToolEvent {
-  readonly toolCall?: { readonly toolName?: string; readonly toolCallId?: string };
+  readonly toolCall?: { readonly toolName?: string; readonly toolCallId?: string; readonly input?: unknown };
+  readonly output?: unknown;
   readonly success?: boolean;
   readonly error?: unknown;
-  readonly toolOutput?: { readonly type?: string; readonly error?: unknown };
+  readonly toolOutput?: { readonly type?: string; readonly error?: unknown; readonly output?: unknown };
   readonly durationMs?: number;
   readonly toolExecutionMs?: number;
 }
@@ -67,6 +73,7 @@ interface StepEvent {
   readonly finishReason?: string;
   readonly usage?: Readonly<Record<string, unknown>>;
   readonly response?: { readonly id?: string; readonly modelId?: string };
+  readonly content?: unknown;
 }
 
 interface OpenStep {
@@ -74,6 +81,8 @@ interface OpenStep {
   readonly run: ActiveRun | undefined;
   readonly key: string;
   readonly metadata: unknown;
+  /** What was sent, where content is wanted. */
+  readonly prompt: unknown;
 }
 
 const METHODS: readonly (keyof CrucibleIntegration)[] = [
@@ -85,22 +94,31 @@ const METHODS: readonly (keyof CrucibleIntegration)[] = [
 /** Of calls and steps that are under way; what is older was left, and nobody will tell. */
 const OPEN_MAX = 1024;
 
+const OPTIONS: OptionNames<CrucibleIntegrationOptions> = { content: true, experiment: true };
+
 /**
  * An integration for `globalThis.AI_SDK_TELEMETRY_INTEGRATIONS`, or `registerTelemetry`, or the `integrations` of one
  * call. `instrument` with the source `ai-sdk` puts one in the array.
  */
-export function crucibleIntegration({ experiment }: CrucibleIntegrationOptions = {}): CrucibleIntegration {
-  return new Integration(experiment?.run(() => activeRun.getStore()));
+export function crucibleIntegration(options: CrucibleIntegrationOptions = {}): CrucibleIntegration {
+  checkOptions(options, OPTIONS);
+  const { experiment, content } = options;
+  return new Integration(
+    experiment?.run(() => activeRun.getStore()),
+    contentOf(content),
+  );
 }
 
 export class Integration implements CrucibleIntegration {
   readonly #otherwise: ActiveRun | undefined;
+  readonly #content: Content | null;
   /** By the id of their generation, which makes one at a time. */
   readonly #calls = new Map<string, ModelCall>();
   readonly #steps: OpenStep[] = [];
 
-  constructor(otherwise: ActiveRun | undefined) {
+  constructor(otherwise: ActiveRun | undefined, content: Content | null) {
     this.#otherwise = otherwise;
+    this.#content = content;
     // Version 6 calls them without their object.
     for (const name of METHODS) Object.assign(this, { [name]: this[name].bind(this) });
   }
@@ -112,7 +130,9 @@ export class Integration implements CrucibleIntegration {
       const { callId, provider, modelId } = event as ModelEvent;
       if (callId === undefined || this.#isRetried(callId)) return;
       const called = calledOf(provider, modelId);
-      this.#calls.set(callId, new ModelCall('ai-sdk', called, null, this.#otherwise));
+      const call = new ModelCall('ai-sdk', called, null, this.#otherwise, this.#content);
+      if (call.wantsContent) call.prompt = event;
+      this.#calls.set(callId, call);
       const [oldest] = this.#calls.keys();
       if (this.#calls.size > OPEN_MAX) this.#end(oldest, (call) => call.end('abandoned'));
     }, undefined);
@@ -145,13 +165,15 @@ export class Integration implements CrucibleIntegration {
 
   onLanguageModelCallEnd(event: unknown): void {
     guarded(() => {
-      const { callId, modelId, responseId, finishReason, usage, performance } = event as ModelEvent;
+      const { callId, modelId, responseId, finishReason, usage, performance, content } = event as ModelEvent;
       this.#end(callId, (call) => {
         const { reply } = call;
         reply.model ??= modelId ?? null;
         reply.responseId ??= responseId ?? null;
         reply.finishReason ??= finishReason ?? null;
         reply.usage ??= knownUsage(usage);
+        // Of a transport that nothing has seen.
+        if (reply.words?.isEmpty === true) reply.words.take({ content });
         const { responseTimeMs, timeToFirstOutputMs } = performance ?? {};
         if (timeToFirstOutputMs !== undefined) {
           call.isStream = true;
@@ -195,7 +217,8 @@ export class Integration implements CrucibleIntegration {
   onToolExecutionEnd(event: unknown): void {
     guarded(() => {
       const { toolCall, toolOutput, toolExecutionMs } = event as ToolEvent;
-      this.#tool(toolCall, toolExecutionMs, toolOutput?.type === 'tool-error' ? toolOutput.error : null);
+      const error = toolOutput?.type === 'tool-error' ? toolOutput.error : null;
+      this.#tool(toolCall, toolExecutionMs, error, toolOutput?.output);
     }, undefined);
   }
 
@@ -207,7 +230,9 @@ export class Integration implements CrucibleIntegration {
       const step = event as StepEvent;
       if (step.model === undefined) return;
       const run = activeRun.getStore() ?? this.#otherwise;
-      this.#steps.push({ startUs: systemClock.nowUs(), run, key: keyOf(step), metadata: step.metadata });
+      const startUs = systemClock.nowUs();
+      const prompt = this.#content === null ? null : event;
+      this.#steps.push({ startUs, run, key: keyOf(step), metadata: step.metadata, prompt });
       if (this.#steps.length > OPEN_MAX) this.#steps.shift();
     }, undefined);
   }
@@ -219,7 +244,8 @@ export class Integration implements CrucibleIntegration {
       if (model === undefined || step.callId !== undefined) return;
       const nowUs = systemClock.nowUs();
       const open = this.#openStep(step);
-      const reply = new Reply();
+      const reply = new Reply(this.#content?.newReply() ?? null);
+      reply.words?.take({ content: step.content });
       reply.model = response?.modelId ?? null;
       reply.responseId = response?.id ?? null;
       reply.finishReason = finishReason ?? null;
@@ -230,6 +256,7 @@ export class Integration implements CrucibleIntegration {
         startUs: open?.startUs ?? nowUs,
         durationMs: open === undefined ? null : (nowUs - open.startUs) / 1000,
         run: activeRun.getStore() ?? this.#otherwise,
+        ...{ content: this.#content, prompt: open?.prompt },
         ...{ statusCode: null, costUsd: null, isStream: null, attempts: null, ttftMs: null },
         ...(finishReason === 'error' ? { outcome: 'error', error: 'error' } : { outcome: 'ok', error: null }),
       });
@@ -250,18 +277,24 @@ export class Integration implements CrucibleIntegration {
 
   onToolCallFinish(event: unknown): void {
     guarded(() => {
-      const { toolCall, success, error, durationMs } = event as ToolEvent;
-      this.#tool(toolCall, durationMs, success === false ? (error ?? true) : null);
+      const { toolCall, success, error, durationMs, output } = event as ToolEvent;
+      this.#tool(toolCall, durationMs, success === false ? (error ?? true) : null, output);
     }, undefined);
   }
 
-  #tool(toolCall: ToolEvent['toolCall'], durationMs: number | undefined, error: unknown): void {
+  #tool(
+    toolCall: ToolEvent['toolCall'],
+    durationMs: number | undefined,
+    error: unknown,
+    result: unknown,
+  ): void {
     emitTool({
       tool: toolCall?.toolName ?? null,
       toolCallId: toolCall?.toolCallId ?? null,
       durationMs: durationMs ?? null,
       error: error === null ? null : errorName(error),
       run: activeRun.getStore() ?? this.#otherwise,
+      ...{ content: this.#content, given: toolCall?.input, result },
     });
   }
 }

@@ -87,10 +87,13 @@ class Lines implements BodyReader {
   readonly #reply: Reply;
   readonly #isEvents: boolean;
   readonly #rest = new Kept();
+  /** Text is of interest, too. */
+  readonly #wantsAll: boolean;
   #isFirst = true;
 
   constructor(reply: Reply, isEvents: boolean) {
     this.#reply = reply;
+    this.#wantsAll = reply.words !== null;
     this.#isEvents = isEvents;
   }
 
@@ -111,7 +114,8 @@ class Lines implements BodyReader {
 
   /** Whole lines of which none is of interest, as most pieces are: a look at their bytes will do. */
   #isQuiet(chunk: Buffer): boolean {
-    if (this.#isFirst || this.#rest.bytes > 0 || chunk[chunk.length - 1] !== NEWLINE) return false;
+    if (this.#isFirst || this.#wantsAll || this.#rest.bytes > 0 || chunk[chunk.length - 1] !== NEWLINE)
+      return false;
     // What is looked for has no other letters than those of ASCII.
     return !NOT_QUIET.test(chunk.toString('latin1'));
   }
@@ -131,7 +135,7 @@ class Lines implements BodyReader {
         return;
       }
     }
-    if (!this.#isFirst && !TELLING.test(text)) return;
+    if (!this.#isFirst && !this.#wantsAll && !TELLING.test(text)) return;
     if (text === '' || text === '\r') return;
     this.#isFirst = false;
     this.#reply.take(parsed(text));

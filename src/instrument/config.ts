@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
 import { suggest } from '../suggest.js';
+import type { ContentOptions } from './content.js';
 import { SOURCES, type Source } from './instrument.js';
 
 export interface RegisterConfig {
@@ -16,6 +17,8 @@ export interface RegisterConfig {
   /** Hosts of models beside the known ones, each `host` or `host:port`. */
   readonly hosts?: readonly string[];
   readonly sources?: readonly Source[];
+  /** Whether what is said is stored, and how. */
+  readonly content?: boolean | ContentOptions;
   /** Prints what was captured when the process ends. */
   readonly summary?: boolean;
   /** Port of the page that shows the calls as they are made, on this machine; 0: any. */
@@ -68,6 +71,12 @@ const KEYS: Readonly<Record<keyof RegisterConfig, Key>> = {
     accepts: (value) =>
       LIST.accepts(value) && (value as Source[]).every((source) => SOURCES.includes(source)),
     expected: `a list of ${SOURCES.join(', ')}`,
+  },
+  content: {
+    variable: 'CRUCIBLE_CONTENT',
+    ...FLAG,
+    accepts: (value) => typeof value === 'boolean' || (typeof value === 'object' && value !== null),
+    expected: '1 or 0; in a file true, false or { redact, maxBytes }',
   },
   summary: { variable: 'CRUCIBLE_SUMMARY', ...FLAG },
   serve: { variable: 'CRUCIBLE_SERVE', ...PORT },

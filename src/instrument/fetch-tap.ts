@@ -9,6 +9,7 @@ import type { ActiveRun } from '../capture/context.js';
 import { type ResultObserver, watch } from '../capture/results/watch.js';
 import { isAbort } from '../capture/results/watchable.js';
 import { type BodyReader, bodyReader, isStreamType } from './body.js';
+import { type Content, type ContentOptions, contentOf } from './content.js';
 import { Endpoints } from './endpoints.js';
 import { errorName } from './error-name.js';
 import { guarded } from './guard.js';
@@ -20,6 +21,10 @@ import { retries } from './retries.js';
 export interface FetchTapOptions {
   /** Hosts of models beside the known ones, each `host` or `host:port`. */
   readonly hosts?: readonly string[] | undefined;
+  /**
+   * Whether what is said is stored, and how: the messages of requests and the text of answers. Default: nothing of it.
+   */
+  readonly content?: boolean | ContentOptions | undefined;
   /** @internal Where calls belong that are made outside of any run; default: to every experiment that listens. */
   readonly run?: ActiveRun | undefined;
 }
@@ -35,14 +40,16 @@ export function isTapped(fetch: typeof globalThis.fetch): boolean {
  * @param underneath - called with the caller's own arguments
  * @returns a fetch with the same name and length; the same one where it is tapped already
  */
-export function tapFetch(underneath: typeof fetch, { hosts = [], run }: FetchTapOptions = {}): typeof fetch {
+export function tapFetch(underneath: typeof fetch, options: FetchTapOptions = {}): typeof fetch {
+  const { hosts = [], run } = options;
+  const content = contentOf(options.content);
   if (isTapped(underneath)) return underneath;
   const endpoints = new Endpoints(hosts);
   const tapped = function fetch(
     this: unknown,
     ...args: Parameters<typeof globalThis.fetch>
   ): Promise<Response> {
-    const call = guarded(() => begin(endpoints, run, args), null);
+    const call = guarded(() => begin(endpoints, run, content, args), null);
     if (call === null) return Reflect.apply(underneath, this, args) as Promise<Response>;
     // What is underneath is part of the call.
     const answer = activeCall.run(
@@ -62,6 +69,7 @@ export function tapFetch(underneath: typeof fetch, { hosts = [], run }: FetchTap
 function begin(
   endpoints: Endpoints,
   run: ActiveRun | undefined,
+  content: Content | null,
   args: Parameters<typeof fetch>,
 ): Attempt | null {
   const request = sent(args);
@@ -73,7 +81,8 @@ function begin(
     // Another tap sees it already.
     return outer.layer === 'fetch' ? null : new Attempt(outer, request, true);
   }
-  const call = retries.resume(request) ?? new ModelCall('fetch', endpoint, modelIn(request.body), run);
+  const call =
+    retries.resume(request) ?? new ModelCall('fetch', endpoint, modelIn(request.body), run, content);
   return new Attempt(call, request, false);
 }
 
@@ -91,6 +100,7 @@ class Attempt implements ResultObserver {
     this.call = call;
     this.#request = request;
     this.#isInner = isInner;
+    if (call.wantsContent) call.prompt ??= request.body;
   }
 
   arrived(response: unknown): void {

@@ -3,18 +3,26 @@
 import { activeRun } from '../capture/context.js';
 import { checkOptions, type OptionNames } from '../check-options.js';
 import type { Experiment } from '../experiment/experiment.js';
+import type { ContentOptions } from './content.js';
 import { tapFetch } from './fetch-tap.js';
 
 export interface CrucibleFetchOptions {
   /** Hosts of models beside the known ones, each `host` or `host:port`. */
   readonly hosts?: readonly string[] | undefined;
+  /** Whether what is said is stored, and how; default: nothing of it. */
+  readonly content?: boolean | ContentOptions | undefined;
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
   readonly experiment?: Experiment | undefined;
   /** What is called underneath; default: the global fetch as it is at each call. */
   readonly fetch?: typeof fetch | undefined;
 }
 
-const OPTIONS: OptionNames<CrucibleFetchOptions> = { hosts: true, experiment: true, fetch: true };
+const OPTIONS: OptionNames<CrucibleFetchOptions> = {
+  hosts: true,
+  content: true,
+  experiment: true,
+  fetch: true,
+};
 
 /**
  * A fetch that captures the calls of models that pass through it: `new OpenAI({ fetch: crucibleFetch() })`. Requests,
@@ -22,6 +30,11 @@ const OPTIONS: OptionNames<CrucibleFetchOptions> = { hosts: true, experiment: tr
  */
 export function crucibleFetch(options: CrucibleFetchOptions = {}): typeof fetch {
   checkOptions(options, OPTIONS);
-  const { hosts = [], experiment, fetch: underneath = (...args) => globalThis.fetch(...args) } = options;
-  return tapFetch(underneath, { hosts, run: experiment?.run(() => activeRun.getStore()) });
+  const {
+    hosts = [],
+    content,
+    experiment,
+    fetch: underneath = (...args) => globalThis.fetch(...args),
+  } = options;
+  return tapFetch(underneath, { hosts, content, run: experiment?.run(() => activeRun.getStore()) });
 }

@@ -7,13 +7,16 @@ export function instrumentationFailures(): number {
   return failures;
 }
 
-/** @returns what `fn` does, or `otherwise` where it throws, which is counted and warned of once */
-export function guarded<T>(fn: () => T, otherwise: T): T {
+/**
+ * @param what - has gone wrong then
+ * @returns what `fn` does, or `otherwise` where it throws, which is counted and warned of once
+ */
+export function guarded<T>(fn: () => T, otherwise: T, what = 'a call of a model could not be captured'): T {
   try {
     return fn();
   } catch (error) {
     if (failures++ === 0) {
-      process.emitWarning(`a call of a model could not be captured: ${String(error)}`, {
+      process.emitWarning(`${what}: ${String(error)}`, {
         type: 'CrucibleWarning',
         code: 'CRUCIBLE_INSTRUMENTATION',
       });

@@ -6,6 +6,7 @@ import { ConfigError } from '../errors.js';
 import { Crucible } from '../experiment/crucible.js';
 import { Experiment } from '../experiment/experiment.js';
 import { registerIntegration } from './ai-sdk-global.js';
+import { contentOf } from './content.js';
 import { Endpoints } from './endpoints.js';
 import { type FetchTapOptions, isTapped, tapFetch } from './fetch-tap.js';
 import { listenToHttp } from './http-channels.js';
@@ -35,7 +36,7 @@ export function instrument(target: Crucible | Experiment, options: InstrumentOpt
   if (!(target instanceof Crucible || target instanceof Experiment)) {
     throw new ConfigError('target', 'a Crucible or an Experiment', target);
   }
-  checkOptions(options, ['sources', 'hosts']);
+  checkOptions(options, ['sources', 'hosts', 'content']);
   return patch({ ...options, ...runOf(target) });
 }
 
@@ -47,7 +48,7 @@ export function instrumentWorker(options: InstrumentOptions): Disposable {
 /** Each begins, and returns what ends it. */
 const PATCHES: Readonly<Record<Source, (options: InstrumentOptions) => () => void>> = {
   fetch: patchFetch,
-  'ai-sdk': ({ run }) => registerIntegration(run),
+  'ai-sdk': ({ run, content }) => registerIntegration(run, contentOf(content)),
   http: ({ hosts = [], run }) => listenToHttp('http', new Endpoints(hosts), run),
   undici: ({ hosts = [], run }) => listenToHttp('undici', new Endpoints(hosts), run),
 };

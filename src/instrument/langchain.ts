@@ -6,16 +6,21 @@
  */
 import { type ActiveRun, activeRun } from '../capture/context.js';
 import { isAbort } from '../capture/results/watchable.js';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import { systemClock } from '../clock.js';
 import type { Experiment } from '../experiment/experiment.js';
 import type { Metadata } from '../schema/event.js';
+import { type Content, type ContentOptions, contentOf } from './content.js';
 import { errorName } from './error-name.js';
 import { guarded } from './guard.js';
 import { emitOver } from './model-call.js';
 import { Reply } from './reply.js';
 import { emitTool } from './tool-call.js';
+import type { ReplyWords } from './words.js';
 
 export interface CrucibleCallbackHandlerOptions {
+  /** Whether what is said is stored, and how; default: nothing of it. */
+  readonly content?: boolean | ContentOptions | undefined;
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
   readonly experiment?: Experiment | undefined;
 }
@@ -30,6 +35,8 @@ interface OpenRun {
   readonly model: string | null;
   readonly provider: string | null;
   readonly additions: Metadata;
+  /** What it was given, where content is wanted. */
+  readonly given: unknown;
   ttftMs: number | null;
 }
 
@@ -37,6 +44,8 @@ type Parts = Readonly<Record<string, unknown>>;
 
 /** Of runs that are under way; LangChain tells nothing of those that were left. */
 const OPEN_MAX = 1024;
+
+const OPTIONS: OptionNames<CrucibleCallbackHandlerOptions> = { content: true, experiment: true };
 
 /** Give it to a model, a chain or a call: `model.invoke(input, { callbacks: [new CrucibleCallbackHandler()] })`. */
 export class CrucibleCallbackHandler {
@@ -51,10 +60,13 @@ export class CrucibleCallbackHandler {
   /** Otherwise LangChain calls it later, out of the caller's async context. */
   readonly awaitHandlers = true;
   readonly #otherwise: ActiveRun | undefined;
+  readonly #content: Content | null;
   readonly #open = new Map<string, OpenRun>();
 
-  constructor({ experiment }: CrucibleCallbackHandlerOptions = {}) {
-    this.#otherwise = experiment?.run(() => activeRun.getStore());
+  constructor(options: CrucibleCallbackHandlerOptions = {}) {
+    checkOptions(options, OPTIONS);
+    this.#otherwise = options.experiment?.run(() => activeRun.getStore());
+    this.#content = contentOf(options.content);
   }
 
   /** LangChain copies handlers for runs within runs; what is open is told to all of them. */
@@ -70,7 +82,7 @@ export class CrucibleCallbackHandler {
     guarded(() => this.#begin(args), undefined);
   }
 
-  #begin([serialized, , runId, , extra, tags, metadata]: readonly unknown[]): void {
+  #begin([serialized, said, runId, , extra, tags, metadata]: readonly unknown[]): void {
     const { invocation_params } = (extra ?? {}) as { readonly invocation_params?: Parts };
     const { ls_model_name, ls_provider } = (metadata ?? {}) as Parts;
     this.#hold(String(runId), {
@@ -80,6 +92,7 @@ export class CrucibleCallbackHandler {
         textOf(invocation_params?.model) ?? textOf(ls_model_name) ?? textOf(invocation_params?.model_name),
       provider: textOf(ls_provider) ?? providerOf(serialized),
       additions: Array.isArray(tags) && tags.length > 0 ? { tags: tags.map(String) } : {},
+      given: this.#content === null ? null : messagesFrom(said),
     });
   }
 
@@ -94,7 +107,7 @@ export class CrucibleCallbackHandler {
     guarded(() => {
       const open = this.#take(runId);
       if (open === undefined) return;
-      const reply = replyOf(output);
+      const reply = replyOf(output, this.#content?.newReply() ?? null);
       this.#emit(open, reply, reply.isCut ? 'incomplete' : 'ok', null);
     }, undefined);
   }
@@ -114,15 +127,16 @@ export class CrucibleCallbackHandler {
     outcome: 'ok' | 'incomplete' | 'aborted' | 'error',
     error: string | null,
   ) {
-    const { model, provider, startUs, ttftMs, run, additions } = open;
+    const { model, provider, startUs, ttftMs, run, additions, given } = open;
     emitOver('langchain', {
       called: { provider, model, operation: 'chat', isDeployment: false },
       ...{ reply, startUs, durationMs: elapsedMs(open), run, additions, ttftMs, outcome, error },
+      ...{ content: this.#content, prompt: given },
       ...{ statusCode: null, costUsd: null, isStream: ttftMs !== null, attempts: null },
     });
   }
 
-  handleToolStart(...[tool, , runId, , , , runName, toolCallId]: readonly unknown[]): void {
+  handleToolStart(...[tool, given, runId, , , , runName, toolCallId]: readonly unknown[]): void {
     guarded(() => {
       const { name, id } = (tool ?? {}) as { readonly name?: unknown; readonly id?: unknown };
       const last: unknown = Array.isArray(id) ? id.at(-1) : null;
@@ -132,29 +146,32 @@ export class CrucibleCallbackHandler {
         model: null,
         provider: null,
         additions: {},
+        given: this.#content === null ? null : given,
       });
     }, undefined);
   }
 
   handleToolEnd(output: unknown, runId: string): void {
     const { status } = (output ?? {}) as { readonly status?: unknown };
-    guarded(() => this.#toolEnded(runId, status === 'error' ? 'error' : null), undefined);
+    guarded(() => this.#toolEnded(runId, status === 'error' ? 'error' : null, output), undefined);
   }
 
   handleToolError(error: unknown, runId: string): void {
     guarded(() => this.#toolEnded(runId, errorName(error)), undefined);
   }
 
-  #toolEnded(runId: string, error: string | null): void {
+  #toolEnded(runId: string, error: string | null, output?: unknown): void {
     const open = this.#take(runId);
     if (open === undefined) return;
-    const { tool, toolCallId, run } = open;
-    emitTool({ tool, toolCallId, durationMs: elapsedMs(open), error, run });
+    const { tool, toolCallId, run, given } = open;
+    const result = isParts(output) && 'content' in output ? output.content : output;
+    const said = { content: this.#content, given, result };
+    emitTool({ tool, toolCallId, durationMs: elapsedMs(open), error, run, ...said });
   }
 
   #hold(
     runId: string,
-    about: Pick<OpenRun, 'tool' | 'toolCallId' | 'model' | 'provider' | 'additions'>,
+    about: Pick<OpenRun, 'tool' | 'toolCallId' | 'model' | 'provider' | 'additions' | 'given'>,
   ): void {
     const startNs = systemClock.monotonicNs();
     const run = activeRun.getStore() ?? this.#otherwise;
@@ -175,11 +192,14 @@ function elapsedMs({ startNs }: OpenRun): number {
 }
 
 /** The first answer of a result has its counts and what the provider calls it. */
-function replyOf(output: unknown): Reply {
-  const reply = new Reply();
+function replyOf(output: unknown, words: ReplyWords | null): Reply {
+  const reply = new Reply(words);
   const { generations, llmOutput } = (output ?? {}) as { generations?: Parts[][]; llmOutput?: Parts };
   const message = (generations?.[0]?.[0]?.message ?? {}) as Parts;
   const described = (message.response_metadata ?? {}) as Parts;
+  words?.take({
+    message: { content: message.content ?? generations?.[0]?.[0]?.text, tool_calls: message.tool_calls },
+  });
   reply.take({
     model: described.model_name ?? described.model,
     finish_reason: described.finish_reason ?? described.stop_reason ?? described.finishReason,
@@ -195,6 +215,22 @@ function replyOf(output: unknown): Reply {
 function providerOf(serialized: unknown): string | null {
   const { id } = (serialized ?? {}) as { readonly id?: unknown };
   return Array.isArray(id) && id.length >= 3 ? textOf(id.at(-2)) : null;
+}
+
+/** Roles as providers call them. */
+const ROLES: Readonly<Record<string, string>> = { human: 'user', ai: 'assistant' };
+
+/** Messages of the first of the given lists, or texts. */
+function messagesFrom(said: unknown): unknown {
+  const [first] = Array.isArray(said) ? (said as readonly unknown[]) : [];
+  if (!Array.isArray(first)) return said;
+  return (
+    first as readonly { readonly type?: string; readonly content?: unknown; readonly tool_calls?: unknown }[]
+  ).map(({ type = 'user', content, tool_calls }) => ({ role: ROLES[type] ?? type, content, tool_calls }));
+}
+
+function isParts(value: unknown): value is Parts {
+  return typeof value === 'object' && value !== null;
 }
 
 function textOf(value: unknown): string | null {

@@ -4,6 +4,7 @@ import { type ActiveRun, activeRun } from '../capture/context.js';
 import { systemClock } from '../clock.js';
 import type { Metadata } from '../schema/event.js';
 import { Usage } from '../schema/usage.js';
+import type { Content } from './content.js';
 import type { Endpoint } from './endpoints.js';
 import { type CallTraits, claim, type Layer } from './layers.js';
 import { Reply } from './reply.js';
@@ -25,7 +26,9 @@ export type Called = Pick<Endpoint, 'model' | 'isDeployment'> & {
 };
 
 export class ModelCall {
-  reply = new Reply();
+  reply: Reply;
+  /** What was sent, where content is wanted: a body, or messages. */
+  prompt: unknown = null;
   statusCode: number | null = null;
   /** What a proxy says that the call has cost, USD. */
   costUsd: number | null = null;
@@ -34,6 +37,7 @@ export class ModelCall {
   /** Further metadata of its end. */
   additions: Metadata | null = null;
   readonly layer: Layer;
+  readonly #content: Content | null;
   readonly #called: Called;
   readonly #model: string | null;
   /** Where the call was made, wherever its answer is read. */
@@ -49,13 +53,30 @@ export class ModelCall {
    * @param layer - whoever sees the call from its start to its end
    * @param model - as the request names it; null where it does not
    * @param otherwise - where the call belongs if it is made outside of any run
+   * @param content - where it is wanted
    */
-  constructor(layer: Layer, called: Called, model: string | null, otherwise: ActiveRun | undefined) {
+  constructor(
+    layer: Layer,
+    called: Called,
+    model: string | null,
+    otherwise: ActiveRun | undefined,
+    content: Content | null = null,
+  ) {
     this.layer = layer;
+    this.#content = content;
+    this.reply = this.#newReply();
     this.#run = activeRun.getStore() ?? otherwise;
     this.#called = called;
     this.#model = called.model ?? model;
     this.#emit(START, { systemTime: this.#startUs }, this.#identity());
+  }
+
+  #newReply(): Reply {
+    return new Reply(this.#content?.newReply() ?? null);
+  }
+
+  get wantsContent(): boolean {
+    return this.#content !== null;
   }
 
   get isOver(): boolean {
@@ -66,7 +87,7 @@ export class ModelCall {
   retry(): void {
     this.attempts++;
     this.#attemptNs = systemClock.monotonicNs();
-    this.reply = new Reply();
+    this.reply = this.#newReply();
     this.statusCode = null;
     this.#ttftMs = null;
     this.#chunks = 0;
@@ -107,6 +128,12 @@ export class ModelCall {
     const metadata = this.#identity();
     tell(metadata, this, this.isStream ? this.#ttftMs : null, outcome, error);
     if (this.additions !== null) Object.assign(metadata, this.additions);
+    this.#content?.tell(
+      metadata,
+      aboutOf(this.#called.provider, metadata.model),
+      this.prompt,
+      this.reply.words,
+    );
     this.#emit(outcome === 'error' ? EXCEPTION : STOP, measurements, metadata);
   }
 
@@ -136,6 +163,9 @@ export interface OverCall extends Told {
   readonly durationMs: number | null;
   readonly run: ActiveRun | undefined;
   readonly additions?: Metadata;
+  /** Where it is wanted; and what was sent. */
+  readonly content?: Content | null;
+  readonly prompt?: unknown;
   readonly ttftMs: number | null;
   readonly outcome: CallOutcome;
   readonly error: string | null;
@@ -158,7 +188,7 @@ export function emitOver(layer: Layer, call: OverCall): boolean {
 }
 
 function emitBoth(call: OverCall): void {
-  const { called, reply, startUs, durationMs, additions } = call;
+  const { called, reply, startUs, durationMs, additions, content, prompt } = call;
   const model = called.model ?? reply.model;
   if (isHeard(START)) {
     const identity = identityOf(model, called.provider, called.operation);
@@ -166,8 +196,10 @@ function emitBoth(call: OverCall): void {
   }
   const metadata = identityOf(model, called.provider, called.operation);
   tell(metadata, call, call.ttftMs, call.outcome, call.error);
+  Object.assign(metadata, additions);
+  content?.tell(metadata, aboutOf(called.provider, model), prompt, reply.words);
   const measurements = durationMs === null ? {} : { duration: Math.round(durationMs * 1e6) };
-  execute(call.outcome === 'error' ? EXCEPTION : STOP, measurements, Object.assign(metadata, additions));
+  execute(call.outcome === 'error' ? EXCEPTION : STOP, measurements, metadata);
 }
 
 /** What is known of a call at its end. */
@@ -218,6 +250,10 @@ function tell(
   // A status of 200 says no more than that the answer had begun.
   if (outcome !== 'ok') metadata.success = false;
   if (error !== null) metadata.error = error;
+}
+
+function aboutOf(provider: string | null, model: unknown) {
+  return { provider, model: typeof model === 'string' ? model : null, tool: null };
 }
 
 const counts = new Usage();

@@ -64,8 +64,8 @@ function registerThread(config: RegisterConfig): void {
   instrumentWorker(optionsOf(config));
 }
 
-function optionsOf({ hosts, sources }: RegisterConfig) {
-  return { ...(hosts === undefined ? {} : { hosts }), ...(sources === undefined ? {} : { sources }) };
+function optionsOf({ hosts, sources, content }: RegisterConfig) {
+  return { hosts, sources, content };
 }
 
 /** Its main script, without the folder. */

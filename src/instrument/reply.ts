@@ -6,6 +6,8 @@
  * repeated. Numbers of tokens are passed on as they are: enrichment has their meaning (schema/usage.ts).
  */
 
+import type { ReplyWords } from './words.js';
+
 type Part = Readonly<Record<string, unknown>>;
 
 /** Parts of a message that may hold what is looked for, beside the message itself. */
@@ -47,12 +49,23 @@ export class Reply {
   isComplete = false;
   /** It has said that there would have been more. */
   isCut = false;
+  /** What it says, where that is wanted. */
+  readonly words: ReplyWords | null;
+
+  constructor(words: ReplyWords | null = null) {
+    this.words = words;
+  }
 
   /** Takes a message of a stream, or a whole answer. */
   take(message: unknown): void {
+    this.words?.take(message);
+    this.#take(message);
+  }
+
+  #take(message: unknown): void {
     if (Array.isArray(message)) {
       // Gemini streams an array where it is not asked for events.
-      for (const part of message) this.take(part);
+      for (const part of message) this.#take(part);
       return;
     }
     if (!isPart(message)) return;

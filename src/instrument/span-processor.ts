@@ -6,13 +6,17 @@
  * them, and a span of inference around another one is the same call.
  */
 import { type ActiveRun, activeRun } from '../capture/context.js';
+import { checkOptions, type OptionNames } from '../check-options.js';
 import type { Experiment } from '../experiment/experiment.js';
 import type { Metadata } from '../schema/event.js';
 import { spellingOf } from '../schema/spellings.js';
+import { type Content, type ContentOptions, contentOf } from './content.js';
 import { guarded } from './guard.js';
 import { type CallOutcome, emitOver } from './model-call.js';
 import { Reply } from './reply.js';
+import { promptIn, takeWords, toolWordsIn } from './span-words.js';
 import { emitTool } from './tool-call.js';
+import type { ReplyWords } from './words.js';
 
 type Attributes = Readonly<Record<string, unknown>>;
 /** Seconds, and nanoseconds of the next one. */
@@ -31,9 +35,13 @@ export interface EndedSpan {
 }
 
 export interface CrucibleSpanProcessorOptions {
+  /** Whether what spans say of prompts and answers is stored, and how; default: nothing of it. */
+  readonly content?: boolean | ContentOptions | undefined;
   /** Where calls belong that are made outside of any experiment's `run`; default: to every running experiment. */
   readonly experiment?: Experiment | undefined;
 }
+
+const OPTIONS: OptionNames<CrucibleSpanProcessorOptions> = { content: true, experiment: true };
 
 /** Spans whose parents are remembered. */
 const PARENTS_MAX = 1024;
@@ -41,13 +49,16 @@ const PARENTS_MAX = 1024;
 /** For `spanProcessors` of a tracer provider. */
 export class CrucibleSpanProcessor {
   readonly #otherwise: ActiveRun | undefined;
+  readonly #content: Content | null;
   /** Runs that spans were begun in. */
   readonly #runs = new WeakMap<object, ActiveRun>();
   /** Of calls that were counted. */
   readonly #parents = new Set<string>();
 
-  constructor({ experiment }: CrucibleSpanProcessorOptions = {}) {
-    this.#otherwise = experiment?.run(() => activeRun.getStore());
+  constructor(options: CrucibleSpanProcessorOptions = {}) {
+    checkOptions(options, OPTIONS);
+    this.#otherwise = options.experiment?.run(() => activeRun.getStore());
+    this.#content = contentOf(options.content);
   }
 
   onStart(span: object): void {
@@ -71,7 +82,8 @@ export class CrucibleSpanProcessor {
     const { traceId, spanId } = span.spanContext();
     if (this.#isCounted(span, spanId)) return;
     const { attributes } = span;
-    const reply = replyOf(attributes);
+    const reply = replyOf(attributes, this.#content?.newReply() ?? null);
+    const prompt = this.#content === null ? null : promptIn(attributes);
     const error = errorOf(span);
     const outcome: CallOutcome = error !== null ? 'error' : isCut(attributes) ? 'incomplete' : 'ok';
     emitOver('otel', {
@@ -90,6 +102,7 @@ export class CrucibleSpanProcessor {
       costUsd: numberAt(attributes, COST),
       isStream: streamOf(attributes),
       attempts: null,
+      ...{ content: this.#content, prompt },
       ttftMs: ttftOf(attributes),
       outcome,
       error,
@@ -116,6 +129,8 @@ export class CrucibleSpanProcessor {
       durationMs: msOf(duration),
       error: errorOf(span),
       run,
+      content: this.#content,
+      ...(this.#content === null ? null : toolWordsIn(attributes)),
     });
   }
 
@@ -192,8 +207,9 @@ function kindOf(attributes: Attributes): string | null {
   return isOld ? 'chat' : null;
 }
 
-function replyOf(attributes: Attributes): Reply {
-  const reply = new Reply();
+function replyOf(attributes: Attributes, words: ReplyWords | null): Reply {
+  const reply = new Reply(words);
+  if (words !== null) takeWords(attributes, words);
   reply.model = textAt(attributes, RESPONSE_MODEL);
   reply.responseId = textAt(attributes, RESPONSE_ID);
   reply.finishReason = textAt(attributes, FINISH);
