@@ -82,11 +82,11 @@ const KEYS: Readonly<Record<keyof RegisterConfig, Key>> = {
   serve: { variable: 'CRUCIBLE_SERVE', ...PORT },
 };
 
-const FILES: readonly string[] = ['crucible.config.json', 'crucible.config.js'];
+const FILES: readonly string[] = ['json', 'js', 'mjs', 'cjs', 'ts'].map((type) => `crucible.config.${type}`);
 
 /**
- * The configuration of this process, from its environment and from `CRUCIBLE_CONFIG`, or a file `crucible.config.json` or
- * `crucible.config.js` in its working directory.
+ * The configuration of this process, from its environment and from `CRUCIBLE_CONFIG`, or a file `crucible.config.json`,
+ * `.js`, `.mjs`, `.cjs` or `.ts` (where the runtime takes it) in its working directory.
  * @throws ConfigError for a key that is unknown, or a value that is not understood
  */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): RegisterConfig {

@@ -10,12 +10,13 @@ import { contentOf } from './content.js';
 import { Endpoints } from './endpoints.js';
 import { type FetchTapOptions, isTapped, tapFetch } from './fetch-tap.js';
 import { listenToHttp } from './http-channels.js';
+import { registerHook } from './langchain-hook.js';
 
 /**
- * What can be instrumented: `fetch`; what the AI SDK tells; and calls by `node:http` and `node:http2` (`http`) and by
+ * What can be instrumented: `fetch`; what the AI SDK and LangChain.js tell; and calls by `node:http` and `node:http2` (`http`) and by
  * npm's undici, of which the latency and the status are seen.
  */
-export const SOURCES = ['fetch', 'ai-sdk', 'http', 'undici'] as const;
+export const SOURCES = ['fetch', 'ai-sdk', 'langchain', 'http', 'undici'] as const;
 export type Source = (typeof SOURCES)[number];
 
 export interface InstrumentOptions extends FetchTapOptions {
@@ -49,6 +50,7 @@ export function instrumentWorker(options: InstrumentOptions): Disposable {
 const PATCHES: Readonly<Record<Source, (options: InstrumentOptions) => () => void>> = {
   fetch: patchFetch,
   'ai-sdk': ({ run, content }) => registerIntegration(run, contentOf(content)),
+  langchain: ({ run, content }) => registerHook(run, contentOf(content)),
   http: ({ hosts = [], run }) => listenToHttp('http', new Endpoints(hosts), run),
   undici: ({ hosts = [], run }) => listenToHttp('undici', new Endpoints(hosts), run),
 };

@@ -47,8 +47,8 @@ const OPEN_MAX = 1024;
 
 const OPTIONS: OptionNames<CrucibleCallbackHandlerOptions> = { content: true, experiment: true };
 
-/** Give it to a model, a chain or a call: `model.invoke(input, { callbacks: [new CrucibleCallbackHandler()] })`. */
-export class CrucibleCallbackHandler {
+/** What LangChain calls, for `CrucibleCallbackHandler` and for the hook (langchain-hook.ts). */
+export class LangChainCallbacks {
   readonly name = 'crucible';
   readonly lc_serializable = false;
   readonly ignoreLLM = false;
@@ -63,10 +63,9 @@ export class CrucibleCallbackHandler {
   readonly #content: Content | null;
   readonly #open = new Map<string, OpenRun>();
 
-  constructor(options: CrucibleCallbackHandlerOptions = {}) {
-    checkOptions(options, OPTIONS);
-    this.#otherwise = options.experiment?.run(() => activeRun.getStore());
-    this.#content = contentOf(options.content);
+  constructor(otherwise: ActiveRun | undefined, content: Content | null) {
+    this.#otherwise = otherwise;
+    this.#content = content;
   }
 
   /** LangChain copies handlers for runs within runs; what is open is told to all of them. */
@@ -184,6 +183,17 @@ export class CrucibleCallbackHandler {
     const open = this.#open.get(runId);
     this.#open.delete(runId);
     return open;
+  }
+}
+
+/** Give it to a model, a chain or a call: `model.invoke(input, { callbacks: [new CrucibleCallbackHandler()] })`. */
+export class CrucibleCallbackHandler extends LangChainCallbacks {
+  constructor(options: CrucibleCallbackHandlerOptions = {}) {
+    checkOptions(options, OPTIONS);
+    super(
+      options.experiment?.run(() => activeRun.getStore()),
+      contentOf(options.content),
+    );
   }
 }
 

@@ -45,7 +45,7 @@ async function kept() {
       const experiment = crucible.experiment(id);
       const { name, condition, tags } = experiment;
       const rows = await experiment.query({ eventName: 'req_llm.request.stop' });
-      const calls = rows.map(({ model, metadata: { stream } }) => ({ model, stream }));
+      const calls = rows.map(({ model, metadata: { stream, response } }) => ({ model, stream, response }));
       return { status, name, condition, tags: [...tags], calls };
     }),
   );
@@ -174,6 +174,19 @@ describe('the configuration', () => {
     writeFileSync(join(folder, 'config/c.js'), "module.exports = { dir: 'runs', experiment: 'by module' };");
     await run('app.mjs', CALL, { CRUCIBLE_CONFIG: 'config/c.js' });
     expect(await kept()).toMatchObject([{ name: 'by module' }]);
+  });
+
+  it.each([
+    ['crucible.config.mjs', 'export default'],
+    ['crucible.config.cjs', 'module.exports ='],
+    ['crucible.config.js', 'export default'],
+  ])('may be %s with %s, and have functions', async (file, exports) => {
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    const config = "{ dir: 'runs', experiment: 'by module', content: { redact: () => '…' } }";
+    writeFileSync(join(folder, file), `${exports} ${config};`);
+    const { stderr } = await run('app.mjs', `${CALL}\nawait call('gpt-4o', false);`);
+    expect(stderr).toBe('');
+    expect(await kept()).toMatchObject([{ name: 'by module', calls: [{ response: '…' }] }]);
   });
 
   it.each([
