@@ -4,6 +4,7 @@
  */
 import { attach, detach } from '../capture/channels.js';
 import { type ActiveRun, activeRun } from '../capture/context.js';
+import { watch } from '../capture/results/watch.js';
 import { BudgetError, ConfigError } from '../errors.js';
 import { type EventKind, emptyEnriched, enrich, kindOfEvent, newKnownParts } from '../schema/enrich.js';
 import type { Measurements, Metadata } from '../schema/event.js';
@@ -43,7 +44,7 @@ export interface Spending {
 const START = 'req_llm.request.start';
 const ENDS: readonly string[] = ['req_llm.request.stop', 'req_llm.request.exception'];
 const LIMITS = ['costUsd', 'tokens', 'calls'] as const satisfies (keyof BudgetLimits)[];
-/** Of keys; those that were heard of least recently are forgotten, with what they have spent. */
+/** Of keys; those that were heard of least recently are forgotten, with what they have spent, unless a call is under way. */
 const KEYS_MAX = 65_536;
 
 class Account {
@@ -54,6 +55,8 @@ class Account {
   ended = 0;
   unpriced = 0;
   hasWarned = false;
+  /** Calls that something is held back for. */
+  held = 0;
   /** Held back for calls under way. */
   readonly reserved = { costUsd: 0, tokens: 0, calls: 0 };
 
@@ -111,8 +114,8 @@ export class Budget implements Disposable {
   }
 
   /**
-   * Runs a call if there is budget for it. What it may need at most is held back until it has ended, so that calls side by
-   * side never exceed a limit together.
+   * Runs a call if there is budget for it. What it may need at most is held back until it has ended, a stream that it gives
+   * included, so that calls side by side never exceed a limit together.
    * @param reserve - default: one call
    * @throws BudgetError, or rejects with it, where that is more than is left
    */
@@ -134,11 +137,24 @@ export class Budget implements Disposable {
       if (isOver) throw new BudgetError(name, limit, taken[name] + held, key);
     }
     for (const name of LIMITS) reserved[name] += needed[name];
-    try {
-      return await fn();
-    } finally {
+    account.held++;
+    let isHeld = true;
+    const release = () => {
+      if (!isHeld) return;
+      isHeld = false;
+      account.held--;
       for (const name of LIMITS) reserved[name] -= needed[name];
+    };
+    let result: T;
+    try {
+      result = await fn();
+    } catch (error) {
+      release();
+      throw error;
     }
+    // What a stream costs is known at its end.
+    const ends = { completed: release, abandoned: release, forgotten: release, failed: release };
+    return watch(result, { chunk() {}, ...ends });
   }
 
   /** Ends it: nothing is counted any more. */
@@ -200,11 +216,16 @@ export class Budget implements Disposable {
     // The last ones are those that were heard of last.
     this.#accounts.delete(key);
     this.#accounts.set(key, account);
-    if (this.#accounts.size > KEYS_MAX) {
-      const [oldest] = this.#accounts.keys();
-      this.#accounts.delete(oldest);
-    }
+    if (this.#accounts.size > KEYS_MAX) this.#forgetOldest(account);
     return account;
+  }
+
+  #forgetOldest(newest: Account): void {
+    for (const [key, account] of this.#accounts) {
+      if (account.held > 0 || account === newest) continue;
+      this.#accounts.delete(key);
+      return;
+    }
   }
 }
 

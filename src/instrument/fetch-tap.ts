@@ -159,8 +159,11 @@ class Attempt implements ResultObserver {
   #concluded(): void {
     const call = this.call;
     const { reply, statusCode, isStream } = call;
-    if (statusCode !== null && statusCode >= 400) this.#fail(reply.error ?? `http_${statusCode}`);
-    else if (reply.error !== null) this.#fail(reply.error);
+    if (statusCode !== null && statusCode >= 400) {
+      const error = reply.error ?? `http_${statusCode}`;
+      if (this.#request.isRepeated && isTriedAgain(statusCode)) this.#hold(error);
+      else this.#fail(error);
+    } else if (reply.error !== null) this.#fail(reply.error);
     else if (reply.isCut) call.end('incomplete');
     else if (!isStream || reply.isComplete || reply.finishReason !== null) call.end('ok');
     else call.end('incomplete');
@@ -206,7 +209,14 @@ class Attempt implements ResultObserver {
       this.#fail(error);
       return;
     }
-    const retryAfterS = Number(this.#response?.deref()?.headers.get('retry-after') ?? Number.NaN);
+    const headers = this.#response?.deref()?.headers;
+    const retryAfterMs = Number(headers?.get('retry-after-ms') ?? Number.NaN);
+    const retryAfterS = Number(headers?.get('retry-after') ?? retryAfterMs / 1000);
     retries.hold(this.#request, this.call, error, retryAfterS);
   }
+}
+
+/** Whether the AI SDK tries again after an answer of this status. */
+function isTriedAgain(status: number): boolean {
+  return status === 408 || status === 409 || status === 429 || status >= 500;
 }

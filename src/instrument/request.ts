@@ -9,6 +9,8 @@ export interface Sent {
   readonly signal: AbortSignal | null;
   /** Attempts before this one, where the SDK counts them. */
   readonly retry: number | null;
+  /** Its SDK makes the same request again for another attempt, and counts nowhere. */
+  readonly isRepeated: boolean;
   /** After so long the SDK itself aborts the attempt; infinite where it does not say. */
   readonly timeoutMs: number;
 }
@@ -16,6 +18,8 @@ export interface Sent {
 /** The SDKs of OpenAI and Anthropic count attempts there, and tell in whole seconds how long one may take. */
 const RETRY_HEADER = 'x-stainless-retry-count';
 const TIMEOUT_HEADER = 'x-stainless-timeout';
+/** Of the AI SDK 5 and 6; what 7 repeats, its integration tells. */
+const REPEATING = 'ai-sdk/';
 
 export function sent([input, init]: Parameters<typeof fetch>): Sent {
   const request = typeof input === 'object' && 'url' in input ? input : null;
@@ -28,6 +32,7 @@ export function sent([input, init]: Parameters<typeof fetch>): Sent {
     body: typeof init?.body === 'string' ? init.body : null,
     signal: init?.signal ?? request?.signal ?? null,
     retry: retry === null ? null : Number(retry),
+    isRepeated: retry === null && headerOf(headers, 'user-agent')?.includes(REPEATING) === true,
     timeoutMs: Number(timeoutS) > 0 ? Number(timeoutS) * 1000 : Number.POSITIVE_INFINITY,
   };
 }

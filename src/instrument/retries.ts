@@ -1,4 +1,5 @@
 /** Attempts that have failed, until the next one of the same call comes, or none does. */
+import { defersEvents } from '../capture/deferred.js';
 import type { ModelCall } from './model-call.js';
 import type { Sent } from './request.js';
 
@@ -10,7 +11,8 @@ const HELD_MAX = 1024;
 
 interface Held {
   readonly call: ModelCall;
-  readonly retry: number;
+  /** Null where it is not counted. */
+  readonly retry: number | null;
   readonly url: string;
   readonly body: string | null;
   readonly error: string;
@@ -23,8 +25,8 @@ class Retries {
   #isListening = false;
 
   /** Keeps a call open, whose attempt has failed. */
-  hold({ url, body, retry }: Sent, call: ModelCall, error: string, retryAfterS: number): void {
-    if (retry === null) {
+  hold({ url, body, retry, isRepeated }: Sent, call: ModelCall, error: string, retryAfterS: number): void {
+    if (retry === null && !isRepeated) {
       call.end('error', error);
       return;
     }
@@ -34,15 +36,19 @@ class Retries {
     timer.unref();
     const held: Held = { call, retry, url, body, error, timer };
     this.#held.add(held);
-    if (!this.#isListening) process.on('beforeExit', () => this.#endAll());
+    if (this.#isListening) return;
     this.#isListening = true;
+    const endAll = () => this.#endAll();
+    process.on('beforeExit', endAll);
+    defersEvents(endAll);
   }
 
   /** The call that a request is another attempt of; null for a first one. */
-  resume({ url, body, retry }: Sent): ModelCall | null {
-    if (retry === null || retry === 0) return null;
+  resume({ url, body, retry, isRepeated }: Sent): ModelCall | null {
+    if (retry === 0 || (retry === null && !isRepeated)) return null;
+    const before = retry === null ? null : retry - 1;
     for (const held of this.#held) {
-      if (held.retry !== retry - 1 || held.url !== url || held.body !== body) continue;
+      if (held.retry !== before || held.url !== url || held.body !== body) continue;
       this.#forget(held);
       held.call.retry();
       return held.call;
@@ -50,7 +56,7 @@ class Retries {
     return null;
   }
 
-  /** What waits when the process ends has ended. */
+  /** What waits when the process, or an experiment, ends has ended. */
   #endAll(): void {
     for (const held of this.#held) this.#end(held);
   }

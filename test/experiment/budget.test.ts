@@ -126,6 +126,44 @@ describe('run', () => {
     );
   });
 
+  it('holds back what a stream may need until that has ended', async () => {
+    const budget = limited({ costUsd: 1 });
+    async function* answer() {
+      yield 'Hel';
+      yield 'lo';
+      end({ cost: 0.9 });
+    }
+    const reserve = { costUsd: 0.9 };
+    const stream = await budget.run(() => answer(), { reserve });
+    await expect(budget.run(() => 1, { reserve })).rejects.toThrow(BudgetError);
+    let text = '';
+    for await (const part of stream) text += part;
+    expect(text).toBe('Hello');
+    await expect(budget.run(() => 1, { reserve })).rejects.toThrow(BudgetError);
+    expect(await budget.run(() => 1, { reserve: { costUsd: 0.1 } })).toBe(1);
+  });
+
+  it('holds back nothing for a stream that was left', async () => {
+    const budget = limited({ costUsd: 1 });
+    async function* answer() {
+      yield 'Hel';
+      yield 'lo';
+    }
+    const reserve = { costUsd: 0.9 };
+    for await (const _ of await budget.run(() => answer(), { reserve })) break;
+    expect(await budget.run(() => 1, { reserve })).toBe(1);
+  });
+
+  it('forgets no key that a call is under way for', async () => {
+    const budget = limited({ calls: 1, per: 'sessionId' });
+    let finish = () => {};
+    const call = budget.run(() => new Promise<void>((resolve) => (finish = resolve)), { key: 'mine' });
+    for (let i = 0; i < 70_000; i++) budget.spent(`other ${i}`);
+    await expect(budget.run(() => 1, { key: 'mine' })).rejects.toThrow(BudgetError);
+    finish();
+    await call;
+  });
+
   it('of calls lets exactly as many through', async () => {
     const budget = limited({ calls: 5 });
     const call = async () => {

@@ -208,3 +208,40 @@ it('an integration that is taken out hears nothing more', async () => {
   await ai7.generateText({ model: local(), prompt: 'Hi' });
   expect(await bench.calls()).toEqual([]);
 });
+
+describe.each([
+  [
+    '5',
+    (name: string, rest = {}) =>
+      ai5.generateText({ model: createOpenAI5(keyed()).chat(name), prompt: 'Hi', ...rest }),
+  ],
+  [
+    '6',
+    (name: string, rest = {}) =>
+      generateText({ model: createOpenAI(keyed()).chat(name), prompt: 'Hi', ...rest }),
+  ],
+])('attempts of version %s, which counts them nowhere', (_, generate) => {
+  it('are inside of their call', async () => {
+    expect((await generate('fail-500-2')).text).toBe('Hello');
+    expect(await bench.calls()).toMatchObject([
+      { success: true, tokens: USAGE, metadata: { outcome: 'ok', attempts: 3, statusCode: 200 } },
+    ]);
+    // Three requests were made.
+    expect(bench.server.requests).toHaveLength(3);
+  });
+
+  it('that all fail are one failure, which is told before the experiment ends', async () => {
+    await expect(generate('fail-500-9', { maxRetries: 1 })).rejects.toThrow();
+    await bench.experiment.stop();
+    expect(await bench.calls()).toMatchObject([
+      { success: false, metadata: { outcome: 'error', attempts: 2, statusCode: 500 } },
+    ]);
+  });
+
+  it('are not made after an answer that is final', async () => {
+    await expect(generate('fail-400-9')).rejects.toThrow();
+    expect(await bench.calls()).toMatchObject([
+      { success: false, metadata: { attempts: 1, statusCode: 400 } },
+    ]);
+  });
+});

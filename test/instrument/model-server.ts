@@ -35,6 +35,7 @@ export async function startModelServer(): Promise<ModelServer> {
       failures.set(model, failed + 1);
       const type = status === '429' ? 'rate_limit_exceeded' : 'server_error';
       // The text of an error may have what the caller has sent.
+      response.setHeader('retry-after-ms', '1');
       return sendJson(response, { error: { message: `no, ${text}`, type, code: type } }, Number(status));
     }
     const isStream = body.stream === true || /stream/i.test(path);
