@@ -9,7 +9,7 @@ import { VALUE_MAX } from '../../assembly/layout.js';
 import type { Json, Measurements, Metadata, Tokens } from './event.js';
 import { type Malformed, noteMalformed } from './malformed.js';
 import { isHttpStatus, outcomeOfHttpStatus, outcomeOfWord } from './outcomes.js';
-import { costOf, type PriceBook, plainCost } from './prices.js';
+import { costOf, type ModelRates, type PriceBook, plainCost } from './prices.js';
 import { events } from './registry.js';
 import { keysOfName, type Part, type Reading, type Spelling, spellingOf } from './spellings.js';
 import { Usage } from './usage.js';
@@ -157,7 +157,7 @@ export function enrich(
     into.completion = -1;
   } else isUsage = readUsage(into, metadata.tokens, 'metadata.tokens', false);
   let costUsd = usdOf(into, 'metadata.cost', metadata.cost);
-  if (isUsage && Number.isNaN(costUsd)) costUsd = usageUsd(into, prices);
+  if (isUsage && Number.isNaN(costUsd)) costUsd = usageUsd(into, metadata, prices);
   if (Number.isNaN(costUsd)) {
     costUsd = usdOf(into, 'measurements.cost', measurements.cost);
     if (!Number.isNaN(costUsd)) into.unpriced = 0;
@@ -240,7 +240,7 @@ function enrichSpelled(
   const isUsage = tellsTokens ? readTold(into, told) : readTokens(into);
   into.latencyMs = told.latencyMs ?? firstLatency(into);
   let costUsd = told.costUsd ?? firstUsd(into, 'USD');
-  if (isUsage && Number.isNaN(costUsd)) costUsd = usageUsd(into, prices);
+  if (isUsage && Number.isNaN(costUsd)) costUsd = usageUsd(into, metadata, prices);
   if (Number.isNaN(costUsd)) {
     costUsd = firstUsd(into, 'USD after the table');
     if (!Number.isNaN(costUsd)) into.unpriced = 0;
@@ -501,11 +501,11 @@ function hasThreeKeys(parts: Readonly<Record<string, unknown>>): boolean {
 }
 
 /** What the tokens that were read cost: as told with them, or by the table; NaN, and why, where neither tells. */
-function usageUsd(into: Enriched, prices: PriceBook): number {
+function usageUsd(into: Enriched, metadata: Metadata, prices: PriceBook): number {
   const { model, prompt, completion, usage, tokensCanonical } = into;
   if (!tokensCanonical && !Number.isNaN(usage.costUsd)) return usage.costUsd;
   if (model === null) return Number.NaN;
-  const rates = prices.ratesOf(model, prompt, into.timestampUs);
+  const rates = prices.ratesOf(model, prompt, into.timestampUs) ?? ratesOfAnswered(into, metadata, prices);
   let costUsd: number | null = null;
   if (rates === null) into.unpriced = UNPRICED_MODEL;
   else if (tokensCanonical) costUsd = plainCost(rates, prompt, completion);
@@ -517,6 +517,15 @@ function usageUsd(into: Enriched, prices: PriceBook): number {
   if (costUsd === null) return Number.NaN;
   into.costComputed = true;
   return costUsd;
+}
+
+/** Of the model that has answered: what was asked for may be a deployment, a route or an alias, which has no price. */
+function ratesOfAnswered(
+  { prompt, timestampUs }: Enriched,
+  { responseModel }: Metadata,
+  prices: PriceBook,
+): ModelRates | null {
+  return typeof responseModel === 'string' ? prices.ratesOf(responseModel, prompt, timestampUs) : null;
 }
 
 function isAbsent(value: unknown): value is null | undefined {

@@ -107,6 +107,27 @@ describe('cost', () => {
       null,
       'unpriced:model',
     ],
+    [
+      'where the model that was asked has no price, that of the one that has answered counts',
+      {},
+      { model: 'my-deployment', tokens, responseModel: 'gpt-4-0613' },
+      fromTable,
+      'table:reference-0.5.0',
+    ],
+    [
+      'also with further keys',
+      {},
+      { model: 'my-deployment', tokens, responseModel: 'gpt-4-0613', statusCode: 200 },
+      fromTable,
+      'table:reference-0.5.0',
+    ],
+    [
+      'the price of the model that was asked comes first',
+      {},
+      { model: 'gpt-4', tokens, responseModel: 'gpt-3.5-turbo' },
+      fromTable,
+      'table:reference-0.5.0',
+    ],
     ['an unknown model leaves the measured cost', { cost: 3 }, { model: 'foo-model', tokens }, 3, 'event'],
     [
       'a model named as a property of every object is unknown',
