@@ -82,3 +82,57 @@ it('crucible reprice, of one that has ended', async () => {
   expect((await run()).status).toBe(2);
   expect((await run('--prices', join(dir, 'none.json'))).status).toBe(1);
 });
+
+it('crucible reprice, by rates of every kind: of caches, of reasoning, of long prompts, of a time', async () => {
+  const experiment = crucible.startExperiment({ name: 'rated' });
+  const at = (day: string, metadata: Record<string, unknown>) =>
+    experiment.captureAt(Date.parse(day) * 1000, 'req_llm.request.stop', { duration: 1e6 }, metadata);
+  at('2026-01-01', {
+    model: 'claude-5',
+    usage: {
+      ...{ input_tokens: 100_000, cache_read_input_tokens: 200_000, cache_creation_input_tokens: 300_000 },
+      output_tokens: 400_000,
+    },
+  });
+  at('2026-01-01', {
+    model: 'thinker',
+    usage: {
+      ...{ prompt_tokens: 100_000, completion_tokens: 500_000 },
+      completion_tokens_details: { reasoning_tokens: 400_000 },
+    },
+  });
+  at('2026-01-01', { model: 'long', tokens: { prompt: 200_000, completion: 0, total: 200_000 } });
+  at('2026-01-01', { model: 'long', tokens: { prompt: 200_001, completion: 0, total: 200_001 } });
+  at('2026-05-31', { model: 'dated', tokens: { prompt: M, completion: 0, total: M } });
+  at('2026-06-01', { model: 'dated', tokens: { prompt: M, completion: 0, total: M } });
+  await experiment.stop();
+  await crucible.close();
+  const table = {
+    version: 'rates',
+    models: {
+      'claude-5': { input: 10, output: 20, cached: 1, cacheWrite: 12 },
+      thinker: { input: 10, output: 20, reasoning: 5 },
+      long: { input: 10, output: 20, tiers: [{ above: 200_000, input: 100 }] },
+      dated: [
+        { input: 8, output: 0, until: '2026-06-01' },
+        { input: 4, output: 0, from: '2026-06-01' },
+      ],
+    },
+  };
+  const file = join(dir, 'prices.json');
+  writeFileSync(file, JSON.stringify(table));
+  const argv = ['reprice', experiment.id, '--dir', dir, '--prices', file, '--json'];
+  const { totalUsd, priced } = JSON.parse((await runInMemory(argv, commands, { loadLibrary })).stdout);
+  const expected = [1 + 0.2 + 3.6 + 8, 1 + 2 + 2, 2, 20.0001, 8, 4];
+  expect(priced).toBe(6);
+  expect(totalUsd).toBeCloseTo(
+    expected.reduce((sum, usd) => sum + usd),
+    9,
+  );
+  await using reader = new Crucible({ workers: 0 });
+  await reader.recover(dir, { readOnly: true });
+  for (const usd of expected) {
+    const where = { 'score.costUsd.rates': { gt: usd - 1e-9, lt: usd + 1e-9 } };
+    expect(await reader.experiment(experiment.id).query({ where })).not.toEqual([]);
+  }
+});
