@@ -3,8 +3,32 @@
 import type { StoredStudy } from '../index.js';
 import type { CommandContext } from './command.js';
 import { UsageError } from './errors.js';
-import { openDir } from './folder.js';
+import { experimentFolder, openDir } from './folder.js';
 import { visible } from './terminal/text.js';
+
+/**
+ * The study that a command means which takes experiments as well: the one that is called so, or whose name alone begins so
+ * where no experiment does.
+ * @returns null where an experiment is meant, or nothing that is there
+ */
+export async function studyMeant(
+  context: CommandContext,
+  command: string,
+  name: string,
+): Promise<{ dir: string; found: StoredStudy } | null> {
+  const opened = await openDir(context, command);
+  const library = await context.loadLibrary();
+  const studies = library.listStudies(opened.dir);
+  const exact = studies.find((study) => study.name === name);
+  if (exact !== undefined) return { dir: opened.dir, found: exact };
+  const alike = studies.filter((study) => study.name?.startsWith(name));
+  if (alike.length !== 1) return null;
+  const isExperiment = await experimentFolder(opened, name, () => library.listExperiments(opened.dir)).then(
+    () => true,
+    () => false,
+  );
+  return isExperiment ? null : { dir: opened.dir, found: alike[0]! };
+}
 
 /**
  * The study that is called so, or whose name begins so, if no other does.

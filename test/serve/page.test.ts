@@ -1,21 +1,10 @@
-/**
- * The page in a browser: Debian's Chromium, where CRUCIBLE_CHROMIUM says where it is, or it stands where Debian puts it.
- * Without one these tests say so; `.ci/run` demands it by the variable.
- */
-import { existsSync, readFileSync } from 'node:fs';
+/** The page in a browser. */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Crucible, type ServeHandle } from '../../src/index.js';
-
-const DEMANDED = process.env.CRUCIBLE_CHROMIUM;
-const CHROMIUM = DEMANDED ?? '/usr/bin/chromium';
-const isThere = existsSync(CHROMIUM);
-if (DEMANDED !== undefined && !isThere) throw new Error(`CRUCIBLE_CHROMIUM: there is no ${DEMANDED}`);
-if (!isThere)
-  console.log(
-    'test/serve/page.test.ts: no Chromium here, so the page is not tested (CRUCIBLE_CHROMIUM names one)',
-  );
+import { hasBrowser, launchBrowser } from '../support/browser.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const HOSTILE = '<img src=x onerror="document.title=\'taken\'"> \u202egnp';
@@ -36,15 +25,9 @@ let serving: ServeHandle;
 let context: BrowserContext;
 let said: string[];
 
-describe.runIf(isThere)('the page', { timeout: 60_000 }, () => {
+describe.runIf(hasBrowser)('the page', { timeout: 60_000 }, () => {
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: [
-        ...['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run'],
-        ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
-      ],
-    });
+    browser = await launchBrowser();
   });
   afterAll(() => browser?.close());
   afterEach(async () => {

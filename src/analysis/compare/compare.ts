@@ -328,6 +328,7 @@ function report(
     label: noun,
     role,
     unit,
+    better,
     baseline,
     treatment,
     difference,

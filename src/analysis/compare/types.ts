@@ -170,6 +170,8 @@ export interface MetricComparison {
   role: 'primary' | 'secondary' | 'guardrail';
   /** Of estimates, difference and interval; 'share' is from 0 to 1, 'number' whatever the column holds. */
   unit: 'ms' | 'USD' | 'share' | 'tokens' | 'number';
+  /** Which is: the outcome's `direction`, or what is usual for its measure. */
+  better: 'higher' | 'lower' | 'neutral';
   baseline: ArmEstimate;
   treatment: ArmEstimate;
   /** treatment − baseline. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Comparison, Outcome } from '../../analysis/types.js';
 import { markupOf } from '../../charts/shape.js';
 import { CHART_STYLE } from '../../charts/style.js';
+import type { StoredStudy } from '../../index.js';
 import { type CommandContext, defineCommand } from '../command.js';
 import { CommandError, UsageError } from '../errors.js';
 import type { LibraryCrucible } from '../library.js';
@@ -15,8 +16,11 @@ import {
 } from '../paper/experiments.js';
 import { paperHtml } from '../paper/html.js';
 import { paperMarkdown } from '../paper/markdown.js';
+import { studySections } from '../paper/study.js';
 import { type OpenedExperiment, withExperiments } from '../stored-experiments.js';
+import { studyMeant } from '../studies.js';
 import { formatTime } from '../terminal/numbers.js';
+import { visible } from '../terminal/text.js';
 import { waitFor } from '../waiting.js';
 
 /** Points of the lines over time. */
@@ -25,10 +29,11 @@ const QUANTILES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99
 
 export const report = defineCommand({
   name: 'report',
-  summary: 'write a report of experiments that goes into a paper or a pull request',
-  usage: 'ID... --dir DIR [--html FILE] [--svg DIR] [--md FILE]',
+  summary: 'write a report of experiments or a study that goes into a paper or a pull request',
+  usage: 'ID...|STUDY --dir DIR [--html FILE] [--svg DIR] [--md FILE]',
   details: [
     'Of one experiment its figures; of several the verdict against the first, differences with intervals, and the method in words. Always with a manifest of the data: counts, what is missing, files with their SHA-256, versions. Changes nothing of the experiments.',
+    'Of a study, by its name: the verdict of its plan, the plan with its hash, the outcomes with intervals and margins, the method, and the data of all that took part. As with crucible gate, that somebody has looked is written down.',
     'Without --html, --svg and --md, Markdown on standard output. For instance',
     '  crucible report 295d 8f01 --dir data --html report.html --svg figures',
   ],
@@ -46,13 +51,21 @@ export const report = defineCommand({
     unit: { type: 'string', value: 'KEY', description: 'what was randomised, as in compare' },
     title: { type: 'string', value: 'TEXT', description: 'instead of the names' },
   },
-  run(context) {
+  async run(context) {
     const { options, printJson, print, stdout } = context;
     const { html, svg, md } = options;
     const toStdout = md === '-' || (html === undefined && svg === undefined && md === undefined);
     if (toStdout && options.json) throw new UsageError('--json needs --html, --svg or --md FILE', 'report');
-    return withExperiments(context, 'report', context.positionals, async (crucible, opened) => {
-      const paper = await waitFor(context, 'reading', paperOf(context, crucible, opened));
+    const meant =
+      context.positionals.length === 1 ? await studyMeant(context, 'report', context.positionals[0]!) : null;
+    const ids = meant === null ? context.positionals : await experimentsOf(context, meant);
+    if (meant !== null && (options.event !== undefined || options.unit !== undefined)) {
+      throw new UsageError('--event and --unit are of experiments: a study has them in its plan', 'report');
+    }
+    return withExperiments(context, 'report', ids, async (crucible, opened) => {
+      const reading =
+        meant === null ? paperOf(context, crucible, opened) : studyPaper(context, meant, opened);
+      const paper = await waitFor(context, 'reading', reading);
       const files: string[] = [];
       const write = async (path: string, text: string) => {
         await writeFile(path, text).catch((error: NodeJS.ErrnoException) => {
@@ -79,6 +92,52 @@ export const report = defineCommand({
     });
   },
 });
+
+/** Ids of those that took part, as far as they are in the folder. */
+async function experimentsOf(
+  { loadLibrary }: CommandContext,
+  { dir, found }: { readonly dir: string; readonly found: StoredStudy },
+): Promise<string[]> {
+  const there = new Set((await (await loadLibrary()).listExperiments(dir)).map(({ id }) => id));
+  return found.contributions.map(({ experiment }) => experiment).filter((id) => there.has(id));
+}
+
+async function studyPaper(
+  {
+    options,
+    version,
+    signal,
+    loadLibrary,
+  }: CommandContext & { readonly options: { readonly title?: string | undefined } },
+  { dir, found }: { readonly dir: string; readonly found: StoredStudy },
+  opened: readonly OpenedExperiment[],
+): Promise<Paper> {
+  const { plan, name, error, folder } = found;
+  if (plan === null || name === null) {
+    throw new CommandError(
+      error?.code ?? 'ERR_NOT_FOUND',
+      `${visible(name ?? folder)} cannot be opened: ${error?.message ?? 'it has no plan'}`,
+    );
+  }
+  const crucible = (await loadLibrary()).open(dir);
+  try {
+    const verdict = await crucible.study(name).verdict();
+    return {
+      title: options.title ?? name,
+      subtitle: writtenBy(version),
+      sections: [
+        ...studySections(verdict, { ...found, plan }),
+        await provenanceSection(opened, version, signal),
+      ],
+    };
+  } finally {
+    await crucible.close();
+  }
+}
+
+function writtenBy(version: string): string {
+  return `Written ${formatTime(Date.now() * 1000)} by crucible-telemetry ${version}.`;
+}
 
 async function paperOf(
   context: Pick<CommandContext, 'version' | 'signal' | 'loadLibrary'> & {
@@ -124,7 +183,7 @@ async function paperOf(
   );
   return {
     title: title ?? names,
-    subtitle: `${hypotheses.length === 0 ? '' : `${hypotheses.join(' ')} `}Written ${formatTime(Date.now() * 1000)} by crucible-telemetry ${context.version}.`,
+    subtitle: `${hypotheses.length === 0 ? '' : `${hypotheses.join(' ')} `}${writtenBy(context.version)}`,
     sections: [
       ...(compared === null ? [] : comparisonSections(compared.comparison, compared.quantiles, QUANTILES)),
       ...experimentSections(reported),

@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Figures } from '../../serve/follower.js';
 import type { Descriptor } from '../../serve/protocol.js';
 import { defineCommand } from '../command.js';
-import { CommandError } from '../errors.js';
+import { CommandError, UsageError } from '../errors.js';
 import { experimentFolder, openDir } from '../folder.js';
 import { watchLines, watchLogLine } from '../report/watched.js';
+import { studyMeant } from '../studies.js';
 import { LiveRegion } from '../terminal/live-region.js';
 import { widthOf } from '../terminal/stream.js';
 import { readDurationUs } from '../times.js';
+import { watchStudy } from '../watched-study.js';
 
 export interface Watched {
   readonly descriptor: Descriptor;
@@ -18,23 +20,43 @@ export interface Watched {
   readonly intervalUs: number;
 }
 
+const EVERY_MS = 1000;
+
 export const watch = defineCommand({
   name: 'watch',
-  summary: 'follow experiments at the terminal, as they are captured',
-  usage: 'ID... --dir DIR [options]',
+  summary: 'follow experiments, or a study, at the terminal, as they are captured',
+  usage: 'ID...|STUDY --dir DIR [options]',
   details: [
     'Reads what is new and changes nothing; another process captures meanwhile. Ends when none of them runs any more, or with Ctrl-C. Into a pipe it writes a line for each look. crucible serve shows the same in a browser, and more.',
+    'Of a study, by its name: the verdict so far, where its plan is sequential, and each look is written down; of any other how far it is, since its outcomes are looked at once.',
   ],
-  json: ['one line for each look: { at, experiments: [{ descriptor, figures }] }'],
+  json: [
+    'one line for each look: { at, experiments: [{ descriptor, figures }] };',
+    'of a study { at, verdict },',
+    'or { at, study, arms: [{ arm, events, experiments, running, processes }] }',
+  ],
   positionals: { min: 1, max: 6 },
   options: {
-    every: { type: 'string', value: 'DURATION', default: '1s', description: 'between two looks' },
+    every: {
+      type: 'string',
+      value: 'DURATION',
+      description: 'between two looks; default 1s, of a sequential study 10s',
+    },
     looks: { type: 'integer', min: 1, description: 'end after so many' },
     event: { type: 'string', value: 'NAME', description: 'only events of this kind, or all' },
   },
   async run(context) {
     const { options, positionals, signal, live, stderr, stdout, print, style } = context;
-    const everyMs = readDurationUs('every', options.every, 'watch') / 1000;
+    const everyMs =
+      options.every === undefined ? undefined : readDurationUs('every', options.every, 'watch') / 1000;
+    const meant = positionals.length === 1 ? await studyMeant(context, 'watch', positionals[0]!) : null;
+    if (meant !== null) {
+      if (options.event !== undefined) {
+        throw new UsageError('--event is of experiments: a study has it in its plan', 'watch');
+      }
+      await watchStudy(context, meant, { everyMs, looks: options.looks });
+      return;
+    }
     const library = await context.loadLibrary();
     const found = await openDir(context, 'watch');
     const folders = await Promise.all(
@@ -64,7 +86,7 @@ export const watch = defineCommand({
           ({ descriptor: { status } }) => status !== 'running' && status !== 'paused',
         );
         if (isOver || look === options.looks) break;
-        await sleep(everyMs, undefined, { signal }).catch(() => {});
+        await sleep(everyMs ?? EVERY_MS, undefined, { signal }).catch(() => {});
       }
     } finally {
       region.close();

@@ -278,7 +278,7 @@ function describeMetric({ label, tests, intervalMethod, reason }: MetricComparis
   const method = tests[0]?.method;
   if (method === undefined)
     return `${capital(label)} could not be compared${reason === undefined ? '' : `: ${reason}`}.`;
-  return `${capital(label)}: ${method}${intervalMethod === null ? '' : `; interval: ${intervalMethod}`}.`;
+  return `${capital(label)}: ${method}${intervalMethod === null || intervalMethod === method ? '' : `; interval: ${intervalMethod}`}.`;
 }
 
 /** Which data, to the byte, and which programs: what somebody needs who wants to do it again. */

@@ -20,7 +20,8 @@ thead th{border-bottom:2px solid #51606e;overflow-wrap:normal}
 .num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 svg{width:100%;height:auto}
 @page{margin:18mm}
-@media print{body{margin:0;max-width:none;font-size:11pt}h2{break-after:avoid}}
+@media print{body{margin:0;max-width:none;padding:0;font-size:11pt}h2{break-after:avoid}.scroll{overflow:visible}
+table{font-size:8.5pt}th,td{padding:3px 4px}.num{white-space:normal}td{overflow-wrap:anywhere}}
 ${CHART_STYLE}`;
 
 export function paperHtml({ title, subtitle, sections }: Paper): string {
@@ -68,7 +69,7 @@ function sectionHtml({
 
 function tableHtml({ caption, columns, rows }: PaperTable): string {
   const isNumber = columns.map((_, c) =>
-    rows.every((row) => typeof row[c] !== 'string' || /^[-+−–<]? ?[\d.,]/.test(row[c])),
+    rows.every((row) => typeof row[c] !== 'string' || isShortNumber(row[c])),
   );
   const attribute = (c: number) => (isNumber[c] ? ' class="num"' : '');
   const head = columns.map((name, c) => `<th scope="col"${attribute(c)}>${escaped(name)}</th>`).join('');
@@ -76,6 +77,11 @@ function tableHtml({ caption, columns, rows }: PaperTable): string {
     (row) => `<tr>${columns.map((_, c) => cellHtml(row[c] ?? null, attribute(c))).join('')}</tr>`,
   );
   return `<div class="scroll"><table><caption>${escaped(caption)}</caption><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>`;
+}
+
+/** Whether it stands at the right, on one line. */
+function isShortNumber(text: string): boolean {
+  return text.length <= 24 && /^[-+−–<]? ?[\d.,]/.test(text);
 }
 
 function cellHtml(value: string | number | null, attribute: string): string {

@@ -20,7 +20,7 @@ function sentences(
   return wrap(visible(text), Math.min(width, TEXT_WIDTH), first, rest);
 }
 
-function timeText(us: number): string {
+export function timeText(us: number): string {
   return `${new Date(us / 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
@@ -86,7 +86,7 @@ export function studyLines(study: StoredStudy, options: ReportOptions): string[]
   ];
 }
 
-function outcomeText({
+export function outcomeText({
   of,
   per,
   role,
@@ -104,7 +104,7 @@ function outcomeText({
   return `${role}: ${what}${name === undefined || name === of ? '' : ` as ${name}`}${margin === undefined ? '' : `, margin ${size}`}`;
 }
 
-function planText({
+export function planText({
   alpha,
   sequential,
   unitsPerArm,
@@ -124,9 +124,71 @@ function planText({
   return `alpha ${alpha}; ${looks}${ends.length === 0 ? '' : `; ${ends.join(', ')}`}${parts}.`;
 }
 
-function lookText({ at, events, units, decision, deviations }: StoredStudy['looks'][number]): string {
+export function lookText({ at, events, units, decision, deviations }: StoredStudy['looks'][number]): string {
   const told = deviations.length === 0 ? '' : ` (${deviations.join(', ')})`;
   return `${timeText(at)}: ${decision}, at ${formatCount(units, 'unit')} and ${formatCount(events, 'event')}${told}`;
+}
+
+/** How far an arm is, before anybody looks at an outcome. */
+export interface ArmProgress {
+  readonly arm: string;
+  readonly experiments: number;
+  readonly processes: number;
+  /** Experiments that are being captured. */
+  readonly running: number;
+  /** On disk. */
+  readonly events: number;
+}
+
+const PROGRESS_COLUMNS: TableColumn[] = [
+  { header: 'arm', align: 'left', shrinks: true },
+  { header: 'events', align: 'right' },
+  { header: 'experiments', align: 'right', optional: 2 },
+  { header: 'running', align: 'right' },
+  { header: 'processes', align: 'right', optional: 1 },
+];
+
+export function progressLines(
+  { study, analysis }: NonNullable<StoredStudy['plan']>,
+  arms: readonly ArmProgress[],
+  options: ReportOptions,
+): string[] {
+  const rows = arms.map(({ arm, events, experiments, running, processes }) => [
+    visible(arm),
+    ...[events, experiments, running, processes].map((count) => formatNumber(count)),
+  ]);
+  const note =
+    analysis === null
+      ? 'Nothing was planned: the study decides nothing.'
+      : `Outcomes are looked at once, at the end: crucible gate. The plan: ${planText(analysis)}`;
+  return [
+    options.style.bold(visible(study)),
+    ...tableLines(PROGRESS_COLUMNS, rows, options),
+    ...sentences(note, options, '  ').map(options.style.dim),
+  ];
+}
+
+/** The same in one plain line, for a log. */
+export function progressLogLine(study: string, arms: readonly ArmProgress[]): string {
+  const told = arms.map(
+    ({ arm, events, running }) =>
+      `${visible(arm)} ${formatCount(events, 'event')}, ${formatNumber(running)} running`,
+  );
+  return `${visible(study)}: ${told.join(' · ')}`;
+}
+
+/** A verdict in one plain line, for a log. */
+export function verdictLogLine(verdict: StudyVerdict): string {
+  const arms = Object.entries(verdict.arms).map(
+    ([arm, { units, events }]) =>
+      `${visible(arm)} ${formatCount(units, 'unit')}, ${formatCount(events, 'event')}`,
+  );
+  const [primary] = Object.values(verdict.outcomes).filter(
+    ({ role, planned }) => planned && role === 'primary',
+  );
+  const shown =
+    primary === undefined ? '' : ` · ${visible(primary.label)} ${differenceText(primary, verdict.alpha)}`;
+  return `${visible(headline(verdict))} · ${arms.join(' · ')}${shown}`;
 }
 
 export function verdictLines(verdict: StudyVerdict, options: ReportOptions): string[] {
@@ -157,7 +219,7 @@ export function verdictLines(verdict: StudyVerdict, options: ReportOptions): str
   ];
 }
 
-function headline({ study, decision, treatment, baseline }: StudyVerdict): string {
+export function headline({ study, decision, treatment, baseline }: StudyVerdict): string {
   return `${study}: ${decision}${treatment === null ? '' : ` (${treatment} against ${baseline})`}`;
 }
 
@@ -166,14 +228,14 @@ function colourOf(decision: Decision, { green, red, yellow }: Style): (text: str
   return decision === 'undecided' ? yellow : red;
 }
 
-const ARM_COLUMNS: TableColumn[] = [
+export const ARM_COLUMNS: TableColumn[] = [
   { header: 'arm', align: 'left', shrinks: true },
   { header: 'units', align: 'right' },
   { header: 'events', align: 'right' },
   { header: 'processes', align: 'right', optional: 1 },
 ];
 
-function armRows({ arms }: StudyVerdict): string[][] {
+export function armRows({ arms }: StudyVerdict): string[][] {
   return Object.entries(arms).map(([arm, { units, events, processes }]) => [
     visible(arm),
     formatNumber(units),
@@ -182,7 +244,7 @@ function armRows({ arms }: StudyVerdict): string[][] {
   ]);
 }
 
-const OUTCOME_COLUMNS: TableColumn[] = [
+export const OUTCOME_COLUMNS: TableColumn[] = [
   { header: 'outcome', align: 'left', shrinks: true },
   { header: 'role', align: 'left', optional: 3 },
   { header: 'baseline', align: 'right', optional: 2 },
@@ -191,7 +253,7 @@ const OUTCOME_COLUMNS: TableColumn[] = [
   { header: 'p, adjusted', align: 'left', optional: 4 },
 ];
 
-function outcomeRows({ outcomes, alpha }: StudyVerdict): string[][] {
+export function outcomeRows({ outcomes, alpha }: StudyVerdict): string[][] {
   return Object.values(outcomes).map((outcome) => [
     visible(outcome.label),
     outcome.planned ? outcome.role : 'not planned',
@@ -209,14 +271,14 @@ function adjustedText({ adjustedPValue, pValue }: MetricComparison): string {
 }
 
 /** The segments that were planned, which decide nothing. */
-const SEGMENT_COLUMNS: TableColumn[] = [
+export const SEGMENT_COLUMNS: TableColumn[] = [
   { header: 'segment', align: 'left', shrinks: true },
   { header: 'outcome', align: 'left' },
   { header: 'difference', align: 'left' },
   { header: 'p, adjusted', align: 'left', optional: 1 },
 ];
 
-function segmentRows({ segments, alpha }: StudyVerdict): string[][] {
+export function segmentRows({ segments, alpha }: StudyVerdict): string[][] {
   return Object.entries(segments).flatMap(([name, { metrics }]) =>
     Object.values(metrics).map((found) => [
       visible(name),

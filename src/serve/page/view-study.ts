@@ -1,4 +1,5 @@
 /** A study: the decision so far first, then what it rests on, then what would invalidate it. */
+import { marginMarks } from '../../charts/margin.js';
 import { hrefOf } from './address.js';
 import { ARMS } from './colours.js';
 import { h, replace } from './dom.js';
@@ -7,7 +8,7 @@ import { count, iso, number, percent, pText, signed, time } from './format.js';
 import { ask } from './live.js';
 import { trouble } from './parts.js';
 import { intervalPlot } from './svg-charts.js';
-import type { MetricComparison, StudyTold, StudyVerdict, View } from './types.js';
+import type { StudyTold, StudyVerdict, View } from './types.js';
 
 const DECISIONS: Readonly<Record<StudyVerdict['decision'], string>> = {
   better: 'Better',
@@ -155,7 +156,6 @@ function verdictElements(found: StudyVerdict, told: StudyTold, again: () => void
     ARMS[told.plan.arms.findIndex((each) => each.name === arm) % ARMS.length] as string;
   const plots = Object.entries(outcomes).map(([key, outcome]) => {
     const factor = outcome.unit === 'share' ? 100 : 1;
-    const margin = marginOf(outcome);
     const plot = intervalPlot(
       `${outcome.role}: ${outcome.label}`,
       outcome.unit === 'share' ? 'percentage points' : outcome.unit,
@@ -171,10 +171,7 @@ function verdictElements(found: StudyVerdict, told: StudyTold, again: () => void
             : [each.confidenceInterval[0] * factor, each.confidenceInterval[1] * factor],
         text: each.verdict,
       })),
-      [
-        { label: 'no difference', value: 0 },
-        ...(margin === null ? [] : [{ label: 'margin', value: margin * factor }]),
-      ],
+      [{ label: 'no difference', value: 0 }, ...marginMarks(outcome, factor)],
     );
     plot.figure.setNote(
       outcome.reason ??
@@ -245,14 +242,6 @@ function verdictElements(found: StudyVerdict, told: StudyTold, again: () => void
       h('p', { class: 'note' }, `Assumptions: ${found.assumptions.join('; ') || 'none beyond the design'}.`),
     ),
   ];
-}
-
-/** How much worse is still acceptable, on the side where worse is. */
-function marginOf(outcome: MetricComparison): number | null {
-  if (outcome.noninferiority === undefined) return null;
-  const { margin } = outcome.noninferiority;
-  const isLowerBetter = outcome.unit === 'ms' || outcome.unit === 'USD' || outcome.unit === 'tokens';
-  return isLowerBetter ? Math.abs(margin) : -Math.abs(margin);
 }
 
 function numbersOf({ outcomes }: StudyVerdict) {
