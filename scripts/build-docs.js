@@ -58,8 +58,12 @@ const titleOf = (markdown) => /^# (.+)$/m.exec(markdown)?.[1]?.replaceAll('`', '
 
 /** By what somebody comes for. @type {readonly (readonly [string, readonly string[]])[]} */
 const ORDER = [
-  ['Use', ['serve', 'instrumentation', 'outlets', 'events', 'isolation', 'cli', 'import', 'exports']],
-  ['Understand', ['comparison', 'analysis', 'durability', 'guarantees', 'limits', 'formats', 'running']],
+  ['Begin', ['guides', 'instrumentation', 'migration']],
+  ['Use', ['events', 'isolation', 'studies', 'serve', 'cli', 'import', 'exports', 'outlets']],
+  [
+    'Understand',
+    ['comparison', 'analysis', 'durability', 'guarantees', 'limits', 'formats', 'running', 'performance'],
+  ],
   ['Help', ['troubleshooting']],
 ];
 

@@ -9,6 +9,11 @@ export class TelemetryError extends Error {
     this.code = code;
     this.context = context;
   }
+
+  /** Where the package says what the code means and what helps; `crucible help CODE` prints it. */
+  get docs(): string {
+    return `crucible-telemetry/docs/troubleshooting.md#${this.code.toLowerCase()}`;
+  }
 }
 
 /** An option has a wrong type or value. `context.path` names it. */

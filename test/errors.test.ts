@@ -92,3 +92,10 @@ describe('errors that cross a thread', () => {
     expect(depth).toBe(9);
   });
 });
+
+it('says where it is explained', () => {
+  const error = new ConfigError('dir', 'a folder', 1);
+  expect(error.docs).toBe('crucible-telemetry/docs/troubleshooting.md#err_config_invalid');
+  // It is no fact of its own: what is shown and sent of errors stays as it was.
+  expect(Object.keys(error)).not.toContain('docs');
+});

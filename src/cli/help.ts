@@ -11,7 +11,7 @@ interface HelpOptions {
 }
 
 /** Longer lines are hard to read. */
-const TEXT_WIDTH = 100;
+export const TEXT_WIDTH = 100;
 
 /** Of one command, or null for all of them. */
 export function helpLines(
@@ -60,7 +60,7 @@ function overviewHelp(commands: readonly Command[], options: HelpOptions): strin
     bold('Exit status:'),
     ...pairs(EXIT_STATUSES, options),
     '',
-    'crucible help <command> tells more about one.',
+    'crucible help <command> tells more about one, crucible help ERR_… what an error means.',
   ];
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../../src/cli/commands/index.js';
 import { runInMemory } from '../support/environment.js';
@@ -22,6 +23,19 @@ describe('crucible help', () => {
     const described = JSON.parse((await help('--json')).stdout);
     expect(described.map(({ name }: { name: string }) => name)).toEqual(commands.map(({ name }) => name));
     expect(JSON.parse((await help('demo', '--json')).stdout)[0].options).toHaveProperty('requests');
+  });
+
+  it('says what each error of the library means, and what helps', async () => {
+    const codes = [...readFileSync('docs/troubleshooting.md', 'utf8').matchAll(/^## (ERR_\w+)$/gm)];
+    expect(codes.length).toBeGreaterThan(20);
+    for (const [, code] of codes) {
+      const { status, stdout } = await help(code!);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^${code}\\n\\n[\\s\\S]+\\n\\nWhat helps: `));
+      expect(stdout).not.toMatch(/\*\*|\]\(/);
+    }
+    expect(JSON.parse((await help('err_locked', '--json')).stdout)).toMatchObject({ code: 'ERR_LOCKED' });
+    expect((await help('ERR_NOTHING')).status).toBe(2);
   });
 
   it('answers an unknown command with 2', async () => {
