@@ -16,8 +16,8 @@ const answers = privateField<Promise<unknown>>();
  * promise answers for each, which has seen the value first. `await` asks for it too, since it calls the `then` of a
  * promise whose constructor is not Promise.
  *
- * Rejections are the answer's: one that nobody handles is reported as ever, one that is handled is not. And the answer
- * is an async function's, which leaves the stack traces of errors whole.
+ * Rejections are the answer's: one that nobody handles is reported as ever, one that is handled is not. And the answer is what
+ * `then` gives: V8 follows it to whoever waits, and adds no frame to the stack traces of errors.
  */
 class AnsweredPromise<T> extends Promise<T> {
   // What `then` gives is a plain promise.
@@ -57,15 +57,14 @@ export function observePromise<T>(promise: Promise<T>, observer: PromiseObserver
   return promise;
 }
 
-async function answerOf<T>(promise: Promise<T>, observer: PromiseObserver): Promise<T> {
-  let value: T;
-  try {
-    value = await promise;
-  } catch (error) {
-    observer.rejected?.(error);
-    throw error;
-  }
-  return observer.fulfilled(value);
+function answerOf<T>(promise: Promise<T>, observer: PromiseObserver): Promise<T> {
+  return promise.then(
+    (value) => observer.fulfilled(value),
+    (error: unknown) => {
+      observer.rejected?.(error);
+      throw error;
+    },
+  );
 }
 
 /** What there is to say of a thenable that is somebody else's. */
