@@ -8,6 +8,7 @@ import { readOutcome, rethrowUsage } from '../outcomes.js';
 import { emptyLines, lossLines, spanText, titleLines } from '../report/analysed.js';
 import type { ReportOptions } from '../report/measures.js';
 import { groupLines, metricsLines, outcomeLines } from '../report/metrics.js';
+import { shapeLines, shapeOf } from '../report/shape.js';
 import { type OpenedExperiment, withExperiment } from '../stored-experiments.js';
 import { wrap } from '../terminal/width.js';
 import { waitFor } from '../waiting.js';
@@ -50,7 +51,7 @@ export const metrics = defineCommand({
     ...FILTER_OPTIONS,
   },
   run(context) {
-    const { options, print, printJson, report } = context;
+    const { options, print, printJson, report, stdout } = context;
     const { by } = options;
     const of = options.of.map((text) => readOutcome(text, '--of', 'metrics'));
     const wanted = of.length === 0 ? {} : { of };
@@ -62,7 +63,7 @@ export const metrics = defineCommand({
         context,
         'reading',
         (by === undefined
-          ? inAll(experiment, filter, wanted, report)
+          ? inAll(experiment, filter, wanted, report, !options.json && stdout.isTTY === true)
           : byGroup(opened, by, filter, wanted, report)
         ).catch(rethrowUsage('--of', 'metrics')),
       );
@@ -95,8 +96,10 @@ async function inAll(
   filter: Filter | null,
   wanted: Wanted,
   options: ReportOptions,
+  drawn: boolean,
 ): Promise<Found> {
   const metrics = await experiment.metrics(filter ?? {}, wanted);
+  const shape = drawn ? await shapeOf(experiment, metrics, filter) : null;
   // Figures of events of several kinds are of a mixture, which is what nobody wants to read unknowingly.
   const isMixture = Object.keys(metrics.events).length > 1;
   const byEvent = isMixture ? await experiment.metricsBy('eventName', filter ?? {}, wanted) : [];
@@ -107,6 +110,7 @@ async function inAll(
       ...(isMixture ? [...groupLines('event', byEvent, options), '', 'all events together'] : []),
       ...metricsLines([{ name: '', metrics }], options, true),
       ...outcomeLines([{ key: null, metrics }], null, options),
+      ...(shape === null ? [] : shapeLines(shape, options)),
     ],
     isEmpty: metrics.summary.totalEvents === 0,
   };

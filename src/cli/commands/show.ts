@@ -2,6 +2,7 @@ import type { Json, RecoveredExperiment, StoredExperiment, StoredFields } from '
 import { defineCommand } from '../command.js';
 import type { LibraryExperiment } from '../library.js';
 import type { ReportOptions } from '../report/measures.js';
+import { shapeLines, shapeOf } from '../report/shape.js';
 import { damageText, factLines, statusText, streamingLines } from '../report/stored.js';
 import { withExperiment } from '../stored-experiments.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, formatTime } from '../terminal/numbers.js';
@@ -26,10 +27,16 @@ export const show = defineCommand({
   positionals: { min: 1, max: 1 },
   options: {},
   run(context) {
-    const { options, print, printJson, report } = context;
+    const { options, print, printJson, report, stdout } = context;
     return withExperiment(context, 'show', async ({ experiment, stored, report: found }) => {
-      if (options.json) printJson(experimentDocument(experiment, stored, found));
-      else print(...experimentLines(experiment, stored, found, report));
+      if (options.json) {
+        printJson(experimentDocument(experiment, stored, found));
+        return;
+      }
+      const isDrawn = stdout.isTTY === true && experiment.counts.retained > 0;
+      const shape = isDrawn ? await shapeOf(experiment, await experiment.metrics(), null) : null;
+      const drawing = shape === null ? [] : shapeLines(shape, report);
+      print(...experimentLines(experiment, stored, found, report, drawing));
     });
   },
 });
@@ -64,6 +71,7 @@ function experimentLines(
   stored: StoredExperiment,
   report: RecoveredExperiment,
   options: ReportOptions,
+  drawing: readonly string[],
 ): string[] {
   const { red } = options.style;
   const { counts } = experiment;
@@ -87,6 +95,7 @@ function experimentLines(
       options,
     ),
     ...(streams ? ['', ...streamingLines(experiment.streamingMetrics(), options)] : []),
+    ...drawing,
     '',
     ...factLines(
       'Storage',

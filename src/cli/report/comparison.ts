@@ -9,6 +9,7 @@ import type {
   MetricComparison,
   TreatmentComparison,
 } from '../../analysis/types.js';
+import { intervalPlot } from '../terminal/interval-plot.js';
 import {
   decimalsFor,
   formatCount,
@@ -28,6 +29,9 @@ import { known, type Maybe, type ReportOptions } from './measures.js';
 const TEXT_WIDTH = 100;
 /** Longer names would leave no room for figures; then the columns say what the arms are. */
 const NAME_MAX = 14;
+/** Of the drawn intervals: odd, with no difference in the middle. */
+const PLOT_WIDTH = 21;
+const PLOT_HEADER = `${' '.repeat((PLOT_WIDTH - 1) / 2)}0`;
 
 const LABELS: Readonly<Record<string, string>> = {
   latencyMean: 'mean latency',
@@ -134,6 +138,10 @@ function differenceTable(
   options: ReportOptions,
 ): string[] {
   const { confidenceLevel } = comparison.settings;
+  // For eyes, not for programs.
+  const { tableWidth = Number.POSITIVE_INFINITY } = options;
+  const isDrawn =
+    tableWidth < Number.POSITIVE_INFINITY && compared.some((found) => found.confidenceInterval !== null);
   const isLong = Math.max(displayWidth(names.baseline), displayWidth(names.treatment)) > NAME_MAX;
   const [old, now] = isLong ? ['baseline', 'treatment'] : [names.baseline, names.treatment].map(visible);
   const columns: TableColumn[] = [
@@ -144,9 +152,13 @@ function differenceTable(
     { header: `${percent(confidenceLevel)} interval`, align: 'right', optional: 2 },
     { header: 'change, %', align: 'right', optional: 4 },
     ...(compared.length > 0 ? [{ header: 'result', align: 'left', optional: 3 } as const] : []),
+    ...(isDrawn ? [{ header: PLOT_HEADER, align: 'left', optional: 5, isDrawing: true } as const] : []),
   ];
   const rows = [
-    ...compared.map((found) => metricRow(found, options.style)),
+    ...compared.map((found) => [
+      ...metricRow(found, options.style),
+      ...(isDrawn ? [intervalPlot(found.difference, found.confidenceInterval, PLOT_WIDTH).trimEnd()] : []),
+    ]),
     ...totalRows(comparison, treatment),
   ];
   return tableLines(columns, rows, { ...options, gap: 2, minShrunk: Math.floor(options.width / 4) });
