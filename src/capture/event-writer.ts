@@ -20,7 +20,6 @@ import {
   FLAG_METADATA_TOKENS,
   FLAG_SUCCEEDED,
   FLAG_TIME_NS,
-  FLAG_WRITTEN,
   FLAGS_TO_PRICE,
   STRINGS,
   TIME_US_MAX,
@@ -28,7 +27,7 @@ import {
 } from '../../assembly/layout.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
-import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM, setOwn } from '../formats/msgpack/stored-value.js';
+import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM } from '../formats/msgpack/stored-value.js';
 import { BindingTable } from '../ring/bindings.js';
 import { Dictionary } from '../ring/dictionary.js';
 import type { LossListener } from '../ring/losses.js';
@@ -48,7 +47,6 @@ import { absentCode, FALSE, isWordColumn, TRUE } from '../row/declared.js';
 import { COLUMN_TYPES } from '../schema/columns.js';
 import {
   type Enriched,
-  type EventKind,
   emptyEnriched,
   enrich,
   enrichRecord,
@@ -56,92 +54,31 @@ import {
   kindOfEvent,
   newKnownParts,
   type Told,
-  toldName,
   toldSuccess,
   UNPRICED_MODEL,
 } from '../schema/enrich.js';
 import type { Context, Fields, Json, Measurements, Metadata } from '../schema/event.js';
-import { clearMalformed, noteAgain, noteCut, noteMalformed } from '../schema/malformed.js';
+import { clearMalformed, noteCut, noteMalformed } from '../schema/malformed.js';
 import { PriceBook, type PriceTable } from '../schema/prices.js';
 import { isSpelled, type Part } from '../schema/spellings.js';
 import { additionsOf } from './additions.js';
-import { withLongWriter, writeFitting } from './long-event.js';
+import { asideOf, type Frame, fitted, lose, noteName } from './event-frame.js';
+import type { EventPlan, ModelBindings } from './event-plan.js';
+import { withLongWriter } from './long-event.js';
+import { readable, trimmed } from './readable.js';
 import { ClockedRecorder, Recorder, type RecorderSink } from './recorder.js';
 
+/** Models remembered of an event, and providers of a model. */
+const MODELS_MAX = 1024;
+const UNBOUND = -1;
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
 /** What an event is called whose name is no text. */
 const NAMELESS = '(unnamed)';
 /** Event names remembered. */
 const PLANS_MAX = 4096;
-/** Models remembered of an event, and providers of a model. */
-const MODELS_MAX = 1024;
-const UNBOUND = -1;
 /** What is left of a text where cutting all of them to one length is not enough. */
 const TRIMMED_BYTES = 1024;
 const hrtime = process.hrtime.bigint;
-
-// What becomes of a metadata key: it is encoded (0), it goes to the declared column `kind − 1` (above 0), or it is
-// left out of rows that carry the flag `−kind`, since a reader puts it back (below 0).
-const KIND_ENCODED = 0;
-const KINDS: ReadonlyMap<string, number> = new Map([
-  ['model', -FLAG_METADATA_MODEL],
-  ['provider', -FLAG_METADATA_PROVIDER],
-  ['tokens', -FLAG_METADATA_TOKENS],
-]);
-
-/** The place, among a reader's metadata keys, of those that were encoded: behind all others. */
-const PLACE_ENCODED = 1000;
-
-// Column types as numbers: comparing their names costs more than storing a value.
-const COLUMN_F64 = 0;
-const COLUMN_I32 = 1;
-const COLUMN_U32 = 2;
-const COLUMN_BOOL = 3;
-
-/** What is remembered of an event name. */
-interface EventPlan {
-  readonly event: string;
-  readonly kind: EventKind;
-  /** The last binding used: most events of a name share model and provider. */
-  model: string | null;
-  provider: string | null;
-  binding: number;
-  readonly models: Map<string | null, ModelBindings>;
-  /** Kinds of the metadata keys in the order they came last time. */
-  readonly keys: string[];
-  readonly kinds: number[];
-  /** The measurements' keys in theirs. */
-  readonly measured: string[];
-  /** What enrichment remembers of events with spellings; null until there is one. */
-  known: KnownParts | null;
-}
-
-/** The bindings of an event's name with one model. */
-interface ModelBindings {
-  /** The last one used: a model mostly has one provider. */
-  provider: string | null;
-  binding: number;
-  readonly byProvider: Map<string | null, number>;
-}
-
-/** An event of a file that this library has written. */
-export interface RestoredEvent {
-  readonly name: string;
-  readonly known: KnownColumns;
-  /** Whether the cost comes from the price table of this experiment. */
-  readonly costComputed: boolean;
-  /** UNPRICED_* */
-  readonly unpriced: number;
-  readonly malformed: boolean;
-  readonly measurements: Record<string, Json>;
-  readonly metadata: Record<string, Json>;
-  /** Fields of the event that do not follow from the others. */
-  readonly corrections: Readonly<Record<string, Json>> | null;
-  /** The id it had; null when the file does not tell. */
-  readonly eventId: string | null;
-  /** The id that a row here gets. */
-  idAt(producer: number, sequence: number): string;
-}
 
 /** Keys of a record's parts that its event has not, or not whole. */
 export interface RecordFlaws {
@@ -152,35 +89,36 @@ export interface RecordFlaws {
 
 const FLAWLESS: RecordFlaws = Object.freeze({ notUnderstood: [], notKept: [] });
 
-/** Columns of an event that is not enriched: absent numbers NaN, absent tokens -1. */
-export type KnownColumns = Pick<
-  Enriched,
-  'latencyMs' | 'costUsd' | 'prompt' | 'completion' | 'success' | 'model' | 'provider'
->;
+// What becomes of a metadata key: it is encoded (0), it goes to the declared column `kind − 1` (above 0), or it is
+// left out of rows that carry the flag `−kind`, since a reader puts it back (below 0).
+export const KIND_ENCODED = 0;
+const KINDS: ReadonlyMap<string, number> = new Map([
+  ['model', -FLAG_METADATA_MODEL],
+  ['provider', -FLAG_METADATA_PROVIDER],
+  ['tokens', -FLAG_METADATA_TOKENS],
+]);
 
-/** Working storage of one capture. A getter that captures in turn gets the next frame. */
-interface Frame {
-  readonly enriched: Enriched;
-  /** A value per declared column: NaN or 0 where there is none. */
-  readonly declared: Float64Array;
-  hasDeclared: boolean;
-  /** Whether something is kept beside the event. */
-  hasAside: boolean;
-}
+// Column types as numbers: comparing their names costs more than storing a value.
+export const COLUMN_F64 = 0;
+export const COLUMN_I32 = 1;
+export const COLUMN_U32 = 2;
+export const COLUMN_BOOL = 3;
 
 export class EventWriter {
   readonly ring: RingWriter;
+  /** @internal Over this thread's scratch. */
+  readonly out: MsgpackWriter;
+  /** @internal What becomes of metadata keys, as KIND_ENCODED says. */
+  readonly kinds = new Map(KINDS);
+  /** @internal COLUMN_* of each declared column. */
+  readonly columnKinds: Uint8Array;
   private readonly bindings: BindingTable;
   private readonly strings: Dictionary;
   private readonly malformedKeys: MalformedKeys;
   private readonly prices: PriceBook;
   private readonly clock: Clock;
-  private readonly out: MsgpackWriter;
   private readonly plans = new Map<string, EventPlan>();
-  private readonly kinds = new Map(KINDS);
   private readonly columnNames: readonly string[];
-  /** COLUMN_* of each declared column. */
-  private readonly columnKinds: Uint8Array;
   /** Distance of each declared column from a row's position, in elements of the view that stores it. */
   private readonly columnDistances: Int32Array;
   private readonly absent: Float64Array;
@@ -353,7 +291,7 @@ export class EventWriter {
     metadata: Metadata,
     malformedKeys: readonly string[],
   ): RecordFlaws | null {
-    const frame = this.frames[0] ?? this.newFrame();
+    const frame = this.outermostFrame();
     const scratchStart = this.out.position;
     const { enriched } = frame;
     clearMalformed(enriched);
@@ -375,204 +313,9 @@ export class EventWriter {
     }
   }
 
-  /**
-   * Stores an event that was exported. What reading it back would find out otherwise, its id above all, is kept
-   * beside its metadata; a row that needs nothing of that takes no more room than before it was exported.
-   * @returns false when it is refused
-   */
-  restore(timestampUs: number, event: RestoredEvent): boolean {
-    const frame = this.frames[0] ?? this.newFrame();
-    const scratchStart = this.out.position;
-    try {
-      return this.storeRestored(frame, timestampUs, event);
-    } finally {
-      this.out.position = scratchStart;
-    }
-  }
-
-  private storeRestored(frame: Frame, timestampUs: number, event: RestoredEvent): boolean {
-    const { enriched } = frame;
-    const { metadata, measurements, eventId } = event;
-    clearMalformed(enriched);
-    enriched.malformed = event.malformed;
-    const malformedKeys = event.corrections?.malformedKeys;
-    if (Array.isArray(malformedKeys)) for (const key of malformedKeys) noteAgain(enriched, String(key));
-    const { latencyMs, costUsd, prompt, completion, success, model, provider } = event.known;
-    enriched.latencyMs = latencyMs;
-    enriched.costUsd = costUsd;
-    enriched.prompt = prompt;
-    enriched.completion = completion;
-    enriched.success = success;
-    enriched.model = model;
-    enriched.provider = provider;
-    enriched.costComputed = event.costComputed;
-    enriched.unpriced = event.unpriced;
-    enriched.totalTokens = -1;
-    // A total of their own is told by the corrections.
-    enriched.tokensCanonical =
-      event.corrections?.tokens === undefined && isCanonical(metadata.tokens, enriched);
-    const plan = this.plans.get(event.name) ?? this.newPlan(event.name);
-    if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.rebind(plan, enriched);
-    const { binding } = plan;
-    const corrections = { ...event.corrections };
-    if (binding === 0) {
-      // Its names are looked for in the metadata alone.
-      for (const name of ['model', 'provider'] as const) {
-        if (toldName(name, event.name, metadata) !== enriched[name]) corrections[name] ??= enriched[name];
-      }
-    }
-    this.forgetDeclared(frame);
-    const isCorrected = isNotEmpty(corrections);
-    const isPlain =
-      binding !== 0 && !isCorrected && !event.malformed && !event.costComputed && !isNotEmpty(measurements);
-    if (isPlain && isBound(metadata, enriched)) {
-      const position = this.ring.reserve(0);
-      if (position < 0) return false;
-      if (eventId === null || eventId === event.idAt(this.ring.producer, this.ring.sequenceAt(position))) {
-        return this.row(frame, binding, FLAG_WRITTEN, 0, 0, timestampUs);
-      }
-    }
-    if (eventId !== null) corrections.eventId = eventId;
-    return this.encodeRestored(frame, plan, binding, timestampUs, event, corrections, isCorrected);
-  }
-
-  private encodeRestored(
-    frame: Frame,
-    plan: EventPlan,
-    binding: number,
-    timestampUs: number,
-    event: RestoredEvent,
-    corrections: Record<string, Json>,
-    isCorrected: boolean,
-  ): boolean {
-    const { out, ring } = this;
-    const { enriched } = frame;
-    const { eventId } = event;
-    const flags = this.restoredFlags(frame, binding, event.metadata);
-    const kept = Math.max(flags, 0) | FLAG_BLOB;
-    const start = out.position;
-    try {
-      const { asideAt, map, entries } = this.writeRestored(
-        out,
-        frame,
-        plan,
-        binding,
-        flags,
-        event,
-        corrections,
-      );
-      if (!isCorrected && frame.hasAside) {
-        // All that is kept aside is its id, which may be what its place gives it.
-        const position = ring.reserve(asideAt - start);
-        if (position < 0) return false;
-        if (eventId === event.idAt(ring.producer, ring.sequenceAt(position))) {
-          out.position = asideAt;
-          out.endMap(map, entries);
-          if (binding === 0) out.text(plan.event);
-          frame.hasAside = false;
-        }
-      }
-      const corrected = frame.hasAside ? FLAG_CORRECTED : 0;
-      return this.row(frame, binding, kept | corrected, start, out.position - start, timestampUs);
-    } catch (error) {
-      if (error !== OUT_OF_ROOM) throw error;
-      return withLongWriter((long) => {
-        const isWhole = fitted(long, enriched, () => {
-          this.writeRestored(long, frame, plan, binding, flags, event, corrections);
-        });
-        // What stays too large loses its corrections, too.
-        if (!isWhole) {
-          const { measurements, metadata } = event;
-          this.encodeTrimmed(long, frame, plan, binding, Math.max(flags, 0), measurements, metadata);
-        }
-        const corrected = frame.hasAside ? FLAG_CORRECTED : 0;
-        return this.row(frame, binding, kept | corrected, 0, long.written.length, timestampUs, long.written);
-      });
-    }
-  }
-
-  /**
-   * Writes the byte-area part of an event that was exported.
-   * @returns where what is kept aside begins, and the map that it is the last entry of, with its other entries
-   */
-  private writeRestored(
-    out: MsgpackWriter,
-    frame: Frame,
-    plan: EventPlan,
-    binding: number,
-    flags: number,
-    { metadata, measurements }: RestoredEvent,
-    corrections: Readonly<Record<string, Json>>,
-  ): { asideAt: number; map: number; entries: number } {
-    const { enriched } = frame;
-    this.forgetDeclared(frame);
-    out.lossy = false;
-    if (binding === 0) noteName(out, frame, plan);
-    let map = out.beginMap();
-    let entries = 0;
-    for (const key of Object.keys(metadata)) {
-      const value = metadata[key];
-      const kind = flags < 0 ? KIND_ENCODED : (this.kinds.get(key) ?? KIND_ENCODED);
-      if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
-      if (entries === MAP_ENTRIES_MAX) {
-        noteMalformed(enriched, 'metadata');
-        break;
-      }
-      out.entry(key, value);
-      if (out.lossy) lose(out, frame, 'metadata', key);
-      entries++;
-    }
-    out.endMap(map, entries);
-    map = out.beginMap();
-    entries = 0;
-    for (const key of Object.keys(measurements)) {
-      // One is for what is kept aside.
-      if (entries === MAP_ENTRIES_MAX - 1) {
-        noteMalformed(enriched, 'measurements');
-        break;
-      }
-      out.entry(key, measurements[key]);
-      if (out.lossy) lose(out, frame, 'measurements', key);
-      entries++;
-    }
-    const { malformedKeys } = enriched;
-    const told = malformedKeys.length > 0 ? { ...corrections, malformedKeys } : corrections;
-    const asideAt = out.position;
-    frame.hasAside = isNotEmpty(told);
-    if (frame.hasAside) out.aside(told);
-    out.endMap(map, frame.hasAside ? entries + 1 : entries);
-    if (binding === 0) out.text(plan.event);
-    return { asideAt, map, entries };
-  }
-
-  /**
-   * The flags of a row whose metadata, read again, have their keys in the order given here; negative when only
-   * encoding all of them can keep it.
-   */
-  private restoredFlags(frame: Frame, binding: number, metadata: Metadata): number {
-    const { enriched } = frame;
-    let flags = 0;
-    let last = 0;
-    for (const key of Object.keys(metadata)) {
-      const kind = this.kinds.get(key) ?? KIND_ENCODED;
-      let place = PLACE_ENCODED;
-      if (kind === -FLAG_METADATA_MODEL || kind === -FLAG_METADATA_PROVIDER) {
-        const isModel = kind === -FLAG_METADATA_MODEL;
-        const name = isModel ? enriched.model : enriched.provider;
-        if (binding !== 0 && name !== null && metadata[key] === name) {
-          flags |= -kind;
-          place = isModel ? 1 : 2;
-        }
-      } else if (kind === -FLAG_METADATA_TOKENS) {
-        if (enriched.tokensCanonical) {
-          flags |= -kind;
-          place = 3;
-        }
-      } else if (kind > 0 && fits(this.columnKinds[kind - 1], metadata[key])) place = 3 + kind;
-      if (place < last) return -1;
-      last = place;
-    }
-    return flags;
+  /** @internal The frame of an event that is no program's, and so runs nobody's code while it is stored. */
+  outermostFrame(): Frame {
+    return this.frames[0] ?? this.newFrame();
   }
 
   private newFrame(): Frame {
@@ -660,12 +403,20 @@ export class EventWriter {
     });
   }
 
+  /** @internal The plan of an event that is known as a whole, with the binding of its model and provider. */
+  boundPlan(event: string, enriched: Enriched): EventPlan {
+    const plan = this.plans.get(event) ?? this.newPlan(event);
+    if (enriched.model !== plan.model || enriched.provider !== plan.provider) this.rebind(plan, enriched);
+    return plan;
+  }
+
   /**
+   * @internal
    * Stores the columns. Everything of the event has been evaluated: nothing here runs its code.
    * @param elsewhere - the byte-area part where it is not in the memory
    * @returns false when the ring refuses it
    */
-  private row(
+  row(
     frame: Frame,
     binding: number,
     flags: number,
@@ -794,8 +545,8 @@ export class EventWriter {
     if (binding === 0) out.text(plan.event);
   }
 
-  /** Values of an event that was refused must not turn up in the next one. */
-  private forgetDeclared(frame: Frame): void {
+  /** @internal Values of an event that was refused must not turn up in the next one. */
+  forgetDeclared(frame: Frame): void {
     if (!frame.hasDeclared) return;
     frame.declared.set(this.absent);
     frame.hasDeclared = false;
@@ -859,8 +610,8 @@ export class EventWriter {
     out.endMap(at, entries);
   }
 
-  /** Puts a value into its column. @returns false when it does not fit there, and is to be encoded */
-  private declare(frame: Frame, column: number, value: unknown): boolean {
+  /** @internal Puts a value into its column. @returns false when it does not fit there, and is to be encoded */
+  declare(frame: Frame, column: number, value: unknown): boolean {
     let code: number;
     switch (this.columnKinds[column]) {
       case COLUMN_F64:
@@ -907,8 +658,8 @@ export class EventWriter {
     return kind;
   }
 
-  /** The last resort for an event that stays too large: scalars, and the beginnings of texts. */
-  private encodeTrimmed(
+  /** @internal The last resort for an event that stays too large: scalars, and the beginnings of texts. */
+  encodeTrimmed(
     out: MsgpackWriter,
     frame: Frame,
     plan: EventPlan,
@@ -1007,69 +758,6 @@ function withoutAbsent(values: Readonly<Record<string, unknown>>): Record<string
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-function isNotEmpty(object: object): boolean {
-  for (const _ in object) return true;
-  return false;
-}
-
-/** Whether metadata.tokens are what a reader makes of the two columns, in its order. */
-function isCanonical(tokens: unknown, { prompt, completion }: Enriched): boolean {
-  if (typeof tokens !== 'object' || tokens === null || prompt < 0 || completion < 0) return false;
-  const values = Object.values(tokens);
-  return (
-    Object.keys(tokens).join() === 'prompt,completion,total' &&
-    Object.is(values[0], prompt) &&
-    Object.is(values[1], completion) &&
-    values[2] === prompt + completion
-  );
-}
-
-/** Whether the metadata are what a reader makes of the binding alone. */
-function isBound(metadata: Metadata, { model, provider }: Enriched): boolean {
-  let place = 0;
-  for (const key in metadata) {
-    if (place === 0 && key === 'model' && model !== null && metadata.model === model) place = 1;
-    else if (place < 2 && key === 'provider' && provider !== null && metadata.provider === provider)
-      place = 2;
-    else return false;
-  }
-  // Nothing may be missing either.
-  return (
-    (model === null || metadata.model === model) && (provider === null || metadata.provider === provider)
-  );
-}
-
-/** Whether a column of this kind takes the value, and gives it back. */
-function fits(kind: number, value: unknown): boolean {
-  switch (kind) {
-    case COLUMN_F64:
-      return typeof value === 'number' && value - value === 0;
-    case COLUMN_I32:
-      return typeof value === 'number' && Object.is(value | 0, value);
-    case COLUMN_U32:
-      return typeof value === 'number' && Object.is(value >>> 0, value);
-    case COLUMN_BOOL:
-      return typeof value === 'boolean';
-    default:
-      return typeof value === 'string';
-  }
-}
-
-function learnMeasured(plan: EventPlan, index: number, key: string): void {
-  plan.measured[index] = key;
-  if (isSpelled('measurements', key)) plan.known ??= newKnownParts();
-}
-
-/** What readers do not find in the columns. */
-function asideOf({ malformedKeys, prompt, completion, totalTokens }: Enriched): Record<string, Json> {
-  return {
-    ...(malformedKeys.length > 0 && { malformedKeys }),
-    ...(totalTokens >= 0 && {
-      tokens: { prompt: Math.max(prompt, 0), completion: Math.max(completion, 0), total: totalTokens },
-    }),
-  };
-}
-
 function asObject(frame: Frame, part: Part, value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   if (value !== undefined && value !== null) noteMalformed(frame.enriched, part);
@@ -1093,66 +781,9 @@ function encodeMapObject(out: MsgpackWriter, frame: Frame, part: Part, source: o
   return entries;
 }
 
-/** Notes what was lost of a value as it was written. */
-function lose(out: MsgpackWriter, frame: Frame, part: Part, key: string): void {
-  if (out.isCut) noteCut(frame.enriched, `${part}.${key}`);
-  else noteMalformed(frame.enriched, `${part}.${key}`);
-  out.lossy = false;
-  out.isCut = false;
-}
-
-/** Notes whether the event's name will be cut, before what is noted is written. */
-function noteName(out: MsgpackWriter, { enriched }: Frame, { event }: EventPlan): void {
-  if (out.cuts(event)) noteCut(enriched, 'eventName');
-}
-
-/** As `writeFitting`; of what the tries note of the event, what the last one has. */
-function fitted(out: MsgpackWriter, enriched: Enriched, write: () => void): boolean {
-  const { cut } = enriched;
-  const noted = enriched.malformedKeys.length;
-  const forget = () => {
-    enriched.malformedKeys.length = noted;
-    enriched.cut = cut;
-  };
-  const fits = writeFitting(out, () => {
-    forget();
-    write();
-  });
-  if (!fits) forget();
-  return fits;
-}
-
-/** An object's own properties; null for those whose getter throws, of which `unread` is told. Never throws. */
-function readable(source: unknown, unread: (key: string) => void): Record<string, unknown> {
-  const copy: Record<string, unknown> = {};
-  if (typeof source !== 'object' || source === null) return copy;
-  try {
-    for (const key of Object.keys(source)) {
-      try {
-        setOwn(copy, key, (source as Record<string, unknown>)[key]);
-      } catch {
-        setOwn(copy, key, null);
-        unread(key);
-      }
-    }
-  } catch {
-    // A proxy that does not even tell its keys.
-  }
-  return copy;
-}
-
-/** What of an object may be kept where all of it is too large. */
-function trimmed(
-  source: Readonly<Record<string, unknown>>,
-  onCut: (key: string) => void,
-): Record<string, unknown> {
-  const copy: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(readable(source, () => {}))) {
-    const isLeft = typeof value !== 'object';
-    if (!isLeft && value !== null) onCut(key);
-    setOwn(copy, key, isLeft ? value : null);
-  }
-  return copy;
+function learnMeasured(plan: EventPlan, index: number, key: string): void {
+  plan.measured[index] = key;
+  if (isSpelled('measurements', key)) plan.known ??= newKnownParts();
 }
 
 /** Bound values as JSON keeps them. */

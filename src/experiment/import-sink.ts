@@ -1,6 +1,7 @@
 /** Stores what an import reads: any record as an event, and events of our own exports as they were. */
 
-import type { EventWriter, KnownColumns, RecordFlaws } from '../capture/event-writer.js';
+import type { EventWriter, RecordFlaws } from '../capture/event-writer.js';
+import { type KnownColumns, RestoredEvents } from '../capture/restored-events.js';
 import type { Clock } from '../clock.js';
 import type { ImportedRecord, ReportProblem, RestoredParts } from '../import/index.js';
 import { eventIdText } from '../row/event-id.js';
@@ -13,6 +14,7 @@ const AS_IT_WAS: RecordFlaws = { notUnderstood: [], notKept: [] };
 
 export class ImportSink {
   private readonly writer: EventWriter;
+  private readonly restored: RestoredEvents;
   private readonly clock: Clock;
   /** What costs computed from the present price table are marked by. */
   private readonly tableSource: string;
@@ -20,6 +22,7 @@ export class ImportSink {
 
   constructor(writer: EventWriter, experimentId: string, priceVersion: string, clock: Clock) {
     this.writer = writer;
+    this.restored = new RestoredEvents(writer);
     this.clock = clock;
     this.tableSource = `table:${priceVersion}`;
     this.idAt = (producer, sequence) => eventIdText(experimentId, producer, sequence);
@@ -57,7 +60,7 @@ export class ImportSink {
     const unpriced = costUsd === null ? Math.max(UNPRICED.indexOf(costSource ?? null), 0) : 0;
     const found = costUsd === null ? UNPRICED[unpriced] : costComputed ? this.tableSource : 'event';
     const isTold = costSource === undefined || costSource === found;
-    return this.writer.restore(timestampUs, {
+    return this.restored.store(timestampUs, {
       name: event,
       known,
       costComputed,
