@@ -184,7 +184,9 @@ class AwsEvents implements BodyReader {
   }
 }
 
-function parsed(text: string): unknown {
+/** What a text of JSON says; null where it is none, or too long. */
+export function parsed(text: string): unknown {
+  if (text.length > BYTES_MAX) return null;
   try {
     return JSON.parse(text) as unknown;
   } catch {

@@ -8,7 +8,7 @@
 import type { ActiveRun } from '../capture/context.js';
 import { type ResultObserver, watch } from '../capture/results/watch.js';
 import { isAbort } from '../capture/results/watchable.js';
-import { type BodyReader, bodyReader, isStreamType } from './body.js';
+import { type BodyReader, bodyReader, isStreamType, parsed } from './body.js';
 import { type Content, type ContentOptions, contentOf } from './content.js';
 import { Endpoints } from './endpoints.js';
 import { errorName } from './error-name.js';
@@ -94,7 +94,9 @@ class Attempt implements ResultObserver {
   readonly #isInner: boolean;
   #body: BodyReader | undefined;
   #hasBytes = false;
-  #response: WeakRef<Response> | undefined;
+  #hasArrived = false;
+  /** What a refusal asks for. */
+  #retryAfterS = Number.NaN;
 
   constructor(call: ModelCall, request: Sent, isInner: boolean) {
     this.call = call;
@@ -113,7 +115,8 @@ class Attempt implements ResultObserver {
       const cost = Number(headers.get('x-litellm-response-cost') ?? Number.NaN);
       if (Number.isFinite(cost)) call.costUsd = cost;
       this.#body = bodyReader(type, call.reply);
-      this.#response = new WeakRef(response as Response);
+      this.#hasArrived = true;
+      if (status >= 400) this.#retryAfterS = retryAfterS(headers);
     }, undefined);
   }
 
@@ -136,7 +139,7 @@ class Attempt implements ResultObserver {
   read(value: unknown): void {
     guarded(() => {
       if (this.#hasBytes) return;
-      if (typeof value === 'string') this.#take(Buffer.from(value));
+      if (typeof value === 'string') this.#takeText(value);
       else if (value instanceof ArrayBuffer) this.#take(new Uint8Array(value));
       else if (value instanceof Uint8Array) this.#take(value);
       else this.call.reply.take(value);
@@ -146,6 +149,11 @@ class Attempt implements ResultObserver {
   #take(bytes: Uint8Array): void {
     this.#hasBytes = true;
     this.#body?.take(bytes);
+  }
+
+  #takeText(text: string): void {
+    if (this.call.isStream) this.#take(Buffer.from(text));
+    else this.call.reply.take(parsed(text));
   }
 
   completed(): void {
@@ -185,7 +193,7 @@ class Attempt implements ResultObserver {
 
   failed(error: unknown): void {
     // An answer that has come, and is no JSON, is one.
-    if (error instanceof SyntaxError && this.#response !== undefined && this.wantsWhole()) {
+    if (error instanceof SyntaxError && this.#hasArrived && this.wantsWhole()) {
       this.completed();
       return;
     }
@@ -193,7 +201,7 @@ class Attempt implements ResultObserver {
       const isTimeout = isAbort(error) && this.call.elapsedMs() >= this.#request.timeoutMs;
       const name = isTimeout ? 'timeout' : errorName(error);
       if (isAbort(error) && !isTimeout) this.call.end('aborted');
-      else if (this.#response === undefined) this.#hold(name);
+      else if (!this.#hasArrived) this.#hold(name);
       else this.#fail(name);
     }, undefined);
   }
@@ -209,14 +217,16 @@ class Attempt implements ResultObserver {
       this.#fail(error);
       return;
     }
-    const headers = this.#response?.deref()?.headers;
-    const retryAfterMs = Number(headers?.get('retry-after-ms') ?? Number.NaN);
-    const retryAfterS = Number(headers?.get('retry-after') ?? retryAfterMs / 1000);
-    retries.hold(this.#request, this.call, error, retryAfterS);
+    retries.hold(this.#request, this.call, error, this.#retryAfterS);
   }
 }
 
 /** Whether the AI SDK tries again after an answer of this status. */
 function isTriedAgain(status: number): boolean {
   return status === 408 || status === 409 || status === 429 || status >= 500;
+}
+
+function retryAfterS(headers: Headers): number {
+  const milliseconds = Number(headers.get('retry-after-ms') ?? Number.NaN);
+  return Number(headers.get('retry-after') ?? milliseconds / 1000);
 }

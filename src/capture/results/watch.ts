@@ -56,7 +56,7 @@ export function watch<T>(value: T, observer: ResultObserver, by?: unknown): T {
     };
     return observePromise(value as Promise<unknown>, seen, by) as T;
   }
-  const watched = kind === null ? null : new Watch(observer).begin(value);
+  const watched = kind === null ? null : new Watch(observer).begin(value, kind);
   if (watched !== null) return watched as T;
   observer.completed(value, false);
   return value;
@@ -70,7 +70,7 @@ class Source {
   #message: WeakRef<object> | undefined;
 
   constructor(result: unknown) {
-    this.result = result;
+    this.#result = result;
   }
 
   /** What is told at the end. */
@@ -79,9 +79,15 @@ class Source {
   }
 
   set result(result: unknown) {
-    // A response that nobody reads or holds is collected, and its connection with it: its body may not keep it.
-    this.#message = kindOf(result) === 'message' ? new WeakRef(result as object) : undefined;
-    this.#result = this.#message === undefined ? result : undefined;
+    this.#message = undefined;
+    this.#result = result;
+  }
+
+  /** A response that nobody reads or holds is collected, and its connection with it: its body may not keep it. */
+  loosen(): void {
+    if (kindOf(this.#result) !== 'message') return;
+    this.#message = new WeakRef(this.#result as object);
+    this.#result = undefined;
   }
 
   /** Somebody reads it. */
@@ -113,11 +119,11 @@ interface Tap {
 /** As far as it matters here. */
 interface Message {
   readonly status?: unknown;
-  readonly body?: unknown;
+  readonly body?: object | null;
   readonly bodyUsed?: unknown;
 }
 
-const MESSAGE_MEMBERS: ReadonlySet<Key> = new Set(['clone', ...BODY_READERS]);
+const MESSAGE_MEMBERS: ReadonlySet<Key> = new Set(['body', 'clone', ...BODY_READERS]);
 /** What these give has all that was in the body. */
 const WHOLE_READERS: ReadonlySet<Key> = new Set(['text', 'json', 'arrayBuffer', 'bytes']);
 /** What a container is searched for first. */
@@ -152,8 +158,8 @@ class Watch {
   }
 
   /** Watches a whole result. @returns what its consumer is given; null where there is nothing to wait for */
-  begin(value: unknown): object | null {
-    return this.#streamsIn(value, () => this.#newTap(value));
+  begin(value: unknown, kind: Kind): object | null {
+    return this.#streamsIn(value, () => this.#newTap(value), false, kind);
   }
 
   /** A tap was collected. */
@@ -167,8 +173,7 @@ class Watch {
   }
 
   /** Watches the streams in a value. @returns what stands in for it; null where there are none */
-  #streamsIn(value: unknown, newTap: () => Tap, isOpen = false): object | null {
-    const kind = kindOf(value);
+  #streamsIn(value: unknown, newTap: () => Tap, isOpen = false, kind = kindOf(value)): object | null {
     if (kind === 'message') return this.#bodyOf(value as Message, newTap, isOpen);
     if (kind !== 'container') {
       const watchable = watchableOf(value, kind, isOpen);
@@ -187,34 +192,65 @@ class Watch {
     return found ? (value as object) : null;
   }
 
+  /** A body is watched when somebody asks for it: most are read by a method of their message. */
   #bodyOf(message: Message, newTap: () => Tap, isOpen: boolean): object | null {
     const { status, body, bodyUsed } = message;
-    const isResponse = typeof status === 'number' && bodyUsed !== true;
-    const watchable = isResponse ? watchableOf(body, kindOf(body)) : null;
-    if (watchable === null) return null;
-    if (this.#watched?.has(watchable.object)) return message;
+    if (typeof status !== 'number' || bodyUsed === true || !isUnlocked(body)) return null;
     const tap = newTap();
-    this.#watch(watchable, () => tap, isOpen);
+    // Where it is a plain property, nobody tells when that is.
+    if (Object.hasOwn(message, 'body')) {
+      if (this.#watchBody(tap, body) === body && this.#watched?.has(body) !== true) return null;
+    }
+    if (isOpen) this.#enter(tap);
+    this.#hold(message);
     return surroundByClass(message, MESSAGE_MEMBERS, (call) => this.#callMessage(tap, call));
+  }
+
+  #watchBody(tap: Tap, body: object): object {
+    const known = this.#watched?.get(body);
+    if (known !== undefined) return known;
+    const watchable = watchableOf(body, kindOf(body));
+    if (watchable === null) return body;
+    if (!tap.isOpen) tap.source.loosen();
+    return this.#watch(watchable, () => tap, false);
   }
 
   #callMessage(tap: Tap, call: MemberCall): unknown {
     const { key, self, proceed } = call;
-    const { body } = self as { readonly body?: { readonly locked?: unknown } | null };
-    if (body?.locked === true) return proceed();
+    if (key === 'body') return this.#callBody(tap, proceed());
+    if (this.#isInside || !this.#isUnread(self as Message)) return proceed();
+    if (key === 'clone') {
+      const result = proceed();
+      // Both have streams of their own from then on.
+      this.#enter(tap);
+      this.#bodyOf(result as Message, () => branchOf(tap), true);
+      return result;
+    }
     const isWhole = WHOLE_READERS.has(key) && this.#observer.wantsWhole?.() === true;
     if (isWhole) this.#enter(tap);
+    // Its chunks are seen as the method reads them.
+    else this.#watchBody(tap, (self as { readonly body: object }).body);
     const result = isWhole ? this.#inside(call) : proceed();
+    // Whoever reads need not hold the message any more.
+    this.#held++;
     // Some runtimes read a body past its stream.
-    if (key !== 'clone') {
-      return this.#later(tap, result, (value) => {
-        this.#observer.read?.(value);
-        this.#done(tap);
-      });
+    return this.#later(tap, result, (value) => {
+      this.#observer.read?.(value);
+      this.#done(tap);
+    });
+  }
+
+  #callBody(tap: Tap, body: unknown): unknown {
+    return this.#isInside || !isBody(body) ? body : this.#watchBody(tap, body);
+  }
+
+  #isUnread(message: Message): boolean {
+    this.#isInside = true;
+    try {
+      return isUnlocked(message.body);
+    } finally {
+      this.#isInside = false;
     }
-    // A clone has a stream of its own, and so has what it was cloned from, from then on.
-    for (const branch of [self, result]) this.#bodyOf(branch as Message, () => branchOf(tap), true);
-    return result;
   }
 
   #watch({ object, members }: Watchable, newTap: () => Tap, isOpen: boolean): object {
@@ -229,10 +265,14 @@ class Watch {
         : surround(object, members, around);
     this.#watched ??= new WeakMap();
     this.#watched.set(object, watched).set(watched, watched);
-    this.#held++;
-    collected.register(object, this);
+    this.#hold(object);
     if (hasMethod(object, 'releaseLock')) this.#hearReader(tap, object as ReadableStreamDefaultReader);
     return watched;
+  }
+
+  #hold(object: object): void {
+    this.#held++;
+    collected.register(object, this);
   }
 
   /** A stream may end or break while nobody waits for a chunk. */
@@ -459,6 +499,15 @@ class Watch {
     this.#exit(tap);
     if (this.#open === 0) this.#observer.abandoned(tap.source.result);
   }
+}
+
+/** Whether there is a body, and nobody has begun to read it. */
+function isUnlocked(body: unknown): body is object {
+  return isBody(body) && body.locked !== true;
+}
+
+function isBody(body: unknown): body is { readonly locked?: unknown } {
+  return typeof body === 'object' && body !== null;
 }
 
 function tapOf(source: Source, place: Place): Tap {
