@@ -68,7 +68,7 @@ export class ModelCall {
     this.#run = activeRun.getStore() ?? otherwise;
     this.#called = called;
     this.#model = called.model ?? model;
-    this.#emit(START, { systemTime: this.#startUs }, this.#identity());
+    if (isHeard(START)) this.#emit(START, { systemTime: this.#startUs }, this.#identity());
   }
 
   #newReply(): Reply {
@@ -150,7 +150,7 @@ export class ModelCall {
   }
 
   #emit(event: string, measurements: Record<string, unknown>, metadata: Metadata): void {
-    activeRun.run(this.#run, execute, event, measurements, metadata);
+    inRun(this.#run, () => execute(event, measurements, metadata));
   }
 }
 
@@ -183,8 +183,14 @@ export function emitOver(layer: Layer, call: OverCall): boolean {
     endUs: isTimed ? startUs + durationMs * 1000 : systemClock.nowUs(),
   };
   if (!claim(layer, traits)) return false;
-  activeRun.run(run, emitBoth, call);
+  inRun(run, () => emitBoth(call));
   return true;
+}
+
+/** Most calls end in the run that they were made in. */
+function inRun(run: ActiveRun | undefined, emit: () => void): void {
+  if (activeRun.getStore() === run) emit();
+  else activeRun.run(run, emit);
 }
 
 function emitBoth(call: OverCall): void {

@@ -42,7 +42,7 @@ export class Reply {
   responseId: string | null = null;
   finishReason: string | null = null;
   /** As the provider counts; null where it does not. */
-  usage: Part | null = null;
+  usage: Record<string, unknown> | null = null;
   /** What the provider says went wrong: its name for that kind of error, never its text. */
   error: string | null = null;
   /** The provider has said that this was all. */
@@ -110,8 +110,12 @@ export class Reply {
   /** Later values count; one that is null takes none away. */
   #addUsage(usage: unknown): void {
     if (!isPart(usage)) return;
-    const told = Object.entries(usage).filter(([, value]) => value !== null && value !== undefined);
-    if (told.length > 0) this.usage = { ...this.usage, ...Object.fromEntries(told) };
+    for (const name in usage) {
+      const value = usage[name];
+      if (value === null || value === undefined) continue;
+      this.usage ??= {};
+      this.usage[name] = value;
+    }
   }
 }
 

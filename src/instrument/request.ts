@@ -46,18 +46,25 @@ function headerOf(headers: unknown, name: string): string | null {
 }
 
 /** A name with its model; quotes inside of texts are escaped, so that it stands in none. */
-const MODEL = /"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"/g;
+const NAME = '"model"';
+const MODEL = /"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"/y;
 
 /** The model that a body of JSON names. */
 export function modelIn(body: string | null): string | null {
   if (body === null || !body.startsWith('{')) return null;
-  const [first, second] = body.matchAll(MODEL);
-  if (first === undefined) return null;
-  // Where there are several, one of them is somebody else's.
-  const name = second === undefined ? (JSON.parse(`"${first[1]}"`) as unknown) : topLevelModel(body);
-  return typeof name === 'string' ? name : null;
+  let found: string | null = null;
+  for (let at = body.indexOf(NAME); at >= 0; at = body.indexOf(NAME, at + NAME.length)) {
+    MODEL.lastIndex = at;
+    const written = MODEL.exec(body)?.[1];
+    if (written === undefined) continue;
+    // Where there are several, one of them is somebody else's.
+    if (found !== null) return topLevelModel(body);
+    found = written;
+  }
+  return found?.includes('\\') === true ? (JSON.parse(`"${found}"`) as string) : found;
 }
 
-function topLevelModel(body: string): unknown {
-  return (JSON.parse(body) as { readonly model?: unknown }).model;
+function topLevelModel(body: string): string | null {
+  const { model } = JSON.parse(body) as { readonly model?: unknown };
+  return typeof model === 'string' ? model : null;
 }
