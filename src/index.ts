@@ -15,6 +15,7 @@ export { type Clock, systemClock } from './clock.js';
 export * from './errors.js';
 export type { ArchiveOptions, ArchiveResult } from './experiment/archive.js';
 export { Budget, type BudgetLimits, type BudgetOptions, type Spending } from './experiment/budget.js';
+export type { ExperimentCounts } from './experiment/counts.js';
 export {
   Crucible,
   type CrucibleOptions,
@@ -24,16 +25,18 @@ export {
 export type { StorageStatus } from './experiment/durability.js';
 export {
   Experiment,
-  type ExperimentCounts,
   type ExperimentStatus,
   type ExportFormat,
-  type FlushReport,
-  type ImportOptions,
-  type ImportResult,
 } from './experiment/experiment.js';
 export type { StreamExportOptions } from './experiment/export-stream.js';
 export type { ExportOptions } from './experiment/exporting.js';
-export type { ImportedFiles, ImportFilesOptions } from './experiment/importing.js';
+export type { FlushReport } from './experiment/flush.js';
+export type {
+  ImportedFiles,
+  ImportFilesOptions,
+  ImportOptions,
+  ImportResult,
+} from './experiment/importing.js';
 export type { ExperimentOptions } from './experiment/options.js';
 export type { RecoveredExperiment, RecoverOptions, RecoveryReport } from './experiment/reopen.js';
 export type { RepriceReport } from './experiment/reprice.js';

@@ -23,29 +23,19 @@ import type {
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
 import { type ActiveRun, contextIn, runOf } from '../capture/context.js';
 import { tellDeferred } from '../capture/deferred.js';
-import { INSPECT, type Inspect, inspected, shownRefused } from '../capture/inspection.js';
+import { INSPECT, type Inspect, inspected } from '../capture/inspection.js';
 import { LateRuns } from '../capture/late-runs.js';
 import { listen, unlisten } from '../capture/listening.js';
-import { howToReopen, type Losses, type RefusedCounts } from '../capture/losses.js';
+import { howToReopen, type Losses } from '../capture/losses.js';
 import type { Recorder } from '../capture/recorder.js';
 import { bindTo, runIn } from '../capture/results/bind.js';
 import { type Selection, selectionOf } from '../capture/selection.js';
 import type { ExperimentHandle } from '../capture/share.js';
 import { checkOptions } from '../check-options.js';
 import { type Clock, systemClock } from '../clock.js';
-import { ConfigError, StateError, type StorageCode, StorageError, TelemetryError } from '../errors.js';
+import { ConfigError, StateError } from '../errors.js';
 import type { ExperimentAbout, ExportResult } from '../export/index.js';
-import {
-  checkSignal,
-  type ImportedRecord,
-  type ImportFileOptions,
-  type ImportProblem,
-  type ImportProgress,
-  type ImportReason,
-  ImportSource,
-  type RecordSink,
-  type ReportProblem,
-} from '../import/index.js';
+import type { ImportedRecord, ImportSource, ReportProblem } from '../import/index.js';
 import type { Modes } from '../make-folder.js';
 import { DurableStore } from '../readers/durable-store.js';
 import { compileFilter } from '../readers/filter.js';
@@ -65,10 +55,21 @@ import { VERSION } from '../version.js';
 import type { AnalysisPool } from '../workers/pool.js';
 import { type ArchiveOptions, type ArchiveResult, archiveTarget, writeArchive } from './archive.js';
 import { Budget, type BudgetOptions } from './budget.js';
+import {
+  countsOf,
+  type ExperimentCounts,
+  lostOf,
+  shownCounts,
+  type Tally,
+  tallyOf,
+  withUnwritten,
+} from './counts.js';
 import { createFolder, Durability, NO_PAST, type Past, type StorageStatus } from './durability.js';
 import type { ExportStreams, StreamExportOptions } from './export-stream.js';
 import { checkExportOptions, type ExportOptions, writeExport } from './exporting.js';
+import { Flush, type FlushReport, flushDeadline, withReport } from './flush.js';
 import { ImportSink, reportFlaws } from './import-sink.js';
+import { type ImportLosses, type ImportOptions, type ImportResult, importOne } from './importing.js';
 import { checkModes, type ResolvedOptions, storedOptions } from './options.js';
 import { type Readable as ReadableRows, Reads, type Selected } from './reads.js';
 import { type RepriceReport, reprice } from './reprice.js';
@@ -85,115 +86,6 @@ import { Stores } from './stores.js';
 
 export type { ExperimentStatus };
 export type ExportFormat = 'csv' | 'jsonl' | 'msgpack' | 'parquet' | 'arrow';
-
-export interface ExperimentCounts {
-  /** Events taken in. */
-  captured: number;
-  /** Of those, still readable. */
-  retained: number;
-  /** Lost: refused, overwritten by newer ones, or damaged on disk. */
-  dropped: number;
-  /** Of those, damaged: they were on disk, in files that are missing or not as they were written. */
-  damaged: number;
-  /** Taken in with only what could be read of them. */
-  malformed: number;
-  /** Of those, too large to be kept whole: a text of more than 16 MiB, or more than 32 MiB in all. */
-  cut: number;
-  /** Offered and not taken, by reason. */
-  refused: RefusedCounts;
-  /**
-   * Events by what could not be understood of them (`measurements.duration`), the most frequent first: 64 keys, and
-   * what is more as `(other)`. An event may have several.
-   */
-  malformedKeys: Record<string, number>;
-}
-
-/** What the memory and the disk tell of an experiment's events. */
-interface Tally {
-  readonly captured: number;
-  readonly retained: number;
-  readonly overwritten: number;
-  readonly damaged: number;
-  readonly malformed: number;
-  readonly malformedKeys: Record<string, number>;
-  readonly cut: number;
-  /** Refused by a full ring. */
-  readonly full: number;
-}
-
-/** As it is once the memory is gone: what of a durable experiment no file has taken is lost with it. */
-function withUnwritten(tally: Tally, durability: Durability | null): Tally {
-  if (durability === null) return tally;
-  const unwritten = Math.max(0, tally.retained - (durability.written - durability.expired));
-  return { ...tally, retained: tally.retained - unwritten, overwritten: tally.overwritten + unwritten };
-}
-
-export interface ImportOptions extends ImportFileOptions {
-  onProgress?: ((progress: ImportProgress) => void) | undefined;
-  /** Ends the import early; what has been imported stays. */
-  signal?: AbortSignal | undefined;
-}
-
-/** Records of an import that did not become events, or not whole. */
-export interface ImportLosses {
-  /** Records that the experiment refused, since its ring was full. */
-  refused: number;
-  /** Events that were too large to be kept whole, here or where they were captured first. */
-  cut: number;
-}
-
-export interface ImportResult extends ImportLosses {
-  /** Records that became events. */
-  rows: number;
-  /** Records left out because they could not be understood. */
-  skipped: number;
-  /** Records, or parts of them, that could not be understood. */
-  malformed: number;
-  /** The first 20 of those; with the file, where there are several. */
-  errors: ImportProblem[];
-  /** All of them by reason; only those that there were. */
-  reasons: Partial<Record<ImportReason, number>>;
-  /** Records that got the time of the import, since the file tells none. */
-  untimed: number;
-  /** Targets of `map` that no record has given anything. */
-  unfilled: string[];
-  bytes: number;
-}
-
-/** What an experiment has lost since it began. */
-export type LostEvents = {
-  /** As `counts.dropped`: the sum of the next three. */
-  total: number;
-  refused: RefusedCounts;
-  overwritten: number;
-  damaged: number;
-  /** Taken in with only what could be read of them. */
-  malformed: number;
-  /** Of those, too large to be kept whole. */
-  cut: number;
-};
-
-export interface FlushReport {
-  /** Events captured when the flush began. */
-  captured: number;
-  /** Of those, kept by durable storage; 0 for an experiment in memory. */
-  durable: number;
-  /** Of those, still to be made durable, leaving out what has been lost. In memory that is all of them. */
-  pending: number;
-  /** Whether it was time that ended the flush. */
-  deadlineExceeded: boolean;
-  lost: LostEvents;
-}
-
-/** Counts when a flush begins. */
-interface FlushAim {
-  readonly captured: number;
-  readonly overwritten: number;
-  readonly damaged: number;
-  readonly durable: number;
-  /** Rows that are to be durable, those that were already included. */
-  readonly toKeep: number;
-}
 
 /** What the experiment needs of the Crucible that it belongs to. */
 export interface ExperimentOwner {
@@ -228,8 +120,7 @@ export interface Reopened {
 
 /** How long `stop` waits for writers on other threads to hand in their last rows. */
 const STOP_GRACE_MS = 250;
-/** How long `flush` and `stop` wait for the disk. */
-const FLUSH_DEADLINE_MS = 30_000;
+/** How long `stop` waits for the disk. */
 const STOP_DEADLINE_MS = 60_000;
 const STOP_POLL_MS = 5;
 
@@ -362,36 +253,11 @@ export class Experiment {
   }
 
   get counts(): ExperimentCounts {
-    const { captured, retained, malformedKeys } = this.#finalTally ?? this.#tally();
-    const { total, damaged, malformed, cut, refused } = this.#lost();
-    const keys = { malformedKeys: { ...malformedKeys } };
-    return { captured, retained, dropped: total, damaged, malformed, cut, ...keys, refused };
-  }
-
-  #lost(): LostEvents {
-    const { overwritten, damaged, malformed, cut, full } = this.#finalTally ?? this.#tally();
-    const refused = this.#losses.refusedCounts(full);
-    return { total: refused.total + overwritten + damaged, refused, overwritten, damaged, malformed, cut };
+    return countsOf(this.#tally(), this.#losses);
   }
 
   #tally(): Tally {
-    const stores = this.#published();
-    const ring = stores.control.counts();
-    const past = this.#durability?.past ?? NO_PAST;
-    const overwritten = past.losses.overwritten + ring.overwritten;
-    const captured = past.rows + past.expired + past.damaged + past.losses.overwritten + ring.published;
-    const expired = this.#durability?.expired ?? 0;
-    const damaged = this.#durability?.damaged ?? 0;
-    return {
-      captured,
-      retained: captured - overwritten - expired - damaged,
-      overwritten,
-      damaged,
-      malformed: past.losses.malformed + ring.malformed,
-      malformedKeys: stores.malformedKeys.all(),
-      cut: past.losses.cut + ring.cut,
-      full: past.losses.refused + ring.refused,
-    };
+    return this.#finalTally ?? tallyOf(this.#published(), this.#durability);
   }
 
   /** How durable storage is doing; null for an experiment in memory. */
@@ -512,22 +378,11 @@ export class Experiment {
    * @throws ConfigError when the mapping does not parse or fit the file
    * @throws StateError ERR_NOT_RUNNING unless the experiment is running
    */
-  async importFile(
+  importFile(
     file: string | AsyncIterable<Uint8Array> | ImportSource,
     options: ImportOptions = {},
   ): Promise<ImportResult> {
-    const { onProgress, signal, ...fileOptions } = options;
-    checkSignal(signal);
-    const losses = { refused: 0, cut: 0 };
-    const sink = this.importSink(losses);
-    const accept: RecordSink = (record, _, report) => {
-      signal?.throwIfAborted();
-      sink(record, report);
-    };
-    const source = file instanceof ImportSource ? file : await ImportSource.open(file, fileOptions, signal);
-    const summary = await source.run(accept, onProgress, this, signal);
-    const { rows, problems, ...told } = summary;
-    return { ...told, ...losses, rows: rows - losses.refused, malformed: problems };
+    return importOne(this, file, options);
   }
 
   /**
@@ -687,9 +542,9 @@ export class Experiment {
       await this.#stopping;
     } catch (error) {
       this.#stopping = undefined;
-      throw this.#withReport(error, this.#report(this.#aim(), false));
+      throw withReport(error, this.#newFlush().report());
     }
-    return this.#report(this.#aim(), false);
+    return this.#newFlush().report();
   }
 
   /**
@@ -724,46 +579,14 @@ export class Experiment {
    */
   async flush(options: { deadlineMs?: number } = {}): Promise<FlushReport> {
     checkOptions(options, ['deadlineMs']);
-    const { deadlineMs = FLUSH_DEADLINE_MS } = options;
-    if (!(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
-      throw new ConfigError('deadlineMs', 'a number of milliseconds', deadlineMs);
-    }
+    const deadlineMs = flushDeadline(options.deadlineMs);
     // Of busy threads, too, which have not got round to it.
     this.#open().control.publishAll();
-    const aim = this.#aim();
+    const flush = this.#newFlush();
     const durability = this.#durability;
-    if (durability === null) return this.#report(aim, false);
+    if (durability === null) return flush.report();
     await this.#scores.synced();
-    const { completed, error } = await durability.flush(deadlineMs);
-    const report = this.#report(aim, !completed && error === null);
-    if (error !== null) throw this.#withReport(error, report);
-    if (report.deadlineExceeded) {
-      const { pending, captured } = report;
-      throw new StorageError(
-        'ERR_FLUSH_DEADLINE',
-        `${pending} of ${captured} events of ${this.name} were not durable within ${deadlineMs} ms. They are still being written: flush again, with a longer deadlineMs`,
-        { path: durability.folder, deadlineMs, report },
-        { cause: durability.status.error ?? undefined },
-      );
-    }
-    const damaged = report.lost.damaged - aim.damaged;
-    if (damaged > 0) {
-      throw new StorageError(
-        'ERR_FLUSH_INCOMPLETE',
-        `${damaged} of ${report.captured} events of ${this.name} are lost: their files in ${durability.folder} were deleted or changed; storage.damaged says which`,
-        { path: durability.folder, report },
-      );
-    }
-    // The oldest are overwritten first, but how many of the others were is not known.
-    const overwritten = Math.min(report.lost.overwritten - aim.overwritten, aim.toKeep - aim.durable);
-    if (report.pending > 0 || overwritten > 0) {
-      const why =
-        report.pending > 0
-          ? `${report.pending} of ${report.captured} events of ${this.name} are in a file that could not be synced, or nobody writes them any more`
-          : `up to ${overwritten} of ${report.captured} events of ${this.name} were overwritten before they were durable`;
-      throw new StorageError('ERR_FLUSH_INCOMPLETE', why, { path: durability.folder, report });
-    }
-    return report;
+    return flush.untilDurable(durability, deadlineMs);
   }
 
   /**
@@ -812,7 +635,8 @@ export class Experiment {
    * @throws ConfigError for an invalid outcome, or of what no event can have
    */
   async metrics(filter?: Filter, options: { of?: readonly (MetricName | Outcome)[] } = {}): Promise<Metrics> {
-    return this.#reads.run({ kind: 'metrics', times: this.times, options: outcomesOf(options) }, { filter });
+    checkOptions(options, ['of'], 'options');
+    return this.#reads.run({ kind: 'metrics', times: this.times, options: options }, { filter });
   }
 
   /**
@@ -827,7 +651,8 @@ export class Experiment {
     filter?: Filter,
     options: { of?: readonly (MetricName | Outcome)[] } = {},
   ): Promise<MetricsGroup[]> {
-    const task = { kind: 'metricsBy', key, times: this.times, options: outcomesOf(options) } as const;
+    checkOptions(options, ['of'], 'options');
+    const task = { kind: 'metricsBy', key, times: this.times, options: options } as const;
     return this.#reads.run(task, { filter });
   }
 
@@ -979,29 +804,10 @@ export class Experiment {
     };
   }
 
-  /** What a flush that begins now has to achieve. */
-  #aim(): FlushAim {
-    const { captured, overwritten, damaged } = this.#finalTally ?? this.#tally();
-    const durable = this.#durability?.durable ?? 0;
-    // Rows that have expired are durable as well: they were, and are not wanted any more.
-    return { captured, overwritten, damaged, durable, toKeep: captured - overwritten - damaged };
-  }
-
-  #report(aim: FlushAim, deadlineExceeded: boolean): FlushReport {
-    const { captured, toKeep } = aim;
-    const durable = Math.min(captured, this.#durability?.durable ?? 0);
-    const lost = this.#lost();
-    // What was overwritten meanwhile were the oldest rows: there is nothing left of them to be made durable.
-    const gone = lost.overwritten - aim.overwritten + lost.damaged - aim.damaged;
-    const pending = Math.max(0, toKeep - gone - durable);
-    return { captured, durable, pending, deadlineExceeded, lost };
-  }
-
-  /** The storage's error, which says how far it has come. */
-  #withReport(error: unknown, report: FlushReport): unknown {
-    if (!(error instanceof TelemetryError) || error instanceof StateError) return error;
-    const code = error instanceof StorageError ? (error.code as StorageCode) : 'ERR_STORAGE_IO';
-    return new StorageError(code, error.message, { ...error.context, report }, { cause: error });
+  #newFlush(): Flush {
+    const tally = () => this.#tally();
+    const lost = () => lostOf(tally(), this.#losses);
+    return new Flush({ name: this.name, durability: this.#durability, tally, lost });
   }
 
   #open(): Stores {
@@ -1155,18 +961,4 @@ export class Experiment {
       status,
     });
   }
-}
-
-/** Counts, those of refusals only where there are any. */
-/** @throws ConfigError for another option */
-function outcomesOf(options: { of?: readonly (MetricName | Outcome)[] }) {
-  for (const [key, value] of Object.entries(options)) {
-    if (key !== 'of' && value !== undefined) throw new ConfigError(`options.${key}`, 'of', value);
-  }
-  return options.of === undefined ? {} : { of: options.of };
-}
-
-function shownCounts(counts: ExperimentCounts): Record<string, unknown> {
-  const { captured, retained, dropped, malformed, refused } = counts;
-  return { captured, retained, dropped, malformed, refused: shownRefused(refused) };
 }

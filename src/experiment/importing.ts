@@ -9,7 +9,9 @@ import {
   checkSignal,
   IMPORT_OPTIONS,
   type ImportFileOptions,
+  type ImportProblem,
   type ImportProgress,
+  type ImportReason,
   ImportSource,
   type ImportSummary,
   isImportable,
@@ -18,7 +20,39 @@ import {
 import type { Json } from '../schema/event.js';
 import { isExperiment } from '../storage/folders.js';
 import { storageError } from '../system-errors.js';
-import type { Experiment, ImportLosses, ImportResult } from './experiment.js';
+import type { Experiment } from './experiment.js';
+
+export interface ImportOptions extends ImportFileOptions {
+  onProgress?: ((progress: ImportProgress) => void) | undefined;
+  /** Ends the import early; what has been imported stays. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Records of an import that did not become events, or not whole. */
+export interface ImportLosses {
+  /** Records that the experiment refused, since its ring was full. */
+  refused: number;
+  /** Events that were too large to be kept whole, here or where they were captured first. */
+  cut: number;
+}
+
+export interface ImportResult extends ImportLosses {
+  /** Records that became events. */
+  rows: number;
+  /** Records left out because they could not be understood. */
+  skipped: number;
+  /** Records, or parts of them, that could not be understood. */
+  malformed: number;
+  /** The first 20 of those; with the file, where there are several. */
+  errors: ImportProblem[];
+  /** All of them by reason; only those that there were. */
+  reasons: Partial<Record<ImportReason, number>>;
+  /** Records that got the time of the import, since the file tells none. */
+  untimed: number;
+  /** Targets of `map` that no record has given anything. */
+  unfilled: string[];
+  bytes: number;
+}
 
 export interface ImportFilesOptions extends ImportFileOptions {
   /** Of the experiment; with `splitBy` its beginning. Default: the first file's name. */
@@ -110,6 +144,29 @@ async function filesBelow(folder: string, depth: number): Promise<string[]> {
   return found;
 }
 
+/** Imports one file. @throws what `Experiment.importFile` tells of */
+export async function importOne(
+  experiment: Experiment,
+  file: string | AsyncIterable<Uint8Array> | ImportSource,
+  { onProgress, signal, ...options }: ImportOptions,
+): Promise<ImportResult> {
+  checkSignal(signal);
+  const losses = { refused: 0, cut: 0 };
+  const sink = experiment.importSink(losses);
+  const source = file instanceof ImportSource ? file : await ImportSource.open(file, options, signal);
+  const summary = await source.run(
+    (record, _, report) => {
+      signal?.throwIfAborted();
+      sink(record, report);
+    },
+    onProgress,
+    experiment,
+    signal,
+  );
+  const { rows, problems, ...told } = summary;
+  return { ...told, ...losses, rows: rows - losses.refused, malformed: problems };
+}
+
 /**
  * Imports files one after the other. Nothing is started before a first record is there.
  * @param take - hands a source to an experiment
@@ -147,7 +204,7 @@ export async function importInto(
       if (splitBy !== undefined) checkColumn(splitBy, source.columns);
       // What an event of our own exports need not tell is known of one experiment alone.
       const into = splitBy === undefined ? experimentOf(undefined) : undefined;
-      summaries.push(await importOne(source, into));
+      summaries.push(await importFrom(source, into));
     } finally {
       await source.close();
     }
@@ -161,7 +218,7 @@ export async function importInto(
     result: { ...result, rows: result.rows - refused, refused, cut, malformed: problems },
   };
 
-  async function importOne(
+  async function importFrom(
     source: ImportSource,
     into: Experiment | undefined,
   ): Promise<ImportSummary & ImportLosses> {

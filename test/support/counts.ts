@@ -1,7 +1,7 @@
 /** Counts of an experiment of which nothing was lost, but for what is given. */
 
 import type { RefusedCounts } from '../../src/capture/losses.js';
-import type { ExperimentCounts } from '../../src/experiment/experiment.js';
+import type { ExperimentCounts } from '../../src/experiment/counts.js';
 
 type Given = Partial<Omit<ExperimentCounts, 'refused'>> & { refused?: Partial<RefusedCounts> };
 
