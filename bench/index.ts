@@ -16,6 +16,7 @@ import { peersMemory } from './peers/memory.bench.js';
 import { peers } from './peers.bench.js';
 import { reading } from './reading.bench.js';
 import { responsive } from './responsive.bench.js';
+import { service } from './service.bench.js';
 import { suite } from './suite.bench.js';
 import { tail } from './tail.bench.js';
 import { threads } from './threads.bench.js';
@@ -37,6 +38,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   'export-memory': exportMemory,
   'export-streams': exportStreams,
   instrument,
+  service,
   peers,
   'peers-memory': peersMemory,
   suite,

@@ -82,28 +82,25 @@ export class CrucibleSpanProcessor {
     const { traceId, spanId } = span.spanContext();
     if (this.#isCounted(span, spanId)) return;
     const { attributes } = span;
-    const reply = replyOf(attributes, this.#content?.newReply() ?? null);
+    const told = toldIn(attributes);
+    const reply = replyOf(attributes, told, this.#content?.newReply() ?? null);
     const prompt = this.#content === null ? null : promptIn(attributes);
     const error = errorOf(span);
     const outcome: CallOutcome = error !== null ? 'error' : isCut(attributes) ? 'incomplete' : 'ok';
     emitOver('otel', {
-      called: {
-        provider: textAt(attributes, PROVIDER),
-        operation,
-        model: textAt(attributes, MODEL),
-        isDeployment: false,
-      },
+      called: { provider: told.provider, operation, model: told.model, isDeployment: false },
       reply,
       startUs: span.startTime[0] * 1e6 + span.startTime[1] / 1e3,
       durationMs: msOf(span.duration),
       run,
-      additions: { traceId, spanId, ...identityOf(attributes) },
-      statusCode: numberAt(attributes, STATUS_CODE),
-      costUsd: numberAt(attributes, COST),
-      isStream: streamOf(attributes),
+      additions: additionsOf(traceId, spanId, told),
+      statusCode: told.statusCode,
+      costUsd: told.costUsd,
+      isStream: told.isStream ?? streamOf(attributes),
       attempts: null,
-      ...{ content: this.#content, prompt },
-      ttftMs: ttftOf(attributes),
+      content: this.#content,
+      prompt,
+      ttftMs: ttftOf(told),
       outcome,
       error,
     });
@@ -123,9 +120,10 @@ export class CrucibleSpanProcessor {
 
   #tool(span: EndedSpan, run: ActiveRun | undefined): void {
     const { attributes, duration } = span;
+    const { tool, toolCallId } = toldIn(attributes);
     emitTool({
-      tool: textAt(attributes, TOOL),
-      toolCallId: textAt(attributes, TOOL_CALL_ID),
+      tool,
+      toolCallId,
       durationMs: msOf(duration),
       error: errorOf(span),
       run,
@@ -139,34 +137,82 @@ export class CrucibleSpanProcessor {
   async shutdown(): Promise<void> {}
 }
 
-const MODEL = [
-  'gen_ai.request.model',
-  'llm.request.model',
-  'llm.model_name',
-  'ai.model.id',
-  'embedding.model_name',
-];
-const RESPONSE_MODEL = ['gen_ai.response.model', 'llm.response.model', 'ai.response.model'];
-const PROVIDER = [
-  ...[
-    'gen_ai.provider.name',
-    'gen_ai.system',
-    'llm.provider',
-    'llm.system',
-    'llm.vendor',
+/** What attributes tell, under the names that the conventions have for it, in order of precedence. */
+const TEXTS = {
+  model: [
+    ...['gen_ai.request.model', 'llm.request.model', 'llm.model_name', 'ai.model.id'],
+    'embedding.model_name',
+  ],
+  responseModel: ['gen_ai.response.model', 'llm.response.model', 'ai.response.model'],
+  provider: [
+    ...['gen_ai.provider.name', 'gen_ai.system', 'llm.provider', 'llm.system', 'llm.vendor'],
     'ai.model.provider',
   ],
-];
-const RESPONSE_ID = ['gen_ai.response.id', 'ai.response.id', 'llm.response.id'];
-const FINISH = [
-  ...['gen_ai.response.finish_reasons', 'gen_ai.response.finish_reason', 'ai.response.finishReason'],
-  ...['llm.response.finish_reason', 'llm.finish_reason', 'gen_ai.completion.0.finish_reason'],
-];
-const STATUS_CODE = ['http.response.status_code', 'http.status_code'];
-const COST = ['gen_ai.usage.cost', 'llm.cost.total'];
-const TOOL = ['gen_ai.tool.name', 'tool.name', 'ai.toolCall.name', 'traceloop.entity.name'];
-const TOOL_CALL_ID = ['gen_ai.tool.call.id', 'tool_call.id', 'ai.toolCall.id'];
-const STREAM = ['gen_ai.request.stream', 'llm.is_streaming', 'gen_ai.is_streaming'];
+  responseId: ['gen_ai.response.id', 'ai.response.id', 'llm.response.id'],
+  finishReason: [
+    ...['gen_ai.response.finish_reasons', 'gen_ai.response.finish_reason', 'ai.response.finishReason'],
+    ...['llm.response.finish_reason', 'llm.finish_reason', 'gen_ai.completion.0.finish_reason'],
+  ],
+  tool: ['gen_ai.tool.name', 'tool.name', 'ai.toolCall.name', 'traceloop.entity.name'],
+  toolCallId: ['gen_ai.tool.call.id', 'tool_call.id', 'ai.toolCall.id'],
+  sessionId: ['session.id', 'gen_ai.conversation.id', 'traceloop.association.properties.session_id'],
+  userId: ['user.id', 'enduser.id', 'traceloop.association.properties.user_id'],
+} as const;
+const NUMBERS = {
+  statusCode: ['http.response.status_code', 'http.status_code'],
+  costUsd: ['gen_ai.usage.cost', 'llm.cost.total'],
+  ttftS: ['gen_ai.response.time_to_first_chunk', 'gen_ai.server.time_to_first_token'],
+  ttftMs: ['ai.response.msToFirstChunk'],
+} as const;
+const FLAGS = {
+  isStream: ['gen_ai.request.stream', 'llm.is_streaming', 'gen_ai.is_streaming'],
+} as const;
+
+type Told = Record<keyof typeof TEXTS, string | null> &
+  Record<keyof typeof NUMBERS, number | null> &
+  Record<keyof typeof FLAGS, boolean | null>;
+
+/** One of them, and what a value has to be; null where it is something else. */
+interface Trait {
+  readonly as: keyof Told;
+  readonly names: readonly string[];
+  readonly read: (value: unknown) => Told[keyof Told];
+}
+
+const TRAITS = new Map<string, Trait>();
+for (const [table, read] of [
+  [TEXTS, textOf],
+  [NUMBERS, (value: unknown) => (typeof value === 'number' ? value : null)],
+  [FLAGS, (value: unknown) => (typeof value === 'boolean' ? value : null)],
+] as const) {
+  for (const [as, names] of Object.entries(table) as [keyof Told, readonly string[]][]) {
+    for (const name of names) TRAITS.set(name, { as, names, read });
+  }
+}
+
+const NOTHING_TOLD: Told = {
+  ...{ model: null, responseModel: null, provider: null, responseId: null, finishReason: null },
+  ...{ tool: null, toolCallId: null, sessionId: null, userId: null },
+  ...{ statusCode: null, costUsd: null, ttftS: null, ttftMs: null, isStream: null },
+};
+
+/** A span has few of the attributes that there are names for, so it is its own that are looked up. */
+function toldIn(attributes: Attributes): Told {
+  const told: Record<keyof Told, unknown> = { ...NOTHING_TOLD };
+  for (const name in attributes) {
+    const trait = TRAITS.get(name);
+    if (trait !== undefined) told[trait.as] ??= firstOf(attributes, trait);
+  }
+  return told as Told;
+}
+
+function firstOf(attributes: Attributes, { names, read }: Trait): Told[keyof Told] {
+  for (const name of names) {
+    const value = read(attributes[name]);
+    if (value !== null) return value;
+  }
+  return null;
+}
 
 /** Operations of inference; others are around it, or about something else. */
 const INFERENCE: ReadonlySet<unknown> = new Set([
@@ -207,12 +253,12 @@ function kindOf(attributes: Attributes): string | null {
   return isOld ? 'chat' : null;
 }
 
-function replyOf(attributes: Attributes, words: ReplyWords | null): Reply {
+function replyOf(attributes: Attributes, told: Told, words: ReplyWords | null): Reply {
   const reply = new Reply(words);
   if (words !== null) takeWords(attributes, words);
-  reply.model = textAt(attributes, RESPONSE_MODEL);
-  reply.responseId = textAt(attributes, RESPONSE_ID);
-  reply.finishReason = textAt(attributes, FINISH);
+  reply.model = told.responseModel;
+  reply.responseId = told.responseId;
+  reply.finishReason = told.finishReason;
   let usage: Record<string, unknown> | null = null;
   for (const name in attributes) {
     if (spellingOf('metadata', name)?.rule.reading !== 'count') continue;
@@ -239,47 +285,27 @@ function errorOf({ status, attributes, events = [] }: EndedSpan): string | null 
   return typeof thrown === 'string' ? thrown : 'error';
 }
 
-/** Whom and what a call is about, by the names that events have for it. */
-const IDENTITY: readonly (readonly [as: string, names: readonly string[]])[] = [
-  ['sessionId', ['session.id', 'gen_ai.conversation.id', 'traceloop.association.properties.session_id']],
-  ['userId', ['user.id', 'enduser.id', 'traceloop.association.properties.user_id']],
-];
-
-function identityOf(attributes: Attributes): Metadata {
-  const found: Record<string, unknown> = {};
-  for (const [as, names] of IDENTITY) {
-    const value = textAt(attributes, names);
-    if (value !== null) found[as] = value;
-  }
-  return found;
+/** Where the span is, and whom it is about, by the names that events have for it. */
+function additionsOf(traceId: string, spanId: string, { sessionId, userId }: Told): Metadata {
+  const additions: Record<string, unknown> = { traceId, spanId };
+  if (sessionId !== null) additions.sessionId = sessionId;
+  if (userId !== null) additions.userId = userId;
+  return additions;
 }
 
-function ttftOf(attributes: Attributes): number | null {
-  const seconds = numberAt(attributes, [
-    'gen_ai.response.time_to_first_chunk',
-    'gen_ai.server.time_to_first_token',
-  ]);
-  return seconds === null ? numberAt(attributes, ['ai.response.msToFirstChunk']) : seconds * 1000;
+function ttftOf({ ttftS, ttftMs }: Told): number | null {
+  return ttftS === null ? ttftMs : ttftS * 1000;
 }
 
+/** Whether the AI SDK says so by the name of its operation. */
 function streamOf(attributes: Attributes): boolean | null {
-  for (const name of STREAM) if (typeof attributes[name] === 'boolean') return attributes[name];
   const sdk = attributes['ai.operationId'];
   return typeof sdk === 'string' ? sdk.endsWith('.doStream') : null;
 }
 
-function textAt(attributes: Attributes, names: readonly string[]): string | null {
-  for (const name of names) {
-    const value = attributes[name];
-    if (typeof value === 'string' && value !== '') return value;
-    if (Array.isArray(value) && typeof value[0] === 'string') return value[0];
-  }
-  return null;
-}
-
-function numberAt(attributes: Attributes, names: readonly string[]): number | null {
-  for (const name of names) if (typeof attributes[name] === 'number') return attributes[name];
-  return null;
+function textOf(value: unknown): string | null {
+  const text: unknown = Array.isArray(value) ? value[0] : value;
+  return typeof text === 'string' && text !== '' ? text : null;
 }
 
 function msOf([seconds, nanoseconds]: HrTime): number {
