@@ -1,4 +1,7 @@
-/** The documentation as pages: docs/*.md and the README, for /docs of the page that `serve` shows. */
+/**
+ * The documentation as pages: docs/*.md and the README, for /docs of the page that `serve` shows, and for files. All links are
+ * relative, so that both are alike but for the links to the live page.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { Marked } from 'marked';
 
@@ -20,9 +23,9 @@ function hrefOf(href, from) {
   const [path, hash] = href.split('#');
   const clean = new URL(path ?? '', `http://site/${from}`).pathname.slice(1);
   const at = hash === undefined ? '' : `#${hash}`;
-  if (clean === 'README.md') return `/docs/${at}`;
-  const page = /^(?:docs\/)?(?:(decisions\/)?([\w-]+))\.md$/.exec(clean);
-  return page === null ? null : `/docs/${(page[1] ?? '').replace('/', '-')}${page[2]}.html${at}`;
+  if (clean === 'README.md') return `index.html${at}`;
+  const page = /^docs\/(decisions\/)?([\w-]+)\.md$/.exec(clean);
+  return page === null ? null : `${(page[1] ?? '').replace('/', '-')}${page[2]}.html${at}`;
 }
 
 /** @param {string} markdown  @param {string} from */
@@ -38,6 +41,7 @@ function bodyOf(markdown, from) {
         const text = this.parser.parseInline(tokens);
         return to === null ? text : `<a href="${escaped(to)}">${text}</a>`;
       },
+      image: ({ href, text }) => `<img class="picture" src="${escaped(href)}" alt="${escaped(text)}">`,
       table(token) {
         const row = (cells, tag) =>
           `<tr>${cells.map((cell) => `<${tag}${tag === 'th' ? ' scope="col"' : ''}>${this.parser.parseInline(cell.tokens)}</${tag}>`).join('')}</tr>`;
@@ -58,17 +62,30 @@ const titleOf = (markdown) => /^# (.+)$/m.exec(markdown)?.[1]?.replaceAll('`', '
 
 /** By what somebody comes for. @type {readonly (readonly [string, readonly string[]])[]} */
 const ORDER = [
-  ['Begin', ['guides', 'instrumentation', 'migration']],
-  ['Use', ['events', 'isolation', 'studies', 'serve', 'cli', 'import', 'exports', 'outlets']],
+  ['Begin', ['guides', 'tasks', 'instrumentation', 'migration']],
+  ['Use', ['events', 'isolation', 'studies', 'serve', 'cli', 'import', 'exports', 'outlets', 'api']],
   [
     'Understand',
-    ['comparison', 'analysis', 'durability', 'guarantees', 'limits', 'formats', 'running', 'performance'],
+    [
+      'concepts',
+      'comparison',
+      'analysis',
+      'durability',
+      'guarantees',
+      'limits',
+      'formats',
+      'running',
+      'performance',
+    ],
   ],
   ['Help', ['troubleshooting']],
 ];
 
-/** The pages by their paths. */
-export function docsPages() {
+/** What the pages show: text. */
+const PICTURES = readdirSync('docs/pictures').filter((name) => name.endsWith('.svg'));
+
+/** The pages and pictures by their paths. @param {{ isServed: boolean }} where beside the live page, or in a folder */
+export function docsPages({ isServed }) {
   const names = readdirSync('docs')
     .filter((name) => name.endsWith('.md'))
     .map((name) => name.slice(0, -3));
@@ -79,17 +96,20 @@ export function docsPages() {
   const texts = new Map(names.map((name) => [name, readFileSync(`docs/${name}.md`, 'utf8')]));
   /** @param {string} current */
   const nav = (current) =>
-    `<nav class="docs-nav" aria-label="Documentation"><a href="/docs/"${current === '' ? ' aria-current="page"' : ''}>Start</a>${groups
+    `<nav class="docs-nav" aria-label="Documentation"><a href="index.html"${current === '' ? ' aria-current="page"' : ''}>Start</a>${groups
       .map(
         ([group, listed]) =>
           `<p>${group}</p>${listed
             .map(
               (name) =>
-                `<a href="/docs/${name}.html"${current === name ? ' aria-current="page"' : ''}>${escaped(titleOf(texts.get(name) ?? '').split(':')[0] ?? name)}</a>`,
+                `<a href="${name}.html"${current === name ? ' aria-current="page"' : ''}>${escaped(titleOf(texts.get(name) ?? '').split(':')[0] ?? name)}</a>`,
             )
             .join('')}`,
       )
       .join('')}</nav>`;
+  const main = isServed
+    ? '<a href="../">Experiments</a><a href="../?view=studies">Studies</a><a href="../?view=compare">Compare</a><a href="index.html">Docs</a>'
+    : '<a href="index.html">Docs</a>';
   /** @param {string} title  @param {string} current  @param {string} body */
   const page = (title, current, body) => `<!doctype html>
 <html lang="en">
@@ -98,19 +118,19 @@ export function docsPages() {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escaped(title)} · Crucible</title>
-<link rel="icon" href="/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/style.css">
+<link rel="icon" href="../icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="../style.css">
 </head>
 <body>
 <a class="skip" href="#main">Skip to content</a>
-<header class="bar"><a class="brand" href="/"><img src="/icon.svg" alt="Crucible" width="24" height="24"><span aria-hidden="true">Crucible</span></a><nav aria-label="Main"><a href="/">Experiments</a><a href="/?view=studies">Studies</a><a href="/?view=compare">Compare</a><a href="/docs/">Docs</a></nav></header>
+<header class="bar"><a class="brand" href="${isServed ? '../' : 'index.html'}"><img src="../icon.svg" alt="Crucible" width="24" height="24"><span aria-hidden="true">Crucible</span></a><nav aria-label="Main">${main}</nav></header>
 <div class="docs">${nav(current)}<main id="main" tabindex="-1">${body}</main></div>
 </body>
 </html>
 `;
   const decisions = readdirSync('docs/decisions').filter((name) => name.endsWith('.md'));
   return new Map([
-    ['/docs/', page('Documentation', '', bodyOf(readFileSync('README.md', 'utf8'), 'README.md'))],
+    ['/docs/index.html', page('Documentation', '', bodyOf(readFileSync('README.md', 'utf8'), 'README.md'))],
     ...[...texts].map(
       ([name, text]) =>
         /** @type {const} */ ([
@@ -125,5 +145,9 @@ export function docsPages() {
         page(titleOf(text), 'decisions', bodyOf(text, `docs/decisions/${name}`)),
       ]);
     }),
+    ...PICTURES.map(
+      (name) =>
+        /** @type {const} */ ([`/docs/pictures/${name}`, readFileSync(`docs/pictures/${name}`, 'utf8')]),
+    ),
   ]);
 }

@@ -30,7 +30,8 @@ for (const { path, text } of outputFiles) {
 add('/index.html', 'text/html; charset=utf-8', readFileSync('src/serve/page/index.html', 'utf8'));
 add('/icon.svg', 'image/svg+xml', readFileSync('src/serve/page/icon.svg', 'utf8'));
 
-for (const [path, content] of docsPages()) add(path, 'text/html; charset=utf-8', content);
+for (const [path, content] of docsPages({ isServed: true }))
+  add(path, path.endsWith('.svg') ? 'image/svg+xml' : 'text/html; charset=utf-8', content);
 
 writeFileSync(
   'generated/page.ts',

@@ -3,6 +3,7 @@
 import { TelemetryError, type WireError } from '../errors.js';
 import { storageError } from '../system-errors.js';
 import { visible, visibleJson } from './terminal/text.js';
+import { entryOf } from './troubleshooting.js';
 
 /** The command was called wrongly; `command` is the one whose help to point at. */
 export class UsageError extends TelemetryError {
@@ -86,7 +87,10 @@ function toldOf(error: unknown): Told {
 
 function hintOf(error: Error, code: unknown): string | null {
   if (error instanceof CommandError) return error.hint;
-  if (!(error instanceof UsageError)) return hintFor(code);
+  if (!(error instanceof UsageError)) {
+    const isExplained = error instanceof TelemetryError && entryOf(error.code) !== null;
+    return hintFor(code) ?? (isExplained ? `crucible help ${error.code} says what helps` : null);
+  }
   return error.command === null ? 'crucible help' : `crucible help ${error.command}`;
 }
 

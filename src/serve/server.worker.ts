@@ -184,7 +184,7 @@ class PageServer {
       response.writeHead(303, { Location: query.size === 0 ? pathname : `${pathname}?${query}` }).end();
       return;
     }
-    const name = pathname === '/' ? '/index.html' : pathname;
+    const name = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
     const { files } = this.#start;
     const file = Object.hasOwn(files, name) ? files[name] : undefined;
     if (file === undefined) throw new NotFoundError('page', pathname);

@@ -40,7 +40,8 @@ describe('runCli', () => {
     expect(await run('show', 'missing')).toMatchObject({
       status: 1,
       stdout: '',
-      stderr: 'error: no experiment with id "missing" (ERR_NOT_FOUND)\n',
+      stderr:
+        'error: no experiment with id "missing" (ERR_NOT_FOUND)\nhint: crucible help ERR_NOT_FOUND says what helps\n',
     });
   });
 
@@ -99,8 +100,8 @@ describe('runCli', () => {
   });
 
   it.each([
-    [['show', 'missing', '--json'], 1, 'ERR_NOT_FOUND', null],
-    [['--json', 'show', 'missing'], 1, 'ERR_NOT_FOUND', null],
+    [['show', 'missing', '--json'], 1, 'ERR_NOT_FOUND', 'crucible help ERR_NOT_FOUND says what helps'],
+    [['--json', 'show', 'missing'], 1, 'ERR_NOT_FOUND', 'crucible help ERR_NOT_FOUND says what helps'],
     [['show', '--json'], 2, 'ERR_USAGE', 'crucible help show'],
     [['shwo', '--json'], 2, 'ERR_USAGE', 'crucible help'],
     [['--json', '--limit', '3'], 2, 'ERR_USAGE', 'crucible help'],

@@ -10,9 +10,9 @@ import {
 import { LayoutError, NotFoundError, StorageError } from '../../src/errors.js';
 
 describe('errorText', () => {
-  it('is one line with the code', () => {
+  it('is one line with the code, and where that is explained', () => {
     expect(errorText(new NotFoundError('experiment', 'x1'), false)).toBe(
-      'error: no experiment with id "x1" (ERR_NOT_FOUND)\n',
+      'error: no experiment with id "x1" (ERR_NOT_FOUND)\nhint: crucible help ERR_NOT_FOUND says what helps\n',
     );
     expect(errorText(new Error('first\n\u001b[2J second'), false)).toBe(
       'error: first\\u000a\\u001b[2J second\n',
@@ -62,7 +62,7 @@ describe('errorJson', () => {
     expect(told(new NotFoundError('experiment', 'x\n1'))).toEqual({
       code: 'ERR_NOT_FOUND',
       message: 'no experiment with id "x\\n1"',
-      hint: null,
+      hint: 'crucible help ERR_NOT_FOUND says what helps',
       exitStatus: 1,
     });
     expect(told(new UsageError('wrong', 'list'))).toMatchObject({

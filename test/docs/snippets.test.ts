@@ -102,6 +102,10 @@ beforeAll(async () => {
   const line = JSON.stringify({ timestamp: '2026-01-01T00:00:00Z', latency_ms: 5, model: 'gpt-4' });
   writeFileSync(join(ready, 'logs', 'one.gz'), gzipSync(`${line}\n`));
   for (const path of pages) cpSync(ready, folderOf(path.replace(/^docs\//, '')), { recursive: true });
+  // Its service plans the study of that name itself.
+  const data = join(folderOf('README.md'), 'data');
+  for (const name of readdirSync(data))
+    if (name.startsWith('study.')) rmSync(join(data, name), { recursive: true });
 }, 60_000);
 
 /** Answers as a provider does, whatever is asked, so that nothing leaves this machine. */
@@ -162,8 +166,12 @@ async function withServer(file: string, env: NodeJS.ProcessEnv, use: (child: Chi
     stdio: 'inherit',
   });
   children.add(child);
-  await use(child);
   const ended = once(child, 'exit');
+  const failed = ended.then(([status, signal]) =>
+    Promise.reject(new Error(`ended with ${status ?? signal}`)),
+  );
+  await Promise.race([use(child), failed]);
+  failed.catch(() => {});
   child.kill('SIGTERM');
   await ended;
 }
@@ -177,24 +185,33 @@ async function ask(url: string, headers: Record<string, string> = {}): Promise<s
   }
 }
 
+/** A service that asks a model for six users: their calls are kept, each with its user and its cost. */
+async function serves(block: Block, dir: string, path: string) {
+  const port = await freePort();
+  const env = { PORT: String(port), OPENAI_API_KEY: 'none', OPENAI_BASE_URL: `${address}/v1` };
+  // The address is not that of a known provider; its path is.
+  await withServer(fileOf(block), env, async () => {
+    for (let i = 0; i < 6; i++)
+      expect(await ask(`http://127.0.0.1:${port}${path}`, { 'x-user': `u${i}` })).toContain('Because.');
+  });
+  const crucible = new Crucible({ dir: join(folderOf(block.page), dir), workers: 0 });
+  await crucible.recover({ readOnly: true });
+  const ofStudy = crucible
+    .experiments()
+    .filter(({ name }) => /^shorter prompt \/ (control|short|treatment)$/.test(name));
+  const reads = ofStudy.map((each) =>
+    each.query({ eventName: 'req_llm.request.stop', model: 'gpt-4o-mini' }),
+  );
+  const calls = (await Promise.all(reads)).flat();
+  expect(new Set(calls.map(({ userId }) => userId)).size).toBe(6);
+  expect(calls.map(({ costUsd }) => costUsd)).toEqual(Array(6).fill((10 * 0.15 + 2 * 0.6) / 1e6));
+  await crucible.close();
+}
+
 /** Blocks that end only when they are told to, or that are called by somebody else. */
 const CALLED: Readonly<Record<string, (block: Block) => Promise<void>>> = {
-  'guides.md: Express': async (block) => {
-    const port = await freePort();
-    const env = { PORT: String(port), OPENAI_API_KEY: 'none', OPENAI_BASE_URL: `${address}/v1` };
-    await withServer(fileOf(block), env, async () => {
-      for (let i = 0; i < 6; i++)
-        expect(await ask(`http://127.0.0.1:${port}/ask?q=why`, { 'x-user': `u${i}` })).toBe('Because.');
-    });
-    const crucible = new Crucible({ dir: join(folderOf('guides.md'), 'service'), workers: 0 });
-    await crucible.recover({ readOnly: true });
-    const calls = await Promise.all(
-      crucible.experiments().map((each) => each.query({ eventName: 'req_llm.request.stop' })),
-    );
-    expect(calls.flat()).toHaveLength(6);
-    expect(new Set(calls.flat().map(({ userId }) => userId)).size).toBe(6);
-    await crucible.close();
-  },
+  'guides.md: Express': (block) => serves(block, 'service', '/ask?q=why'),
+  'README.md: Five minutes': (block) => serves(block, 'data', '/'),
   'guides.md: Next.js': async (block) => {
     const called =
       "process.env.NEXT_RUNTIME = 'nodejs';\nawait register();\nconsole.log(typeof globalThis.crucible.startExperiment);\n";
@@ -232,9 +249,10 @@ const HAS: Readonly<Record<string, () => boolean>> = {
 
 /** Lines that take the package from the registry, or that need what is not installed, are another test's. */
 function linesOf(code: string): string[] {
-  return code.split('\n').filter((line) => {
+  const lines = code.split('\n').map((line) => line.replace(/^npx crucible /, 'crucible '));
+  return lines.filter((line) => {
     const [program] = line.split(' ');
-    return line.trim() !== '' && !/^(npm|npx) /.test(line) && (HAS[program!]?.() ?? true);
+    return line.trim() !== '' && !/^npm |^crucible demo/.test(line) && (HAS[program!]?.() ?? true);
   });
 }
 

@@ -257,7 +257,9 @@ describe('crucible export', () => {
     expect(await run('c0', '--out', blocked)).toMatchObject({
       status: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^error: cannot write .*a\.csv: .*\(E[A-Z]+\).* \(ERR_STORAGE_IO\)\n$/),
+      stderr: expect.stringMatching(
+        /^error: cannot write .*a\.csv: .*\(E[A-Z]+\).* \(ERR_STORAGE_IO\)\nhint: crucible help ERR_STORAGE_IO .*\n$/,
+      ),
     });
     expect(await run('c0', '--format', 'csv', '--out', out)).toMatchObject({
       status: 1,

@@ -206,7 +206,9 @@ describe('crucible import of a file that gives nothing', () => {
     const { status, stdout, stderr } = await importInto(path, ...argv);
     expect(stderr).toContain(reason);
     if (!reason.startsWith('map')) expect(stderr).toContain(path);
-    expect(stderr).toMatch(/^error: [^\n]+\(ERR_[A-Z_]+\)\n(See: crucible help import\n)?$/);
+    expect(stderr).toMatch(
+      /^error: [^\n]+\(ERR_[A-Z_]+\)\n(See: crucible help import\n|hint: crucible help ERR_[A-Z_]+ says what helps\n)?$/,
+    );
     expect({ status, stdout }).toEqual({ status: reason.includes('by its name') ? 2 : 1, stdout: '' });
     await expect(stat(dataOf())).rejects.toMatchObject({ code: 'ENOENT' });
   });
@@ -218,7 +220,7 @@ describe('crucible import of a file that gives nothing', () => {
     expect({ status, stderr }).toEqual({
       status: 1,
       stderr: expect.stringMatching(
-        /^error: cannot read .*secret.csv: permission denied \(EACCES\); .* \(ERR_STORAGE_IO\)\n$/,
+        /^error: cannot read .*secret.csv: permission denied \(EACCES\); .* \(ERR_STORAGE_IO\)\nhint: crucible help ERR_STORAGE_IO .*\n$/,
       ),
     });
     await expect(stat(dataOf())).rejects.toMatchObject({ code: 'ENOENT' });
@@ -234,7 +236,7 @@ describe('crucible import of a file that gives nothing', () => {
     const told = Number(/^([\d,]+) rows of /.exec(stderr)![1]!.replaceAll(',', ''));
     expect(told).toBeGreaterThan(1000);
     expect(stderr).toMatch(
-      /crucible show late --dir .+\nerror: .+ cannot be decompressed: .+ \(ERR_FILE_CORRUPT\)\n$/,
+      /crucible show late --dir .+\nerror: .+ cannot be decompressed: .+ \(ERR_FILE_CORRUPT\)\nhint: crucible help ERR_FILE_CORRUPT .*\n$/,
     );
     const library = await loadLibrary();
     expect(await library.listExperiments(dataOf())).toMatchObject([

@@ -338,7 +338,9 @@ describe('a folder with experiments that cannot be read', () => {
       );
       expect(await run('show', 'locked', '--dir', dir)).toMatchObject({
         status: 1,
-        stderr: expect.stringMatching(/^error: .*\(EACCES\); .* \(ERR_STORAGE_IO\)\n$/),
+        stderr: expect.stringMatching(
+          /^error: .*\(EACCES\); .* \(ERR_STORAGE_IO\)\nhint: crucible help ERR_STORAGE_IO .*\n$/,
+        ),
       });
     });
   });
