@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   readers: ['row', 'formats', 'ring', 'schema', 'storage'],
   analysis: ['row', 'kernels', 'readers', 'ring', 'stats', 'schema'],
   export: ['row', 'formats', 'kernels', 'readers', 'ring', 'schema', 'version'],
-  import: ['formats', 'schema'],
+  import: ['row', 'formats', 'schema'],
   workers: ['analysis', 'export', 'kernels', 'readers', 'ring', 'schema', 'storage'],
   charts: [],
   serve: [

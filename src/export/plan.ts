@@ -19,6 +19,7 @@ import { TextSet } from '../formats/columns/text-set.js';
 import { wellFormed } from '../formats/text.js';
 import type { MatchingRows } from '../readers/row-tests.js';
 import type { RowSource } from '../readers/rows.js';
+import { PREFIXES } from '../row/file-columns.js';
 import type { ColumnType } from '../schema/columns.js';
 import { UNPRICED } from '../schema/enrich.js';
 import type { EventRow, Json } from '../schema/event.js';
@@ -80,7 +81,7 @@ export type PlannedColumn<Fixed> =
   | { readonly name: string; readonly fixed: null; readonly node: ColumnNode };
 
 /** The index in OPEN_PARTS of the part that holds declared columns. */
-const METADATA_PART = OPEN_PARTS.findIndex(({ prefix }) => prefix === 'metadata_');
+const METADATA_PART = OPEN_PARTS.findIndex(({ prefix }) => prefix === PREFIXES.metadata);
 
 /** What makes a row's open parts its own, so that its binding does not tell them. */
 const FLAGS_OF_ITS_OWN = FLAG_BLOB | FLAG_DECLARED | FLAG_METADATA_TOKENS | FLAG_MALFORMED;

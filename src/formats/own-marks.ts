@@ -7,6 +7,7 @@
  */
 
 import { placeOfEventId } from '../row/event-id.js';
+import { BASE, EXTRA, ofMaps, PARTS, REQUIRED_COLUMNS, type SchemaColumn } from '../row/file-columns.js';
 import type { Json } from '../schema/event.js';
 import { parseTimestamp } from './timestamps.js';
 import { parsedJson } from './values.js';
@@ -14,57 +15,18 @@ import { parsedJson } from './values.js';
 /** Key of the metadata of Arrow and Parquet files under which their columns are told, as JSON. */
 export const COLUMNS_KEY = 'crucible.columns';
 
-/** Without these there is no event of ours. */
-export const REQUIRED_COLUMNS: readonly string[] = ['event_id', 'event_name', 'experiment_id', 'timestamp'];
-/** Columns of every CSV export. */
-const BASE = [
-  ...REQUIRED_COLUMNS,
-  'cohort',
-  'condition',
-  'cost_usd',
-  'datetime',
-  'experiment_name',
-  'latency_ms',
-  'model',
-  'provider',
-  'sample_id',
-  'session_id',
-  'success',
-];
-
-const isText = (value: Json) => typeof value === 'string';
-const isTextOrNull = (value: Json) => value === null || isText(value);
-const isNumberOrNull = (value: Json) => value === null || typeof value === 'number';
-const isAny = () => true;
 const isMap = (value: Json) => typeof value === 'object' && value !== null && !Array.isArray(value);
-/** Keys of every event as a map, and what their values are. */
-const OF_MAPS: Readonly<Record<string, (value: Json) => boolean>> = {
-  cohort: isAny,
-  condition: isText,
-  correlation_id: isAny,
-  cost_source: isTextOrNull,
-  cost_usd: isNumberOrNull,
-  event_id: isText,
-  event_name: isText,
-  experiment_id: isText,
-  experiment_name: isText,
-  latency_ms: isNumberOrNull,
-  malformed: (value) => typeof value === 'boolean',
-  malformed_keys: Array.isArray,
-  measurements: isMap,
-  metadata: isMap,
-  model: isTextOrNull,
-  provider: isTextOrNull,
-  sample_id: isAny,
-  session_id: isAny,
-  span_id: isAny,
-  success: (value) => value === null || typeof value === 'boolean',
-  tags: Array.isArray,
+/** What the values of a column are in a map; null besides, where it may be. */
+const VALUES: Readonly<Partial<Record<SchemaColumn['type'], (value: Json) => boolean>>> = {
+  any: () => true,
+  bool: (value) => typeof value === 'boolean',
+  float64: (value) => typeof value === 'number',
+  list: Array.isArray,
+  object: isMap,
+  text: (value) => typeof value === 'string',
   timestamp: Number.isSafeInteger,
-  tokens: (value) => value === null || isMap(value),
-  trace_id: isAny,
-  user_id: isAny,
 };
+const OF_MAPS: readonly SchemaColumn[] = ofMaps<SchemaColumn>([...BASE, ...EXTRA, ...PARTS]);
 
 type Raw = Readonly<Record<string, Json>>;
 
@@ -93,7 +55,7 @@ export function isOwnRow(row: Raw): boolean {
   if (typeof datetime !== 'string' || datetime === '') return false;
   const time = datetime.replace(/^'/, '');
   return (
-    BASE.every((name) => Object.hasOwn(row, name)) &&
+    BASE.every(({ name }) => Object.hasOwn(row, name)) &&
     parseTimestamp(time, { unit: 'iso' }) === Number(timestamp)
   );
 }
@@ -102,7 +64,11 @@ export function isOwnRow(row: Raw): boolean {
 export function isOwnMap(record: Raw): boolean {
   if (!hasOwnColumns(Object.keys(record))) return false;
   if (hasOwnId(record)) return true;
-  return Object.entries(OF_MAPS).every(([key, fits]) => Object.hasOwn(record, key) && fits(record[key]!));
+  return OF_MAPS.every(({ name, type, nullable }) => {
+    if (!Object.hasOwn(record, name)) return false;
+    const value = record[name]!;
+    return (nullable && value === null) || VALUES[type]!(value);
+  });
 }
 
 /** Whether the event's id is made of its experiment's. */

@@ -12,12 +12,12 @@
  * kept by a null in the last event.
  */
 
-import { REQUIRED_COLUMNS } from '../formats/own-marks.js';
 import { setOwn } from '../formats/reader.js';
 import { booleanOf, parseDecimal, textOf } from '../formats/text-values.js';
 import { parseTimestamp } from '../formats/timestamps.js';
+import { BASE, EXTRA, LIFTED_COLUMNS, PREFIXES } from '../row/file-columns.js';
 import { toldTokens } from '../schema/enrich.js';
-import type { EventRow, Json, Tokens } from '../schema/event.js';
+import type { Json, Tokens } from '../schema/event.js';
 import { CATEGORY_FIELDS, categoryFields, lifted, snakeCase } from '../schema/fields.js';
 import { events } from '../schema/registry.js';
 import { TOKENS_MAX } from '../schema/usage.js';
@@ -56,37 +56,9 @@ type Report = (message: string) => void;
 type Fields = Record<string, Json>;
 
 /** Columns that are no open part of the event. */
-const FIXED = new Set([
-  ...REQUIRED_COLUMNS,
-  'condition',
-  'cost_source',
-  'cost_usd',
-  'datetime',
-  'experiment_name',
-  'latency_ms',
-  'malformed',
-  'malformed_keys',
-  'model',
-  'provider',
-  'sequence',
-  'success',
-  'tags',
-  'tokens',
-  'tokens_prompt',
-  'tokens_completion',
-  'tokens_total',
-]);
-/** Ids that a reader lifts out of the metadata, by column. */
-const LIFTED: readonly (readonly [column: string, field: keyof EventRow & string])[] = [
-  ['cohort', 'cohort'],
-  ['correlation_id', 'correlationId'],
-  ['sample_id', 'sampleId'],
-  ['session_id', 'sessionId'],
-  ['span_id', 'spanId'],
-  ['trace_id', 'traceId'],
-  ['user_id', 'userId'],
-];
-const LIFTED_COLUMNS = new Set(LIFTED.map(([column]) => column));
+const FIXED = new Set<string>(
+  [...BASE, ...EXTRA, { name: 'sequence' }, { name: 'tokens' }].map(({ name }) => name),
+);
 
 /** @param into - absent: what is told of the experiment is left out */
 export function ownMapper(
@@ -99,7 +71,7 @@ export function ownMapper(
   // With `flatten: false`, Arrow and Parquet have the base columns and the whole metadata.
   const open: OpenParts = isFlat ? new FlatParts(columns, textual) : new NestedParts(form === 'maps');
   // Without any of it, what stands in columns of its own was in the metadata.
-  const hasMetadata = !isFlat || columns.some((name) => name.startsWith('metadata_'));
+  const hasMetadata = !isFlat || columns.some((name) => name.startsWith(PREFIXES.metadata));
   const tellsTokens = columns.includes('tokens') || columns.includes('tokens_prompt');
   const read = textual ? cellOf : (value: Json) => value;
   return {
@@ -136,7 +108,7 @@ export function ownMapper(
       const provider = typeof metadata.provider === 'string' ? metadata.provider : null;
       if (record.model === null && model !== null) corrections.add('model', null);
       if (record.provider === null && provider !== null) corrections.add('provider', null);
-      for (const [column, field] of LIFTED) {
+      for (const [column, field] of LIFTED_COLUMNS) {
         if (!Object.hasOwn(raw, column)) continue;
         const told = read(raw[column]!);
         const found = lifted(metadata, field);
@@ -196,7 +168,7 @@ class NestedParts implements OpenParts {
     if (!this.#tellsFields) return null;
     const told: Record<string, Json> = {};
     for (const key of Object.keys(raw)) {
-      if (FIXED.has(key) || LIFTED_COLUMNS.has(key) || key === 'metadata' || key === 'measurements') continue;
+      if (FIXED.has(key) || key === 'metadata' || key === 'measurements') continue;
       setOwn(told, FIELD_OF_COLUMN.get(key) ?? key, raw[key]!);
     }
     const names = Object.keys(found);
@@ -274,15 +246,12 @@ class FlatParts implements OpenParts {
 
   constructor(columns: readonly string[], textual: boolean) {
     this.#textual = textual;
-    this.#metadata = openColumns(columns, 'metadata_').sort((a, b) => rank(a) - rank(b));
-    this.#measurements = openColumns(columns, 'measurement_');
+    this.#metadata = openColumns(columns, PREFIXES.metadata).sort((a, b) => rank(a) - rank(b));
+    this.#measurements = openColumns(columns, PREFIXES.measurements);
     this.#fields = columns
       .filter(
         (name) =>
-          !FIXED.has(name) &&
-          !LIFTED_COLUMNS.has(name) &&
-          !name.startsWith('metadata_') &&
-          !name.startsWith('measurement_'),
+          !FIXED.has(name) && !name.startsWith(PREFIXES.metadata) && !name.startsWith(PREFIXES.measurements),
       )
       .map((column) => ({ column, path: fieldPath(column), isSeen: false }));
   }
@@ -362,7 +331,7 @@ class FlatParts implements OpenParts {
 
 function openColumns(columns: readonly string[], prefix: string): OpenColumn[] {
   const open = columns.filter((name) => name.startsWith(prefix));
-  const isMetadata = prefix === 'metadata_';
+  const isMetadata = prefix === PREFIXES.metadata;
   // A value is either an object or none: what is a column itself has no others inside.
   const hasTokens = isMetadata && !open.includes('metadata_tokens');
   return open.map((column) => {

@@ -1,18 +1,9 @@
 /** A typed column of an Arrow or Parquet file. */
 
+import type { ValueType } from '../../row/file-columns.js';
 import type { TextSet } from './text-set.js';
 
-/** timestamp: µs since the Unix epoch, UTC. `uint16` and `bytes` are of compacted segments. */
-export type ValueType =
-  | 'float64'
-  | 'int64'
-  | 'int32'
-  | 'uint32'
-  | 'uint16'
-  | 'timestamp'
-  | 'bool'
-  | 'text'
-  | 'bytes';
+export type { ValueType };
 
 export interface FileColumn {
   readonly name: string;
