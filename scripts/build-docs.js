@@ -84,8 +84,8 @@ const ORDER = [
 /** What the pages show: text. */
 const PICTURES = readdirSync('docs/pictures').filter((name) => name.endsWith('.svg'));
 
-/** The pages and pictures by their paths. @param {{ isServed: boolean }} where beside the live page, or in a folder */
-export function docsPages({ isServed }) {
+/** The pages and pictures by their paths. @param {{ isServed: boolean, hasApi?: boolean }} where beside the live page, or in a folder, with TypeDoc's pages or not */
+export function docsPages({ isServed, hasApi = false }) {
   const names = readdirSync('docs')
     .filter((name) => name.endsWith('.md'))
     .map((name) => name.slice(0, -3));
@@ -109,7 +109,7 @@ export function docsPages({ isServed }) {
       .join('')}</nav>`;
   const main = isServed
     ? '<a href="../">Experiments</a><a href="../?view=studies">Studies</a><a href="../?view=compare">Compare</a><a href="index.html">Docs</a>'
-    : '<a href="index.html">Docs</a>';
+    : `<a href="index.html">Docs</a>${hasApi ? '<a href="../api/index.html">Every docstring</a>' : ''}`;
   /** @param {string} title  @param {string} current  @param {string} body */
   const page = (title, current, body) => `<!doctype html>
 <html lang="en">

@@ -2,7 +2,7 @@
  * Writes a folder, site/ where none is named: the documentation as files that a browser opens from the disk, with the style
  * of the live page.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { docsPages } from './build-docs.js';
 
@@ -16,9 +16,11 @@ function write(path, content) {
 }
 
 const folder = process.argv[2] ?? 'site';
-rmSync(folder, { recursive: true, force: true });
+// What TypeDoc has written stays.
+rmSync(join(folder, 'docs'), { recursive: true, force: true });
+const hasApi = existsSync(join(folder, 'api', 'index.html'));
 for (const name of ['/style.css', '/icon.svg']) write(name, PAGE_FILES[name].content);
-for (const [path, content] of docsPages({ isServed: false })) write(path, content);
+for (const [path, content] of docsPages({ isServed: false, hasApi })) write(path, content);
 write(
   'index.html',
   '<!doctype html><meta charset="utf-8"><title>Crucible</title><meta http-equiv="refresh" content="0; url=docs/index.html"><a href="docs/index.html">Documentation</a>\n',

@@ -69,6 +69,7 @@ class Account {
 
 let budgets = 0;
 
+/** What calls of models may spend, and what they have spent. */
 export class Budget implements Disposable {
   readonly #limits: BudgetLimits;
   readonly #options: BudgetOptions;

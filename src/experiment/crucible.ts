@@ -63,6 +63,7 @@ import {
 } from './reopen.js';
 import { servedExperiment, servedStudy } from './serving.js';
 
+/** What a Crucible and, unless they say otherwise, its experiments are given. */
 export interface CrucibleOptions {
   /**
    * Threads for analysis, at most, and as many for export streams; 0: the calling thread does it. Default: one less than
@@ -91,6 +92,7 @@ const OPTIONS: OptionNames<CrucibleOptions> = {
 
 /** With less memory, threads for analysis are started only when they are asked for. */
 const WORKERS_MEMORY_BYTES = 256 * 2 ** 20;
+/** Where experiments and studies begin: their folder, their prices and the threads that analyse them. */
 export class Crucible implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #prices: PriceTable;

@@ -124,6 +124,7 @@ const STOP_GRACE_MS = 250;
 const STOP_DEADLINE_MS = 60_000;
 const STOP_POLL_MS = 5;
 
+/** One experiment: captures events, keeps them, and answers questions about them. */
 export class Experiment {
   readonly id: string;
   readonly name: string;

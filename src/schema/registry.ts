@@ -57,6 +57,7 @@ function unknownKey(key: string, definition: object): ConfigError {
   return new ConfigError(`definition.${key}`, expected, definition[key as keyof typeof definition]);
 }
 
+/** The events that are known, and what each is about. */
 export class EventRegistry {
   readonly #definitions = new Map<string, EventDefinition>();
   /** Categories of the events that come with the library, which readers rely on. */
