@@ -1,6 +1,6 @@
 /** An event as flat, named values: the columns every export shares, in snake_case. */
 
-import { isoMicros, snakeCase } from '../formats/text.js';
+import { isoMicros } from '../formats/text.js';
 import {
   BASE,
   type ColumnName,
@@ -11,6 +11,7 @@ import {
   type SchemaColumn,
 } from '../row/file-columns.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { snakeCase } from '../schema/fields.js';
 
 export type { SchemaColumn };
 

@@ -6,8 +6,9 @@
  */
 
 import { CELL_STORED_JSON } from '../../assembly/text-layout.js';
-import { jsonText, snakeCase } from '../formats/text.js';
+import { jsonText } from '../formats/text.js';
 import type { EventRow, Json } from '../schema/event.js';
+import { snakeCase } from '../schema/fields.js';
 import { MAP_COLUMNS, schemaOf } from './columns.js';
 import type { EncodeOptions, ExportEncoder, ExportFormatDefinition } from './encoder.js';
 import { rowFile } from './row-file.js';

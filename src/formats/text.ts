@@ -60,14 +60,6 @@ function writtenJson(value: Json, line: string, indent: string, colon: string): 
   return items.length === 0 ? open + close : open + inner + items.join(`,${inner}`) + line + close;
 }
 
-/** `learningRate` → `learning_rate`, `HTTPStatus` → `http_status`; snake_case stays as it is. */
-export function snakeCase(name: string): string {
-  return name
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
-    .toLowerCase();
-}
-
 /** The furthest from the epoch that a Date goes, in microseconds. */
 const TIME_US_MAX = 8.64e18;
 

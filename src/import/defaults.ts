@@ -53,7 +53,7 @@ export const DETECTED: Readonly<Record<string, Names>> = {
 export function detectMapping(columns: readonly string[]): ImportMap {
   const byName = new Map<string, string>();
   for (const column of columns) {
-    const name = snakeCase(column);
+    const name = normalName(column);
     if (!byName.has(name)) byName.set(name, column);
   }
   const others = othersIn(columns);
@@ -73,7 +73,8 @@ export function scaleOf(field: string, name: string): string | undefined {
   return Object.hasOwn(names, name) ? names[name] : undefined;
 }
 
-export function snakeCase(name: string): string {
+/** A column's name in one spelling: small letters, with one underscore for all that is neither letter nor digit. */
+export function normalName(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replace(/[^\p{L}\p{N}]+/gu, '_')
@@ -149,13 +150,13 @@ function latencies(): Names {
   for (const { quantity, reading, keys } of RULES) {
     const scale = quantity === 'latencyMs' ? SCALES[reading] : undefined;
     if (scale === undefined) continue;
-    for (const key of keys) if (!WITHOUT_UNIT.has(key)) names[snakeCase(key)] ??= scale;
+    for (const key of keys) if (!WITHOUT_UNIT.has(key)) names[normalName(key)] ??= scale;
   }
   return names;
 }
 
 function unscaled(keys: readonly string[]): Names {
-  return Object.fromEntries(keys.map((key) => [snakeCase(key), '']));
+  return Object.fromEntries(keys.map((key) => [normalName(key), '']));
 }
 
 function quoted(column: string): string {

@@ -3,7 +3,7 @@
 import { ConfigError } from '../errors.js';
 import { isSpelled } from '../schema/spellings.js';
 import { editDistance } from '../suggest.js';
-import { DETECTED, scaleOf, snakeCase } from './defaults.js';
+import { DETECTED, normalName, scaleOf } from './defaults.js';
 import type { ImportMap } from './mapping.js';
 
 /** The record's own fields. Any other target is a key of the metadata. */
@@ -42,7 +42,7 @@ export function metadataKeyOf(target: string): string | null {
 
 function fieldOf(target: string): { readonly field: string; readonly scale: string } {
   if (FIELDS.includes(target)) return { field: target, scale: '' };
-  const name = snakeCase(target);
+  const name = normalName(target);
   for (const field of FIELDS) {
     const scale = scaleOf(field, name);
     if (scale !== undefined) return { field, scale };
@@ -80,5 +80,5 @@ function slipOf(target: string): string | null {
 }
 
 function letters(name: string): string {
-  return snakeCase(name).replaceAll('_', '');
+  return normalName(name).replaceAll('_', '');
 }

@@ -15,7 +15,7 @@ import {
   UNPRICED_MASK,
   UNPRICED_SHIFT,
 } from '../../assembly/layout.js';
-import { MsgpackReader, setOwn } from '../formats/msgpack/stored-value.js';
+import { StoredValueReader, setOwn } from '../formats/msgpack/stored-value.js';
 import { type Batch, type Columns, recordedKeys, timeUsOf, valueOrNull } from '../ring/batch.js';
 import type { Binding } from '../ring/bindings.js';
 import { declaredValue, isAbsent } from '../row/declared.js';
@@ -103,7 +103,7 @@ export function decode(
   let corrections: Json | undefined;
   let isReadable = true;
   if (captured) {
-    const reader = new MsgpackReader(batch.blob, batch.blobOffsets[index]);
+    const reader = new StoredValueReader(batch.blob, batch.blobOffsets[index]);
     try {
       for (const [key, value] of Object.entries(reader.value() as Record<string, Json>))
         setOwn(metadata, key, value);
@@ -159,7 +159,7 @@ export function decode(
 
 /** None where somebody other than this library wrote what is stored there. */
 function malformedKeysAt(stored: Buffer, offset: number): string[] {
-  const reader = new MsgpackReader(stored, offset);
+  const reader = new StoredValueReader(stored, offset);
   try {
     reader.value();
     reader.value();

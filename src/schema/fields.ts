@@ -95,6 +95,10 @@ export function lifted(source: Record<string, Json>, camel: string): Json {
   return source[snake] ?? null;
 }
 
-export function snakeCase(camel: string): string {
-  return camel.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/** `learningRate` → `learning_rate`, `HTTPStatus` → `http_status`; snake_case stays as it is. */
+export function snakeCase(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase();
 }

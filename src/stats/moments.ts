@@ -269,7 +269,7 @@ export function powerOfTwoAtLeast(value: number): number {
   return 2 ** Math.min(1023, Math.max(-1022, Math.ceil(Math.log2(value))));
 }
 
-function finiteOrNull(value: number): number | null {
+export function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EVENT_BYTES_MAX } from '../../assembly/layout.js';
 import { withLongWriter, writeFitting } from '../../src/capture/long-event.js';
 import type { ExportManifest } from '../../src/export/index.js';
-import { MsgpackReader, OUT_OF_ROOM, TEXT_BYTES_MAX } from '../../src/formats/msgpack/stored-value.js';
+import { OUT_OF_ROOM, StoredValueReader, TEXT_BYTES_MAX } from '../../src/formats/msgpack/stored-value.js';
 import { Crucible, type EventRow, type Experiment } from '../../src/index.js';
 import { countsOf } from '../support/counts.js';
 import { difference, KIB, longText, MIB } from '../support/long-texts.js';
@@ -193,7 +193,7 @@ describe('how much is kept', () => {
         const texts = lengths.map((length) => 'x'.repeat(length));
         const written = withLongWriter((out) => {
           const fits = writeFitting(out, () => out.value(texts));
-          return fits ? (new MsgpackReader(Buffer.from(out.written)).value() as string[]) : null;
+          return fits ? (new StoredValueReader(Buffer.from(out.written)).value() as string[]) : null;
         });
         const bytesWith = (most: number) =>
           5 + lengths.reduce((sum, length) => sum + 5 + Math.min(length, most), 0);

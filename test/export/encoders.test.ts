@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { exportChunks, openCsv } from '../../src/export/index.js';
 import { ColumnPlan } from '../../src/export/plan.js';
-import { isoMicros, jsonText, snakeCase } from '../../src/formats/text.js';
+import { isoMicros, jsonText } from '../../src/formats/text.js';
 import type { Json } from '../../src/schema/event.js';
+import { snakeCase } from '../../src/schema/fields.js';
 import { event, readCsv, sourceOf, textOf } from './support.js';
 
 const BASE =

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CHUNK_ROWS, EVENT_BYTES_MAX, LAYOUT_VERSION, TAG_BINDING_MASK } from '../../assembly/layout.js';
 import type { EventWriter } from '../../src/capture/event-writer.js';
-import { MsgpackReader } from '../../src/formats/msgpack/stored-value.js';
+import { StoredValueReader } from '../../src/formats/msgpack/stored-value.js';
 import type { Batch } from '../../src/ring/batch.js';
 import { planGeometry } from '../../src/ring/memory.js';
 import { SpoolRing } from '../../src/ring/spool.js';
@@ -27,7 +27,7 @@ function rowsIn(batches: readonly Batch[], sizes: readonly number[]): number[] {
   return batches.flatMap((batch) =>
     Array.from({ length: batch.rows }, (_, row) => {
       expect(batch.tags[row]! & TAG_BINDING_MASK).toBeGreaterThan(0);
-      const { n, text } = new MsgpackReader(batch.blob, batch.blobOffsets[row]!).value() as {
+      const { n, text } = new StoredValueReader(batch.blob, batch.blobOffsets[row]!).value() as {
         n: number;
         text: string;
       };
@@ -95,7 +95,7 @@ describe('a ring of one chunk', () => {
       writer.ring.publish();
       const batch = batchesOf(ring).at(-1)!;
       const row = batch.rows - 1;
-      const stored = new MsgpackReader(batch.blob, batch.blobOffsets[row]!).value();
+      const stored = new StoredValueReader(batch.blob, batch.blobOffsets[row]!).value();
       expect(stored).toEqual({ a: textOf(n, half), b: textOf(n, half) });
     }
     expect(ring.control.counts()).toMatchObject({ published: 6, refused: 0, malformed: 0 });

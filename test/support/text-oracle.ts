@@ -1,8 +1,8 @@
 /** What the lines of CSV and JSON Lines are, one event at a time and as plainly as can be said. */
 
 import { BASE_COLUMNS, EXTRA_COLUMNS } from '../../src/export/columns.js';
-import { snakeCase } from '../../src/formats/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
+import { snakeCase } from '../../src/schema/fields.js';
 
 type Values = Map<string, Json>;
 

@@ -1,4 +1,6 @@
 /** Comparison of experiments: the first is the baseline, the others are treatments. Pure: no ring, no clock, no I/O. */
+
+import { finiteOrNull } from '../../stats/moments.js';
 import { adjustPValues } from '../../stats/multiplicity.js';
 import { normalQuantile } from '../../stats/normal.js';
 import type { Interval } from '../../stats/options.js';
@@ -13,7 +15,7 @@ import { differencesOf, relativeTo } from './differences.js';
 import { type Finding, POWER } from './finding.js';
 import { againstMargin } from './margins.js';
 import { compareMeans, tooSkewed, watchMeans } from './means.js';
-import { finiteOrNull, type Observed, observe } from './observed.js';
+import { type Observed, observe } from './observed.js';
 import { resolveCompareOptions, type Settings } from './options.js';
 import type { Question } from './outcomes.js';
 import { comparePairs, type Matching, matchSamples, pairedValues } from './pairs.js';

@@ -1,8 +1,8 @@
 /** Means and rates with what was known before the treatment taken out of them (CUPED). */
 import { type ClusterTotals, clusterEstimate } from '../../stats/clustered.js';
 import { anytimeValidLinear, type CovariateSums, cuped } from '../../stats/covariates.js';
+import { finiteOrNull } from '../../stats/moments.js';
 import { type Finding, findingOf, finiteInterval, missingFrom, noFinding } from './finding.js';
-import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import type { UnitTotals } from './samples.js';
 import type { ArmEstimate } from './types.js';

@@ -1,6 +1,7 @@
 /** What is found for one metric of one treatment, before p-values are adjusted and put into words. */
+
+import { finiteOrNull } from '../../stats/moments.js';
 import type { Interval } from '../../stats/options.js';
-import { finiteOrNull } from './observed.js';
 import type { ArmEstimate, EffectSize, MetricComparison, TestOutcome } from './types.js';
 
 /** Chance that a difference as large as the observed one is found, for requiredN. */

@@ -1,7 +1,8 @@
 /** Whether a difference is small enough: against the margin of an outcome. */
+
+import { finiteOrNull } from '../../stats/moments.js';
 import type { Interval } from '../../stats/options.js';
 import type { Finding } from './finding.js';
-import { finiteOrNull } from './observed.js';
 import type { Question } from './outcomes.js';
 import type { ArmEstimate, MetricComparison } from './types.js';
 

@@ -1,6 +1,7 @@
 /** Means of two arms whose events are independent of each other. */
 import { studentUpperQuantile } from '../../stats/distributions.js';
 import { hedgesG } from '../../stats/effect-sizes.js';
+import { finiteOrNull } from '../../stats/moments.js';
 import { tTestPower } from '../../stats/power.js';
 import { mannWhitneyOfSorted } from '../../stats/rank-tests.js';
 import type { Summary } from '../../stats/sample.js';
@@ -16,7 +17,7 @@ import {
   outcomeOf,
   POWER,
 } from './finding.js';
-import { finiteOrNull, type Observed } from './observed.js';
+import type { Observed } from './observed.js';
 import type { Settings } from './options.js';
 import { onSample, samplingOf } from './sampling.js';
 import { CORRECTED_TO, correctedWhereSkewed, neededWhereSkewed } from './skewness.js';

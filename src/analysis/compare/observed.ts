@@ -1,5 +1,5 @@
 /** An arm's values of one measure, as the tests take them. Made once, used for every treatment. */
-import { sampleMoments } from '../../stats/moments.js';
+import { finiteOrNull, sampleMoments } from '../../stats/moments.js';
 import type { Sample, Summary } from '../../stats/sample.js';
 import { ascending } from './ascending.js';
 import type { Observations, SampledValues } from './samples.js';
@@ -117,8 +117,4 @@ export function largestShare({ sorted, sampled }: Observed): number | null {
   if (sampled !== null) return sampled.largestShare;
   const sum = sorted.reduce((total, value) => total + Math.abs(value), 0);
   return Math.max(Math.abs(sorted[0]), Math.abs(sorted[sorted.length - 1])) / sum;
-}
-
-export function finiteOrNull(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }

@@ -1,12 +1,11 @@
 /** Comparison of samples that both arms have: each sample is its own control. */
 import { ConfigError } from '../../errors.js';
 import { incompleteBeta } from '../../stats/beta.js';
-import { sampleMoments } from '../../stats/moments.js';
+import { finiteOrNull, sampleMoments } from '../../stats/moments.js';
 import { normalQuantile } from '../../stats/normal.js';
 import type { Interval } from '../../stats/options.js';
 import { pairedTTest } from '../../stats/t-tests.js';
 import { effectSize, type Finding, finiteInterval, noFinding, outcomeOf, POWER } from './finding.js';
-import { finiteOrNull } from './observed.js';
 import type { Settings } from './options.js';
 import { cohensH } from './rates.js';
 import { type ArmSamples, type SamplesById, sampleValues } from './samples.js';

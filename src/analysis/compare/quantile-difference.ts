@@ -1,7 +1,8 @@
 /** The difference of two quantiles from the intervals of both. */
+
+import { finiteOrNull } from '../../stats/moments.js';
 import type { Interval } from '../../stats/options.js';
 import { type Finding, noFinding } from './finding.js';
-import { finiteOrNull } from './observed.js';
 import type { ArmEstimate } from './types.js';
 
 /** An arm's interval at level 1 − alpha; null where the data do not bound it. */

@@ -9,6 +9,8 @@
  * Percentile intervals: the jackknife is inconsistent for quantiles, so that BCa has no acceleration to go by
  * (Efron & Tibshirani 1993, section 11.5).
  */
+
+import { finiteOrNull } from '../../stats/moments.js';
 import { normalQuantile } from '../../stats/normal.js';
 import type { Interval } from '../../stats/options.js';
 import { intervalOfSorted } from '../../stats/order-statistics.js';
@@ -16,7 +18,7 @@ import { quantileOfSorted } from '../../stats/quantile.js';
 import { SeededRandom } from '../../stats/random.js';
 import { sequentialQuantileInterval, sequentialQuantilesOfSorted } from '../../stats/sequential-quantiles.js';
 import { type Finding, finiteInterval, missingFrom, noFinding, outcomeOf, POWER } from './finding.js';
-import { finiteOrNull, type Observed } from './observed.js';
+import type { Observed } from './observed.js';
 import type { Settings } from './options.js';
 import { onSample, samplingOf } from './sampling.js';
 import { streamSeed } from './streams.js';

@@ -7,8 +7,8 @@
 
 import { writtenKey } from '../../formats/msgpack/keys.js';
 import { type ByteWriter, encodedText } from '../../formats/msgpack/writer.js';
-import { snakeCase } from '../../formats/text.js';
 import type { EventRow } from '../../schema/event.js';
+import { snakeCase } from '../../schema/fields.js';
 import { MAP_COLUMNS } from '../columns.js';
 
 type WriteValue = (out: ByteWriter, event: EventRow) => void;

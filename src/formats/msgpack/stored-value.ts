@@ -356,7 +356,7 @@ const LOST = Symbol('an object that keeps what it is to itself');
 export const OUT_OF_ROOM = new RangeError('the value does not fit');
 
 /** Reads what MsgpackWriter wrote. Objects have no special keys: `__proto__` is a key like any other. */
-export class MsgpackReader {
+export class StoredValueReader {
   readonly #bytes: Buffer;
   position: number;
   /** What the last map that had an entry by `MsgpackWriter.aside` holds in it. */

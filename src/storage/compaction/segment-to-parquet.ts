@@ -19,6 +19,7 @@ import {
 import { clearUp, ifThere, isCorrupt } from '../disk/errors.js';
 import type { FileSystem } from '../disk/file-system.js';
 import { compactedName, parseTemporaryName, segmentName, temporaryName } from '../disk/paths.js';
+import { isSameJson } from '../disk/shape.js';
 import type { BatchEntry } from '../segment/format.js';
 import { readBatch } from '../segment/reader.js';
 import { type SegmentIndex, scanSegment } from '../segment/scan.js';
@@ -180,9 +181,9 @@ async function verify(files: FileSystem, path: string, source: ArrowSource): Pro
   const names = parquetColumns(identity.columns).map(({ name }) => name);
   const index = readParquetIndex(files, path);
   const same =
-    isSame(index.identity, identity) &&
-    isSame(index.bindings, source.texts.bindings) &&
-    isSame(index.strings, source.texts.strings) &&
+    isSameJson(index.identity, identity) &&
+    isSameJson(index.bindings, source.texts.bindings) &&
+    isSameJson(index.strings, source.texts.strings) &&
     index.groups.length === source.groups.length;
   if (!same) throw different(path, 'its index is another');
   const reader = new ParquetFileReader(files, path, index);
@@ -191,7 +192,7 @@ async function verify(files: FileSystem, path: string, source: ArrowSource): Pro
       const group = index.groups[i];
       const written = source.batches(entries);
       const places = index.places.slice(group.firstBatch, group.firstBatch + group.batches);
-      if (!isSame(places, entries.map(placeOf))) throw different(path, 'its index is another');
+      if (!isSameJson(places, entries.map(placeOf))) throw different(path, 'its index is another');
       const expected = valuesOf(written, identity.columns, source.texts);
       const values = await reader.values(group, names);
       const column = names.findIndex((name, i) => !sameValues(expected[i], values.get(name)));
@@ -207,10 +208,6 @@ async function verify(files: FileSystem, path: string, source: ArrowSource): Pro
 
 function placeOf({ offset: _, bytes: __, ...place }: BatchEntry) {
   return place;
-}
-
-function isSame(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function sameValues(written: ArrayLike<unknown>, read: ReturnType<RowGroupValues['get']>): boolean {

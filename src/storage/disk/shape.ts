@@ -74,3 +74,8 @@ function firstMisfit(
 function isList(shape: Shape): shape is readonly [Shape] {
   return Array.isArray(shape);
 }
+
+/** Whether both are the same JSON, their keys in the same order. */
+export function isSameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -3,7 +3,7 @@
  * Whoever reads rows follows what is in them without looking, so all of it is looked at here, once.
  */
 import { FLAG_BLOB, TAG_BINDING_MASK } from '../../../assembly/layout.js';
-import { endOfStored, isStoredText, MsgpackReader } from '../../formats/msgpack/stored-value.js';
+import { endOfStored, isStoredText, StoredValueReader } from '../../formats/msgpack/stored-value.js';
 import type { Batch } from '../../ring/batch.js';
 import { LIFTED_FIELDS } from '../../schema/fields.js';
 import { fits, isFlag, isNumber, isObject, isText, orNull, type Shape } from '../disk/shape.js';
@@ -73,7 +73,7 @@ function endOfMap(blob: Buffer, start: number): number {
 }
 
 function areCorrections(blob: Buffer, at: number): boolean {
-  const value = new MsgpackReader(blob, at).value();
+  const value = new StoredValueReader(blob, at).value();
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   return Object.entries(value).every(
     ([key, told]) => IDENTITIES.has(key) || (Object.hasOwn(CORRECTIONS, key) && fits(told, CORRECTIONS[key])),

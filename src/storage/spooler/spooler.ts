@@ -11,7 +11,7 @@
  */
 import { join } from 'node:path';
 import { FLAG_BLOB, STRINGS, TAG_BINDING_MASK } from '../../../assembly/layout.js';
-import { MsgpackReader } from '../../formats/msgpack/stored-value.js';
+import { StoredValueReader } from '../../formats/msgpack/stored-value.js';
 import type { Batch } from '../../ring/batch.js';
 import { BindingTable } from '../../ring/bindings.js';
 import { joinedChunks } from '../../ring/byte-area.js';
@@ -37,6 +37,7 @@ import { clearUp, ifThere, isCorrupt, reasonOf } from '../disk/errors.js';
 import { type FileSystem, versionOf } from '../disk/file-system.js';
 import type { LockPlace } from '../disk/lock.js';
 import { compactedName, segmentFileName, segmentName } from '../disk/paths.js';
+import { isSameJson } from '../disk/shape.js';
 import type { BatchEntry, BatchPlace, RingLosses, SegmentIdentity } from '../segment/format.js';
 import { type SegmentIndex, scanSegment } from '../segment/scan.js';
 import { segmentFiles } from '../segment/segments.js';
@@ -190,7 +191,7 @@ export class Spooler {
   /** Replaces the experiment's part of its document, at the next step. A change of pausedUs alone is not saved. */
   set experiment(experiment: ExperimentFields) {
     const timeless = (fields: ExperimentFields) => ({ ...fields, pausedUs: 0 });
-    if (isSame(timeless(experiment), timeless(this.#document.experiment))) return;
+    if (isSameJson(timeless(experiment), timeless(this.#document.experiment))) return;
     this.#document = { ...this.#document, experiment };
     this.#documentIsStale = true;
   }
@@ -296,7 +297,7 @@ export class Spooler {
     return this.#pass('end a segment at', () => {
       if (this.#segment !== undefined) this.#endSegment();
       // What was lost after the last rows were taken is in no batch.
-      const isToldOfLosses = isSame(this.#document.losses, this.#countLosses());
+      const isToldOfLosses = isSameJson(this.#document.losses, this.#countLosses());
       if (this.#documentIsStale || !isToldOfLosses) this.#writeDocument();
       this.#removeCompacted();
       return true;
@@ -778,7 +779,7 @@ function trimmed(batch: Batch): Batch {
   let last = batch.rows - 1;
   while (last >= 0 && (batch.tags[last] & FLAG_BLOB) === 0) last--;
   if (last < 0) return batch;
-  const reader = new MsgpackReader(batch.blob, batch.blobOffsets[last]);
+  const reader = new StoredValueReader(batch.blob, batch.blobOffsets[last]);
   reader.skip();
   reader.skip();
   if ((batch.tags[last] & TAG_BINDING_MASK) === 0) reader.skip();
@@ -787,8 +788,4 @@ function trimmed(batch: Batch): Batch {
 
 function rowsOf(items: readonly { readonly rows: number }[]): number {
   return items.reduce((sum, { rows }) => sum + rows, 0);
-}
-
-function isSame(a: object, b: object): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

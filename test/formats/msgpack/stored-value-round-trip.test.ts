@@ -2,9 +2,9 @@ import { decode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  MsgpackReader,
   MsgpackWriter,
   OUT_OF_ROOM,
+  StoredValueReader,
   setOwn,
 } from '../../../src/formats/msgpack/stored-value.js';
 import type { Json } from '../../../src/schema/event.js';
@@ -25,7 +25,7 @@ function write(value: unknown, bytesMax = BUFFER_BYTES): Written {
 
 function roundTrip(value: unknown): { value: Json; lossy: boolean } {
   const { bytes, lossy } = write(value);
-  const reader = new MsgpackReader(bytes);
+  const reader = new StoredValueReader(bytes);
   const read = reader.value();
   expect(reader.position, 'every byte is read').toBe(bytes.length);
   return { value: read, lossy };
@@ -146,7 +146,7 @@ describe('MessagePack of an event', () => {
           expect(String(error)).toContain('__proto__');
           return;
         }
-        expectSame(new MsgpackReader(bytes).value(), other);
+        expectSame(new StoredValueReader(bytes).value(), other);
       }),
       { numRuns: 300 },
     );
@@ -159,8 +159,8 @@ describe('MessagePack of an event', () => {
     const second = out.position;
     out.value({ a: 1 });
     const bytes = Buffer.from(buffer);
-    expect(new MsgpackReader(bytes, 10).value()).toBe('first');
-    expect(new MsgpackReader(bytes, second).value()).toEqual({ a: 1 });
+    expect(new StoredValueReader(bytes, 10).value()).toBe('first');
+    expect(new StoredValueReader(bytes, second).value()).toEqual({ a: 1 });
     expect([...bytes.subarray(0, 10)]).toEqual(new Array(10).fill(0));
   });
 

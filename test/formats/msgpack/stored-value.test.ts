@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MsgpackReader, MsgpackWriter, OUT_OF_ROOM } from '../../../src/formats/msgpack/stored-value.js';
+import { MsgpackWriter, OUT_OF_ROOM, StoredValueReader } from '../../../src/formats/msgpack/stored-value.js';
 import type { Json } from '../../../src/schema/event.js';
 
 const BYTES = 1 << 20;
@@ -11,7 +11,7 @@ const buffer = new SharedArrayBuffer(BYTES);
 function roundTrip(value: unknown): { value: Json; lossy: boolean } {
   const writer = new MsgpackWriter(buffer, 0, BYTES);
   writer.value(value);
-  const reader = new MsgpackReader(Buffer.from(buffer));
+  const reader = new StoredValueReader(Buffer.from(buffer));
   const read = reader.value();
   expect(reader.position).toBe(writer.position);
   return { value: read, lossy: writer.lossy };
