@@ -461,6 +461,7 @@ export class Crucible implements AsyncDisposable {
       tell: (id: string, known: boolean) => servedExperiment(this.experiment(id), known),
       studies: () => this.#allStudies().map(servedStudy),
       verdict: (study: string) => this.#servedStudy(study).verdict(),
+      scores: (id: string) => this.experiment(id).scores(),
     };
     // Only who serves a page loads what that takes.
     const { startServing } = await import('../serve/start.js');

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { checkOptions, type OptionNames } from '../check-options.js';
 import type { Clock } from '../clock.js';
 import { ConfigError } from '../errors.js';
+import { type Score, ScoreTable } from '../readers/score-table.js';
 import { SCORE_KEYS, type ScoreColumn, type ScoreKey } from '../readers/scored.js';
 import { nodeFileSystem } from '../storage/disk/file-system.js';
 import { SCORES_FOLDER } from '../storage/disk/paths.js';
-import { JournalReader, type JournalRecord, JournalWriter } from '../storage/journal.js';
+import { type JournalRecord, JournalWriter } from '../storage/journal.js';
 import type { DurableOptions } from './options.js';
 
 /** What a score is of: one of these. */
@@ -17,25 +18,14 @@ export type ScoreTarget =
   | { readonly sampleId: string | number }
   | { readonly sessionId: string | number };
 
+export type { Score };
+
 export interface ScoreOptions {
   /** Who says so: a model, a test, a person. Of one judge the last score counts, of several their mean. */
   readonly by?: string | undefined;
   /** When that was found, µs since the Unix epoch; now by default. */
   readonly at?: number | undefined;
   readonly comment?: string | undefined;
-}
-
-/** A score as it counts: the last of its judge. */
-export interface Score {
-  readonly key: ScoreKey;
-  readonly id: string;
-  readonly name: string;
-  readonly value: number | boolean;
-  readonly by: string | null;
-  /** µs since the Unix epoch: when it was found, and when it was written. */
-  readonly at: number;
-  readonly writtenAt: number;
-  readonly comment: string | null;
 }
 
 const OPTIONS: OptionNames<ScoreOptions> = { by: true, at: true, comment: true };
@@ -91,12 +81,10 @@ function requireText(path: string, value: unknown, max: number): asserts value i
 export class ScoreBook {
   readonly #clock: Clock;
   readonly #options: DurableOptions | null;
-  readonly #reader: JournalReader | null;
   readonly #writer: JournalWriter | null;
-  /** By what is scored, name and judge. */
-  readonly #scores = new Map<string, Score>();
+  readonly #table: ScoreTable;
   #lastWrittenAt = 0;
-  #columns: readonly ScoreColumn[] | undefined;
+  #columns: { readonly version: number; readonly columns: readonly ScoreColumn[] } | undefined;
 
   /** @param place - the experiment's folder, and how it is written; null in memory */
   constructor(place: { folder: string; options: DurableOptions } | null, clock: Clock) {
@@ -104,7 +92,7 @@ export class ScoreBook {
     this.#options = place?.options ?? null;
     const folder = place && join(place.folder, SCORES_FOLDER);
     const modes = { folder: place?.options.folderMode, file: place?.options.fileMode };
-    this.#reader = folder === null ? null : new JournalReader(nodeFileSystem, folder);
+    this.#table = new ScoreTable(place?.folder ?? null);
     this.#writer = folder === null ? null : new JournalWriter(nodeFileSystem, folder, modes);
   }
 
@@ -120,7 +108,7 @@ export class ScoreBook {
       return { ...score, at: score.at ?? nowUs, writtenAt: this.#lastWrittenAt };
     });
     if (this.#writer === null) {
-      for (const score of written) this.#note(score);
+      for (const score of written) this.#table.note(score);
       return;
     }
     this.#writer.appendAll(written as unknown as JournalRecord[]);
@@ -131,15 +119,15 @@ export class ScoreBook {
 
   /** Those that count. */
   all(): Score[] {
-    this.#catchUp();
-    return [...this.#scores.values()];
+    return this.#table.all();
   }
 
   /** As they are joined to rows; of a name, ascending. */
   columns(): readonly ScoreColumn[] {
-    this.#catchUp();
-    this.#columns ??= columnsOf([...this.#scores.values()]);
-    return this.#columns;
+    const scores = this.#table.all();
+    const { version } = this.#table;
+    if (this.#columns?.version !== version) this.#columns = { version, columns: columnsOf(scores) };
+    return this.#columns.columns;
   }
 
   /** Resolves when all scores of this process are safe from a power cut. @throws StorageError */
@@ -150,32 +138,6 @@ export class ScoreBook {
   async close(): Promise<void> {
     await this.#writer?.close();
   }
-
-  #catchUp(): void {
-    for (const record of this.#reader?.read() ?? []) {
-      if (isScore(record)) this.#note(record as unknown as Score);
-    }
-  }
-
-  #note(score: Score): void {
-    const key = JSON.stringify([score.key, score.id, score.name, score.by]);
-    const known = this.#scores.get(key);
-    if (known !== undefined && known.writtenAt > score.writtenAt) return;
-    this.#scores.set(key, score);
-    this.#columns = undefined;
-  }
-}
-
-/** Whether this version has written it. */
-function isScore({ key, id, name, value, by, writtenAt }: JournalRecord): boolean {
-  return (
-    SCORE_KEYS.includes(key as ScoreKey) &&
-    typeof id === 'string' &&
-    typeof name === 'string' &&
-    (typeof value === 'number' || typeof value === 'boolean') &&
-    (typeof by === 'string' || by === null) &&
-    typeof writtenAt === 'number'
-  );
 }
 
 function columnsOf(scores: readonly Score[]): ScoreColumn[] {

@@ -1,5 +1,6 @@
 /** Questions of the server's thread to the capturing one. */
 import { deserializeError, ServeError } from '../errors.js';
+import type { Score } from '../readers/score-table.js';
 import type { FromServer, Question, StudyTold, ToServer } from './protocol.js';
 
 /** How long an answer is waited for, ms: the capturing thread may be busy. */
@@ -16,6 +17,8 @@ export class Asker {
   readonly #waiting = new Map<number, Waiting>();
   /** Answers that several wait for. */
   readonly #shared = new Map<string, Promise<unknown>>();
+  /** The last look at each study. */
+  readonly #verdicts = new Map<string, { readonly atMs: number; readonly answer: Promise<unknown> }>();
   #number = 0;
 
   constructor(post: (message: FromServer) => void) {
@@ -26,9 +29,22 @@ export class Asker {
     return this.#ask({ what: 'studies' }) as Promise<readonly StudyTold[]>;
   }
 
-  /** A look: those who ask at once have the same one. */
-  verdict(study: string): Promise<unknown> {
-    return this.#ask({ what: 'verdict', study });
+  /**
+   * A look: those who ask at once have the same one.
+   * @param withinMs - one that is no older is as good: many viewers of a study make no more looks than one
+   */
+  verdict(study: string, withinMs: number): Promise<unknown> {
+    const last = this.#verdicts.get(study);
+    if (last !== undefined && performance.now() - last.atMs < withinMs) return last.answer;
+    const answer = this.#ask({ what: 'verdict', study });
+    const look = { atMs: performance.now(), answer };
+    this.#verdicts.set(study, look);
+    answer.catch(() => this.#verdicts.get(study) === look && this.#verdicts.delete(study));
+    return answer;
+  }
+
+  scores(experiment: string): Promise<readonly Score[]> {
+    return this.#ask({ what: 'scores', experiment }) as Promise<readonly Score[]>;
   }
 
   #ask(question: Question): Promise<unknown> {

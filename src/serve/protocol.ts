@@ -78,7 +78,11 @@ export interface StudyTold {
 }
 
 /** What the server's thread asks the capturing one, which knows studies. */
-export type Question = { readonly what: 'studies' } | { readonly what: 'verdict'; readonly study: string };
+export type Question =
+  | { readonly what: 'studies' }
+  | { readonly what: 'verdict'; readonly study: string }
+  /** Of an experiment in memory only; those of folders are read there. */
+  | { readonly what: 'scores'; readonly experiment: string };
 
 export type ToServer =
   | { readonly experiments: readonly ProcessExperiment[]; readonly gone: readonly string[] }

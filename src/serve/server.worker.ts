@@ -9,6 +9,7 @@ import { streamExport } from './downloads.js';
 import { Feeds } from './feed.js';
 import { Guard, SECURITY_HEADERS } from './guard.js';
 import type { FromServer, ServerStart, ToServer } from './protocol.js';
+import { scoresOfExperiment, scoresOfStudy } from './scores.js';
 import { Shelf } from './shelf.js';
 import { ExperimentSource, Followers, ListSource } from './sources.js';
 
@@ -123,7 +124,12 @@ class PageServer {
     await this.#question(response, async () => {
       await shelf.look();
       if (what === 'studies' && id === undefined) return { studies: await this.#asker.studies() };
-      if (what === 'studies' && id !== undefined && part === 'verdict') return this.#asker.verdict(id);
+      if (what === 'studies' && id !== undefined && part === 'verdict') {
+        return this.#asker.verdict(id, Number(query.get('withinMs')) || 0);
+      }
+      if (what === 'studies' && id !== undefined && part === 'scores') {
+        return scoresOfStudy(shelf, this.#asker, id);
+      }
       if (what === 'compare') return compare(shelf, this.#followers, query);
       if (what === 'experiments' && id === undefined) {
         return { dir: shelf.dir, error: shelf.error, experiments: shelf.since(0).changed };
@@ -133,6 +139,7 @@ class PageServer {
         if (part === 'metrics') return metrics(shelf, id, query);
         if (part === 'calls') return item === undefined ? calls(shelf, id, query) : call(shelf, id, item);
         if (part === 'sessions') return sessions(shelf, id);
+        if (part === 'scores') return scoresOfExperiment(shelf, this.#asker, id);
         if (part === 'files') return files(shelf, id);
       }
       throw new NotFoundError('page', pathname);

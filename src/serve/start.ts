@@ -4,6 +4,7 @@
  */
 import type { Worker } from 'node:worker_threads';
 import { deserializeError, ServeError, serializeError } from '../errors.js';
+import type { Score } from '../readers/score-table.js';
 import type { StudyVerdict } from '../study/verdict.js';
 import { startThread } from '../thread.js';
 import { VERSION } from '../version.js';
@@ -34,6 +35,8 @@ export interface ServedProcess {
   studies(): readonly StudyTold[];
   /** A look at a study's verdict, which its book notes. @throws as Study.verdict, NotFoundError */
   verdict(study: string): Promise<StudyVerdict>;
+  /** Those of an experiment of the process. @throws NotFoundError, StateError */
+  scores(experiment: string): readonly Score[];
 }
 
 /** How often experiments are looked at while anybody reads, and for how long at once, ms. */
@@ -111,13 +114,22 @@ class Teller {
   async #answer(number: number, question: Question): Promise<void> {
     let message: ToServer;
     try {
-      const answer =
-        question.what === 'studies' ? this.#served.studies() : await this.#served.verdict(question.study);
-      message = { number, answer };
+      message = { number, answer: await this.#answerTo(question) };
     } catch (error) {
       message = { number, error: serializeError(error) };
     }
     this.#worker.postMessage(message);
+  }
+
+  #answerTo(question: Question): unknown {
+    switch (question.what) {
+      case 'studies':
+        return this.#served.studies();
+      case 'verdict':
+        return this.#served.verdict(question.study);
+      case 'scores':
+        return this.#served.scores(question.experiment);
+    }
   }
 
   #watch(watched: boolean): void {

@@ -36,8 +36,21 @@ export interface Look {
   readonly decision: string;
   /** Of the planned test, its outcomes, condensed: equal for equal figures. Null of a look that was none. */
   readonly figures: string | null;
+  /** The primary outcome as it stood; null where nothing was compared, and of looks that were written before this was. */
+  readonly primary: LookedOutcome | null;
   /** How the look was other than planned. */
   readonly deviations: readonly string[];
+}
+
+/** Of the treatment that the decision is about, against the baseline. */
+export interface LookedOutcome {
+  readonly name: string;
+  readonly treatment: string;
+  readonly unit: string;
+  readonly difference: number | null;
+  readonly confidenceInterval: readonly [number, number] | null;
+  /** Valid at every look where the plan is sequential. */
+  readonly pValue: number | null;
 }
 
 export interface StudyBook {
@@ -92,7 +105,8 @@ class Entries {
         started: known?.started === true || record.started === true,
       });
     }
-    if (kind === 'look' && typeof at === 'number') this.#looks.push(record as unknown as Look);
+    if (kind === 'look' && typeof at === 'number')
+      this.#looks.push({ primary: null, ...record } as unknown as Look);
   }
 
   contributions(): Contribution[] {
@@ -110,7 +124,7 @@ function contributionRecord(arm: string, experiment: string, started: boolean): 
 
 function lookRecord(look: Omit<Look, 'pid' | 'host'>): JournalRecord {
   const { pid, host } = signature();
-  return { kind: 'look', ...look, deviations: [...look.deviations], pid, host };
+  return { kind: 'look', ...look, deviations: [...look.deviations], pid, host } as unknown as JournalRecord;
 }
 
 let known: { identity: ProcessIdentity; key: string } | undefined;

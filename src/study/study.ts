@@ -241,14 +241,29 @@ export class Study<E extends StudyExperiment = StudyExperiment> {
     return { options: compare, questions, alpha, deviations: deviationsOf(this.plan, options) };
   }
 
-  #noteLook({ at, arms, decision, deviations }: StudyVerdict, figures: string | null): void {
+  #noteLook(
+    { at, arms, decision, deviations, outcomes, treatment }: StudyVerdict,
+    figures: string | null,
+  ): void {
     const counts = Object.values(arms);
+    const [name, primary] = Object.entries(outcomes).find(([, { role }]) => role === 'primary') ?? [];
     this.#book.noteLook({
       at,
       events: counts.reduce((sum, { events }) => sum + events, 0),
       units: counts.reduce((sum, { units }) => sum + units, 0),
       decision,
       figures,
+      primary:
+        name === undefined || primary === undefined || treatment === null
+          ? null
+          : {
+              name,
+              treatment,
+              unit: primary.unit,
+              difference: primary.difference,
+              confidenceInterval: primary.confidenceInterval,
+              pValue: primary.adjustedPValue ?? primary.pValue,
+            },
       deviations: deviations.map(({ code }) => code),
     });
   }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Crucible, type ServeHandle } from '../../src/index.js';
+import { Crucible, type ServeHandle, telemetry } from '../../src/index.js';
 import { hasBrowser, launchBrowser } from '../support/browser.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -72,6 +72,28 @@ describe.runIf(hasBrowser)('the page', { timeout: 60_000 }, () => {
     );
     serving = await crucible.serve({ port: 0 });
     return { experiment, recorder };
+  }
+
+  async function beginStudy() {
+    crucible = new Crucible({ workers: 0 });
+    const study = crucible.study({
+      name: 'prompts',
+      hypothesis: 'The shorter prompt answers sooner, and costs no accuracy.',
+      arms: { current: {}, shorter: {} },
+      plan: { outcomes: [{ of: 'latencyMs', role: 'primary' }], sequential: true, unitsPerArm: 1_000 },
+    });
+    for (let unit = 0; unit < 1_200; unit++) {
+      const arm = study.assign(unit);
+      study.run(unit, () =>
+        telemetry.execute(
+          'req_llm.request.stop',
+          { latencyMs: (arm === 'current' ? 300 : 280) + ((unit * 37) % 101) },
+          { model: 'model-1', success: unit % 25 !== 0 },
+        ),
+      );
+    }
+    serving = await crucible.serve({ port: 0 });
+    return { study };
   }
 
   const tile = (page: Page, label: string) =>
@@ -152,6 +174,40 @@ describe.runIf(hasBrowser)('the page', { timeout: 60_000 }, () => {
     await figure.getByRole('button', { name: 'JSON' }).focus();
     await page.keyboard.press('Space');
     await expect.poll(() => page.evaluate<string>('navigator.clipboard.readText()')).toContain('"events"');
+    expect(said).toEqual([]);
+  });
+
+  it('shows scores by judge, and hostile comments as text', async () => {
+    const { experiment } = await begin();
+    for (let i = 0; i < 30; i++) {
+      experiment.score({ sampleId: i }, 'good', i % 3 > 0, { by: 'people' });
+      experiment.score({ sampleId: i }, 'good', i % 4 > 0, { by: HOSTILE, comment: HOSTILE });
+    }
+    const page = await open(`?view=experiment&id=${experiment.id}`);
+    await page.getByRole('link', { name: 'Scores' }).click();
+    await expect.poll(() => page.locator('h2').first().textContent()).toBe('good');
+    const judges = page.locator('section[aria-label="By judge"] tbody tr');
+    expect(await judges.count()).toBe(2);
+    expect(await page.locator('main').textContent()).toContain("Krippendorff's α");
+    expect(await page.locator('main img').count()).toBe(0);
+    expect(await page.title()).not.toBe('taken');
+    expect(said).toEqual([]);
+  });
+
+  it('shows p and the interval of a study over its looks', async () => {
+    const { study } = await beginStudy();
+    await study.verdict();
+    const page = await open('?view=study&id=prompts');
+    const chart = page.locator('section[aria-label="p, valid at every look"]');
+    await expect.poll(() => chart.locator('.note').first().textContent()).toContain('2 looks as planned');
+    await expect.poll(() => chart.locator('canvas').count()).toBe(1);
+    await page.getByRole('button', { name: 'Look again' }).click();
+    await expect.poll(() => chart.locator('.note').first().textContent()).toContain('3 looks as planned');
+    await chart.getByRole('button', { name: 'Table' }).click();
+    const looks = study.looks().map(({ primary }) => primary?.pValue as number);
+    const shown = await chart.locator('.numbers tbody tr td:nth-child(2)').allTextContents();
+    expect(shown.map(Number)).toEqual(looks);
+    expect(await page.locator('progress').count()).toBe(2);
     expect(said).toEqual([]);
   });
 
@@ -250,11 +306,16 @@ describe.runIf(hasBrowser)('the page', { timeout: 60_000 }, () => {
       const other = crucible.startExperiment({ name: 'second' });
       const recorder = other.recorder('req_llm.request.stop', { model: 'm' });
       for (let i = 0; i < 500; i++) recorder.record(4 + (i % 250), 0.002, 100, 50, true);
+      for (let i = 0; i < 20; i++) {
+        experiment.score({ sampleId: i }, 'quality', i % 5, { by: 'people' });
+        experiment.score({ sampleId: i }, 'quality', (i * 3) % 5, { by: 'model' });
+      }
       const page = await open('', options);
       const views = [
         '',
         `?view=experiment&id=${experiment.id}`,
         `?view=calls&id=${experiment.id}`,
+        `?view=scores&id=${experiment.id}`,
         `?view=compare&id=${experiment.id}&id=${other.id}`,
         '?view=studies',
         `?view=files&id=${experiment.id}`,
@@ -262,7 +323,9 @@ describe.runIf(hasBrowser)('the page', { timeout: 60_000 }, () => {
       ];
       for (const view of views) {
         await page.goto(serving.url + view);
-        await page.waitForFunction('!/Reading…|Comparing…/.test(document.body.textContent)');
+        await expect
+          .poll(() => page.locator('body').textContent(), { timeout: 20_000 })
+          .not.toMatch(/Reading…|Comparing…/);
         await page.evaluate(AXE);
         const { violations } = await page.evaluate<Found>('axe.run()');
         const serious = violations

@@ -217,6 +217,96 @@ describe('what it serves', () => {
     expect((await ask(`${api}/nobody/verdict`)).status).toBe(404);
   });
 
+  it('keeps the primary outcome of each look, and shares a look of the last seconds', async () => {
+    const study = crucible.study({
+      name: 'looked at',
+      arms: { control: {}, treatment: {} },
+      plan: { outcomes: [{ of: 'latencyMs', role: 'primary' }], sequential: true },
+    });
+    for (let unit = 0; unit < 400; unit++) {
+      study.run(unit, () => telemetry.execute('req_llm.request.stop', { latencyMs: 10 + (unit % 7) }, {}));
+    }
+    serving = await crucible.serve({ port: 0 });
+    const url = `${serving.url}api/studies/looked%20at/verdict`;
+    const shared = `${url}?withinMs=60000`;
+    const first = JSON.parse((await ask(url)).body);
+    const answers = await Promise.all([ask(shared), ask(shared), ask(shared)]);
+    expect(answers.map(({ body }) => JSON.parse(body))).toEqual([first, first, first]);
+    expect(study.looks()).toHaveLength(1);
+    const second = JSON.parse((await ask(url)).body);
+    expect(second.looks).toHaveLength(1);
+    const [outcome] = Object.values(first.outcomes) as Record<string, unknown>[];
+    expect(second.looks[0].primary).toMatchObject({
+      treatment: 'treatment',
+      unit: 'ms',
+      difference: outcome?.difference,
+      confidenceInterval: outcome?.confidenceInterval,
+      pValue: outcome?.adjustedPValue ?? outcome?.pValue,
+    });
+  });
+
+  it.each(['in memory', 'in a folder'])(
+    'tells scores by judge and where judges disagree, %s',
+    async (place) => {
+      const dir = place === 'in memory' ? undefined : mkdtempSync(join(tmpdir(), 'crucible-serve-'));
+      const writer = dir === undefined ? crucible : new Crucible({ dir, workers: 0 });
+      try {
+        const experiment = writer.startExperiment({ name: 'scored' });
+        for (let i = 0; i < 20; i++) {
+          experiment.score({ sampleId: i }, 'good', true, { by: 'people' });
+          experiment.score({ sampleId: i }, 'good', i !== 3, { by: 'model', comment: '<b>no</b>' });
+        }
+        serving = await crucible.serve({ port: 0, ...(dir !== undefined && { dir }) });
+        const { names } = JSON.parse(
+          (await ask(`${serving.url}api/experiments/${experiment.id}/scores`)).body,
+        );
+        expect(names).toHaveLength(1);
+        const [{ report, disagreements, arms, isCut }] = names;
+        const own = experiment.judges('good');
+        expect(report).toMatchObject({
+          items: 20,
+          judges: own.judges,
+          pairs: [{ items: 20, agreement: 0.95, sensitivity: own.pairs[0]?.sensitivity }],
+        });
+        expect(disagreements).toMatchObject([{ id: '3', key: 'sampleId', spread: 1 }]);
+        expect({ arms, isCut }).toEqual({ arms: [], isCut: false });
+        expect((await ask(`${serving.url}api/experiments/nobody/scores`)).status).toBe(404);
+      } finally {
+        if (writer !== crucible) await writer.close();
+        if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
+      }
+    },
+  );
+
+  it("tells a study's scores by arm, the same sample of two experiments as two things", async () => {
+    const study = crucible.study({ name: 'judged', arms: { control: {}, treatment: {} } });
+    for (const [arm, value] of [
+      ['control', 2],
+      ['treatment', 4],
+    ] as const) {
+      const experiment = study.experiment(arm);
+      for (let i = 0; i < 5; i++) {
+        experiment.score({ sampleId: i }, 'quality', value, { by: 'a' });
+        experiment.score({ sampleId: i }, 'quality', value + (i % 2), { by: 'b' });
+      }
+    }
+    serving = await crucible.serve({ port: 0 });
+    const { names } = JSON.parse((await ask(`${serving.url}api/studies/judged/scores`)).body);
+    expect(names[0].report).toMatchObject({
+      name: 'quality',
+      items: 10,
+      pairs: [{ items: 10, agreement: 0.6 }],
+    });
+    expect(names[0].arms).toEqual([
+      { arm: 'control', by: 'a', scores: 5, mean: 2 },
+      { arm: 'control', by: 'b', scores: 5, mean: expect.closeTo(2.4) },
+      { arm: 'treatment', by: 'a', scores: 5, mean: 4 },
+      { arm: 'treatment', by: 'b', scores: 5, mean: expect.closeTo(4.4) },
+    ]);
+    expect(names[0].disagreements).toHaveLength(4);
+    expect((await ask(`${serving.url}api/studies/nobody/scores`)).status).toBe(404);
+  });
+
   it('follows a folder that another Crucible writes', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'crucible-serve-'));
     const writer = new Crucible({ dir, workers: 0 });

@@ -8,6 +8,7 @@ import { compareView } from './view-compare.js';
 import { experimentView } from './view-experiment.js';
 import { filesView } from './view-files.js';
 import { listView } from './view-list.js';
+import { scoresView } from './view-scores.js';
 import { studiesView, studyView } from './view-study.js';
 
 applyTheme();
@@ -17,6 +18,7 @@ const views: Readonly<Record<string, (params: URLSearchParams) => View>> = {
   experiment: experimentView,
   calls: callsView,
   compare: compareView,
+  scores: scoresView,
   files: filesView,
   studies: studiesView,
   study: studyView,

@@ -25,6 +25,7 @@ export function tabs(id: string, current: string): HTMLElement {
     { class: 'tabs', 'aria-label': 'Of this experiment' },
     tab('Overview', 'experiment'),
     tab('Calls', 'calls'),
+    tab('Scores', 'scores'),
     tab('Files', 'files'),
     h('a', { href: hrefOf({ view: 'compare', id }) }, 'Compare with…'),
   );

@@ -23,6 +23,8 @@ export interface TimeChartOptions {
   readonly lines: readonly Line[];
   /** The most that can be: the axis ends there, and begins below the least that there is. */
   readonly top?: number;
+  /** Values may be below 0: the axis goes from the least to the most, and always past 0. */
+  readonly isSigned?: boolean;
 }
 
 export type Values = readonly (number | null)[];
@@ -36,7 +38,7 @@ export interface TimeChart {
 
 const HEIGHT = 190;
 
-export function timeChart({ title, unit, lines, top: most }: TimeChartOptions): TimeChart {
+export function timeChart({ title, unit, lines, top: most, isSigned = false }: TimeChartOptions): TimeChart {
   let xs: readonly number[] = [];
   let data: readonly Values[] = [];
   const shown = figure(title, () => ({
@@ -51,6 +53,10 @@ export function timeChart({ title, unit, lines, top: most }: TimeChartOptions): 
 
   const yRange = (_: uPlot, min: number | null, max: number | null): [number, number] => {
     if (most !== undefined) return [Math.max(0, Math.floor(((min ?? 0) - 5) / 20) * 20), most];
+    if (isSigned) {
+      const reach = Math.max(0, max ?? 0) - Math.min(0, min ?? 0) || 1;
+      return [Math.min(0, min ?? 0) - reach * 0.05, Math.max(0, max ?? 0) + reach * 0.05];
+    }
     // Grows by steps, and shrinks only when most of it is empty: nothing jumps.
     const wanted = niceAbove((max ?? 0) * 1.05 || 1);
     if (wanted > top || wanted < top / 4) top = wanted;

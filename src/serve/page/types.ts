@@ -4,6 +4,7 @@ export type { EventRow } from '../../schema/event.js';
 export type { StudyVerdict } from '../../study/verdict.js';
 export type { Figures } from '../follower.js';
 export type { Descriptor, StudyTold } from '../protocol.js';
+export type { ScoresTold, ScoreTold } from '../scores.js';
 export type { SeriesPoint } from '../series.js';
 export type { ListState } from '../sources.js';
 

@@ -6,6 +6,7 @@ import { h, replace } from './dom.js';
 import { figure, tableElement } from './figure.js';
 import { count, iso, number, percent, pText, signed, time } from './format.js';
 import { ask } from './live.js';
+import { looksOverTime } from './looks.js';
 import { trouble } from './parts.js';
 import { intervalPlot } from './svg-charts.js';
 import type { StudyTold, StudyVerdict, View } from './types.js';
@@ -17,6 +18,9 @@ const DECISIONS: Readonly<Record<StudyVerdict['decision'], string>> = {
   undecided: 'Undecided',
   invalid: 'Not valid',
 };
+
+/** A plan that may be looked at any time is looked at so often while its page is seen, ms. */
+const LOOK_AGAIN_MS = 10_000;
 
 export function studiesView(): View {
   const warn = trouble();
@@ -72,16 +76,35 @@ export function studyView(params: URLSearchParams): View {
   const warn = trouble();
   const ended = new AbortController();
   const verdict = h('div', {});
+  const course = looksOverTime();
   const rest = h('div', {}, h('p', { class: 'note' }, 'Reading…'));
   const fail = (error: Error) => {
     if (!ended.signal.aborted) warn.say(error.message);
   };
 
-  const look = (told: StudyTold) => {
-    replace(verdict, h('p', { class: 'note', role: 'status' }, 'Comparing…'));
-    ask<StudyVerdict>(`/api/studies/${encodeURIComponent(name)}/verdict`, ended.signal).then((found) => {
-      replace(verdict, ...verdictElements(found, told, () => look(told)));
-    }, fail);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** @param isAsked - somebody waits for it; otherwise a look of the last seconds, whoever took it, is good enough */
+  const look = (told: StudyTold, isAsked: boolean) => {
+    clearTimeout(timer);
+    if (isAsked) replace(verdict, h('p', { class: 'note', role: 'status' }, 'Comparing…'));
+    const within = isAsked ? '' : `?withinMs=${LOOK_AGAIN_MS}`;
+    ask<StudyVerdict>(`/api/studies/${encodeURIComponent(name)}/verdict${within}`, ended.signal).then(
+      (found) => {
+        warn.say(null);
+        // What somebody reads or is about to press does not go away under them.
+        if (isAsked || !isInUse(verdict))
+          replace(verdict, ...verdictElements(found, told, () => look(told, true)));
+        course.draw(told.plan, found.looks, found);
+        if (told.plan.analysis?.sequential && !found.ended) lookLater(told);
+      },
+      (error: Error) => {
+        fail(error);
+        if (!ended.signal.aborted && !isAsked) lookLater(told);
+      },
+    );
+  };
+  const lookLater = (told: StudyTold) => {
+    timer = setTimeout(() => (document.hidden ? lookLater(told) : look(told, false)), LOOK_AGAIN_MS);
   };
 
   ask<{ studies: StudyTold[] }>('/api/studies', ended.signal).then(({ studies }) => {
@@ -92,12 +115,13 @@ export function studyView(params: URLSearchParams): View {
       return;
     }
     replace(rest, ...planElements(told));
+    course.draw(told.plan, told.looks, null);
     // A plan that is valid at every look loses nothing by one more; of others the reader decides.
-    if (told.plan.analysis?.sequential) look(told);
+    if (told.plan.analysis?.sequential) look(told, true);
     else
       replace(
         verdict,
-        invitation(told, () => look(told)),
+        invitation(told, () => look(told, true)),
       );
   }, fail);
 
@@ -108,12 +132,27 @@ export function studyView(params: URLSearchParams): View {
       {},
       h('p', { class: 'crumbs' }, h('a', { href: '/?view=studies' }, 'Studies'), ' / ', name),
       h('h1', {}, name),
+      h(
+        'nav',
+        { class: 'tabs', 'aria-label': 'Of this study' },
+        h('a', { href: hrefOf({ view: 'scores', study: name }) }, 'Scores'),
+      ),
       warn.element,
       verdict,
+      course.element,
       rest,
     ),
-    close: () => ended.abort(),
+    close: () => {
+      clearTimeout(timer);
+      ended.abort();
+      course.destroy();
+    },
   };
+}
+
+/** Whether a table is open there, or the keyboard is. */
+function isInUse(element: HTMLElement): boolean {
+  return element.contains(document.activeElement) || element.querySelector('[aria-expanded="true"]') !== null;
 }
 
 function invitation({ plan, looks }: StudyTold, look: () => void): HTMLElement {
@@ -211,7 +250,7 @@ function verdictElements(found: StudyVerdict, told: StudyTold, again: () => void
           h(
             'span',
             { class: 'num' },
-            `${count(each.units)}${analysis?.unitsPerArm ? ` of ${count(analysis.unitsPerArm)}` : ''} units, ${count(each.events)} events, ${count(each.processes)} processes`,
+            `${count(each.units)}${analysis?.unitsPerArm ? ` of ${count(analysis.unitsPerArm)}` : ''} units, ${count(each.events)} events, ${count(each.processes)} ${each.processes === 1 ? 'process' : 'processes'}`,
           ),
           analysis?.unitsPerArm
             ? h('progress', {
