@@ -13,6 +13,7 @@ import type { Experiment } from '../../src/experiment/experiment.js';
 import { jsonText } from '../../src/formats/text.js';
 import type { EventRow, Json } from '../../src/schema/event.js';
 import { FakeClock } from '../capture/support.js';
+import { rounds } from '../support/effort.js';
 import { COLUMNS, play, START_US, type Step, script } from './support.js';
 
 const IDENTITY = { name: 'round trip', id: 'id-1', condition: 'a,b', tags: ['x', 'y'], columns: COLUMNS };
@@ -156,7 +157,7 @@ describe.each(Object.keys(FORMATS))('%s', (name) => {
         if (format === 'jsonl' || format === 'msgpack')
           expect(back.map(comparable)).toEqual(events.map(comparable));
       }),
-      { numRuns: 30, examples: REGRESSIONS },
+      { numRuns: REGRESSIONS.length + rounds(10, 100), examples: REGRESSIONS },
     );
   });
 });
