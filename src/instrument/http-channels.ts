@@ -81,12 +81,13 @@ class OpenCalls {
     this.#otherwise = otherwise;
   }
 
-  begin(request: object, method: string, url: string, isFetch = false): void {
+  /** @param urlOf - asked only where it matters: every request of the process passes here */
+  begin(request: object, method: string, urlOf: () => string, isFetch = false): void {
     if (method !== 'POST') return;
-    const endpoint = this.#endpoints.of(url);
-    if (endpoint === null) return;
     const outer = activeCall.getStore();
     if (outer !== undefined && !outer.isOver) return;
+    const endpoint = this.#endpoints.of(urlOf());
+    if (endpoint === null) return;
     const run = activeRun.getStore() ?? this.#otherwise;
     this.#calls.set(request, { endpoint, run, startUs: systemClock.nowUs(), isFetch, statusCode: null });
   }
@@ -184,8 +185,8 @@ function httpListeners(calls: OpenCalls): Listeners {
   return {
     'http.client.request.start': ({ request }) => {
       const { method, protocol, host, path } = request as ClientRequest;
-      const named = (request as ClientRequest).getHeader('host') ?? host;
-      calls.begin(request, method, `${protocol}//${String(named)}${path}`);
+      const named = () => String((request as ClientRequest).getHeader('host') ?? host);
+      calls.begin(request, method, () => `${protocol}//${named()}${path}`);
     },
     // It is said when the headers are there.
     'http.client.response.finish': ({ request, response }) => {
@@ -215,7 +216,7 @@ function http2Listeners(calls: OpenCalls): Listeners {
   return {
     'http2.client.stream.created': ({ stream, headers }) => {
       const { ':method': method, ':scheme': scheme, ':authority': authority, ':path': path, host } = headers;
-      calls.begin(stream, method ?? 'GET', `${scheme}://${authority ?? host}${path}`);
+      calls.begin(stream, method ?? 'GET', () => `${scheme}://${authority ?? host}${path}`);
     },
     // It is said when the headers are there.
     'http2.client.stream.finish': ({ stream, headers }) => {
@@ -240,7 +241,7 @@ function undiciListeners(calls: OpenCalls): Listeners {
       const { method, origin, path, headers } = request as UndiciRequest;
       // As the standard has it, every fetch sends this one, and nothing else does.
       const isFetch = Array.isArray(headers) && headers.includes('sec-fetch-mode');
-      calls.begin(request, method, new URL(path, origin).href, isFetch);
+      calls.begin(request, method, () => new URL(path, origin).href, isFetch);
     },
     'undici:request:headers': ({ request, response }) => {
       calls.answered(request, response?.statusCode);
