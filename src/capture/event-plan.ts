@@ -1,4 +1,5 @@
 /** What a thread remembers of an event's name: the next event of it is mostly like the last one. */
+import type { WrittenKey } from '../formats/msgpack/stored-value.js';
 import type { EventKind, KnownParts } from '../schema/enrich.js';
 
 /** What is remembered of an event name. */
@@ -10,11 +11,13 @@ export interface EventPlan {
   provider: string | null;
   binding: number;
   readonly models: Map<string | null, ModelBindings>;
-  /** Kinds of the metadata keys in the order they came last time. */
+  /** Kinds of the metadata keys in the order they came last time, and the keys as they are written. */
   readonly keys: string[];
   readonly kinds: number[];
+  readonly writtenKeys: (WrittenKey | null)[];
   /** The measurements' keys in theirs. */
   readonly measured: string[];
+  readonly writtenMeasured: (WrittenKey | null)[];
   /** What enrichment remembers of events with spellings; null until there is one. */
   known: KnownParts | null;
 }

@@ -27,7 +27,7 @@ import {
 } from '../../assembly/layout.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
-import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM } from '../formats/msgpack/stored-value.js';
+import { MAP_ENTRIES_MAX, MsgpackWriter, OUT_OF_ROOM, writtenKey } from '../formats/msgpack/stored-value.js';
 import { BindingTable } from '../ring/bindings.js';
 import { Dictionary } from '../ring/dictionary.js';
 import type { LossListener } from '../ring/losses.js';
@@ -565,6 +565,7 @@ export class EventWriter {
     for (const key in metadata) {
       const value = metadata[key];
       const kind = plan.keys[index] === key ? plan.kinds[index] : this.kindOf(plan, index, key);
+      const written = plan.writtenKeys[index];
       index++;
       if (kind !== KIND_ENCODED) {
         if (kind > 0 ? this.declare(frame, kind - 1, value) : (flags & -kind) !== 0) continue;
@@ -573,7 +574,7 @@ export class EventWriter {
         noteMalformed(frame.enriched, 'metadata');
         break;
       }
-      out.entry(key, value);
+      out.knownEntry(key, written, value);
       if (out.lossy) lose(out, frame, 'metadata', key);
       entries++;
     }
@@ -596,7 +597,8 @@ export class EventWriter {
         break;
       }
       if (plan.measured[entries] !== key) learnMeasured(plan, entries, key);
-      out.entry(key, measurements[key]);
+      const written = plan.writtenMeasured[entries];
+      out.knownEntry(key, written, measurements[key]);
       if (out.lossy) lose(out, frame, 'measurements', key);
       entries++;
     }
@@ -654,6 +656,7 @@ export class EventWriter {
     const kind = this.kinds.get(key) ?? KIND_ENCODED;
     plan.keys[index] = key;
     plan.kinds[index] = kind;
+    plan.writtenKeys[index] = writtenKey(key);
     if (isSpelled('metadata', key)) plan.known ??= newKnownParts();
     return kind;
   }
@@ -719,7 +722,9 @@ export class EventWriter {
       models: new Map(),
       keys: [],
       kinds: [],
+      writtenKeys: [],
       measured: [],
+      writtenMeasured: [],
       known: null,
     };
     // Names made up at run time must not fill the heap; a known name is only quicker.
@@ -783,6 +788,7 @@ function encodeMapObject(out: MsgpackWriter, frame: Frame, part: Part, source: o
 
 function learnMeasured(plan: EventPlan, index: number, key: string): void {
   plan.measured[index] = key;
+  plan.writtenMeasured[index] = writtenKey(key);
   if (isSpelled('measurements', key)) plan.known ??= newKnownParts();
 }
 

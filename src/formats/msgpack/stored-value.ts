@@ -23,6 +23,24 @@ const ERROR_KEYS = ['code', 'cause'] as const;
 /** Up to this many characters a loop beats the call into the runtime. */
 const SHORT_TEXT = 40;
 
+/** A short text of ASCII as it is written, four bytes at a time: keys come again and again. */
+export interface WrittenKey {
+  readonly words: Int32Array;
+  /** Of those that count; the rest is written over. */
+  readonly bytes: number;
+}
+
+/** @returns null for a text that has to be looked at each time */
+export function writtenKey(key: string): WrittenKey | null {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what is meant.
+  if (key.length > 31 || !/^[\x00-\x7f]*$/.test(key)) return null;
+  const bytes = Buffer.alloc(Math.ceil((key.length + 1) / 4) * 4);
+  bytes[0] = 0xa0 | key.length;
+  bytes.write(key, 1, 'latin1');
+  const words = Int32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32BE(4 * i));
+  return { words, bytes: key.length + 1 };
+}
+
 const encoder = new TextEncoder();
 
 /** The state of a value in the midst of being written. */
@@ -97,6 +115,19 @@ export class MsgpackWriter {
   /** Writes `key` and then `value`; a value that cannot be read is written as null. */
   entry(key: string, value: unknown): void {
     this.text(key);
+    this.value(value);
+  }
+
+  /** The same under a key that is known; null where it is not. */
+  knownEntry(key: string, written: WrittenKey | null, value: unknown): void {
+    if (written === null) this.text(key);
+    else {
+      const { words } = written;
+      const at = this.position;
+      if (at + 4 * words.length > this.end) throw OUT_OF_ROOM;
+      for (let i = 0; i < words.length; i++) this.view.setInt32(at + 4 * i, words[i]);
+      this.position = at + written.bytes;
+    }
     this.value(value);
   }
 

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MsgpackWriter, OUT_OF_ROOM, StoredValueReader } from '../../../src/formats/msgpack/stored-value.js';
+import { MsgpackWriter, OUT_OF_ROOM, StoredValueReader, writtenKey } from '../../../src/formats/msgpack/stored-value.js';
 import type { Json } from '../../../src/schema/event.js';
 
 const BYTES = 1 << 20;
@@ -193,3 +193,34 @@ function revoked(): object {
   revoke();
   return proxy;
 }
+
+it('a key that is known is written as any other', () => {
+  const keys = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ maxLength: 40 }));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(keys, fc.integer()), { maxLength: 8 }), (entries) => {
+      const [plain, known] = [0, 1].map(() => new MsgpackWriter(new ArrayBuffer(4096), 0, 4096)) as [
+        MsgpackWriter,
+        MsgpackWriter,
+      ];
+      for (const [key, value] of entries) {
+        plain.entry(key, value);
+        known.knownEntry(key, writtenKey(key), value);
+      }
+      expect(Buffer.from(known.written)).toEqual(Buffer.from(plain.written));
+    }),
+  );
+});
+
+it('a key that is known needs room for whole words', () => {
+  for (let size = 0; size < 24; size++) {
+    const writer = new MsgpackWriter(new ArrayBuffer(64), 0, size);
+    const write = () => writer.knownEntry('duration', writtenKey('duration'), true);
+    if (size >= 12) {
+      write();
+      expect(writer.position).toBe(10);
+    } else {
+      expect(write).toThrow(OUT_OF_ROOM);
+      expect(writer.position).toBe(0);
+    }
+  }
+});
