@@ -78,6 +78,7 @@ export function span<T>(prefix: string, metadata: Fields, fn: (span: SpanHandle)
     open.failed(error);
     throw error;
   }
+  if (result instanceof Response) open.arrived(result);
   return watch(result, open, fn);
 }
 
@@ -128,6 +129,11 @@ class OpenSpan implements ResultObserver {
     this.#measurements = merged(this.#measurements, measurements);
     this.#metadata = merged(this.#metadata, metadata);
     if (unread.length > 0) this.#unread = [...this.#unread, ...unread];
+  }
+
+  /** An answer that is a refusal has failed, whether anybody reads it or not. */
+  arrived(result: unknown): void {
+    if (statusOf(result) === 'error') this.#stop(result, false);
   }
 
   chunk(value: unknown): void {

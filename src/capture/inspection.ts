@@ -1,6 +1,11 @@
 /** What `console.log` shows of an experiment and its kin: where it stands and what it has counted. */
-import type { InspectOptionsStylized, inspect } from 'node:util';
+import type { InspectOptions, inspect } from 'node:util';
 import type { RefusedCounts } from './losses.js';
+
+/** What Node hands over; its types have had several names for it. */
+export interface StylizedOptions extends InspectOptions {
+  stylize(text: string, styleType: string): string;
+}
 
 /** The method by this name is asked by Node, Deno and Bun. */
 export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom');
@@ -12,7 +17,7 @@ export function inspected(
   name: string,
   fields: Readonly<Record<string, unknown>>,
   depth: number,
-  options: InspectOptionsStylized,
+  options: StylizedOptions,
   inspect: Inspect,
 ): string {
   if (depth < 0) return options.stylize(`[${name}]`, 'special');

@@ -5,7 +5,6 @@
  * A class and not closures: closures made from one source share their feedback and go megamorphic. Kept small,
  * so that V8 inlines it: a call that is not inlined boxes its doubles, 48 bytes an event.
  */
-import type { InspectOptionsStylized } from 'node:util';
 import {
   BATCH_ROWS,
   COLUMN_COST_OFFSET,
@@ -19,7 +18,7 @@ import {
 } from '../../assembly/layout.js';
 import type { Clock } from '../clock.js';
 import type { RingWriter } from '../ring/writer.js';
-import { INSPECT, type Inspect, inspected } from './inspection.js';
+import { INSPECT, type Inspect, inspected, type StylizedOptions } from './inspection.js';
 import { Span, type SpanSink } from './span.js';
 
 // An imported binding is a cell that V8 reads and checks at every use, an own constant is a literal in the code.
@@ -197,7 +196,7 @@ export class Recorder {
   }
 
   /** What `console.log` shows. */
-  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+  [INSPECT](depth: number, options: StylizedOptions, inspect: Inspect): string {
     return inspected('Recorder', this.toJSON(), depth, options, inspect);
   }
 

@@ -1,5 +1,4 @@
 /** Capturing from another thread: the handle that is sent, and the writer made of it there. */
-import type { InspectOptionsStylized } from 'node:util';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
 import { RingControl } from '../ring/control.js';
@@ -9,7 +8,7 @@ import type { Fields } from '../schema/event.js';
 import type { PriceTable } from '../schema/prices.js';
 import { type ActiveRun, contextIn, runOf } from './context.js';
 import { EventWriter } from './event-writer.js';
-import { INSPECT, type Inspect, inspected, shownRefused } from './inspection.js';
+import { INSPECT, type Inspect, inspected, type StylizedOptions, shownRefused } from './inspection.js';
 import { LateRuns } from './late-runs.js';
 import { isHeard, listen, unlisten } from './listening.js';
 import { Losses, type LossSubject, type RefusedCounts } from './losses.js';
@@ -117,7 +116,7 @@ export class ExperimentWriter {
   }
 
   /** What `console.log` shows. */
-  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+  [INSPECT](depth: number, options: StylizedOptions, inspect: Inspect): string {
     const { experimentId } = this;
     const { name } = this.#losses.subject;
     const fields = { name, experimentId, status: this.#status, refused: shownRefused(this.refused) };

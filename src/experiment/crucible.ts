@@ -2,12 +2,11 @@
 
 import { availableParallelism } from 'node:os';
 import { basename, join, parse } from 'node:path';
-import type { InspectOptionsStylized } from 'node:util';
 import { resolveCompareOptions } from '../analysis/compare/options.js';
 import { checkMeasured, measuresOf } from '../analysis/compare/outcomes.js';
 import type { ExperimentTimes } from '../analysis/metrics.js';
 import type { ArmLosses, CompareOptions, Comparison } from '../analysis/types.js';
-import { INSPECT, type Inspect, inspected } from '../capture/inspection.js';
+import { INSPECT, type Inspect, inspected, type StylizedOptions } from '../capture/inspection.js';
 import { checkOptions, type OptionNames } from '../check-options.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError, NotFoundError, StateError } from '../errors.js';
@@ -509,7 +508,7 @@ export class Crucible implements AsyncDisposable {
   }
 
   /** What `console.log` shows: a line for each experiment. */
-  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+  [INSPECT](depth: number, options: StylizedOptions, inspect: Inspect): string {
     const told = ({ name, status, counts: { captured, dropped } }: Experiment) =>
       `${name}, ${status}: ${captured} captured, ${dropped} dropped`;
     const experiments = Object.fromEntries(this.experiments().map((each) => [each.id, told(each)]));

@@ -2,7 +2,6 @@
 
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { InspectOptionsStylized } from 'node:util';
 import {
   type AttemptsOptions,
   type AttemptsReport,
@@ -23,7 +22,7 @@ import type {
 import { checkWindowed, resolveWindow, type WindowedOptions, type WindowSpec } from '../analysis/windows.js';
 import { type ActiveRun, contextIn, runOf } from '../capture/context.js';
 import { tellDeferred } from '../capture/deferred.js';
-import { INSPECT, type Inspect, inspected } from '../capture/inspection.js';
+import { INSPECT, type Inspect, inspected, type StylizedOptions } from '../capture/inspection.js';
 import { LateRuns } from '../capture/late-runs.js';
 import { listen, unlisten } from '../capture/listening.js';
 import { howToReopen, type Losses } from '../capture/losses.js';
@@ -300,7 +299,7 @@ export class Experiment {
   }
 
   /** What `console.log` shows. */
-  [INSPECT](depth: number, options: InspectOptionsStylized, inspect: Inspect): string {
+  [INSPECT](depth: number, options: StylizedOptions, inspect: Inspect): string {
     const { name, id, condition, status, storage } = this;
     const kept = storage && { folder: storage.folder, durable: storage.durable, error: storage.error?.code };
     const fields = {

@@ -71,7 +71,7 @@ export function compileFilter(
   for (const [key, wanted] of Object.entries(where ?? {})) {
     if (wanted !== undefined) tests.push(fieldTest(`filter.where.${key}`, key, wanted));
   }
-  if (predicate) tests.push({ on: 'anything', key: '', condition: ANYTHING, passes: predicate });
+  if (predicate) tests.push({ on: 'anything', key: '', condition: ANYTHING, passes: judgedBy(predicate) });
   let [timeMinUs, timeMaxUs] = timeRange ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (const { key, condition } of tests.filter(({ on }) => on === 'number')) {
     if (key !== 'timestamp') continue;
@@ -93,6 +93,19 @@ const ANYTHING: Condition = {
   greatest: Number.POSITIVE_INFINITY,
 };
 
+/** @throws ConfigError for a predicate that gives a promise, which would let every event pass */
+function judgedBy(predicate: NonNullable<Filter['predicate']>): EventTest['passes'] {
+  return (event) => {
+    const passed: unknown = predicate(event);
+    if (passed instanceof Promise) {
+      // What it comes to is nobody's.
+      passed.catch(() => {});
+      throw new ConfigError('filter.predicate', 'a function that gives true or false at once', 'a promise');
+    }
+    return Boolean(passed);
+  };
+}
+
 function fieldTest(path: string, key: string, wanted: unknown): EventTest {
   if (Object.hasOwn(NUMBER_FIELDS, key)) {
     return testOf('number', key, numberCondition(path, wanted), NUMBER_FIELDS[key]);
@@ -113,7 +126,7 @@ function testOf(
 function checkKey(key: string, wanted: unknown, columns: RowSource['columns']): void {
   if (KNOWN_KEYS.has(key) || columns.some(({ name }) => name === key)) return;
   const meant = suggest(key, [...FILTER_KEYS, ...EVENT_KEYS, ...columns.map(({ name }) => name)]);
-  const hint = meant === null ? '' : `did you mean ${meant}? `;
+  const hint = meant === null ? `${FILTER_KEYS.join(', ')}; ` : `did you mean ${meant}? `;
   throw new ConfigError(
     `filter.${key}`,
     `a key that filters have (${hint}metadata of other names belong in where: { … })`,

@@ -641,3 +641,17 @@ describe('a stream that nobody holds any more', () => {
     ]);
   });
 });
+
+describe('a refusal', () => {
+  it.each<[string, () => Response | Promise<Response>]>([
+    ['promised', async () => new Response('no', { status: 500 })],
+    ['at once', () => new Response('no', { status: 429 })],
+    ['with a stream', async () => new Response(byteStream() as never, { status: 503 })],
+  ])('%s is a failure when it arrives, whether anybody reads it or not', async (_, make) => {
+    listen();
+    const response = await telemetry.span(PREFIX, {}, make);
+    expect(end()).toMatchObject({ event: `${PREFIX}.stop`, measurements: { status: 'error' } });
+    await response.text();
+    expect(end().metadata).not.toHaveProperty('outcome');
+  });
+});

@@ -186,3 +186,16 @@ describe('an experiment read by threads', () => {
     expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe(`${ROWS}\n`);
   });
 });
+
+it('a predicate that gives a promise is refused: it would let every event pass', async () => {
+  await using crucible = new Crucible({ workers: 0 });
+  const experiment = crucible.startExperiment({ name: 'judged' });
+  experiment.capture('e', { durationMs: 1 });
+  const later = (async () => false) as never;
+  await expect(experiment.query({ predicate: later })).rejects.toThrow(
+    /filter\.predicate: expected .* got "a promise"/,
+  );
+  await expect(experiment.metrics({ predicate: later })).rejects.toThrow(ConfigError);
+  expect(await experiment.query({ predicate: (() => 1) as never })).toHaveLength(1);
+  expect(await experiment.query({ predicate: (() => 0) as never })).toHaveLength(0);
+});

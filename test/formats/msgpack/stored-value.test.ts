@@ -2,7 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MsgpackWriter, OUT_OF_ROOM, StoredValueReader, writtenKey } from '../../../src/formats/msgpack/stored-value.js';
+import {
+  MsgpackWriter,
+  OUT_OF_ROOM,
+  StoredValueReader,
+  writtenKey,
+} from '../../../src/formats/msgpack/stored-value.js';
 import type { Json } from '../../../src/schema/event.js';
 
 const BYTES = 1 << 20;
