@@ -94,7 +94,7 @@ export function timeChart({ title, unit, lines, top: most, isSigned = false }: T
               width: line.edge ? 0 : 2,
               ...(line.dash && { dash: [...line.dash] }),
               ...(line.area && { fill: `${stroke}33`, paths: uPlot.paths.stepped?.({ align: 1 }) }),
-              points: { show: data[0] !== undefined && xs.length < 3, size: 5 },
+              points: { show: false, size: 5, ...(!line.edge && { filter: alone }) },
               // Without a cursor, the newest.
               value: (u, value, s, i) => number(i === null ? u.data[s]?.at(-1) : value),
             } as uPlot.Series;
@@ -135,6 +135,14 @@ export function timeChart({ title, unit, lines, top: most, isSigned = false }: T
       plot?.destroy();
     },
   };
+}
+
+/** Places of values between gaps, which no line shows: a service that is asked now and then has no others. */
+function alone(u: uPlot, series: number): number[] {
+  const values = u.data[series] ?? [];
+  return [...values.keys()].filter(
+    (i) => values[i] != null && values[i - 1] == null && values[i + 1] == null,
+  );
 }
 
 /** As much of a time as tells ticks apart that are so many seconds from each other. */
