@@ -37,10 +37,19 @@ export function comparesBy(value: unknown): value is object {
 
 /**
  * What is asked of a value of any type: to be equal to `wanted`, or what the operators in it say.
- * @throws ConfigError for an operator there is not beside others, or an operand that it cannot compare with
+ * @throws ConfigError for an operator there is not beside others, an operand that it cannot compare with, or a value that
+ *   no event can have, such as a pattern or a function
  */
 export function anyCondition(path: string, wanted: unknown): Condition {
-  return comparesBy(wanted) ? comparison(path, wanted as Record<string, unknown>) : equality(wanted);
+  if (comparesBy(wanted)) return comparison(path, wanted as Record<string, unknown>);
+  if (!isKept(wanted)) {
+    throw new ConfigError(
+      path,
+      `a value as events have them (text, a number, true, false, null, a list or an object), or an object of ${OPERATORS.join(', ')}`,
+      wanted,
+    );
+  }
+  return equality(wanted);
 }
 
 /**
@@ -77,6 +86,14 @@ export function sameValue(a: unknown, b: unknown): boolean {
     keysA.length === keysB.length &&
     keysA.every((key) => sameValue((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]))
   );
+}
+
+/** Whether an event may have such a value: JSON has it, NaN stands for itself, undefined for none. */
+function isKept(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) {
+    return Array.isArray(value) || Object.prototype.toString.call(value) === '[object Object]';
+  }
+  return typeof value !== 'function' && typeof value !== 'symbol' && typeof value !== 'bigint';
 }
 
 function equality(wanted: unknown): Condition {

@@ -149,7 +149,7 @@ describe('an experiment read by threads', () => {
     await expect(experiment.metricsBy('nothing')).rejects.toBeInstanceOf(ConfigError);
     await expect(experiment.metrics({ where: { f: () => 1 } })).rejects.toMatchObject({
       code: 'ERR_CONFIG_INVALID',
-      context: { path: 'filter' },
+      context: { path: 'filter.where.f' },
     });
     await expect(experiment.query({ timeRange: [1] as never })).rejects.toMatchObject({
       context: { path: 'filter.timeRange' },
@@ -199,3 +199,15 @@ it('a predicate that gives a promise is refused: it would let every event pass',
   expect(await experiment.query({ predicate: (() => 1) as never })).toHaveLength(1);
   expect(await experiment.query({ predicate: (() => 0) as never })).toHaveLength(0);
 });
+
+it.each([/P/, () => true, new Date(0), new Map(), Symbol('s'), 1n])(
+  'a value that no event can have is refused, since it would find nothing: %s',
+  async (wanted) => {
+    await using crucible = new Crucible({ workers: 0 });
+    const experiment = crucible.startExperiment({ name: 'judged' });
+    experiment.capture('e', {}, { city: 'Paris' });
+    const query = experiment.query({ where: { city: wanted } });
+    await expect(query).rejects.toThrow(/filter\.where\.city: expected a value as events have them/);
+    await expect(query).rejects.toThrow(ConfigError);
+  },
+);
